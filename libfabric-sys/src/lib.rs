@@ -1,0 +1,1 @@
+//! The part of libfabric's C interface that railtop uses, loaded at run time.

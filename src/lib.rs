@@ -1,0 +1,15 @@
+//! railtop: a terminal RDMA traffic monitor with its own multi-NIC transport and workload generator.
+//!
+//! The rooms and which may know which are described in `ARCHITECTURE.md`:
+//! `monitor` never imports `transport` and `transport` never imports `monitor`; both know
+//! [`counters`], the shared-memory page that lies between them.
+
+pub mod balance;
+pub mod cli;
+pub mod counters;
+pub mod lab;
+pub mod monitor;
+pub mod text;
+pub mod transport;
+pub mod units;
+pub mod workload;
