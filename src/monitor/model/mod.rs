@@ -1,0 +1,3 @@
+//! Rates and balance, derived from samples.
+
+pub mod view;
