@@ -1,1 +1,5 @@
-//! transport
+//! The multi-NIC transport: symmetric heap, one-sided puts with signals, a proxy thread that owns the NICs.
+//!
+//! Knows [`crate::counters`] and never [`crate::monitor`].
+
+pub mod select;
