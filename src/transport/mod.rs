@@ -2,4 +2,8 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod group;
+pub mod ring;
 pub mod select;
+pub mod signal;
+pub mod wire;
