@@ -2,7 +2,10 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod event;
 pub mod group;
+pub mod heap;
+pub mod ranks;
 pub mod ring;
 pub mod select;
 pub mod signal;

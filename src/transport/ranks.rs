@@ -1,0 +1,241 @@
+//! Who am I: the PE's number and the job's size from flags or from the launcher's environment.
+//!
+//! Order (contract): flags, torchrun (`RANK`, …), Open MPI, PMIx, Slurm. A launcher counts only when it names both rank
+//! and size, so that a half-set environment is an error that says which half is missing.
+
+/// A PE's place in its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranks {
+    /// This PE's number.
+    pub rank: u32,
+    /// PEs in the job.
+    pub world: u32,
+    /// Number among the PEs of this node, when the launcher says.
+    pub local_rank: Option<u32>,
+    /// Where the rendezvous is (host or address), when the launcher says.
+    pub master_addr: Option<String>,
+    /// Its port, when the launcher says.
+    pub master_port: Option<u16>,
+    /// Where rank and size came from, for messages.
+    pub from: &'static str,
+}
+
+/// What the command line says; `None` where it says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RankFlags {
+    /// `--rank`.
+    pub rank: Option<u32>,
+    /// `--world-size`.
+    pub world: Option<u32>,
+    /// `--master-addr`.
+    pub master_addr: Option<String>,
+    /// `--master-port`.
+    pub master_port: Option<u16>,
+}
+
+/// A rank environment that does not make sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RankError {
+    /// A variable that is no number.
+    #[error("{name}={value:?} is not a number from 0 to {max}")]
+    NotANumber {
+        /// The variable.
+        name: String,
+        /// What it holds, cut to a bounded length.
+        value: String,
+        /// The largest value it may have.
+        max: u64,
+    },
+    /// One of rank and size is there, the other is not.
+    #[error("{present} is set but {missing} is not; set both, or start with `railtop lab -- …`")]
+    Missing {
+        /// The variable that is set.
+        present: &'static str,
+        /// The variable that is not.
+        missing: &'static str,
+    },
+    /// A rank that is not below the size.
+    #[error("rank {rank} is not below the world size {world} (from {from})")]
+    OutOfRange {
+        /// The rank.
+        rank: u32,
+        /// The size.
+        world: u32,
+        /// Where they came from.
+        from: &'static str,
+    },
+}
+
+/// Where a launcher puts rank, size and local rank.
+struct Launcher {
+    name: &'static str,
+    rank: &'static str,
+    world: &'static str,
+    local: &'static str,
+}
+
+const LAUNCHERS: [Launcher; 4] = [
+    Launcher { name: "torchrun", rank: "RANK", world: "WORLD_SIZE", local: "LOCAL_RANK" },
+    Launcher {
+        name: "Open MPI",
+        rank: "OMPI_COMM_WORLD_RANK",
+        world: "OMPI_COMM_WORLD_SIZE",
+        local: "OMPI_COMM_WORLD_LOCAL_RANK",
+    },
+    // PMIx itself sets no size; launchers that use it do (PRRTE: PMIX_SIZE is not standard, Slurm's SLURM_NTASKS is).
+    Launcher { name: "PMIx", rank: "PMIX_RANK", world: "PMIX_SIZE", local: "PMIX_LOCAL_RANK" },
+    Launcher { name: "Slurm", rank: "SLURM_PROCID", world: "SLURM_NTASKS", local: "SLURM_LOCALID" },
+];
+
+impl Ranks {
+    /// Reads flags first, then the environment through `get`. Without either this is a job of one PE.
+    ///
+    /// # Errors
+    /// When a variable is no number, one half is missing, or the rank is not below the size.
+    pub fn find(flags: &RankFlags, get: impl Fn(&str) -> Option<String>) -> Result<Self, RankError> {
+        let (rank, world, local_rank, from) = Self::numbers(flags, &get)?;
+        if rank >= world {
+            return Err(RankError::OutOfRange { rank, world, from });
+        }
+        let master_port = match flags.master_port {
+            Some(port) => Some(port),
+            None => number(&get, "MASTER_PORT")?,
+        };
+        let master_addr =
+            flags.master_addr.clone().or_else(|| get("MASTER_ADDR").filter(|addr| !addr.is_empty()));
+        Ok(Self { rank, world, local_rank, master_addr, master_port, from })
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "four parts of one answer, taken apart at once by the only caller"
+    )]
+    fn numbers(
+        flags: &RankFlags,
+        get: &impl Fn(&str) -> Option<String>,
+    ) -> Result<(u32, u32, Option<u32>, &'static str), RankError> {
+        match (flags.rank, flags.world) {
+            (Some(rank), Some(world)) => return Ok((rank, world, number(get, "LOCAL_RANK")?, "flags")),
+            (Some(_), None) => return Err(RankError::Missing { present: "--rank", missing: "--world-size" }),
+            (None, Some(_)) => return Err(RankError::Missing { present: "--world-size", missing: "--rank" }),
+            (None, None) => {}
+        }
+        for launcher in &LAUNCHERS {
+            let rank = number(get, launcher.rank)?;
+            let world = match (launcher.name, number(get, launcher.world)?) {
+                ("PMIx", None) => number(get, "SLURM_NTASKS")?,
+                (_, world) => world,
+            };
+            match (rank, world) {
+                (Some(rank), Some(world)) => {
+                    return Ok((rank, world, number(get, launcher.local)?, launcher.name));
+                }
+                // Slurm sets SLURM_NTASKS in batch scripts too, and PMIX_RANK may stand beside another launcher's
+                // size: only torchrun's and Open MPI's pair must be whole.
+                (Some(_), None) if launcher.name != "PMIx" => {
+                    return Err(RankError::Missing { present: launcher.rank, missing: launcher.world });
+                }
+                (None, Some(_)) if launcher.name == "torchrun" => {
+                    return Err(RankError::Missing { present: launcher.world, missing: launcher.rank });
+                }
+                _ => {}
+            }
+        }
+        Ok((0, 1, None, "no launcher"))
+    }
+}
+
+/// The variable as a number; `None` when it is not set.
+fn number<T: TryFrom<u64> + Bounded>(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+) -> Result<Option<T>, RankError> {
+    let Some(text) = get(name) else {
+        return Ok(None);
+    };
+    let value = text.trim().parse::<u64>().ok().and_then(|value| T::try_from(value).ok());
+    value.map(Some).ok_or_else(|| RankError::NotANumber {
+        name: name.to_owned(),
+        value: crate::text::printable(&text).chars().take(40).collect(),
+        max: T::MAX,
+    })
+}
+
+/// The largest value of a number type, for messages.
+trait Bounded {
+    const MAX: u64;
+}
+
+impl Bounded for u32 {
+    const MAX: u64 = u32::MAX as u64;
+}
+
+impl Bounded for u16 {
+    const MAX: u64 = u16::MAX as u64;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(vars: &[(&str, &str)]) -> Result<Ranks, RankError> {
+        find_with(&RankFlags::default(), vars)
+    }
+
+    fn find_with(flags: &RankFlags, vars: &[(&str, &str)]) -> Result<Ranks, RankError> {
+        Ranks::find(flags, |name| {
+            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn launchers_in_their_order() {
+        let slurm = [("SLURM_PROCID", "5"), ("SLURM_NTASKS", "8"), ("SLURM_LOCALID", "1")];
+        let found = find(&slurm).unwrap();
+        assert_eq!((found.rank, found.world, found.local_rank, found.from), (5, 8, Some(1), "Slurm"));
+
+        let mut with_mpi = vec![("OMPI_COMM_WORLD_RANK", "2"), ("OMPI_COMM_WORLD_SIZE", "4")];
+        with_mpi.extend(slurm);
+        assert_eq!(find(&with_mpi).unwrap().from, "Open MPI");
+
+        let mut with_torch =
+            vec![("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "10.0.0.1"), ("MASTER_PORT", "29500")];
+        with_torch.extend(with_mpi);
+        let found = find(&with_torch).unwrap();
+        assert_eq!(
+            (found.from, found.master_addr.as_deref(), found.master_port),
+            ("torchrun", Some("10.0.0.1"), Some(29500))
+        );
+
+        let flags = RankFlags { rank: Some(1), world: Some(3), ..RankFlags::default() };
+        assert_eq!(find_with(&flags, &with_torch).unwrap().from, "flags");
+
+        let pmix = [("PMIX_RANK", "3"), ("SLURM_NTASKS", "8")];
+        assert_eq!(find(&pmix).unwrap().from, "PMIx");
+        assert_eq!(find(&[]).unwrap().world, 1);
+    }
+
+    #[test]
+    fn half_an_environment_is_an_error_that_says_which_half() {
+        let text = find(&[("RANK", "1")]).unwrap_err().to_string();
+        assert!(text.contains("RANK is set but WORLD_SIZE is not"), "{text}");
+        assert!(find(&[("WORLD_SIZE", "2")]).is_err());
+        assert!(find_with(&RankFlags { rank: Some(1), ..RankFlags::default() }, &[]).is_err());
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for vars in [
+            [("RANK", "x"), ("WORLD_SIZE", "2")],
+            [("RANK", "-1"), ("WORLD_SIZE", "2")],
+            [("RANK", "2"), ("WORLD_SIZE", "2")],
+        ] {
+            assert!(find(&vars).is_err(), "{vars:?}");
+        }
+        let error =
+            find(&[("RANK", "0"), ("WORLD_SIZE", "1"), ("MASTER_PORT", "70000")]).unwrap_err().to_string();
+        assert!(error.contains("0 to 65535"), "{error}");
+        let error = find(&[("RANK", "\u{1b}[2J"), ("WORLD_SIZE", "1")]).unwrap_err().to_string();
+        assert!(!error.contains('\u{1b}'), "{error}");
+    }
+}
