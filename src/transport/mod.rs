@@ -2,7 +2,9 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod bootstrap;
 pub mod event;
+pub mod fault;
 pub mod group;
 pub mod heap;
 pub mod ranks;

@@ -1,0 +1,204 @@
+//! PEs as threads of this process, on loopback.
+
+use super::*;
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn rendezvous(rank: u32, world: u32, port: u16, secret: &str) -> Rendezvous {
+    Rendezvous {
+        rank,
+        world,
+        addr: "127.0.0.1".into(),
+        port,
+        secret: Secret::from_hex(secret).unwrap(),
+        join_time: Duration::from_secs(10),
+    }
+}
+
+const SECRET: &str = "00112233445566778899aabbccddeeff";
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Runs one closure per PE and collects their results by rank.
+fn job<T: Send + 'static>(world: u32, work: impl Fn(Rendezvous) -> T + Send + Sync + 'static) -> Vec<T> {
+    let port = free_port();
+    let work = Arc::new(work);
+    let threads: Vec<_> = (0..world)
+        .map(|rank| {
+            let work = Arc::clone(&work);
+            std::thread::spawn(move || work(rendezvous(rank, world, port, SECRET)))
+        })
+        .collect();
+    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+#[test]
+fn everyone_gets_everyones_bytes() {
+    let results = job(5, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        let rank = u8::try_from(session.rank()).unwrap();
+        let first = session.allgather(&[rank], LIMIT).unwrap();
+        let second = session.allgather(&vec![rank; 100_000], LIMIT).unwrap();
+        (first, second.iter().map(Vec::len).collect::<Vec<_>>())
+    });
+    for (first, second) in results {
+        assert_eq!(first, [[0], [1], [2], [3], [4]]);
+        assert_eq!(second, [100_000; 5]);
+    }
+}
+
+#[test]
+fn a_pe_that_never_comes_is_named_on_every_pe() {
+    let port = free_port();
+    let threads: Vec<_> = [0, 2]
+        .into_iter()
+        .map(|rank| {
+            let mut place = rendezvous(rank, 3, port, SECRET);
+            place.join_time = Duration::from_millis(400);
+            std::thread::spawn(move || place.join(&Fault::default()).unwrap_err().to_string())
+        })
+        .collect();
+    for thread in threads {
+        let error = thread.join().unwrap();
+        assert!(error.contains("PE 1 did not join"), "{error}");
+    }
+}
+
+#[test]
+fn different_sizes_are_an_error_on_every_pe() {
+    let errors = job(3, |mut place| {
+        if place.rank == 2 {
+            place.world = 4;
+        }
+        place.join(&Fault::default()).unwrap_err().to_string()
+    });
+    for error in errors {
+        assert!(error.contains("PE 2") && error.contains("4 PEs"), "{error}");
+    }
+}
+
+#[test]
+fn two_pes_of_one_rank_are_an_error_on_every_pe() {
+    let errors = job(3, |mut place| {
+        if place.rank == 2 {
+            place.rank = 1;
+        }
+        place.join(&Fault::default()).unwrap_err().to_string()
+    });
+    for error in errors {
+        assert!(error.contains("say they are PE 1"), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_secret_does_not_get_in_and_does_not_stop_the_others() {
+    let port = free_port();
+    let intruder = std::thread::spawn(move || {
+        let mut place = rendezvous(1, 2, port, &"ff".repeat(16));
+        place.join_time = Duration::from_secs(2);
+        place.join(&Fault::default()).unwrap_err().to_string()
+    });
+    let threads: Vec<_> = (0..2)
+        .map(|rank| {
+            std::thread::spawn(move || {
+                // The intruder comes first.
+                std::thread::sleep(Duration::from_millis(u64::from(rank) * 300));
+                rendezvous(rank, 2, port, SECRET)
+                    .join(&Fault::default())
+                    .map(|session| session.rank())
+                    .unwrap()
+            })
+        })
+        .collect();
+    for (rank, thread) in (0..).zip(threads) {
+        assert_eq!(thread.join().unwrap(), rank);
+    }
+    let error = intruder.join().unwrap();
+    assert!(error.contains("RAILTOP_JOB_SECRET") || error.contains("cannot reach"), "{error}");
+}
+
+#[test]
+fn garbage_and_half_open_connections_do_no_harm() {
+    let results = job(3, |place| {
+        if place.rank == 1 {
+            let vandal = || loop {
+                if let Ok(stream) = TcpStream::connect(("127.0.0.1", place.port)) {
+                    return stream;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            };
+            let mut streams: Vec<_> = (0..40).map(|_| vandal()).collect();
+            for (i, stream) in streams.iter_mut().enumerate() {
+                let bytes: Vec<u8> =
+                    (0..(i * 37) % 500).map(|j| u8::try_from((i * 7 + j * 13) % 256).unwrap()).collect();
+                let _ = stream.write_all(&bytes);
+            }
+            let _ = vandal().write_all(&u32::MAX.to_le_bytes());
+            let session = place.join(&Fault::default()).unwrap();
+            return session.allgather(b"x", LIMIT).unwrap().len();
+        }
+        let session = place.join(&Fault::default()).unwrap();
+        session.allgather(b"x", LIMIT).unwrap().len()
+    });
+    assert_eq!(results, [3, 3, 3]);
+}
+
+#[test]
+fn a_pe_that_dies_is_named_to_the_others() {
+    let results = job(3, |place| {
+        let fault = Fault::default();
+        let session = place.join(&fault).unwrap();
+        session.allgather(b"", LIMIT).unwrap();
+        if session.rank() == 2 {
+            // What a killed process does: the connection closes without a farewell.
+            let link = session.link.as_ref().unwrap();
+            link.leaving.store(true, Ordering::Release);
+            link.stream.lock().unwrap().shutdown(std::net::Shutdown::Both).unwrap();
+            return String::new();
+        }
+        session.allgather(b"", LIMIT).unwrap_err().to_string()
+    });
+    for error in &results[..2] {
+        assert!(error.contains("PE 2 left the job"), "{error}");
+    }
+}
+
+#[test]
+fn an_abort_reaches_everyone_with_its_reason() {
+    let results = job(3, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        if session.rank() == 1 {
+            session.abort("heap sizes differ");
+        }
+        session.allgather(b"", LIMIT).unwrap_err().to_string()
+    });
+    for error in results {
+        assert!(error.contains("heap sizes differ"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let ranks = |port| Ranks {
+        rank: 0,
+        world: 2,
+        local_rank: None,
+        master_addr: None,
+        master_port: port,
+        from: "flags",
+    };
+    let find = |port, secret: Option<&str>| {
+        Rendezvous::find(&ranks(port), LIMIT, |name| {
+            secret.filter(|_| name == secret::VARIABLE).map(ToOwned::to_owned)
+        })
+    };
+    assert!(find(None, Some(SECRET)).unwrap_err().to_string().contains("MASTER_PORT"));
+    assert!(find(Some(1), None).unwrap_err().to_string().contains("RAILTOP_JOB_SECRET"));
+    assert!(find(Some(1), Some("short")).is_err());
+    assert_eq!(
+        find(Some(1), Some(SECRET)).unwrap().unwrap().addr,
+        "127.0.0.1",
+        "loopback unless told otherwise"
+    );
+}
