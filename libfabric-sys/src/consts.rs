@@ -34,7 +34,7 @@ pub const FI_ADDR_IB_UD: u32 = 11;
 pub const FI_ADDR_EFA: u32 = 12;
 /// Slingshot.
 pub const FI_ADDR_CXI: u32 = 15;
-/// `struct sockaddr_in` or `struct sockaddr_in6`.
+/// `struct sockaddr_in` or `struct sockaddr_in6`; from 2.3 on.
 pub const FI_SOCKADDR_IP: u32 = 17;
 
 // `fi_ep_attr::type_`.
@@ -190,7 +190,7 @@ pub const FI_OPT_MIN_MULTI_RECV: c_int = 0;
 pub const FI_OPT_FI_HMEM_P2P: c_int = 8;
 /// Whether the provider may call CUDA (`bool`); from 1.18 on.
 pub const FI_OPT_CUDA_API_PERMITTED: c_int = 10;
-/// Whether peers on the node may be reached through shared memory (`bool`); from 1.19 on.
+/// Whether peers on the node may be reached through shared memory (`bool`); from 1.21 on.
 pub const FI_OPT_SHARED_MEMORY_PERMITTED: c_int = 11;
 /// The provider decides.
 pub const FI_HMEM_P2P_ENABLED: c_int = 0;
@@ -206,7 +206,7 @@ pub const FI_HMEM_P2P_DISABLED: c_int = 3;
 /// Not known what bus.
 pub const FI_BUS_UNKNOWN: u32 = 0;
 /// PCI.
-pub const FI_BUS_PCI: u32 = 2;
+pub const FI_BUS_PCI: u32 = 1;
 /// Not known whether the link is up.
 pub const FI_LINK_UNKNOWN: u32 = 0;
 /// The link is down.

@@ -104,5 +104,5 @@ pub const FI_ENOAV: c_int = 267;
 pub const FI_EOVERRUN: c_int = 268;
 /// The peer has no receive posted.
 pub const FI_ENORX: c_int = 269;
-/// No more memory can be registered; from 1.22 on.
+/// No more memory can be registered; from 1.20 on.
 pub const FI_ENOMR: c_int = 270;

@@ -1,5 +1,6 @@
 //! Opening one shared library and taking what we need from it.
 
+use std::error::Error as _;
 use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
@@ -42,7 +43,7 @@ pub(super) fn open(path: &Path) -> Result<Libfabric, Reason> {
     // path: the same trust as in the dynamic loader's own search path.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
         Reason::Open {
-            text: without_path(&error.to_string(), path),
+            text: words_of_loader(&error, path),
         }
     })?;
     // SAFETY: the signature is that of `fi_version` in rdma/fabric.h, unchanged since 1.0.
@@ -102,12 +103,16 @@ fn file_of(function: *const c_void) -> Option<PathBuf> {
     Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
 }
 
-/// The dynamic loader's message without the path in front, which our own message has already.
-fn without_path(message: &str, path: &Path) -> String {
+/// The dynamic loader's message, without the path in front: our own message has it already.
+fn words_of_loader(error: &libloading::Error, path: &Path) -> String {
+    // libloading keeps dlerror(3)'s text as the source of its own "dlopen failed".
+    let message = error
+        .source()
+        .map_or_else(|| error.to_string(), ToString::to_string);
     let path = path.to_string_lossy();
     let text = message
         .strip_prefix(path.as_ref())
         .and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(message);
+        .unwrap_or(&message);
     one_line(text)
 }
