@@ -39,12 +39,7 @@ pub struct fi_ops_av {
     pub insertsym: UnusedOp,
     /// `fi_av_remove`: drops addresses.
     pub remove: Option<
-        unsafe extern "C" fn(
-            av: *mut fid_av,
-            fi_addr: *mut fi_addr_t,
-            count: size_t,
-            flags: u64,
-        ) -> c_int,
+        unsafe extern "C" fn(av: *mut fid_av, fi_addr: *mut fi_addr_t, count: size_t, flags: u64) -> c_int,
     >,
     /// Gives back an address; not called here.
     pub lookup: UnusedOp,

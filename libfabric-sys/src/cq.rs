@@ -19,21 +19,14 @@ pub struct fi_ops_cq {
     /// Size of the table in bytes as the library compiled it.
     pub size: size_t,
     /// `fi_cq_read`: takes up to `count` completions, never blocks.
-    pub read:
-        Option<unsafe extern "C" fn(cq: *mut fid_cq, buf: *mut c_void, count: size_t) -> ssize_t>,
+    pub read: Option<unsafe extern "C" fn(cq: *mut fid_cq, buf: *mut c_void, count: size_t) -> ssize_t>,
     /// `fi_cq_readfrom`: as `read`, and who sent each.
     pub readfrom: Option<
-        unsafe extern "C" fn(
-            cq: *mut fid_cq,
-            buf: *mut c_void,
-            count: size_t,
-            src_addr: *mut u64,
-        ) -> ssize_t,
+        unsafe extern "C" fn(cq: *mut fid_cq, buf: *mut c_void, count: size_t, src_addr: *mut u64) -> ssize_t,
     >,
     /// `fi_cq_readerr`: takes one failed completion.
-    pub readerr: Option<
-        unsafe extern "C" fn(cq: *mut fid_cq, buf: *mut fi_cq_err_entry, flags: u64) -> ssize_t,
-    >,
+    pub readerr:
+        Option<unsafe extern "C" fn(cq: *mut fid_cq, buf: *mut fi_cq_err_entry, flags: u64) -> ssize_t>,
     /// `fi_cq_sread`: as `read`, and blocks up to `timeout` ms; needs a wait object.
     pub sread: Option<
         unsafe extern "C" fn(

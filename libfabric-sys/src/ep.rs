@@ -71,9 +71,8 @@ pub struct fi_ops_cm {
     /// Sets the local address; not called here.
     pub setname: UnusedOp,
     /// `fi_getname`: the local address, to give to the peers.
-    pub getname: Option<
-        unsafe extern "C" fn(fid: *mut fid, addr: *mut c_void, addrlen: *mut size_t) -> c_int,
-    >,
+    pub getname:
+        Option<unsafe extern "C" fn(fid: *mut fid, addr: *mut c_void, addrlen: *mut size_t) -> c_int>,
     /// The peer's address (connected endpoints only); not called here.
     pub getpeer: UnusedOp,
     /// Connects (connected endpoints only); not called here.
@@ -109,8 +108,7 @@ pub struct fi_ops_msg {
     /// Posts several buffers as one; not called here.
     pub recvv: UnusedOp,
     /// `fi_recvmsg`: as `recv`, with flags.
-    pub recvmsg:
-        Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssize_t>,
+    pub recvmsg: Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssize_t>,
     /// `fi_send`: sends a buffer.
     pub send: Option<
         unsafe extern "C" fn(
@@ -125,8 +123,7 @@ pub struct fi_ops_msg {
     /// Sends several buffers as one; not called here.
     pub sendv: UnusedOp,
     /// `fi_sendmsg`: as `send`, with flags.
-    pub sendmsg:
-        Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssize_t>,
+    pub sendmsg: Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssize_t>,
     /// `fi_inject`: sends a small buffer that may be reused at once; no completion.
     pub inject: Option<
         unsafe extern "C" fn(
@@ -173,9 +170,7 @@ pub struct fi_ops_rma {
     /// Fetches into several buffers; not called here.
     pub readv: UnusedOp,
     /// `fi_readmsg`: as `read`, with flags.
-    pub readmsg: Option<
-        unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t,
-    >,
+    pub readmsg: Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t>,
     /// `fi_write`: writes remote memory; the peer sees no completion.
     pub write: Option<
         unsafe extern "C" fn(
@@ -192,9 +187,8 @@ pub struct fi_ops_rma {
     /// Writes from several buffers; not called here.
     pub writev: UnusedOp,
     /// `fi_writemsg`: as `write` or `writedata`, with flags.
-    pub writemsg: Option<
-        unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t,
-    >,
+    pub writemsg:
+        Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t>,
     /// `fi_inject_write`: writes from a small buffer that may be reused at once; no completion.
     pub inject: Option<
         unsafe extern "C" fn(

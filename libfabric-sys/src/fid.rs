@@ -32,8 +32,7 @@ pub struct fi_ops {
     /// `fi_bind`: attaches a completion queue, address vector, ... to the object.
     pub bind: Option<unsafe extern "C" fn(fid: *mut fid, bfid: *mut fid, flags: u64) -> c_int>,
     /// `fi_control(3)`: a command (`FI_ENABLE`, `FI_GETWAIT`, ...) and its argument.
-    pub control:
-        Option<unsafe extern "C" fn(fid: *mut fid, command: c_int, arg: *mut c_void) -> c_int>,
+    pub control: Option<unsafe extern "C" fn(fid: *mut fid, command: c_int, arg: *mut c_void) -> c_int>,
     /// `fi_open_ops`: opens a provider's extra operations by name.
     pub ops_open: Option<
         unsafe extern "C" fn(
@@ -82,9 +81,8 @@ pub struct fi_ops_fabric {
     /// Opens a wait set (deprecated in 2.x); not called here.
     pub wait_open: UnusedOp,
     /// `fi_trywait(3)`: whether it is safe to block on the descriptors of these objects.
-    pub trywait: Option<
-        unsafe extern "C" fn(fabric: *mut fid_fabric, fids: *mut *mut fid, count: c_int) -> c_int,
-    >,
+    pub trywait:
+        Option<unsafe extern "C" fn(fabric: *mut fid_fabric, fids: *mut *mut fid, count: c_int) -> c_int>,
     /// As `domain`, with flags; not called here.
     pub domain2: UnusedOp,
 }

@@ -11,10 +11,7 @@
 //! valid for what the man page says of it, for as long as it says (a buffer of an operation: until its completion); and the
 //! threading model of the domain (`FI_THREAD_*`) is kept.
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the module's documentation"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the module's documentation")]
 #![expect(clippy::too_many_arguments, reason = "libfabric's signatures")]
 
 use std::mem::offset_of;
@@ -82,15 +79,7 @@ pub unsafe fn fi_open_ops(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fid).ops,
-            fi_ops,
-            ops_open,
-            (fid, name, flags, ops, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fid).ops, fi_ops, ops_open, (fid, name, flags, ops, context), -FI_ENOSYS) }
 }
 
 // Fabric and domain.
@@ -104,30 +93,14 @@ pub unsafe fn fi_domain(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fabric).ops,
-            fi_ops_fabric,
-            domain,
-            (fabric, info, domain, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fabric).ops, fi_ops_fabric, domain, (fabric, info, domain, context), -FI_ENOSYS) }
 }
 
 /// 0 when it is safe to block on the descriptors of these objects, `-FI_EAGAIN` when they must be read first.
 #[inline]
 pub unsafe fn fi_trywait(fabric: *mut fid_fabric, fids: *mut *mut fid, count: c_int) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fabric).ops,
-            fi_ops_fabric,
-            trywait,
-            (fabric, fids, count),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fabric).ops, fi_ops_fabric, trywait, (fabric, fids, count), -FI_ENOSYS) }
 }
 
 /// Opens an endpoint.
@@ -139,15 +112,7 @@ pub unsafe fn fi_endpoint(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            endpoint,
-            (domain, info, ep, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, endpoint, (domain, info, ep, context), -FI_ENOSYS) }
 }
 
 /// Opens a completion queue.
@@ -159,15 +124,7 @@ pub unsafe fn fi_cq_open(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            cq_open,
-            (domain, attr, cq, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, cq_open, (domain, attr, cq, context), -FI_ENOSYS) }
 }
 
 /// Opens an address vector.
@@ -179,15 +136,7 @@ pub unsafe fn fi_av_open(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            av_open,
-            (domain, attr, av, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, av_open, (domain, attr, av, context), -FI_ENOSYS) }
 }
 
 // Memory regions.
@@ -211,17 +160,7 @@ pub unsafe fn fi_mr_reg(
             (*domain).mr,
             fi_ops_mr,
             reg,
-            (
-                &raw mut ((*domain).fid),
-                buf,
-                len,
-                access,
-                offset,
-                requested_key,
-                flags,
-                mr,
-                context
-            ),
+            (&raw mut ((*domain).fid), buf, len, access, offset, requested_key, flags, mr, context),
             -FI_ENOSYS
         )
     }
@@ -237,13 +176,7 @@ pub unsafe fn fi_mr_regattr(
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*domain).mr,
-            fi_ops_mr,
-            regattr,
-            (&raw mut ((*domain).fid), attr, flags, mr),
-            -FI_ENOSYS
-        )
+        call!((*domain).mr, fi_ops_mr, regattr, (&raw mut ((*domain).fid), attr, flags, mr), -FI_ENOSYS)
     }
 }
 
@@ -288,35 +221,14 @@ pub unsafe fn fi_av_insert(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            insert,
-            (av, addr, count, fi_addr, flags, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, insert, (av, addr, count, fi_addr, flags, context), -FI_ENOSYS) }
 }
 
 /// Drops addresses.
 #[inline]
-pub unsafe fn fi_av_remove(
-    av: *mut fid_av,
-    fi_addr: *mut fi_addr_t,
-    count: size_t,
-    flags: u64,
-) -> c_int {
+pub unsafe fn fi_av_remove(av: *mut fid_av, fi_addr: *mut fi_addr_t, count: size_t, flags: u64) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            remove,
-            (av, fi_addr, count, flags),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, remove, (av, fi_addr, count, flags), -FI_ENOSYS) }
 }
 
 /// An address as text; null when the provider cannot.
@@ -328,15 +240,7 @@ pub unsafe fn fi_av_straddr(
     len: *mut size_t,
 ) -> *const c_char {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            straddr,
-            (av, addr, buf, len),
-            std::ptr::null()
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, straddr, (av, addr, buf, len), std::ptr::null()) }
 }
 
 // Completion queues.
@@ -357,15 +261,7 @@ pub unsafe fn fi_cq_readfrom(
     src_addr: *mut fi_addr_t,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            readfrom,
-            (cq, buf, count, src_addr),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, readfrom, (cq, buf, count, src_addr), NO_SUCH_OP) }
 }
 
 /// Takes one failed completion; the entry comes from [`fi_cq_err_entry::zeroed`].
@@ -377,13 +273,7 @@ pub unsafe fn fi_cq_readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags:
         if !entry.is_null() {
             (*entry).src_addr = FI_ADDR_NOTAVAIL;
         }
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            readerr,
-            (cq, entry, flags),
-            NO_SUCH_OP
-        )
+        call!((*cq).ops, fi_ops_cq, readerr, (cq, entry, flags), NO_SUCH_OP)
     }
 }
 
@@ -397,15 +287,7 @@ pub unsafe fn fi_cq_sread(
     timeout: c_int,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            sread,
-            (cq, buf, count, cond, timeout),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, sread, (cq, buf, count, cond, timeout), NO_SUCH_OP) }
 }
 
 /// Wakes a thread that blocks in [`fi_cq_sread`].
@@ -425,15 +307,7 @@ pub unsafe fn fi_cq_strerror(
     len: size_t,
 ) -> *const c_char {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            strerror,
-            (cq, prov_errno, err_data, buf, len),
-            std::ptr::null()
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, strerror, (cq, prov_errno, err_data, buf, len), std::ptr::null()) }
 }
 
 /// `FI_GETWAIT`: writes the file descriptor of a queue opened with `FI_WAIT_FD`.
@@ -463,15 +337,7 @@ pub unsafe fn fi_enable(ep: *mut fid_ep) -> c_int {
 #[inline]
 pub unsafe fn fi_getname(ep: *mut fid_ep, addr: *mut c_void, addrlen: *mut size_t) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).cm,
-            fi_ops_cm,
-            getname,
-            (&raw mut ((*ep).fid), addr, addrlen),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*ep).cm, fi_ops_cm, getname, (&raw mut ((*ep).fid), addr, addrlen), -FI_ENOSYS) }
 }
 
 /// Reads an option of an endpoint.
@@ -520,15 +386,7 @@ pub unsafe fn fi_setopt(
 #[inline]
 pub unsafe fn fi_cancel(ep: *mut fid_ep, context: *mut c_void) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).ops,
-            fi_ops_ep,
-            cancel,
-            (&raw mut ((*ep).fid), context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).ops, fi_ops_ep, cancel, (&raw mut ((*ep).fid), context), NO_SUCH_OP) }
 }
 
 // Messages.
@@ -544,15 +402,7 @@ pub unsafe fn fi_recv(
     context: *mut c_void,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            recv,
-            (ep, buf, len, desc, src_addr, context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, recv, (ep, buf, len, desc, src_addr, context), NO_SUCH_OP) }
 }
 
 /// As [`fi_recv`], with flags.
@@ -573,15 +423,7 @@ pub unsafe fn fi_send(
     context: *mut c_void,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            send,
-            (ep, buf, len, desc, dest_addr, context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, send, (ep, buf, len, desc, dest_addr, context), NO_SUCH_OP) }
 }
 
 /// As [`fi_send`], with flags.
@@ -593,22 +435,9 @@ pub unsafe fn fi_sendmsg(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssi
 
 /// Sends a small message whose buffer may be reused at once; no completion.
 #[inline]
-pub unsafe fn fi_inject(
-    ep: *mut fid_ep,
-    buf: *const c_void,
-    len: size_t,
-    dest_addr: fi_addr_t,
-) -> ssize_t {
+pub unsafe fn fi_inject(ep: *mut fid_ep, buf: *const c_void, len: size_t, dest_addr: fi_addr_t) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            inject,
-            (ep, buf, len, dest_addr),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, inject, (ep, buf, len, dest_addr), NO_SUCH_OP) }
 }
 
 /// As [`fi_send`], with an immediate.
@@ -624,13 +453,7 @@ pub unsafe fn fi_senddata(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            senddata,
-            (ep, buf, len, desc, data, dest_addr, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).msg, fi_ops_msg, senddata, (ep, buf, len, desc, data, dest_addr, context), NO_SUCH_OP)
     }
 }
 
@@ -650,13 +473,7 @@ pub unsafe fn fi_read(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            read,
-            (ep, buf, len, desc, src_addr, addr, key, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, read, (ep, buf, len, desc, src_addr, addr, key, context), NO_SUCH_OP)
     }
 }
 
@@ -681,13 +498,7 @@ pub unsafe fn fi_write(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            write,
-            (ep, buf, len, desc, dest_addr, addr, key, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, write, (ep, buf, len, desc, dest_addr, addr, key, context), NO_SUCH_OP)
     }
 }
 
@@ -695,15 +506,7 @@ pub unsafe fn fi_write(
 #[inline]
 pub unsafe fn fi_writemsg(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            writemsg,
-            (ep, msg, flags),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).rma, fi_ops_rma, writemsg, (ep, msg, flags), NO_SUCH_OP) }
 }
 
 /// Writes remote memory; the peer gets a completion with `data` once the bytes are in place.
@@ -742,15 +545,7 @@ pub unsafe fn fi_inject_write(
     key: u64,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            inject,
-            (ep, buf, len, dest_addr, addr, key),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).rma, fi_ops_rma, inject, (ep, buf, len, dest_addr, addr, key), NO_SUCH_OP) }
 }
 
 /// [`fi_inject_write`] and [`fi_writedata`] in one.
@@ -766,12 +561,6 @@ pub unsafe fn fi_inject_writedata(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            injectdata,
-            (ep, buf, len, data, dest_addr, addr, key),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, injectdata, (ep, buf, len, data, dest_addr, addr, key), NO_SUCH_OP)
     }
 }

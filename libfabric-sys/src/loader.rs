@@ -76,28 +76,17 @@ impl Libfabric {
     ///
     /// As for [`Libfabric::load`].
     pub fn load_as_told(variable: Option<&OsStr>) -> Result<Self, LoadError> {
-        let variable = variable
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from);
+        let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
         let by_variable = variable.is_some();
-        let places = variable.map_or_else(
-            || SEARCH.iter().map(PathBuf::from).collect(),
-            |path| vec![path],
-        );
+        let places = variable.map_or_else(|| SEARCH.iter().map(PathBuf::from).collect(), |path| vec![path]);
         let mut attempts = Vec::with_capacity(places.len());
         for place in places {
             match open::open(&place) {
                 Ok(library) => return Ok(library),
-                Err(reason) => attempts.push(Attempt {
-                    path: place,
-                    reason,
-                }),
+                Err(reason) => attempts.push(Attempt { path: place, reason }),
             }
         }
-        Err(LoadError {
-            attempts,
-            by_variable,
-        })
+        Err(LoadError { attempts, by_variable })
     }
 
     /// The file that was loaded; the name it was asked for by, where the dynamic loader does not tell.
@@ -122,9 +111,7 @@ impl Libfabric {
             return format!("error {code}");
         }
         // SAFETY: not null, so a string of the library or of the C library; copied at once.
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     }
 
     /// `fi_getinfo(3)` with [`API_VERSION`]: what there is that fits the hints, best first, as a list in `*info`.
@@ -206,14 +193,7 @@ impl Libfabric {
         // `fi_tostr` shares one buffer between threads; `fi_tostr_r` cuts at the end of ours.
         let mut text = vec![0u8; 16 << 10];
         // SAFETY: the buffer is as long as said; the caller vouches for `info`.
-        let written = unsafe {
-            tostr_r(
-                text.as_mut_ptr().cast(),
-                text.len(),
-                info.cast(),
-                FI_TYPE_INFO,
-            )
-        };
+        let written = unsafe { tostr_r(text.as_mut_ptr().cast(), text.len(), info.cast(), FI_TYPE_INFO) };
         if written.is_null() {
             return None;
         }

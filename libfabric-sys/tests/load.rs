@@ -29,11 +29,7 @@ fn refused(path: &str) -> LoadError {
 fn a_missing_library_is_an_error_that_says_what_to_do() {
     let error = refused("/nonexistent/libfabric.so.1");
     assert!(error.by_variable);
-    assert_eq!(
-        error.attempts.len(),
-        1,
-        "a path in the variable is the only one tried"
-    );
+    assert_eq!(error.attempts.len(), 1, "a path in the variable is the only one tried");
     let text = error.to_string();
     let says = [
         "/nonexistent/libfabric.so.1: cannot open shared object file: No such file or directory",
@@ -45,34 +41,20 @@ fn a_missing_library_is_an_error_that_says_what_to_do() {
     for what in says {
         assert!(text.contains(what), "{what:?} is not in:\n{text}");
     }
-    assert_eq!(
-        text.matches("/nonexistent").count(),
-        1,
-        "the path is said once:\n{text}"
-    );
+    assert_eq!(text.matches("/nonexistent").count(), 1, "the path is said once:\n{text}");
 }
 
 #[test]
 fn a_library_that_is_not_libfabric_is_refused() {
     let error = refused("libm.so.6");
-    let [attempt] = error.attempts.as_slice() else {
-        panic!("{error}")
-    };
-    assert_eq!(
-        attempt.reason,
-        Reason::Missing {
-            symbol: "fi_version"
-        }
-    );
+    let [attempt] = error.attempts.as_slice() else { panic!("{error}") };
+    assert_eq!(attempt.reason, Reason::Missing { symbol: "fi_version" });
 }
 
 #[test]
 fn no_control_character_of_the_variable_reaches_the_terminal() {
     let text = refused("/nonexistent/\u{1b}[2J\nlib").to_string();
-    assert!(
-        text.lines().all(|line| !line.contains(char::is_control)),
-        "{text:?}"
-    );
+    assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text:?}");
     assert!(text.contains("\\u{1b}[2J\\nlib"), "{text:?}");
 }
 
@@ -90,22 +72,14 @@ fn a_real_library_says_its_version_and_finds_loopback() {
         Ok(library) => library,
         Err(error) => return eprintln!("skipped: {error}"),
     };
-    eprintln!(
-        "{} version {:?}",
-        library.path().display(),
-        library.version()
-    );
+    eprintln!("{} version {:?}", library.path().display(), library.version());
     assert!(library.path().is_absolute());
     assert!(library.version() >= MIN_VERSION);
     assert_eq!(library.strerror(-FI_EAGAIN), library.strerror(FI_EAGAIN));
     assert!(!library.strerror(i32::MIN).is_empty());
 
     // Before 1.18 tcp has no reliable datagrams of its own.
-    let provider = if library.version() < (1, 18) {
-        c"tcp;ofi_rxm"
-    } else {
-        c"tcp"
-    };
+    let provider = if library.version() < (1, 18) { c"tcp;ofi_rxm" } else { c"tcp" };
     let hints = library.allocinfo();
     assert!(!hints.is_null());
     let mut list = null_mut();
@@ -115,10 +89,8 @@ fn a_real_library_says_its_version_and_finds_loopback() {
         (*hints).mode = flags::FI_CONTEXT | flags::FI_CONTEXT2;
         (*hints).addr_format = consts::FI_SOCKADDR_IN;
         (*(*hints).ep_attr).type_ = consts::FI_EP_RDM;
-        (*(*hints).domain_attr).mr_mode = consts::FI_MR_LOCAL
-            | consts::FI_MR_VIRT_ADDR
-            | consts::FI_MR_ALLOCATED
-            | consts::FI_MR_PROV_KEY;
+        (*(*hints).domain_attr).mr_mode =
+            consts::FI_MR_LOCAL | consts::FI_MR_VIRT_ADDR | consts::FI_MR_ALLOCATED | consts::FI_MR_PROV_KEY;
         let slot = &raw mut (*(*hints).fabric_attr).prov_name;
         assert_eq!(set_string(slot, c"replaced by the next line"), 0);
         assert_eq!(set_string(slot, provider), 0);
@@ -127,10 +99,7 @@ fn a_real_library_says_its_version_and_finds_loopback() {
         code
     };
     if code != 0 {
-        return eprintln!(
-            "skipped: no provider {provider:?}: {}",
-            library.strerror(code)
-        );
+        return eprintln!("skipped: no provider {provider:?}: {}", library.strerror(code));
     }
     // SAFETY: the list is the library's and freed once, after the last look at it.
     unsafe {
@@ -145,29 +114,13 @@ unsafe fn look_at(library: &Libfabric, info: *mut fi_info, provider: &CStr) {
         assert_eq!(CStr::from_ptr((*(*info).fabric_attr).prov_name), provider);
         assert_eq!((*(*info).ep_attr).type_, consts::FI_EP_RDM);
         assert!((*(*info).tx_attr).size > 0);
-        assert!(
-            (*(*info).domain_attr).cq_data_size >= 4,
-            "the transport's immediates have 32 bits"
-        );
+        assert!((*(*info).domain_attr).cq_data_size >= 4, "the transport's immediates have 32 bits");
         assert_eq!((*info).src_addrlen, size_of::<libc::sockaddr_in>());
-        let address = (*info)
-            .src_addr
-            .cast::<libc::sockaddr_in>()
-            .read_unaligned();
-        assert_eq!(
-            Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)),
-            Ipv4Addr::LOCALHOST
-        );
+        let address = (*info).src_addr.cast::<libc::sockaddr_in>().read_unaligned();
+        assert_eq!(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)), Ipv4Addr::LOCALHOST);
         let domain = CStr::from_ptr((*(*info).domain_attr).name);
-        eprintln!(
-            "domain {domain:?}, mr_mode {:#x}",
-            (*(*info).domain_attr).mr_mode
-        );
-        assert!(
-            library
-                .describe(info)
-                .is_none_or(|text| text.contains("FI_EP_RDM"))
-        );
+        eprintln!("domain {domain:?}, mr_mode {:#x}", (*(*info).domain_attr).mr_mode);
+        assert!(library.describe(info).is_none_or(|text| text.contains("FI_EP_RDM")));
         let copy = library.dupinfo(info);
         assert!(!copy.is_null() && (*copy).next.is_null());
         library.freeinfo(copy);

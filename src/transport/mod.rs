@@ -4,9 +4,11 @@
 
 pub mod bootstrap;
 pub mod event;
+pub mod fabric;
 pub mod fault;
 pub mod group;
 pub mod heap;
+pub mod nic;
 pub mod ranks;
 pub mod ring;
 pub mod select;

@@ -56,10 +56,7 @@ impl fmt::Display for LoadError {
             write!(f, "\n  {}: {reason}", one_line(&path.to_string_lossy()))?;
         }
         if self.by_variable {
-            write!(
-                f,
-                "\nOnly this, since {PATH_VARIABLE} is set. Correct or unset it."
-            )?;
+            write!(f, "\nOnly this, since {PATH_VARIABLE} is set. Correct or unset it.")?;
         }
         let (major, minor) = MIN_VERSION;
         write!(

@@ -30,22 +30,17 @@ pub(super) struct Symbols {
     ) -> c_int,
     pub(super) freeinfo: unsafe extern "C" fn(*mut fi_info),
     pub(super) dupinfo: unsafe extern "C" fn(*const fi_info) -> *mut fi_info,
-    pub(super) fabric:
-        unsafe extern "C" fn(*mut fi_fabric_attr, *mut *mut fid_fabric, *mut c_void) -> c_int,
+    pub(super) fabric: unsafe extern "C" fn(*mut fi_fabric_attr, *mut *mut fid_fabric, *mut c_void) -> c_int,
     pub(super) strerror: unsafe extern "C" fn(c_int) -> *const c_char,
-    pub(super) tostr_r:
-        Option<unsafe extern "C" fn(*mut c_char, size_t, *const c_void, u32) -> *mut c_char>,
+    pub(super) tostr_r: Option<unsafe extern "C" fn(*mut c_char, size_t, *const c_void, u32) -> *mut c_char>,
 }
 
 /// Opens `path`, which a name without a slash leaves to the dynamic loader to find.
 pub(super) fn open(path: &Path) -> Result<Libfabric, Reason> {
     // SAFETY: runs the library's initialisers. That the file is a libfabric, and not a malicious one, is up to whoever set the
     // path: the same trust as in the dynamic loader's own search path.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
-        Reason::Open {
-            text: words_of_loader(&error, path),
-        }
-    })?;
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|error| Reason::Open { text: words_of_loader(&error, path) })?;
     // SAFETY: the signature is that of `fi_version` in rdma/fabric.h, unchanged since 1.0.
     let fi_version: unsafe extern "C" fn() -> u32 = unsafe { symbol(&library, c"fi_version") }?;
     // SAFETY: no arguments, no state.
@@ -68,11 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Libfabric, Reason> {
     let file = file_of(fi_version as *const c_void).unwrap_or_else(|| path.to_path_buf());
     // From here on for good: see `Libfabric`.
     let _: *mut c_void = library.into_raw();
-    Ok(Libfabric {
-        symbols,
-        path: file.into(),
-        version,
-    })
+    Ok(Libfabric { symbols, path: file.into(), version })
 }
 
 /// The function of this name.
@@ -83,9 +74,7 @@ pub(super) fn open(path: &Path) -> Result<Libfabric, Reason> {
 unsafe fn symbol<T: Copy>(library: &Library, name: &'static CStr) -> Result<T, Reason> {
     // SAFETY: the caller vouches for the type.
     let found = unsafe { library.get::<T>(name) };
-    found.map(|symbol| *symbol).map_err(|_| Reason::Missing {
-        symbol: name.to_str().unwrap_or_default(),
-    })
+    found.map(|symbol| *symbol).map_err(|_| Reason::Missing { symbol: name.to_str().unwrap_or_default() })
 }
 
 /// The file that holds a function, as the dynamic loader names it.
@@ -106,13 +95,9 @@ fn file_of(function: *const c_void) -> Option<PathBuf> {
 /// The dynamic loader's message, without the path in front: our own message has it already.
 fn words_of_loader(error: &libloading::Error, path: &Path) -> String {
     // libloading keeps dlerror(3)'s text as the source of its own "dlopen failed".
-    let message = error
-        .source()
-        .map_or_else(|| error.to_string(), ToString::to_string);
+    let message = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     let path = path.to_string_lossy();
-    let text = message
-        .strip_prefix(path.as_ref())
-        .and_then(|rest| rest.strip_prefix(": "))
-        .unwrap_or(&message);
+    let text =
+        message.strip_prefix(path.as_ref()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&message);
     one_line(text)
 }

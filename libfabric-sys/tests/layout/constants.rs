@@ -1,8 +1,5 @@
 //! Every constant of the crate.
-#![expect(
-    clippy::cast_lossless,
-    reason = "one conversion for constants of three types"
-)]
+#![expect(clippy::cast_lossless, reason = "one conversion for constants of three types")]
 
 use crate::program::Version;
 use crate::structures::OLDEST;

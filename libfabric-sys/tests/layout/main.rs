@@ -36,16 +36,8 @@ fn checks(structures: &[Structure]) -> Vec<Check> {
                     ours: ours as u64,
                 });
             };
-            add(
-                "offset",
-                format!("offsetof({c}, {})", field.c_name),
-                field.offset,
-            );
-            add(
-                "size",
-                format!("sizeof((({c} *)0)->{})", field.c_name),
-                field.size,
-            );
+            add("offset", format!("offsetof({c}, {})", field.c_name), field.offset);
+            add("size", format!("sizeof((({c} *)0)->{})", field.c_name), field.size);
         }
     }
     checks.extend(constants::all().into_iter().map(|constant| Check {
@@ -68,48 +60,31 @@ fn size_fault(structure: &Structure, theirs: u64, headers: Version) -> Option<St
         }
         Origin::Ours => (ours >= theirs, "be at least"),
     };
-    (!fits).then(|| {
-        format!(
-            "{} has {ours} bytes and must {must} {theirs}",
-            structure.name
-        )
-    })
+    (!fits).then(|| format!("{} has {ours} bytes and must {must} {theirs}", structure.name))
 }
 
 #[test]
 fn the_declarations_agree_with_the_headers() {
     let structures = structures::all();
     let checks = checks(&structures);
-    let mut questions: Vec<program::Question> = checks
-        .iter()
-        .map(|check| (check.name.clone(), check.expression.clone(), check.since))
-        .collect();
+    let mut questions: Vec<program::Question> =
+        checks.iter().map(|check| (check.name.clone(), check.expression.clone(), check.since)).collect();
     questions.extend(structures.iter().map(|structure| {
-        (
-            format!("size of {}", structure.name),
-            format!("sizeof({})", structure.c_type),
-            structure.since(),
-        )
+        (format!("size of {}", structure.name), format!("sizeof({})", structure.c_type), structure.since())
     }));
     let (headers, answers): (Version, BTreeMap<String, u64>) = match program::ask(&questions) {
         Ok(answers) => answers,
         Err(reason) => return eprintln!("skipped: {reason}"),
     };
     if headers < structures::OLDEST {
-        return eprintln!(
-            "skipped: the headers are {headers:?}, older than {:?}",
-            structures::OLDEST
-        );
+        return eprintln!("skipped: the headers are {headers:?}, older than {:?}", structures::OLDEST);
     }
 
     let (mut faults, mut skipped) = (Vec::new(), Vec::new());
     for check in &checks {
         match answers.get(&check.name) {
             Some(&theirs) if theirs == check.ours => {}
-            Some(&theirs) => faults.push(format!(
-                "{}: {} here, {theirs} in C",
-                check.name, check.ours
-            )),
+            Some(&theirs) => faults.push(format!("{}: {} here, {theirs} in C", check.name, check.ours)),
             None if headers < check.since => skipped.push(check.name.as_str()),
             None => faults.push(format!("{}: no answer from C", check.name)),
         }
@@ -119,10 +94,7 @@ fn the_declarations_agree_with_the_headers() {
             faults.extend(size_fault(structure, theirs, headers));
         }
     }
-    eprintln!(
-        "{} values held to the headers of {headers:?}",
-        answers.len()
-    );
+    eprintln!("{} values held to the headers of {headers:?}", answers.len());
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -145,17 +117,13 @@ fn every_declaration_is_listed() {
     let mut missing = Vec::new();
     let mut inside = "";
     for line in FILES.iter().flat_map(|file| file.lines()) {
-        let name = |prefix: &str, end: &[char]| {
-            line.strip_prefix(prefix)
-                .and_then(|rest| rest.split(end).next())
-        };
+        let name =
+            |prefix: &str, end: &[char]| line.strip_prefix(prefix).and_then(|rest| rest.split(end).next());
         if let Some(constant) = name("pub const ", &[':']) {
             if !constants.iter().any(|listed| listed.name == constant) {
                 missing.push(constant.to_owned());
             }
-        } else if let Some(structure) =
-            name("pub struct ", &[' ']).or_else(|| name("pub union ", &[' ']))
-        {
+        } else if let Some(structure) = name("pub struct ", &[' ']).or_else(|| name("pub union ", &[' '])) {
             inside = structure;
             // The anonymous union in `struct fi_mr_attr` has no name in C; the field after it tells its size.
             let nameless = inside == "fi_mr_region";
@@ -169,8 +137,5 @@ fn every_declaration_is_listed() {
             missing.push(format!("{inside}.{field}"));
         }
     }
-    assert!(
-        missing.is_empty(),
-        "not in the lists of tests/layout: {missing:?}"
-    );
+    assert!(missing.is_empty(), "not in the lists of tests/layout: {missing:?}");
 }

@@ -36,10 +36,7 @@ pub(crate) fn ask(questions: &[Question]) -> Result<(Version, BTreeMap<String, u
     let binary = directory.join("layout");
     let mut text = HEAD.to_owned();
     for (name, expression, (major, minor)) in questions {
-        let _ = writeln!(
-            text,
-            "#if SINCE({major}, {minor})\n    VALUE(\"{name}\", {expression});\n#endif"
-        );
+        let _ = writeln!(text, "#if SINCE({major}, {minor})\n    VALUE(\"{name}\", {expression});\n#endif");
     }
     text.push_str("    return 0;\n}\n");
     std::fs::write(&source, text).map_err(|error| format!("{}: {error}", source.display()))?;
@@ -50,9 +47,8 @@ pub(crate) fn ask(questions: &[Question]) -> Result<(Version, BTreeMap<String, u
         compile.arg("-I").arg(include);
     }
     compile.args(["-w", "-o"]).arg(&binary).arg(&source);
-    let output = compile
-        .output()
-        .map_err(|error| format!("no C compiler ({}): {error}", compiler.display()))?;
+    let output =
+        compile.output().map_err(|error| format!("no C compiler ({}): {error}", compiler.display()))?;
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         // Only missing headers excuse a program that does not compile.
@@ -63,9 +59,7 @@ pub(crate) fn ask(questions: &[Question]) -> Result<(Version, BTreeMap<String, u
         );
         return Err("no libfabric headers (libfabric-dev, libfabric-devel)".to_owned());
     }
-    let output = Command::new(&binary)
-        .output()
-        .map_err(|error| format!("{}: {error}", binary.display()))?;
+    let output = Command::new(&binary).output().map_err(|error| format!("{}: {error}", binary.display()))?;
     let mut answers = BTreeMap::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let parsed = line
@@ -73,11 +67,7 @@ pub(crate) fn ask(questions: &[Question]) -> Result<(Version, BTreeMap<String, u
             .and_then(|(name, value)| Some((name.to_owned(), value.parse::<u64>().ok()?)));
         answers.extend(parsed);
     }
-    let mut version = |part| {
-        answers
-            .remove(part)
-            .and_then(|value| u32::try_from(value).ok())
-            .ok_or("the program failed")
-    };
+    let mut version =
+        |part| answers.remove(part).and_then(|value| u32::try_from(value).ok()).ok_or("the program failed");
     Ok(((version("major")?, version("minor")?), answers))
 }

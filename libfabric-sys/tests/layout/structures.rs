@@ -9,9 +9,7 @@ use libfabric_sys::cq::{fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fi_ops_cq
 use libfabric_sys::ep::{
     fi_msg, fi_msg_rma, fi_ops_cm, fi_ops_ep, fi_ops_msg, fi_ops_rma, fi_rma_iov, fid_ep,
 };
-use libfabric_sys::fid::{
-    fi_context2, fi_ops, fi_ops_domain, fi_ops_fabric, fid, fid_domain, fid_fabric,
-};
+use libfabric_sys::fid::{fi_context2, fi_ops, fi_ops_domain, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::{
     fi_bus_addr, fi_bus_attr, fi_device_attr, fi_domain_attr, fi_ep_attr, fi_fabric_attr, fi_info,
     fi_link_attr, fi_pci_attr, fi_rx_attr, fi_tx_attr, fid_nic,
@@ -51,28 +49,17 @@ pub(crate) struct Structure {
 impl Structure {
     /// The first version that has any of it.
     pub(crate) fn since(&self) -> Version {
-        self.fields
-            .iter()
-            .map(|field| field.since)
-            .min()
-            .unwrap_or(OLDEST)
+        self.fields.iter().map(|field| field.since).min().unwrap_or(OLDEST)
     }
 
     /// The first version that has all of it.
     pub(crate) fn complete_since(&self) -> Version {
-        self.fields
-            .iter()
-            .map(|field| field.since)
-            .max()
-            .unwrap_or(OLDEST)
+        self.fields.iter().map(|field| field.since).max().unwrap_or(OLDEST)
     }
 
     fn edit(mut self, name: &str, edit: impl FnOnce(&mut Field)) -> Self {
-        let field = self
-            .fields
-            .iter_mut()
-            .find(|field| field.name == name)
-            .expect("a field of the structure");
+        let field =
+            self.fields.iter_mut().find(|field| field.name == name).expect("a field of the structure");
         edit(field);
         self
     }
@@ -86,9 +73,7 @@ impl Structure {
     }
 
     fn all_since(mut self, version: Version) -> Self {
-        self.fields
-            .iter_mut()
-            .for_each(|field| field.since = version);
+        self.fields.iter_mut().for_each(|field| field.since = version);
         self
     }
 
@@ -123,17 +108,7 @@ macro_rules! structure {
 }
 
 pub(crate) fn all() -> Vec<Structure> {
-    [
-        fids(),
-        infos(),
-        endpoints(),
-        queues(),
-        addresses(),
-        regions(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [fids(), infos(), endpoints(), queues(), addresses(), regions()].into_iter().flatten().collect()
 }
 
 fn fids() -> Vec<Structure> {
@@ -184,8 +159,7 @@ fn infos() -> Vec<Structure> {
             name, device_id, device_version, vendor_id, driver, firmware
         }),
         structure!(Library fi_bus_attr { bus_type, attr }),
-        structure!(Library fi_bus_addr { pci })
-            .c_type("__typeof__(((struct fi_bus_attr *)0)->attr)"),
+        structure!(Library fi_bus_addr { pci }).c_type("__typeof__(((struct fi_bus_attr *)0)->attr)"),
         structure!(Library fi_pci_attr { domain_id, bus_id, device_id, function_id }),
         structure!(Library fi_link_attr { address, mtu, speed, state, network_type }),
     ]

@@ -52,8 +52,10 @@ pub(super) fn serve(listener: TcpListener, config: HubConfig) -> io::Result<()> 
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (events, inbox) = mpsc::channel(64);
         let accept = tokio::spawn(accept(listener, config.secret.clone(), events));
-        Hub::new(config).run(inbox).await;
+        let mut inbox = Hub::new(config).run(inbox).await;
+        // No new connections; the ones that are there end when their writers have flushed and the PEs have closed.
         accept.abort();
+        let _ = timeout(FAREWELL_TIME, async { while inbox.recv().await.is_some() {} }).await;
         Ok(())
     })
 }
@@ -208,18 +210,14 @@ struct Seat {
 /// Tells PEs that come after the job has failed why it did, until `absent` of them have heard it.
 async fn farewell(inbox: &mut mpsc::Receiver<Event>, absent: usize, reason: &str) {
     let mut told = 0;
-    let mut leaving = 0;
-    while let Some(event) = inbox.recv().await {
-        match event {
-            Event::Joined { outbox, .. } => {
+    while told < absent {
+        match inbox.recv().await {
+            Some(Event::Joined { outbox, .. }) => {
                 let _ = outbox.send(Arc::new(Message::Abort(reason.to_owned()).encode()));
                 told += 1;
             }
-            Event::Gone { .. } => leaving += 1,
-            Event::Said { .. } => {}
-        }
-        if told >= absent && leaving >= told {
-            return;
+            Some(_) => {}
+            None => return,
         }
     }
 }
@@ -235,7 +233,7 @@ impl Hub {
         Self { config, seats }
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Event>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Event>) -> mpsc::Receiver<Event> {
         let deadline = Instant::now() + self.config.join_time;
         let outcome = match self.gather(&mut inbox, deadline).await {
             Ok(()) => self.exchange(&mut inbox).await,
@@ -250,8 +248,9 @@ impl Hub {
             seat.outbox = None;
         }
         if let Err(reason) = outcome {
-            let _ = timeout(FAREWELL_TIME, farewell(&mut inbox, absent.saturating_sub(1), &reason)).await;
+            let _ = timeout(FAREWELL_TIME, farewell(&mut inbox, absent, &reason)).await;
         }
+        inbox
     }
 
     /// Waits until every seat is taken.

@@ -1,0 +1,212 @@
+//! Finding the provider and the domain for each NIC asked for.
+
+use std::ffi::CString;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use libfabric_sys::Libfabric;
+use libfabric_sys::consts::{
+    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR,
+    FI_PROGRESS_MANUAL, FI_THREAD_DOMAIN,
+};
+use libfabric_sys::flags::{FI_CONTEXT, FI_CONTEXT2, FI_MSG, FI_RMA, FI_SOURCE};
+use libfabric_sys::loader::set_string;
+
+use super::{FabricError, Info};
+
+/// Providers in the order they are tried: real RDMA first, then what runs anywhere. `tcp` has endpoints of type RDM
+/// from libfabric 1.18 on; 1.17 offers them as `tcp;ofi_rxm` and as `net`.
+const PROVIDERS: [&str; 4] = ["efa", "tcp", "tcp;ofi_rxm", "net"];
+
+/// A NIC by device name, by address, or both: `rdmap79s0`, `10.77.0.5`, `nic4=10.77.0.5`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NicRequest {
+    /// Device or interface name.
+    pub device: Option<String>,
+    /// Local IP address, for providers over sockets.
+    pub address: Option<String>,
+}
+
+/// A NIC name that cannot be one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no NIC; give a device (rdmap79s0), an address (10.0.0.5), or both (nic4=10.0.0.5)")]
+pub struct BadNic(String);
+
+impl FromStr for NicRequest {
+    type Err = BadNic;
+
+    fn from_str(text: &str) -> Result<Self, BadNic> {
+        let bad = || BadNic(crate::text::printable(text));
+        let part = |part: &str| {
+            let plain = !part.is_empty()
+                && part.len() <= 64
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_' | '-'));
+            plain.then(|| part.to_owned())
+        };
+        match text.split_once('=') {
+            Some((device, address)) => {
+                let address = part(address).filter(|address| address.parse::<std::net::IpAddr>().is_ok());
+                Ok(Self {
+                    device: Some(part(device).ok_or_else(bad)?),
+                    address: Some(address.ok_or_else(bad)?),
+                })
+            }
+            None if text.parse::<std::net::IpAddr>().is_ok() => {
+                Ok(Self { device: None, address: part(text) })
+            }
+            None => Ok(Self { device: Some(part(text).ok_or_else(bad)?), address: None }),
+        }
+    }
+}
+
+impl fmt::Display for NicRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.device, &self.address) {
+            (Some(device), Some(address)) => write!(f, "{device} ({address})"),
+            (Some(name), None) | (None, Some(name)) => f.write_str(name),
+            (None, None) => f.write_str("any NIC"),
+        }
+    }
+}
+
+/// Finds an offer for each NIC, all from the same provider. Without requests, every NIC of the first provider that has
+/// any (RDMA hardware only: plain interfaces are never taken unasked).
+///
+/// # Errors
+/// When no provider offers all of them.
+pub fn discover(
+    lib: &Arc<Libfabric>,
+    provider: Option<&str>,
+    requests: &[NicRequest],
+) -> Result<Vec<Info>, FabricError> {
+    let candidates: Vec<&str> = match provider {
+        Some(provider) => vec![provider],
+        None if requests.is_empty() => vec!["efa"],
+        None => PROVIDERS.to_vec(),
+    };
+    let mut tried = Vec::new();
+    'providers: for provider in candidates {
+        if requests.is_empty() {
+            match offers(lib, provider, &NicRequest { device: None, address: None }) {
+                Ok(found) if !found.is_empty() => return Ok(found),
+                Ok(_) => tried.push(format!("{provider}: no NIC")),
+                Err(why) => tried.push(format!("{provider}: {why}")),
+            }
+            continue;
+        }
+        let mut found = Vec::with_capacity(requests.len());
+        for request in requests {
+            match offers(lib, provider, request) {
+                Ok(mut offers) if !offers.is_empty() => found.push(offers.swap_remove(0)),
+                Ok(_) => {
+                    tried.push(format!("{provider}: no {request}"));
+                    continue 'providers;
+                }
+                Err(why) => {
+                    tried.push(format!("{provider}: {why}"));
+                    continue 'providers;
+                }
+            }
+        }
+        return Ok(found);
+    }
+    let (major, minor) = lib.version();
+    Err(FabricError::NoProvider {
+        version: format!("{major}.{minor}"),
+        library: lib.path().display().to_string(),
+        wanted: requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        tried: tried.join("; "),
+    })
+}
+
+/// What `provider` offers for one NIC, best first, one entry per domain.
+fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<Vec<Info>, String> {
+    let hints = Info::hints(lib).ok_or("out of memory")?;
+    let name = CString::new(provider).map_err(|_| "a provider name with a NUL in it")?;
+    let node = request
+        .address
+        .as_deref()
+        .map(CString::new)
+        .transpose()
+        .map_err(|_| "an address with a NUL in it")?;
+    let raw = hints.raw();
+    // SAFETY: hints() has made sure that every attribute structure is there; strings are copied by set_string.
+    let set = unsafe {
+        (*raw).caps = FI_MSG | FI_RMA;
+        (*raw).mode = FI_CONTEXT | FI_CONTEXT2;
+        (*(*raw).ep_attr).type_ = FI_EP_RDM;
+        let domain = (*raw).domain_attr;
+        (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT;
+        (*domain).threading = FI_THREAD_DOMAIN;
+        // Manual: the proxy polls anyway, and a progress thread per NIC would fight it for the cores.
+        (*domain).data_progress = FI_PROGRESS_MANUAL;
+        (*domain).control_progress = FI_PROGRESS_MANUAL;
+        set_string(&raw mut (*(*raw).fabric_attr).prov_name, &name)
+    };
+    if set < 0 {
+        return Err("out of memory".into());
+    }
+    let flags = if node.is_some() { FI_SOURCE } else { 0 };
+    let mut list = std::ptr::null_mut();
+    // SAFETY: hints come from allocinfo; the list is freed below.
+    let code = unsafe { lib.getinfo(node.as_deref(), None, flags, raw, &mut list) };
+    if code < 0 {
+        return Err(lib.strerror(code));
+    }
+    let mut found: Vec<Info> = Vec::new();
+    let mut entry = list;
+    // A list from outside is followed for a bounded number of entries.
+    for _ in 0..4096 {
+        if entry.is_null() {
+            break;
+        }
+        // SAFETY: an entry of the list just made.
+        let info = unsafe { Info::copy(lib, entry) };
+        if let Some(info) = info.filter(|info| fits(info, provider, request)) {
+            // rxm lists each candidate several times.
+            if request.device.is_some() || !found.iter().any(|other| other.domain() == info.domain()) {
+                found.push(info);
+            }
+        }
+        // SAFETY: as above.
+        entry = unsafe { (*entry).next };
+    }
+    // SAFETY: the head of the list getinfo made, freed once.
+    unsafe { lib.freeinfo(list) };
+    Ok(found)
+}
+
+/// Whether an offer is what was asked for. Old providers ignore hints, so the answer is checked, not trusted.
+fn fits(info: &Info, provider: &str, request: &NicRequest) -> bool {
+    // `tcp` also matches layered offers such as `tcp;ofi_rxm`, which is a provider of its own in the list.
+    if info.provider() != provider {
+        return false;
+    }
+    match (&request.device, &request.address) {
+        // An address decides by itself: the domain of an address that lies on no interface is called "tcp".
+        (_, Some(_)) | (None, None) => true,
+        (Some(device), None) => {
+            let domain = info.domain();
+            domain == *device
+                || domain == format!("{device}-rdm")
+                || info.facts().device.as_deref() == Some(device)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nics_are_read() {
+        let nic: NicRequest = "nic4=10.77.0.5".parse().unwrap();
+        assert_eq!((nic.device.as_deref(), nic.address.as_deref()), (Some("nic4"), Some("10.77.0.5")));
+        assert_eq!("127.0.0.2".parse::<NicRequest>().unwrap().device, None);
+        assert_eq!("rdmap79s0".parse::<NicRequest>().unwrap().address, None);
+        for bad in ["", "=", "a=b", "nic0=", "a b", "\u{1b}[2J", &"x".repeat(100)] {
+            assert!(bad.parse::<NicRequest>().is_err(), "{bad:?}");
+        }
+    }
+}

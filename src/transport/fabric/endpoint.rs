@@ -1,0 +1,533 @@
+//! One NIC: opened, registered, connected, driven.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use libfabric_sys::Libfabric;
+use libfabric_sys::av::{fi_addr_t, fi_av_attr};
+use libfabric_sys::consts::{
+    FI_ADDR_NOTAVAIL, FI_ADDR_UNSPEC, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_ENDPOINT,
+    FI_MR_LOCAL, FI_MR_VIRT_ADDR, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
+};
+use libfabric_sys::cq::{fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fid_cq};
+use libfabric_sys::ep::fid_ep;
+use libfabric_sys::errno::{FI_EAGAIN, FI_EAVAIL};
+use libfabric_sys::fid::fid_domain;
+use libfabric_sys::flags::{
+    FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
+};
+use libfabric_sys::inline::{
+    fi_av_insert, fi_av_open, fi_cq_open, fi_cq_read, fi_cq_readerr, fi_cq_strerror, fi_domain, fi_enable,
+    fi_endpoint, fi_ep_bind, fi_getname, fi_inject, fi_mr_bind, fi_mr_desc, fi_mr_enable, fi_mr_key,
+    fi_mr_reg, fi_recv, fi_send, fi_setopt, fi_writedata,
+};
+use serde::{Deserialize, Serialize};
+
+use super::handles::Handles;
+use super::info::{Facts, Info};
+use super::slots::{Kind, Slots};
+use super::{FabricError, check};
+use crate::transport::heap::Heap;
+use crate::transport::nic::{Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
+use crate::transport::wire::{MAX_FRAME_BYTES, MAX_PIECE};
+
+/// Operations in flight per NIC. EFA does not guard its completion queue, so the bound is ours to keep.
+const MAX_IN_FLIGHT: usize = 256;
+
+/// Receives kept posted per NIC for control frames.
+const RECEIVES: usize = 256;
+
+/// Entries of the completion queue: everything of ours, and room for the immediates of many peers between two polls.
+const CQ_ENTRIES: usize = 16_384;
+
+/// Completions taken at a time.
+const CQ_BATCH: usize = 32;
+
+/// Longest endpoint address.
+const MAX_NAME: usize = 256;
+
+/// What another PE must know to write through a NIC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NicCard {
+    /// The endpoint's address.
+    pub name: Vec<u8>,
+    /// Key of the heap's registration on this NIC.
+    pub key: u64,
+    /// What offset 0 of the heap is called on the wire (0, or its virtual address).
+    pub base: u64,
+}
+
+/// Where a peer's NIC is, and its heap through it.
+#[derive(Debug, Clone, Copy)]
+struct Remote {
+    addr: fi_addr_t,
+    key: u64,
+    base: u64,
+}
+
+/// A NIC driven through libfabric.
+pub struct FabricNic {
+    // Fields drop in order: the handles (endpoint first) before the buffers they refer to.
+    handles: Handles,
+    name: String,
+    lib: Arc<Libfabric>,
+    info: Info,
+    ep: *mut fid_ep,
+    cq: *mut fid_cq,
+    av: *mut libfabric_sys::av::fid_av,
+    heap_desc: *mut c_void,
+    frames_desc: *mut c_void,
+    card: NicCard,
+    /// By PE, then by that PE's NIC.
+    remotes: Vec<Vec<Remote>>,
+    slots: Slots,
+    /// One buffer per slot, for sends and receives.
+    frames: Box<[[u8; MAX_FRAME_BYTES]]>,
+    /// Receives to post again.
+    repost: Vec<usize>,
+    inject_size: usize,
+    limits: Limits,
+    heap: Arc<Heap>,
+}
+
+// SAFETY: all libfabric objects here belong to this value, which one thread uses at a time (FI_THREAD_DOMAIN).
+unsafe impl Send for FabricNic {}
+
+impl std::fmt::Debug for FabricNic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FabricNic")
+            .field("name", &self.name)
+            .field("provider", &self.info.provider())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FabricNic {
+    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it.
+    ///
+    /// # Errors
+    /// When any part of libfabric refuses.
+    pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
+        let ok = |call, code| check(lib, name, call, code);
+        let raw = info.raw();
+        let mut handles = Handles::new(lib);
+        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; MAX_IN_FLIGHT + RECEIVES].into_boxed_slice();
+        // SAFETY: `raw` is a live entry of fi_getinfo; objects are opened in dependency order and kept by `handles`;
+        // heap and frames outlive the registrations (field order).
+        unsafe {
+            let (Some(tx), Some(rx), Some(ep_attr), Some(domain_attr)) = (
+                (*raw).tx_attr.as_ref(),
+                (*raw).rx_attr.as_ref(),
+                (*raw).ep_attr.as_ref(),
+                (*raw).domain_attr.as_ref(),
+            ) else {
+                return Err(FabricError::Call {
+                    nic: name.into(),
+                    call: "fi_getinfo",
+                    why: "incomplete answer".into(),
+                });
+            };
+            let mut fabric = ptr::null_mut();
+            ok("fi_fabric", lib.fabric((*raw).fabric_attr, &mut fabric, ptr::null_mut()))?;
+            handles.keep(fabric);
+            let mut domain = ptr::null_mut();
+            ok("fi_domain", fi_domain(fabric, raw, &raw mut domain, ptr::null_mut()))?;
+            handles.keep(domain);
+            let mut cq_attr = fi_cq_attr::zeroed();
+            cq_attr.size = CQ_ENTRIES;
+            cq_attr.format = FI_CQ_FORMAT_DATA;
+            cq_attr.wait_obj = FI_WAIT_NONE;
+            let mut cq = ptr::null_mut();
+            ok("fi_cq_open", fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut()))?;
+            handles.keep(cq);
+            let mut av_attr = fi_av_attr::zeroed();
+            av_attr.type_ = FI_AV_TABLE;
+            let mut av = ptr::null_mut();
+            ok("fi_av_open", fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()))?;
+            handles.keep(av);
+            let mode = domain_attr.mr_mode;
+            let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
+            let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
+            handles.keep(heap_mr);
+            let mut frames_desc = ptr::null_mut();
+            let mut frames_mr = ptr::null_mut();
+            if mode & FI_MR_LOCAL != 0 {
+                let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
+                frames_mr =
+                    register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
+                handles.keep(frames_mr);
+                frames_desc = fi_mr_desc(frames_mr);
+            }
+            let mut ep = ptr::null_mut();
+            ok("fi_endpoint", fi_endpoint(domain, raw, &raw mut ep, ptr::null_mut()))?;
+            handles.keep(ep);
+            // Bytes must pass the NIC to be counted there; providers without the option say so and do no harm.
+            let no = false;
+            fi_setopt(
+                ep,
+                FI_OPT_ENDPOINT,
+                FI_OPT_SHARED_MEMORY_PERMITTED,
+                (&raw const no).cast(),
+                size_of::<bool>(),
+            );
+            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
+            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
+            ok("fi_enable", fi_enable(ep))?;
+            if mode & FI_MR_ENDPOINT != 0 {
+                for mr in [heap_mr, frames_mr].into_iter().filter(|mr| !mr.is_null()) {
+                    ok("fi_mr_bind", fi_mr_bind(mr, &raw mut (*ep).fid, 0))?;
+                    ok("fi_mr_enable", fi_mr_enable(mr))?;
+                }
+            }
+            let mut address = vec![0_u8; MAX_NAME];
+            let mut len = address.len();
+            ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
+            address.truncate(len);
+            let key = fi_mr_key(heap_mr);
+            if key == FI_KEY_NOTAVAIL {
+                return Err(FabricError::Call {
+                    nic: name.into(),
+                    call: "fi_mr_key",
+                    why: "keys longer than 64 bits".into(),
+                });
+            }
+            let base = if mode & FI_MR_VIRT_ADDR != 0 { heap.base() as u64 } else { 0 };
+            let limits = Limits {
+                max_piece: MAX_PIECE.min(ep_attr.max_msg_size as u64).max(1),
+                max_in_flight: MAX_IN_FLIGHT.min(tx.size.max(1)) as u64,
+            };
+            let receives = RECEIVES.min(rx.size.max(1));
+            let inject_size = tx.inject_size;
+            let mut nic = Self {
+                handles,
+                name: name.to_owned(),
+                lib: Arc::clone(lib),
+                info,
+                ep,
+                cq,
+                av,
+                heap_desc: fi_mr_desc(heap_mr),
+                frames_desc,
+                card: NicCard { name: address, key, base },
+                remotes: Vec::new(),
+                slots,
+                frames,
+                repost: Vec::new(),
+                inject_size,
+                limits,
+                heap: Arc::clone(heap),
+            };
+            nic.post_receives(receives)?;
+            Ok(nic)
+        }
+    }
+
+    /// What other PEs must know.
+    #[must_use]
+    pub fn card(&self) -> &NicCard {
+        &self.card
+    }
+
+    /// The offer the NIC was opened with.
+    #[must_use]
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// What the NIC says about itself.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.info.facts()
+    }
+
+    /// Whether immediates have 8 bytes, room for a length.
+    #[must_use]
+    pub fn wide_immediate(&self) -> bool {
+        // SAFETY: `open` has checked that the attributes are there.
+        unsafe { (*self.info.raw()).domain_attr.as_ref().is_some_and(|attr| attr.cq_data_size >= 8) }
+    }
+
+    /// Makes every NIC of every PE reachable, by the cards of all PEs (this PE's own included: on EFA the target must
+    /// know the initiator's address).
+    ///
+    /// # Errors
+    /// When an address is not taken.
+    pub fn connect(&mut self, cards: &[Vec<NicCard>]) -> Result<(), FabricError> {
+        self.remotes = Vec::with_capacity(cards.len());
+        for (pe, nics) in (0..).zip(cards) {
+            let mut remotes = Vec::with_capacity(nics.len());
+            for card in nics {
+                if card.name.len() != self.card.name.len() {
+                    let why = format!(
+                        "an endpoint address of {} bytes, here they have {}",
+                        card.name.len(),
+                        self.card.name.len()
+                    );
+                    return Err(FabricError::Card { pe, why });
+                }
+                let mut addr: fi_addr_t = FI_ADDR_NOTAVAIL;
+                // SAFETY: a live address vector; the name has the length that this provider's names have.
+                let taken = unsafe {
+                    fi_av_insert(self.av, card.name.as_ptr().cast(), 1, &raw mut addr, 0, ptr::null_mut())
+                };
+                if taken != 1 || addr == FI_ADDR_NOTAVAIL {
+                    let why =
+                        if taken < 0 { self.lib.strerror(taken) } else { "the address was not taken".into() };
+                    return Err(FabricError::Call { nic: self.name.clone(), call: "fi_av_insert", why });
+                }
+                remotes.push(Remote { addr, key: card.key, base: card.base });
+            }
+            self.remotes.push(remotes);
+        }
+        Ok(())
+    }
+
+    fn post_receives(&mut self, count: usize) -> Result<(), FabricError> {
+        for _ in 0..count {
+            let Some((index, _)) = self.slots.take(Kind::Receive) else { break };
+            match self.post_receive(index) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.repost.push(index);
+                    break;
+                }
+                Err(error) => {
+                    return Err(FabricError::Call { nic: error.nic, call: "fi_recv", why: error.why });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Posts a receive into a slot's buffer; `false` when the queue is full.
+    fn post_receive(&mut self, index: usize) -> Result<bool, NicError> {
+        let context = self.slots.context(index);
+        let Some(buffer) = self.frames.get_mut(index) else { return Ok(true) };
+        // SAFETY: buffer and context stay in place until the completion (boxed, one per slot).
+        let code = unsafe {
+            fi_recv(
+                self.ep,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                self.frames_desc,
+                FI_ADDR_UNSPEC,
+                context,
+            )
+        };
+        self.posted(code, "posting a receive").map(|posted| posted != Posted::Full)
+    }
+
+    fn posted(&self, code: isize, what: &str) -> Result<Posted, NicError> {
+        if code == 0 {
+            return Ok(Posted::Yes);
+        }
+        if code == -(FI_EAGAIN as isize) {
+            return Ok(Posted::Full);
+        }
+        Err(self.error(what, i32::try_from(code).unwrap_or(i32::MIN)))
+    }
+
+    fn error(&self, what: &str, code: i32) -> NicError {
+        NicError { nic: self.name.clone(), what: what.to_owned(), why: self.lib.strerror(code) }
+    }
+
+    fn remote(&self, to: PeerNic) -> Result<Remote, NicError> {
+        let found = self.remotes.get(to.pe as usize).and_then(|nics| nics.get(usize::from(to.nic)));
+        found.copied().ok_or_else(|| NicError {
+            nic: self.name.clone(),
+            what: format!("a put to {to}"),
+            why: "there is no such NIC in this job".into(),
+        })
+    }
+
+    /// Takes one failed completion and says whose it was.
+    fn failure(&mut self) -> NicError {
+        let mut entry = fi_cq_err_entry::zeroed();
+        // SAFETY: a live queue; the entry is the newest size.
+        let got = unsafe { fi_cq_readerr(self.cq, &raw mut entry, 0) };
+        if got < 0 {
+            return self.error("reading a failed completion", i32::try_from(got).unwrap_or(i32::MIN));
+        }
+        let what = match self.slots.find(entry.op_context) {
+            Some((_, Kind::Piece { bytes, to })) => format!("a put of {bytes} bytes to {to}"),
+            Some((_, Kind::Frame { to })) => format!("a control frame to {to}"),
+            Some((_, Kind::Receive)) => "receiving a control frame".to_owned(),
+            _ => "an operation of another PE".to_owned(),
+        };
+        let mut text = [0_u8; 160];
+        // SAFETY: the buffer is as long as said; err_data belongs to the entry just read.
+        let detail = unsafe {
+            fi_cq_strerror(self.cq, entry.prov_errno, entry.err_data, text.as_mut_ptr().cast(), text.len())
+        };
+        let mut why = self.lib.strerror(entry.err);
+        if !detail.is_null() {
+            // SAFETY: not null, so a string of the provider that ends in NUL; copied at once.
+            let detail = unsafe { std::ffi::CStr::from_ptr(detail) }.to_string_lossy();
+            let detail = crate::text::printable(&detail);
+            if !detail.is_empty() && detail != why {
+                why = format!("{why} ({detail})");
+            }
+        }
+        NicError { nic: self.name.clone(), what, why }
+    }
+
+    fn complete(&mut self, entry: &fi_cq_data_entry, sink: &mut impl Sink) {
+        // Bits are tested, never compared for equality: 1.17 and 2.6 set different ones beside this.
+        if entry.flags & FI_REMOTE_WRITE != 0 {
+            sink.landed(entry.data, entry.len as u64);
+            return;
+        }
+        match self.slots.find(entry.op_context) {
+            Some((index, Kind::Piece { bytes, .. })) => {
+                self.slots.release(index);
+                sink.piece_done(bytes);
+            }
+            Some((index, Kind::Frame { .. })) => {
+                self.slots.release(index);
+                sink.frame_done();
+            }
+            Some((index, Kind::Receive)) => {
+                if let Some(buffer) = self.frames.get(index) {
+                    sink.frame(buffer.get(..entry.len).unwrap_or(&[]));
+                }
+                self.repost.push(index);
+            }
+            Some((_, Kind::Free)) | None => {}
+        }
+    }
+}
+
+/// Registers memory with a NIC.
+///
+/// # Safety
+/// `domain` is live and the memory stays mapped until the registration is closed.
+unsafe fn register(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+    base: *mut u8,
+    len: u64,
+    access: u64,
+    key: u64,
+) -> Result<*mut libfabric_sys::mr::fid_mr, FabricError> {
+    let mut mr = ptr::null_mut();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    // SAFETY: the caller's promise.
+    let code =
+        unsafe { fi_mr_reg(domain, base.cast(), len, access, 0, key, 0, &raw mut mr, ptr::null_mut()) };
+    check(lib, nic, "fi_mr_reg", code)?;
+    Ok(mr)
+}
+
+impl Nic for FabricNic {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn put(&mut self, piece: &Piece) -> Result<Posted, NicError> {
+        let remote = self.remote(piece.to)?;
+        let range = |_| NicError {
+            nic: self.name.clone(),
+            what: format!("a put to {}", piece.to),
+            why: format!("{} bytes at offset {} lie outside the heap", piece.len, piece.local),
+        };
+        self.heap.check(piece.local, piece.len).map_err(range)?;
+        let kind = Kind::Piece { bytes: piece.len, to: piece.to };
+        let Some((index, context)) = self.slots.take(kind) else { return Ok(Posted::Full) };
+        let offset = usize::try_from(piece.local).unwrap_or(usize::MAX);
+        let len = usize::try_from(piece.len).unwrap_or(usize::MAX);
+        // SAFETY: the source lies in the registered heap (checked), which lives as long as this value; the context stays
+        // in place until the completion. One local and one remote buffer, as immediates on EFA need it.
+        let code = unsafe {
+            fi_writedata(
+                self.ep,
+                self.heap.base().add(offset).cast(),
+                len,
+                self.heap_desc,
+                piece.immediate,
+                remote.addr,
+                remote.base.wrapping_add(piece.remote),
+                remote.key,
+                context,
+            )
+        };
+        let posted = self.posted(code, "posting a put");
+        if !matches!(posted, Ok(Posted::Yes)) {
+            self.slots.release(index);
+        }
+        posted
+    }
+
+    fn send(&mut self, to: PeerNic, frame: &[u8]) -> Result<Posted, NicError> {
+        let remote = self.remote(to)?;
+        if frame.len() <= self.inject_size {
+            // SAFETY: inject copies the buffer before it returns.
+            let code = unsafe { fi_inject(self.ep, frame.as_ptr().cast(), frame.len(), remote.addr) };
+            let posted = self.posted(code, "sending a control frame")?;
+            return Ok(if posted == Posted::Yes { Posted::Injected } else { posted });
+        }
+        let Some((index, context)) = self.slots.take(Kind::Frame { to }) else { return Ok(Posted::Full) };
+        let Some(buffer) = self.frames.get_mut(index).and_then(|buffer| buffer.get_mut(..frame.len())) else {
+            self.slots.release(index);
+            return Err(NicError {
+                nic: self.name.clone(),
+                what: "a control frame".into(),
+                why: "it is too long".into(),
+            });
+        };
+        buffer.copy_from_slice(frame);
+        // SAFETY: buffer and context stay in place until the completion.
+        let code = unsafe {
+            fi_send(self.ep, buffer.as_ptr().cast(), frame.len(), self.frames_desc, remote.addr, context)
+        };
+        let posted = self.posted(code, "sending a control frame");
+        if !matches!(posted, Ok(Posted::Yes)) {
+            self.slots.release(index);
+        }
+        posted
+    }
+
+    fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError> {
+        let mut entries = [fi_cq_data_entry {
+            op_context: ptr::null_mut(),
+            flags: 0,
+            len: 0,
+            buf: ptr::null_mut(),
+            data: 0,
+        }; CQ_BATCH];
+        let mut total = 0;
+        loop {
+            // SAFETY: a live queue of FI_CQ_FORMAT_DATA; the buffer holds CQ_BATCH such entries.
+            let got = unsafe { fi_cq_read(self.cq, entries.as_mut_ptr().cast::<c_void>(), CQ_BATCH) };
+            if got == -(FI_EAGAIN as isize) {
+                break;
+            }
+            if got == -(FI_EAVAIL as isize) {
+                return Err(self.failure());
+            }
+            let Ok(got) = usize::try_from(got) else {
+                return Err(self.error("reading completions", i32::try_from(got).unwrap_or(i32::MIN)));
+            };
+            for entry in entries.iter().take(got) {
+                self.complete(entry, sink);
+            }
+            total += got;
+            if got < CQ_BATCH {
+                break;
+            }
+        }
+        while let Some(index) = self.repost.pop() {
+            if !self.post_receive(index)? {
+                self.repost.push(index);
+                break;
+            }
+        }
+        Ok(total)
+    }
+}

@@ -1,0 +1,67 @@
+//! NICs through libfabric.
+//!
+//! Each NIC has a fabric, a domain, an endpoint, a completion queue, an address vector and the registered heap of its
+//! own. What a provider grants is obeyed, not assumed: memory-registration mode, missing `info->nic`, ignored domain
+//! hints and zero lengths in target completions are facts of life (libfabric 1.17 has all of them).
+
+#![expect(unsafe_code, reason = "libfabric's objects are C structures behind raw pointers")]
+
+mod discover;
+mod endpoint;
+mod handles;
+mod info;
+mod slots;
+
+pub use discover::{NicRequest, discover};
+pub use endpoint::FabricNic;
+pub use info::Info;
+
+use libfabric_sys::Libfabric;
+
+/// Why NICs cannot be used through libfabric.
+#[derive(Debug, thiserror::Error)]
+pub enum FabricError {
+    /// libfabric itself is missing or too old.
+    #[error(transparent)]
+    Load(#[from] libfabric_sys::LoadError),
+    /// No provider offers what the transport needs.
+    #[error(
+        "libfabric {version} ({library}) offers no way to write through {wanted}; tried: {tried}. Name a provider with --provider or FI_PROVIDER, see `fi_info`"
+    )]
+    NoProvider {
+        /// Version of the library.
+        version: String,
+        /// Its file.
+        library: String,
+        /// The NIC wanted.
+        wanted: String,
+        /// Providers tried, with what each answered.
+        tried: String,
+    },
+    /// A call that should have worked did not.
+    #[error("NIC {nic}: {call} failed: {why}")]
+    Call {
+        /// The NIC.
+        nic: String,
+        /// The libfabric function.
+        call: &'static str,
+        /// What libfabric says.
+        why: String,
+    },
+    /// A card from another PE that makes no sense.
+    #[error("PE {pe} describes its NICs in a way that cannot be used: {why}")]
+    Card {
+        /// The PE.
+        pe: u32,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Turns a libfabric return code into an error that names NIC and call.
+fn check(lib: &Libfabric, nic: &str, call: &'static str, code: i32) -> Result<(), FabricError> {
+    if code < 0 {
+        return Err(FabricError::Call { nic: nic.to_owned(), call, why: lib.strerror(code) });
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The seam between the proxy and one NIC: narrow, so that a mock can stand in for libfabric, and generic, so that
+//! there is no dynamic dispatch on the data path.
+
+use std::fmt;
+
+/// A NIC of a PE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerNic {
+    /// The PE.
+    pub pe: u32,
+    /// Index among that PE's NICs.
+    pub nic: u16,
+}
+
+impl fmt::Display for PeerNic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PE {} NIC {}", self.pe, self.nic)
+    }
+}
+
+/// Whether a NIC took an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Posted {
+    /// It is on its way; a completion follows.
+    Yes,
+    /// It was taken whole and has no completion of its own (an injected message).
+    Injected,
+    /// The queue is full: poll, then try again (`FI_EAGAIN`).
+    Full,
+}
+
+/// A NIC that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("NIC {nic}: {what}: {why}")]
+pub struct NicError {
+    /// The NIC's name.
+    pub nic: String,
+    /// What it was doing.
+    pub what: String,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// One piece of a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it goes.
+    pub to: PeerNic,
+    /// Offset of the source in this PE's heap.
+    pub local: u64,
+    /// Offset of the destination in the target's heap.
+    pub remote: u64,
+    /// Bytes, at least 1 and at most [`Limits::max_piece`].
+    pub len: u64,
+    /// What the target's completion carries.
+    pub immediate: u64,
+}
+
+/// What a NIC can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest piece of a put.
+    pub max_piece: u64,
+    /// Operations that may be in flight at once.
+    pub max_in_flight: u64,
+}
+
+/// Takes what a NIC reports.
+pub trait Sink {
+    /// A piece of `bytes` has left: its source may be reused.
+    fn piece_done(&mut self, bytes: u64);
+    /// A control frame that was not injected has left.
+    fn frame_done(&mut self);
+    /// A piece has landed here; `len` is what the completion says, which some providers leave 0.
+    fn landed(&mut self, immediate: u64, len: u64);
+    /// A control frame has arrived.
+    fn frame(&mut self, bytes: &[u8]);
+}
+
+/// One NIC, owned by the proxy thread.
+pub trait Nic: Send {
+    /// Its name, for messages.
+    fn name(&self) -> &str;
+
+    /// What it can do.
+    fn limits(&self) -> Limits;
+
+    /// Writes a piece into another PE's heap. The target's completion carries the immediate.
+    ///
+    /// # Errors
+    /// When the NIC refuses for good.
+    fn put(&mut self, piece: &Piece) -> Result<Posted, NicError>;
+
+    /// Sends a control frame.
+    ///
+    /// # Errors
+    /// When the NIC refuses for good.
+    fn send(&mut self, to: PeerNic, frame: &[u8]) -> Result<Posted, NicError>;
+
+    /// Makes progress and reports what has happened; returns how many things that were.
+    ///
+    /// # Errors
+    /// When an operation failed.
+    fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
+}
