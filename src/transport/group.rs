@@ -88,10 +88,10 @@ impl Outbound {
         Ok(self.next - 1)
     }
 
-    /// Whether a group can be started now.
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.next - self.low < WINDOW
+    pub fn has_room_for(&self, plain: bool) -> bool {
+        plain && self.open.is_some() || self.next - self.low < WINDOW
     }
 
     /// A group of its own, for a put with a signal.
@@ -102,29 +102,46 @@ impl Outbound {
         self.take()
     }
 
-    /// Counts a plain piece of `bytes` to the receiver's NIC `remote` into the shared group and names that group.
-    /// With `ledger` the bytes are kept per NIC for the close.
+    /// Counts the `pieces` of a plain put of `bytes` to the receiver's NIC `remote` into the shared group and names that
+    /// group. With `ledger` the bytes are kept per NIC for the close.
     ///
     /// # Errors
     /// When a new group is needed and the window is full.
-    pub fn add_piece(&mut self, remote: u16, bytes: u64, ledger: bool) -> Result<u64, WindowFull> {
-        if self.open.as_ref().is_some_and(|open| open.pieces == u32::MAX) {
-            return Err(WindowFull);
-        }
+    pub fn add_pieces(
+        &mut self,
+        pieces: u32,
+        remote: u16,
+        bytes: u64,
+        ledger: bool,
+    ) -> Result<u64, WindowFull> {
         let open = match self.open.take() {
             Some(open) => open,
             None => Open { seq: self.take()?, pieces: 0, ledger: Vec::new() },
         };
         let open = self.open.insert(open);
-        open.pieces += 1;
+        open.pieces = open.pieces.saturating_add(pieces);
         if ledger {
             let nic = usize::from(remote);
             if open.ledger.len() <= nic {
                 open.ledger.resize(nic + 1, 0);
             }
-            open.ledger[nic] += bytes;
+            if let Some(total) = open.ledger.get_mut(nic) {
+                *total += bytes;
+            }
         }
         Ok(open.seq)
+    }
+
+    /// Pieces in the shared group so far.
+    #[must_use]
+    pub fn open_pieces(&self) -> u32 {
+        self.open.as_ref().map_or(0, |open| open.pieces)
+    }
+
+    /// Ends the shared group, if there is one.
+    pub fn close_open(&mut self, flush: bool) -> Option<Close> {
+        let open = self.open.take()?;
+        Some(Close { seq: open.seq, pieces: open.pieces, signal: None, flush, ledger: open.ledger })
     }
 
     /// The close that asks the receiver to acknowledge everything sent so far; `None` when all of it is
@@ -133,20 +150,13 @@ impl Outbound {
     /// # Errors
     /// When that takes a new group and the window is full.
     pub fn flush(&mut self) -> Result<Option<Close>, WindowFull> {
-        let close = |open: Open| Close {
-            seq: open.seq,
-            pieces: open.pieces,
-            signal: None,
-            flush: true,
-            ledger: open.ledger,
-        };
-        if let Some(open) = self.open.take() {
-            return Ok(Some(close(open)));
+        if let Some(close) = self.close_open(true) {
+            return Ok(Some(close));
         }
         if self.is_settled() {
             return Ok(None);
         }
-        Ok(Some(close(Open { seq: self.take()?, pieces: 0, ledger: Vec::new() })))
+        Ok(Some(Close { seq: self.take()?, pieces: 0, signal: None, flush: true, ledger: Vec::new() }))
     }
 
     /// Takes an acknowledgement in. Acknowledgements may overtake each other: an old one changes nothing.
@@ -165,18 +175,6 @@ impl Outbound {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.low == self.next
-    }
-
-    /// Groups started so far.
-    #[must_use]
-    pub fn started(&self) -> u64 {
-        self.next
-    }
-
-    /// Every group below this one has been released at the receiver.
-    #[must_use]
-    pub fn released(&self) -> u64 {
-        self.low
     }
 }
 

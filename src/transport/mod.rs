@@ -9,6 +9,7 @@ pub mod fault;
 pub mod group;
 pub mod heap;
 pub mod nic;
+pub mod proxy;
 pub mod ranks;
 pub mod ring;
 pub mod select;

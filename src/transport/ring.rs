@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::select::PolicyKind;
 use super::signal::{Signal, SignalOp};
+use crate::counters::RxSource;
 
 /// A put, with or without a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,51 +34,112 @@ pub enum Command {
     Quiet(u64),
     /// Publish a full set of counters under this ticket.
     Snapshot(u64),
-    /// Switch to the policy with this index, with its counters at 0.
-    SetPolicy(u64),
+    /// Signal another PE outside of the NIC policy, over NIC 0: barriers must not shift the policy's counters.
+    Signal {
+        /// Target PE.
+        dst: u32,
+        /// The signal.
+        signal: Signal,
+    },
+    /// Write a few bytes to a PE through one NIC, to see what its completions say.
+    Probe {
+        /// Target PE.
+        dst: u32,
+        /// NIC on both sides.
+        nic: u16,
+        /// Where the bytes land in the target's heap.
+        remote: u64,
+        /// Signal once they have landed.
+        signal: Signal,
+    },
+    /// Switch to another policy, with its counters at 0.
+    SetPolicy(PolicyKind),
+    /// End the probing and count received bytes this way.
+    SetRxSource {
+        /// How this PE knows them.
+        source: RxSource,
+        /// Whether some PE needs the ledger.
+        ledger: bool,
+    },
     /// End the proxy.
     Stop,
 }
 
 type Words = [u64; 8];
 
+/// How the ring numbers the sources of Rx bytes.
+const RX_SOURCES: [RxSource; 4] = [RxSource::None, RxSource::CqeLen, RxSource::ImmLen, RxSource::Ledger];
+
+/// A signal as (operation, offset, value); operation 0 is no signal.
+fn encode_signal(signal: Option<Signal>) -> [u64; 3] {
+    match signal {
+        None => [0, 0, 0],
+        Some(Signal { op: SignalOp::Set, offset, value }) => [1, offset, value],
+        Some(Signal { op: SignalOp::Add, offset, value }) => [2, offset, value],
+    }
+}
+
+fn decode_signal(op: u64, offset: u64, value: u64) -> Option<Signal> {
+    let op = match op {
+        1 => SignalOp::Set,
+        2 => SignalOp::Add,
+        _ => return None,
+    };
+    Some(Signal { offset, op, value })
+}
+
+/// Position of `item` in `list`, for items that are always in it.
+fn position<T: PartialEq>(list: &[T], item: &T) -> u64 {
+    list.iter().position(|other| other == item).unwrap_or(0) as u64
+}
+
 impl Command {
+    /// Word 0: kind in bits 0 to 7, signal operation in 8 to 15, NIC in 16 to 31, target PE in 32 to 63.
     fn encode(self) -> Words {
+        let head = |kind: u64, op: u64, nic: u16, dst: u32| {
+            kind | op << 8 | u64::from(nic) << 16 | u64::from(dst) << 32
+        };
         match self {
             Self::Put(put) => {
-                let (op, offset, value) = match put.signal {
-                    None => (0, 0, 0),
-                    Some(Signal { op: SignalOp::Set, offset, value }) => (1, offset, value),
-                    Some(Signal { op: SignalOp::Add, offset, value }) => (2, offset, value),
-                };
-                [1 | op << 8 | u64::from(put.dst) << 32, put.local, put.remote, put.len, offset, value, 0, 0]
+                let [op, offset, value] = encode_signal(put.signal);
+                [head(1, op, 0, put.dst), put.local, put.remote, put.len, offset, value, 0, 0]
             }
             Self::Quiet(ticket) => [2, ticket, 0, 0, 0, 0, 0, 0],
             Self::Snapshot(ticket) => [3, ticket, 0, 0, 0, 0, 0, 0],
-            Self::SetPolicy(index) => [4, index, 0, 0, 0, 0, 0, 0],
+            Self::SetPolicy(kind) => [4, position(&PolicyKind::ALL, &kind), 0, 0, 0, 0, 0, 0],
+            Self::Signal { dst, signal } => {
+                let [op, offset, value] = encode_signal(Some(signal));
+                [head(6, op, 0, dst), 0, 0, 0, offset, value, 0, 0]
+            }
+            Self::Probe { dst, nic, remote, signal } => {
+                let [op, offset, value] = encode_signal(Some(signal));
+                [head(7, op, nic, dst), 0, remote, 0, offset, value, 0, 0]
+            }
+            Self::SetRxSource { source, ledger } => {
+                [8, position(&RX_SOURCES, &source), u64::from(ledger), 0, 0, 0, 0, 0]
+            }
             Self::Stop => [5, 0, 0, 0, 0, 0, 0, 0],
         }
     }
 
-    fn decode(words: Words) -> Self {
+    /// Reads a slot; `None` when it holds no command (never, for slots written by [`Self::encode`]).
+    fn decode(words: Words) -> Option<Self> {
         let [head, local, remote, len, offset, value, ..] = words;
-        match head & 0xff {
-            1 => {
-                let op = match head >> 8 & 0xff {
-                    1 => Some(SignalOp::Set),
-                    2 => Some(SignalOp::Add),
-                    _ => None,
-                };
-                #[expect(clippy::cast_possible_truncation, reason = "the upper half of the word")]
-                let dst = (head >> 32) as u32;
-                let signal = op.map(|op| Signal { offset, op, value });
-                Self::Put(Put { dst, local, remote, len, signal })
-            }
+        let signal = decode_signal(head >> 8 & 0xff, offset, value);
+        #[expect(clippy::cast_possible_truncation, reason = "each field takes its own bits")]
+        let (nic, dst) = ((head >> 16) as u16, (head >> 32) as u32);
+        let index = usize::try_from(local).unwrap_or(usize::MAX);
+        Some(match head & 0xff {
+            1 => Self::Put(Put { dst, local, remote, len, signal }),
             2 => Self::Quiet(local),
             3 => Self::Snapshot(local),
-            4 => Self::SetPolicy(local),
-            _ => Self::Stop,
-        }
+            4 => Self::SetPolicy(*PolicyKind::ALL.get(index)?),
+            5 => Self::Stop,
+            6 => Self::Signal { dst, signal: signal? },
+            7 => Self::Probe { dst, nic, remote, signal: signal? },
+            8 => Self::SetRxSource { source: *RX_SOURCES.get(index)?, ledger: remote != 0 },
+            _ => return None,
+        })
     }
 }
 
@@ -164,7 +227,7 @@ impl Consumer {
         let words = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
         self.head += 1;
         self.shared.head.0.store(self.head, Ordering::Release);
-        Some(Command::decode(words))
+        Command::decode(words)
     }
 
     /// Whether nothing waits.
@@ -189,16 +252,15 @@ mod tests {
 
     #[test]
     fn commands_come_back() {
-        for command in [
-            put(0),
-            put(1),
-            put(2),
-            Command::Quiet(9),
-            Command::Snapshot(8),
-            Command::SetPolicy(3),
-            Command::Stop,
-        ] {
-            assert_eq!(Command::decode(command.encode()), command);
+        let signal = Signal { offset: 64, op: SignalOp::Add, value: 3 };
+        let mut commands =
+            vec![put(0), put(1), put(2), Command::Quiet(9), Command::Snapshot(8), Command::Stop];
+        commands.push(Command::Signal { dst: 7, signal });
+        commands.push(Command::Probe { dst: 7, nic: 31, remote: 2048, signal });
+        commands.extend(PolicyKind::ALL.map(Command::SetPolicy));
+        commands.extend(RX_SOURCES.map(|source| Command::SetRxSource { source, ledger: true }));
+        for command in commands {
+            assert_eq!(Command::decode(command.encode()), Some(command));
         }
     }
 

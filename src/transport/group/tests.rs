@@ -83,7 +83,7 @@ proptest! {
 fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
     let early = signalled(&mut out, 1, 1);
-    let seq = out.add_piece(0, 100, false).unwrap();
+    let seq = out.add_pieces(1, 0, 100, false).unwrap();
     let close = out.flush().unwrap().unwrap();
     assert!(deliver(&mut inbound, Message::Close(close)).unwrap().is_none());
     assert!(deliver(&mut inbound, piece(seq)).unwrap().is_some(), "the plain group is complete");
@@ -111,7 +111,7 @@ fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
             out.acknowledged(low).unwrap();
         }
     }
-    assert!(out.has_room(), "acknowledgements come without a flush");
+    assert!(out.has_room_for(false), "acknowledgements come without a flush");
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn violations_are_named() {
 #[test]
 fn the_ledger_reaches_the_receiver_with_the_close() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
-    let seq = out.add_piece(2, 64, true).unwrap();
-    assert_eq!(out.add_piece(0, 16, true), Ok(seq));
+    let seq = out.add_pieces(1, 2, 64, true).unwrap();
+    assert_eq!(out.add_pieces(1, 0, 16, true), Ok(seq));
     let close = out.flush().unwrap().unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();

@@ -1,0 +1,198 @@
+//! One NIC with the queue in front of it and its counters. A full NIC holds up its own queue only.
+
+use std::collections::VecDeque;
+
+use crate::counters::{NicBlock, NicCounts};
+use crate::transport::nic::{Nic, NicError, PeerNic, Piece, Posted, Sink};
+use crate::transport::wire::Frame;
+
+use super::state::{Received, State};
+
+/// Something to hand to a NIC.
+#[derive(Debug)]
+pub(super) enum Out {
+    Piece(Piece),
+    Frame(PeerNic, Frame),
+}
+
+/// A NIC at work.
+pub(super) struct Lane<N> {
+    nic: N,
+    queue: VecDeque<Out>,
+    counts: NicCounts,
+    /// Operations with a completion still to come.
+    in_flight: u64,
+    max_in_flight: u64,
+    max_piece: u64,
+    block: Option<NicBlock>,
+    dirty: bool,
+    published_rx: Received,
+}
+
+impl<N: Nic> Lane<N> {
+    pub(super) fn new(nic: N, block: Option<NicBlock>) -> Self {
+        let limits = nic.limits();
+        Self {
+            nic,
+            queue: VecDeque::new(),
+            counts: NicCounts::default(),
+            in_flight: 0,
+            max_in_flight: limits.max_in_flight.max(1),
+            max_piece: limits.max_piece.max(1),
+            block,
+            dirty: true,
+            published_rx: Received::default(),
+        }
+    }
+
+    pub(super) fn max_piece(&self) -> u64 {
+        self.max_piece
+    }
+
+    /// What waits for the NIC.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn push(&mut self, out: Out) {
+        self.queue.push_back(out);
+    }
+
+    /// For acknowledgements: a sender may be standing still for one, and no order is promised anyway.
+    pub(super) fn push_first(&mut self, out: Out) {
+        self.queue.push_front(out);
+    }
+
+    /// Hands as much of the queue to the NIC as it takes.
+    pub(super) fn pump(&mut self, me: u32) -> Result<bool, NicError> {
+        let mut any = false;
+        while self.in_flight < self.max_in_flight {
+            let Some(out) = self.queue.front() else { break };
+            let posted = match out {
+                Out::Piece(piece) => self.nic.put(piece)?,
+                Out::Frame(to, frame) => {
+                    #[expect(clippy::cast_possible_truncation, reason = "a job has at most 2^16 PEs")]
+                    let bytes = frame.encode(me as u16);
+                    self.counts.control_tx_bytes += bytes.as_slice().len() as u64;
+                    let posted = self.nic.send(*to, bytes.as_slice())?;
+                    if posted == Posted::Full {
+                        self.counts.control_tx_bytes -= bytes.as_slice().len() as u64;
+                    }
+                    posted
+                }
+            };
+            if posted == Posted::Full {
+                self.counts.tx_eagain += 1;
+                self.dirty = true;
+                break;
+            }
+            if posted == Posted::Yes {
+                self.in_flight += 1;
+            }
+            if let Some(out) = self.queue.pop_front() {
+                self.count_posted(&out);
+            }
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn count_posted(&mut self, out: &Out) {
+        self.dirty = true;
+        match out {
+            Out::Piece(piece) => {
+                self.counts.tx_posted_ops += 1;
+                self.counts.tx_posted_bytes += piece.len;
+                let in_flight = self.counts.tx_posted_ops - self.counts.tx_done_ops;
+                self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
+            }
+            Out::Frame(_, Frame::Close(close)) if close.signal.is_some() => self.counts.signal_tx_ops += 1,
+            Out::Frame(..) => {}
+        }
+    }
+
+    /// Polls the NIC into the state.
+    pub(super) fn poll(&mut self, index: usize, state: &mut State) -> Result<bool, NicError> {
+        let mut events = Events { nic: index, state, done_ops: 0, done_bytes: 0, frames: 0 };
+        let polled = self.nic.poll(&mut events);
+        let (ops, bytes, frames) = (events.done_ops, events.done_bytes, events.frames);
+        self.counts.cq_polls += 1;
+        self.counts.tx_done_ops += ops;
+        self.counts.tx_done_bytes += bytes;
+        self.in_flight = self.in_flight.saturating_sub(ops + frames);
+        match polled {
+            Ok(0) => {
+                self.counts.cq_empty += 1;
+                Ok(false)
+            }
+            Ok(_) => {
+                self.dirty = true;
+                Ok(true)
+            }
+            Err(error) => {
+                self.counts.tx_errors += 1;
+                self.dirty = true;
+                Err(error)
+            }
+        }
+    }
+
+    /// The counters with what was received on this NIC.
+    pub(super) fn counts(&self, received: Received) -> NicCounts {
+        NicCounts {
+            rx_ops: received.ops,
+            rx_bytes: received.bytes,
+            signal_rx_ops: received.signals,
+            control_rx_bytes: received.control_bytes,
+            ..self.counts
+        }
+    }
+
+    /// Publishes the counters if they have changed.
+    pub(super) fn publish(&mut self, now: u64, received: Received) -> bool {
+        if !self.dirty && received == self.published_rx {
+            return false;
+        }
+        self.dirty = false;
+        self.published_rx = received;
+        let counts = self.counts(received);
+        if let Some(block) = &mut self.block {
+            block.publish(now, &counts);
+        }
+        true
+    }
+
+    /// Starts counting from zero (after probing).
+    pub(super) fn forget(&mut self) {
+        self.counts = NicCounts::default();
+        self.dirty = true;
+    }
+}
+
+/// Takes one NIC's reports in.
+struct Events<'a> {
+    nic: usize,
+    state: &'a mut State,
+    done_ops: u64,
+    done_bytes: u64,
+    frames: u64,
+}
+
+impl Sink for Events<'_> {
+    fn piece_done(&mut self, bytes: u64) {
+        self.done_ops += 1;
+        self.done_bytes += bytes;
+    }
+
+    fn frame_done(&mut self) {
+        self.frames += 1;
+    }
+
+    fn landed(&mut self, immediate: u64, len: u64) {
+        self.state.landed(self.nic, immediate, len);
+    }
+
+    fn frame(&mut self, bytes: &[u8]) {
+        self.state.frame(self.nic, bytes);
+    }
+}
