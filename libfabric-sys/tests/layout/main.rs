@@ -119,6 +119,12 @@ fn the_declarations_agree_with_the_headers() {
             faults.extend(size_fault(structure, theirs, headers));
         }
     }
+    if !skipped.is_empty() {
+        eprintln!(
+            "skipped: newer than the headers {headers:?}: {}",
+            skipped.join(", ")
+        );
+    }
     eprintln!(
         "{} values held to the headers of {headers:?}",
         answers.len()
