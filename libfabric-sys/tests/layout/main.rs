@@ -94,7 +94,16 @@ fn the_declarations_agree_with_the_headers() {
             faults.extend(size_fault(structure, theirs, headers));
         }
     }
-    eprintln!("{} values held to the headers of {headers:?}", answers.len());
+    if !skipped.is_empty() {
+        eprintln!(
+            "skipped: newer than the headers {headers:?}: {}",
+            skipped.join(", ")
+        );
+    }
+    eprintln!(
+        "{} values held to the headers of {headers:?}",
+        answers.len()
+    );
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
