@@ -1,1 +1,113 @@
+//! How evenly traffic is spread over the NICs of a group. Pure arithmetic, shared by the monitor and the workloads.
 
+use serde::Serialize;
+
+/// The busiest NIC's bytes over the mean of all NICs of the group: 1 = even, N = one NIC of N.
+///
+/// `None` when nothing moved: an idle group is neither balanced nor skewed.
+#[must_use]
+pub fn max_over_mean(bytes: &[f64]) -> Option<f64> {
+    let total: f64 = bytes.iter().sum();
+    let max = bytes.iter().copied().fold(0.0, f64::max);
+    (total > 0.0).then(|| max * bytes.len() as f64 / total)
+}
+
+/// A NIC counts as active when it carries at least this share of the group's mean.
+///
+/// A rail that only carries barriers and acknowledgements must not pass for one that shares the load.
+pub const ACTIVE_SHARE_OF_MEAN: f64 = 0.01;
+
+/// How many NICs carry traffic worth the name (see [`ACTIVE_SHARE_OF_MEAN`]).
+#[must_use]
+pub fn active_nics(bytes: &[f64]) -> usize {
+    let mean = bytes.iter().sum::<f64>() / bytes.len().max(1) as f64;
+    bytes.iter().filter(|&&b| b > 0.0 && b >= mean * ACTIVE_SHARE_OF_MEAN).count()
+}
+
+/// What the spread of one group in one direction amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// All NICs share the load within the limit.
+    Balanced,
+    /// Several NICs carry traffic, unevenly.
+    Skewed,
+    /// One NIC of several carries everything.
+    SingleNic,
+    /// Nothing moves.
+    Idle,
+}
+
+impl Verdict {
+    /// The word on the screen.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Balanced => "balanced",
+            Self::Skewed => "skewed",
+            Self::SingleNic => "single NIC",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Whether this is what `railtop check` fails on.
+    #[must_use]
+    pub fn is_imbalance(self) -> bool {
+        matches!(self, Self::Skewed | Self::SingleNic)
+    }
+}
+
+/// The default limit of max/mean between balanced and skewed (`check --max-over-mean`).
+pub const DEFAULT_MAX_OVER_MEAN: f64 = 1.25;
+
+/// One group's spread in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Busiest NIC over mean; `None` when idle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_over_mean: Option<f64>,
+    /// NICs that carry traffic.
+    pub active_nics: usize,
+    /// All NICs of the group.
+    pub nics: usize,
+    /// The verdict under the limit given.
+    pub verdict: Verdict,
+}
+
+impl Spread {
+    /// Judges `bytes` (or bytes per second), one value per NIC of the group. A group of one NIC is balanced by nature.
+    #[must_use]
+    pub fn of(bytes: &[f64], limit: f64) -> Self {
+        let max_over_mean = max_over_mean(bytes);
+        let active_nics = active_nics(bytes);
+        let verdict = match max_over_mean {
+            None => Verdict::Idle,
+            Some(ratio) if ratio <= limit => Verdict::Balanced,
+            Some(_) if active_nics == 1 => Verdict::SingleNic,
+            Some(_) => Verdict::Skewed,
+        };
+        Self { max_over_mean, active_nics, nics: bytes.len(), verdict }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case(&[1.0, 1.0, 1.0, 1.0], Some(1.0), 4, Verdict::Balanced; "even")]
+    #[test_case(&[8.0, 0.0, 0.0, 0.0], Some(4.0), 1, Verdict::SingleNic; "one of four")]
+    #[test_case(&[4.0, 4.0, 0.0, 0.0], Some(2.0), 2, Verdict::Skewed; "two of four")]
+    #[test_case(&[0.0, 0.0], None, 0, Verdict::Idle; "idle")]
+    #[test_case(&[5.0], Some(1.0), 1, Verdict::Balanced; "only one NIC")]
+    #[test_case(&[], None, 0, Verdict::Idle; "no NIC")]
+    #[test_case(&[100.0, 0.1, 0.1, 0.1], Some(3.988_035_892_323_03), 1, Verdict::SingleNic; "chatter is not load")]
+    fn judges(bytes: &[f64], ratio: Option<f64>, active: usize, verdict: Verdict) {
+        let spread = Spread::of(bytes, DEFAULT_MAX_OVER_MEAN);
+        match (spread.max_over_mean, ratio) {
+            (Some(a), Some(b)) => assert!((a - b).abs() < 1e-9, "{a} != {b}"),
+            (a, b) => assert_eq!(a, b),
+        }
+        assert_eq!((spread.active_nics, spread.verdict), (active, verdict));
+    }
+}

@@ -1,1 +1,38 @@
+//! Text from outside, made safe to show.
 
+/// The longest text from outside that is ever shown, in characters.
+pub const MAX_SHOWN: usize = 256;
+
+/// Replaces control characters (escape sequences, line breaks, bidirectional overrides) and cuts at
+/// [`MAX_SHOWN`] characters, so that a name from sysfs, a counter page or the environment cannot
+/// move the cursor or forge lines.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// C0, C1, DEL, line separators, and the characters that reorder text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_plain_text() {
+        assert_eq!(printable("rdmap79s0 größe"), "rdmap79s0 größe");
+    }
+
+    #[test]
+    fn control_characters_do_not_pass() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
+    }
+}

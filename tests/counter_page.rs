@@ -10,8 +10,8 @@ use std::{
 };
 
 use railtop::counters::{
-    Liveness, NicCounts, NicIdentity, PageDir, PageError, PageReader, PageSpec, PageState,
-    PageWriter, PeCounts, ReadError, RxSource, STALL_AFTER, monotonic_ns,
+    Liveness, NicCounts, NicIdentity, PageDir, PageError, PageReader, PageSpec, PageState, PageWriter,
+    PeCounts, ReadError, RxSource, STALL_AFTER, monotonic_ns,
 };
 use tempfile::TempDir;
 
@@ -60,23 +60,14 @@ fn a_reader_sees_what_the_writer_published() {
 
     let id = reader.identity().clone();
     assert_eq!((id.rank, id.world, id.local_rank, id.threads), (3, 8, 1, 2));
-    assert_eq!(
-        (id.host.as_str(), id.command.as_str()),
-        ("host-a", "bench alltoall")
-    );
-    assert_eq!(
-        (id.gpu.as_str(), id.provider.as_str()),
-        ("0000:4e:00.0", "tcp;ofi_rxm")
-    );
+    assert_eq!((id.host.as_str(), id.command.as_str()), ("host-a", "bench alltoall"));
+    assert_eq!((id.gpu.as_str(), id.provider.as_str()), ("0000:4e:00.0", "tcp;ofi_rxm"));
     assert_eq!(id.nics, spec(2, 2).nics);
     assert_eq!(id.pid, std::process::id());
     assert!(id.start_ticks.is_some() && id.boot_id.is_some() && id.net_ns.is_some());
 
     let first = reader.read().unwrap();
-    assert_eq!(
-        (first.state, first.liveness),
-        (PageState::Init, Liveness::Live)
-    );
+    assert_eq!((first.state, first.liveness), (PageState::Init, Liveness::Live));
     assert_eq!((first.policy.as_str(), first.policy_epoch), ("pair-seq", 0));
     assert_eq!(first.nics[1].published_ns, 0);
 
@@ -88,13 +79,7 @@ fn a_reader_sees_what_the_writer_published() {
     let counts = NicCounts::from_array(std::array::from_fn(|i| i as u64 + 1));
     block.publish(monotonic_ns(), &counts);
     other.publish(77, &counts);
-    process.publish(
-        monotonic_ns(),
-        &PeCounts {
-            barriers: 5,
-            ..PeCounts::default()
-        },
-    );
+    process.publish(monotonic_ns(), &PeCounts { barriers: 5, ..PeCounts::default() });
     writer.set_state(PageState::Running);
     writer.set_rx_source(RxSource::ImmLen);
     writer.set_policy("round-robin");
@@ -103,10 +88,7 @@ fn a_reader_sees_what_the_writer_published() {
     assert_eq!(now.nics[0].counts, NicCounts::default());
     assert_eq!(now.nics[1].counts, counts + counts);
     assert!(!now.nics[1].torn && !now.process_torn && now.nics[1].extras.is_empty());
-    assert_eq!(
-        (now.state, now.rx_source),
-        (PageState::Running, RxSource::ImmLen)
-    );
+    assert_eq!((now.state, now.rx_source), (PageState::Running, RxSource::ImmLen));
     assert_eq!((now.policy.as_str(), now.policy_epoch), ("round-robin", 1));
     assert_eq!(now.process.barriers, 5);
 }
@@ -117,20 +99,11 @@ fn closing_says_so_and_removes_the_name() {
     let mut writer = PageWriter::create(&dir, &spec(1, 1)).unwrap();
     let mut block = writer.nic_block(0, 0).unwrap();
     let mut reader = PageReader::open(writer.path()).unwrap();
-    block.publish(
-        1,
-        &NicCounts {
-            rx_bytes: 9,
-            ..NicCounts::default()
-        },
-    );
+    block.publish(1, &NicCounts { rx_bytes: 9, ..NicCounts::default() });
     drop(writer);
     assert!(dir.scan().unwrap().is_empty());
     let last = reader.read().unwrap();
-    assert_eq!(
-        (last.state, last.liveness),
-        (PageState::Closed, Liveness::Closed)
-    );
+    assert_eq!((last.state, last.liveness), (PageState::Closed, Liveness::Closed));
     assert_eq!(last.nics[0].counts.rx_bytes, 9);
     block.publish(2, &NicCounts::default()); // The block outlives the writer.
 }
@@ -143,16 +116,8 @@ fn an_aborted_page_stays_until_it_is_reaped() {
     drop(writer);
     let entries = dir.scan().unwrap();
     let snapshot = PageReader::open(&entries[0].path).unwrap().read().unwrap();
-    assert_eq!(
-        (snapshot.state, snapshot.liveness),
-        (PageState::Aborted, Liveness::Dead)
-    );
-    assert_eq!(
-        dir.reap(Duration::from_hours(1), monotonic_ns())
-            .unwrap()
-            .len(),
-        0
-    );
+    assert_eq!((snapshot.state, snapshot.liveness), (PageState::Aborted, Liveness::Dead));
+    assert_eq!(dir.reap(Duration::from_hours(1), monotonic_ns()).unwrap().len(), 0);
     assert_eq!(dir.reap(Duration::ZERO, monotonic_ns()).unwrap().len(), 1);
     assert!(dir.scan().unwrap().is_empty());
 }
@@ -168,10 +133,7 @@ fn a_panic_leaves_an_aborted_page() {
     });
     assert!(thread.join().is_err());
     let snapshot = PageReader::open(&path).unwrap().read().unwrap();
-    assert_eq!(
-        (snapshot.state, snapshot.liveness),
-        (PageState::Aborted, Liveness::Dead)
-    );
+    assert_eq!((snapshot.state, snapshot.liveness), (PageState::Aborted, Liveness::Dead));
 }
 
 #[test]
@@ -193,18 +155,12 @@ fn a_writer_that_stops_publishing_is_stalled_until_it_moves() {
     process.publish(now, &PeCounts::default());
     assert_eq!(reader.read_at(now + 1).unwrap().liveness, Liveness::Live);
     let late = now + 1 + u64::try_from(STALL_AFTER.as_nanos()).unwrap();
-    let stalled = Liveness::Stalled {
-        age: STALL_AFTER + Duration::from_nanos(1),
-    };
+    let stalled = Liveness::Stalled { age: STALL_AFTER + Duration::from_nanos(1) };
     assert_eq!(reader.read_at(late).unwrap().liveness, stalled);
     // A clock of another time namespace: far behind ours, but it moves.
     process.publish(now + 2, &PeCounts::default());
     assert_eq!(reader.read_at(late).unwrap().liveness, Liveness::Live);
-    assert_eq!(
-        dir.reap(Duration::ZERO, late).unwrap().len(),
-        0,
-        "never a live page"
-    );
+    assert_eq!(dir.reap(Duration::ZERO, late).unwrap().len(), 0, "never a live page");
 }
 
 #[test]
@@ -236,44 +192,25 @@ fn directories_of_others_links_and_shared_ones_are_refused() {
     let tmp = tempfile::tempdir_in("/dev/shm").unwrap();
     let link = tmp.path().join("link");
     symlink(tmp.path(), &link).unwrap();
-    assert!(matches!(
-        PageDir::create(&link),
-        Err(PageError::NotADirectory { .. })
-    ));
+    assert!(matches!(PageDir::create(&link), Err(PageError::NotADirectory { .. })));
     let file = tmp.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(matches!(
-        PageDir::open(&file),
-        Err(PageError::NotADirectory { .. })
-    ));
+    assert!(matches!(PageDir::open(&file), Err(PageError::NotADirectory { .. })));
     let shared = tmp.path().join("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
     let error = PageDir::create(&shared).unwrap_err();
-    assert!(
-        matches!(error, PageError::SharedDirectory { .. }),
-        "{error}"
-    );
-    assert!(
-        PageDir::open(&tmp.path().join("none"))
-            .unwrap_err()
-            .is_not_found()
-    );
+    assert!(matches!(error, PageError::SharedDirectory { .. }), "{error}");
+    assert!(PageDir::open(&tmp.path().join("none")).unwrap_err().is_not_found());
 
     let made = PageDir::create(&tmp.path().join("made")).unwrap();
-    assert_eq!(
-        fs::metadata(made.path()).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(made.path()).unwrap().permissions().mode() & 0o777, 0o700);
 
     let foreign = tmp.path().join("foreign");
     fs::create_dir(&foreign).unwrap();
     if std::os::unix::fs::chown(&foreign, Some(4711), None).is_ok() {
         let error = PageDir::create(&foreign).unwrap_err();
-        assert!(
-            matches!(error, PageError::ForeignDirectory { owner: 4711, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, PageError::ForeignDirectory { owner: 4711, .. }), "{error}");
         assert!(PageDir::open(&foreign).is_ok(), "root reads everybody's");
     } else {
         eprintln!("skipped: a foreign directory needs root");
@@ -300,11 +237,7 @@ fn a_page_directory_is_chosen_by_the_environment() {
 fn helper_scans_all() {
     if std::env::var_os(HELPER).is_some() {
         let scan = PageDir::scan_all();
-        println!(
-            "found {} page and {} problems",
-            scan.entries.len(),
-            scan.problems.len()
-        );
+        println!("found {} page and {} problems", scan.entries.len(), scan.problems.len());
     }
 }
 
@@ -328,21 +261,13 @@ fn files_that_are_no_pages_are_refused_and_never_reaped() {
     // Without O_NONBLOCK this would wait for a writer for ever.
     nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert!(matches!(open("fifo"), ReadError::NotRegular));
-    let large = fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(at("large"))
-        .unwrap();
+    let large = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(at("large")).unwrap();
     large.set_len((16 << 20) + 1).unwrap();
     assert!(matches!(open("large"), ReadError::TooLarge { .. }));
     assert!(open("nothing").is_gone());
 
     let before = dir.scan().unwrap();
-    assert_eq!(
-        dir.reap(Duration::ZERO, u64::MAX).unwrap(),
-        Vec::<std::path::PathBuf>::new()
-    );
+    assert_eq!(dir.reap(Duration::ZERO, u64::MAX).unwrap(), Vec::<std::path::PathBuf>::new());
     assert_eq!(dir.scan().unwrap(), before);
 }
 
@@ -355,19 +280,10 @@ fn pages_of_others_are_refused() {
         return;
     }
     let error = PageReader::open(writer.path()).unwrap_err();
-    assert!(
-        matches!(error, ReadError::WrongOwner { owner: 4711 }),
-        "{error}"
-    );
+    assert!(matches!(error, ReadError::WrongOwner { owner: 4711 }), "{error}");
     std::os::unix::fs::chown(dir.path(), Some(4711), None).unwrap();
-    assert!(
-        PageReader::open(writer.path()).is_ok(),
-        "the directory's owner may"
-    );
-    assert_eq!(
-        PageReader::open(writer.path()).unwrap().identity().uid,
-        4711
-    );
+    assert!(PageReader::open(writer.path()).is_ok(), "the directory's owner may");
+    assert_eq!(PageReader::open(writer.path()).unwrap().identity().uid, 4711);
 }
 
 /// Tells a test of this binary, run as a child, that it is a helper and where its directory is.
@@ -376,10 +292,7 @@ const HELPER: &str = "RAILTOP_TEST_HELPER";
 fn helper(name: &str, dir: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture"]);
-    command
-        .env(HELPER, dir)
-        .env(railtop::counters::PAGE_DIR_ENV, dir)
-        .stderr(Stdio::null());
+    command.env(HELPER, dir).env(railtop::counters::PAGE_DIR_ENV, dir).stderr(Stdio::null());
     command
 }
 
@@ -393,13 +306,7 @@ fn helper_publishes_and_waits() {
     let dir = PageDir::create(Path::new(&dir)).unwrap();
     let mut writer = PageWriter::create(&dir, &spec(1, 1)).unwrap();
     let mut block = writer.nic_block(0, 0).unwrap();
-    block.publish(
-        monotonic_ns(),
-        &NicCounts {
-            tx_posted_ops: 11,
-            ..NicCounts::default()
-        },
-    );
+    block.publish(monotonic_ns(), &NicCounts { tx_posted_ops: 11, ..NicCounts::default() });
     writer.set_state(PageState::Running);
     // `cat` lives until this test's standard input, which it shares, is closed by the parent.
     let _child = Command::new("cat").stdout(Stdio::null()).spawn().unwrap();
@@ -421,47 +328,27 @@ fn a_killed_writer_is_dead_though_its_child_lives_and_is_reaped_later() {
         .unwrap();
     let stdin = child.stdin.take();
     let out = BufReader::new(child.stdout.take().unwrap());
-    assert!(
-        out.lines()
-            .map_while(Result::ok)
-            .any(|line| line.ends_with("ready"))
-    );
+    assert!(out.lines().map_while(Result::ok).any(|line| line.ends_with("ready")));
 
     let path = dir.scan().unwrap()[0].path.clone();
     let mut reader = PageReader::open(&path).unwrap();
     assert_eq!(reader.identity().pid, child.id());
     let now = monotonic_ns();
     assert_eq!(reader.read().unwrap().liveness, Liveness::Live);
-    assert!(
-        dir.reap(Duration::ZERO, u64::MAX).unwrap().is_empty(),
-        "never a live page"
-    );
+    assert!(dir.reap(Duration::ZERO, u64::MAX).unwrap().is_empty(), "never a live page");
 
     child.kill().unwrap();
     child.wait().unwrap();
     let snapshot = reader.read().unwrap();
-    assert_eq!(
-        (snapshot.state, snapshot.liveness),
-        (PageState::Running, Liveness::Dead)
-    );
+    assert_eq!((snapshot.state, snapshot.liveness), (PageState::Running, Liveness::Dead));
     assert_eq!(snapshot.nics[0].counts.tx_posted_ops, 11);
-    assert_eq!(
-        PageReader::open(&path).unwrap().read().unwrap().liveness,
-        Liveness::Dead
-    );
+    assert_eq!(PageReader::open(&path).unwrap().read().unwrap().liveness, Liveness::Dead);
 
     let ttl = Duration::from_secs(30);
-    assert!(
-        dir.reap(ttl, now).unwrap().is_empty(),
-        "readable for a while"
-    );
+    assert!(dir.reap(ttl, now).unwrap().is_empty(), "readable for a while");
     let later = snapshot.heartbeat_ns + 31_000_000_000;
     assert_eq!(dir.reap(ttl, later).unwrap(), [path]);
-    assert_eq!(
-        reader.read().unwrap().nics[0].counts.tx_posted_ops,
-        11,
-        "an open page stays"
-    );
+    assert_eq!(reader.read().unwrap().nics[0].counts.tx_posted_ops, 11, "an open page stays");
     drop(stdin);
 }
 
@@ -501,10 +388,7 @@ fn a_busy_writer_never_shows_more_done_than_posted() {
                 if !nic.torn && now.rx_ops > 0 {
                     assert_eq!(now.tx_posted_ops, now.rx_ops * 64 + 63, "{nic:?}");
                     assert_eq!(nic.published_ns, now.rx_ops);
-                    assert!(
-                        now.to_array()[4..].iter().all(|&v| v == now.rx_ops),
-                        "{nic:?}"
-                    );
+                    assert!(now.to_array()[4..].iter().all(|&v| v == now.rx_ops), "{nic:?}");
                 }
                 *before = now;
             }

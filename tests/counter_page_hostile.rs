@@ -6,8 +6,7 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use railtop::counters::{
-    FieldKind, Liveness, NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter,
-    ReadError,
+    FieldKind, Liveness, NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter, ReadError,
 };
 use tempfile::TempDir;
 
@@ -43,10 +42,7 @@ fn valid_page() -> Vec<u8> {
     };
     let mut writer = PageWriter::create(&dir, &spec).unwrap();
     let mut block = writer.nic_block(0, 0).unwrap();
-    block.publish(
-        5,
-        &NicCounts::from_array(std::array::from_fn(|i| 100 - i as u64)),
-    );
+    block.publish(5, &NicCounts::from_array(std::array::from_fn(|i| 100 - i as u64)));
     fs::read(writer.path()).unwrap()
 }
 
@@ -65,10 +61,7 @@ fn u32_at(bytes: &[u8], at: usize) -> usize {
 /// Place of the entry for section `kind` in the table.
 fn entry(bytes: &[u8], kind: usize) -> usize {
     let count = u32_at(bytes, 112);
-    (0..count)
-        .map(|i| 1024 + i * 32)
-        .find(|&at| u32_at(bytes, at) == kind)
-        .unwrap()
+    (0..count).map(|i| 1024 + i * 32).find(|&at| u32_at(bytes, at) == kind).unwrap()
 }
 
 #[test]
@@ -86,14 +79,7 @@ fn another_major_version_is_refused_with_both_numbers() {
     put(&mut page, 8, &2_u16.to_le_bytes());
     put(&mut page, 10, &3_u16.to_le_bytes());
     let error = Bench::new().read(&page).unwrap_err();
-    assert!(matches!(
-        error,
-        ReadError::ForeignVersion {
-            has_major: 2,
-            has_minor: 3,
-            wants_major: 1
-        }
-    ));
+    assert!(matches!(error, ReadError::ForeignVersion { has_major: 2, has_minor: 3, wants_major: 1 }));
     assert!(error.to_string().contains("2.3"), "{error}");
 }
 
@@ -108,22 +94,14 @@ fn a_newer_minor_version_keeps_its_new_fields_by_name() {
     for (kind, name) in [(0_u32, "gpu_\u{1b}stalls"), (2, "deepest_ring")] {
         let mut row = [0; 64];
         put(&mut row, 0, &4_u32.to_le_bytes());
-        put(
-            &mut row,
-            4,
-            &(if kind == 0 { 240_u32 } else { 248 }).to_le_bytes(),
-        );
+        put(&mut row, 4, &(if kind == 0 { 240_u32 } else { 248 }).to_le_bytes());
         put(&mut row, 8, &kind.to_le_bytes());
         put(&mut row, 16, b"events");
         put(&mut row, 32, name.as_bytes());
         schema.extend(row);
     }
     let end = page.len() as u64;
-    put(
-        &mut page,
-        at + 8,
-        &(u32::try_from(count).unwrap() + 2).to_le_bytes(),
-    );
+    put(&mut page, at + 8, &(u32::try_from(count).unwrap() + 2).to_le_bytes());
     put(&mut page, at + 16, &end.to_le_bytes());
     page.extend(schema);
     page.resize(page.len().next_multiple_of(4096), 0);
@@ -131,39 +109,19 @@ fn a_newer_minor_version_keeps_its_new_fields_by_name() {
     put(&mut page, 16, &total.to_le_bytes());
     // A section of a kind that 1.0 does not know.
     let sections = u32_at(&page, 112);
-    put(
-        &mut page,
-        112,
-        &(u32::try_from(sections).unwrap() + 1).to_le_bytes(),
-    );
+    put(&mut page, 112, &(u32::try_from(sections).unwrap() + 1).to_le_bytes());
     put(&mut page, 1024 + sections * 32, &99_u32.to_le_bytes());
-    put(
-        &mut page,
-        1024 + sections * 32 + 16,
-        &4096_u64.to_le_bytes(),
-    );
+    put(&mut page, 1024 + sections * 32 + 16, &4096_u64.to_le_bytes());
     // Values of NIC 0 for both threads: records 0 and 2, 256 bytes each.
     let counters = u64_at(&page, entry(&page, 4) + 16);
     for (thread, value) in [(0, 7_u64), (1, 5)] {
-        put(
-            &mut page,
-            counters + thread * 512 + 240,
-            &value.to_le_bytes(),
-        );
-        put(
-            &mut page,
-            counters + thread * 512 + 248,
-            &value.to_le_bytes(),
-        );
+        put(&mut page, counters + thread * 512 + 240, &value.to_le_bytes());
+        put(&mut page, counters + thread * 512 + 248, &value.to_le_bytes());
     }
 
     let nic = &Bench::new().read(&page).unwrap().nics[0];
     assert_eq!(nic.counts.tx_posted_ops, 100);
-    let extras: Vec<_> = nic
-        .extras
-        .iter()
-        .map(|e| (&*e.name, &*e.unit, e.kind, e.value))
-        .collect();
+    let extras: Vec<_> = nic.extras.iter().map(|e| (&*e.name, &*e.unit, e.kind, e.value)).collect();
     assert_eq!(
         extras,
         [
@@ -188,18 +146,9 @@ fn values_add_up_without_overflow() {
     let mut page = valid_page();
     let counters = u64_at(&page, entry(&page, 4) + 16);
     for record in 0..4 {
-        put(
-            &mut page,
-            counters + record * 256 + 16,
-            &u64::MAX.to_le_bytes(),
-        );
+        put(&mut page, counters + record * 256 + 16, &u64::MAX.to_le_bytes());
     }
-    assert_eq!(
-        Bench::new().read(&page).unwrap().nics[0]
-            .counts
-            .tx_posted_ops,
-        u64::MAX
-    );
+    assert_eq!(Bench::new().read(&page).unwrap().nics[0].counts.tx_posted_ops, u64::MAX);
 }
 
 #[test]
@@ -213,25 +162,13 @@ fn wrong_sections_are_refused_by_name() {
         assert!(matches!(error, ReadError::BadSection { .. }), "{error}");
         assert!(error.to_string().contains(what), "{error}");
     };
-    refuse(
-        |p| entry(p, 4) + 16,
-        &(u64::MAX - 8).to_le_bytes(),
-        "outside",
-    );
+    refuse(|p| entry(p, 4) + 16, &(u64::MAX - 8).to_le_bytes(), "outside");
     refuse(|p| entry(p, 4) + 16, &0_u64.to_le_bytes(), "outside");
     refuse(|p| entry(p, 4) + 16, &4097_u64.to_le_bytes(), "offset");
     refuse(|p| entry(p, 4) + 4, &u32::MAX.to_le_bytes(), "outside");
     refuse(|p| entry(p, 4) + 4, &8_u32.to_le_bytes(), "too small");
-    refuse(
-        |p| entry(p, 4) + 8,
-        &1_u32.to_le_bytes(),
-        "number of records",
-    );
-    refuse(
-        |p| entry(p, 4),
-        &77_u32.to_le_bytes(),
-        "NIC counters: it is missing",
-    );
+    refuse(|p| entry(p, 4) + 8, &1_u32.to_le_bytes(), "number of records");
+    refuse(|p| entry(p, 4), &77_u32.to_le_bytes(), "NIC counters: it is missing");
     refuse(|p| entry(p, 2), &1_u32.to_le_bytes(), "twice");
     refuse(|_| 112, &65_u32.to_le_bytes(), "too many");
     refuse(|_| 16, &u64::MAX.to_le_bytes(), "size");
@@ -239,16 +176,8 @@ fn wrong_sections_are_refused_by_name() {
     refuse(|_| 110, &0_u16.to_le_bytes(), "NICs");
     refuse(|_| 108, &65_u16.to_le_bytes(), "threads");
     // The first row of the schema describes a process-wide field.
-    refuse(
-        |p| u64_at(p, entry(p, 5) + 16) + 4,
-        &124_u32.to_le_bytes(),
-        "outside of its record",
-    );
-    refuse(
-        |p| u64_at(p, entry(p, 5) + 16) + 32,
-        b"other_name\0",
-        "missing from the schema",
-    );
+    refuse(|p| u64_at(p, entry(p, 5) + 16) + 4, &124_u32.to_le_bytes(), "outside of its record");
+    refuse(|p| u64_at(p, entry(p, 5) + 16) + 32, b"other_name\0", "missing from the schema");
 }
 
 #[test]
@@ -257,10 +186,7 @@ fn every_truncation_is_an_error() {
     let page = valid_page();
     for len in (0..page.len()).step_by(509) {
         let error = bench.read(&page[..len]).unwrap_err();
-        assert!(
-            matches!(error, ReadError::Truncated { .. }),
-            "{len}: {error}"
-        );
+        assert!(matches!(error, ReadError::Truncated { .. }), "{len}: {error}");
     }
 }
 
@@ -270,17 +196,11 @@ fn a_page_cut_while_open_is_an_error_not_a_signal() {
     let page = valid_page();
     fs::write(&bench.path, &page).unwrap();
     let mut reader = PageReader::open(&bench.path).unwrap();
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(&bench.path)
-        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&bench.path).unwrap();
     file.set_len(4096).unwrap();
     assert!(matches!(reader.read(), Err(ReadError::Truncated { .. })));
     file.set_len(page.len() as u64).unwrap();
-    assert!(
-        reader.read().is_ok(),
-        "it reads again when the file has grown back"
-    );
+    assert!(reader.read().is_ok(), "it reads again when the file has grown back");
 }
 
 /// Bytes that pass the first checks more often than blind ones: a header, then anything.

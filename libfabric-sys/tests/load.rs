@@ -58,26 +58,13 @@ fn an_old_library_is_refused() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (source, library) = (directory.join("old.c"), directory.join("libfabric-old.so"));
     // What Ubuntu 22.04 has.
-    std::fs::write(
-        &source,
-        "unsigned fi_version(void) { return 1 << 16 | 11; }\n",
-    )
-    .expect("a source file");
-    match Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .status()
-    {
+    std::fs::write(&source, "unsigned fi_version(void) { return 1 << 16 | 11; }\n").expect("a source file");
+    match Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status() {
         Ok(status) => assert!(status.success()),
         Err(error) => return eprintln!("skipped: no C compiler: {error}"),
     }
     let error = refused(library.to_str().expect("a path in UTF-8"));
-    assert!(
-        error
-            .to_string()
-            .contains("is version 1.11, too old: 1.17 or newer is needed"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is version 1.11, too old: 1.17 or newer is needed"), "{error}");
 }
 
 #[test]

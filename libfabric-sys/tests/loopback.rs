@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use libfabric_sys::av::{fi_addr_t, fi_av_attr, fid_av};
 use libfabric_sys::consts::{
-    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_LOCAL, FI_MR_PROV_KEY,
-    FI_MR_VIRT_ADDR, FI_SOCKADDR_IN, FI_WAIT_FD,
+    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR,
+    FI_SOCKADDR_IN, FI_WAIT_FD,
 };
 use libfabric_sys::cq::{fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fid_cq};
 use libfabric_sys::ep::{fi_msg_rma, fi_rma_iov, fid_ep};
 use libfabric_sys::errno::{FI_EAGAIN, FI_EAVAIL};
 use libfabric_sys::fid::{fi_context2, fid, fid_domain, fid_fabric};
 use libfabric_sys::flags::{
-    FI_CONTEXT, FI_CONTEXT2, FI_DELIVERY_COMPLETE, FI_MSG, FI_RECV, FI_REMOTE_CQ_DATA,
-    FI_REMOTE_WRITE, FI_RMA, FI_SEND, FI_SOURCE, FI_TRANSMIT, FI_WRITE,
+    FI_CONTEXT, FI_CONTEXT2, FI_DELIVERY_COMPLETE, FI_MSG, FI_RECV, FI_REMOTE_CQ_DATA, FI_REMOTE_WRITE,
+    FI_RMA, FI_SEND, FI_SOURCE, FI_TRANSMIT, FI_WRITE,
 };
 use libfabric_sys::info::fi_info;
 use libfabric_sys::loader::set_string;
@@ -62,25 +62,12 @@ impl End {
             contexts: Box::new([fi_context2::zeroed(), fi_context2::zeroed()]),
             completions: Vec::new(),
         };
-        let mut cq_attr = fi_cq_attr {
-            size: 64,
-            format: FI_CQ_FORMAT_DATA,
-            wait_obj: FI_WAIT_FD,
-            ..fi_cq_attr::zeroed()
-        };
-        let mut av_attr = fi_av_attr {
-            type_: FI_AV_TABLE,
-            count: 2,
-            ..fi_av_attr::zeroed()
-        };
-        let iov = libc::iovec {
-            iov_base: end.buffer.as_mut_ptr().cast(),
-            iov_len: BYTES,
-        };
+        let mut cq_attr =
+            fi_cq_attr { size: 64, format: FI_CQ_FORMAT_DATA, wait_obj: FI_WAIT_FD, ..fi_cq_attr::zeroed() };
+        let mut av_attr = fi_av_attr { type_: FI_AV_TABLE, count: 2, ..fi_av_attr::zeroed() };
+        let iov = libc::iovec { iov_base: end.buffer.as_mut_ptr().cast(), iov_len: BYTES };
         let mr_attr = fi_mr_attr {
-            region: fi_mr_region {
-                mr_iov: &raw const iov,
-            },
+            region: fi_mr_region { mr_iov: &raw const iov },
             iov_count: 1,
             access: FI_SEND | FI_RECV | FI_WRITE | FI_REMOTE_WRITE,
             requested_key: key,
@@ -90,39 +77,15 @@ impl End {
         // SAFETY: each object is opened from live ones; the attributes and the buffer outlive the calls.
         unsafe {
             end.virtual_addresses = (*(*info).domain_attr).mr_mode & FI_MR_VIRT_ADDR != 0;
-            ok(
-                library.fabric((*info).fabric_attr, &mut end.fabric, none()),
-                "fi_fabric",
-            );
-            ok(
-                inline::fi_domain(end.fabric, info, &raw mut end.domain, none()),
-                "fi_domain",
-            );
-            ok(
-                inline::fi_cq_open(end.domain, &raw mut cq_attr, &raw mut end.cq, none()),
-                "fi_cq_open",
-            );
-            ok(
-                inline::fi_av_open(end.domain, &raw mut av_attr, &raw mut end.av, none()),
-                "fi_av_open",
-            );
-            ok(
-                inline::fi_endpoint(end.domain, info, &raw mut end.ep, none()),
-                "fi_endpoint",
-            );
-            ok(
-                inline::fi_ep_bind(end.ep, &raw mut (*end.av).fid, 0),
-                "fi_ep_bind",
-            );
-            ok(
-                inline::fi_ep_bind(end.ep, &raw mut (*end.cq).fid, FI_TRANSMIT | FI_RECV),
-                "fi_ep_bind",
-            );
+            ok(library.fabric((*info).fabric_attr, &mut end.fabric, none()), "fi_fabric");
+            ok(inline::fi_domain(end.fabric, info, &raw mut end.domain, none()), "fi_domain");
+            ok(inline::fi_cq_open(end.domain, &raw mut cq_attr, &raw mut end.cq, none()), "fi_cq_open");
+            ok(inline::fi_av_open(end.domain, &raw mut av_attr, &raw mut end.av, none()), "fi_av_open");
+            ok(inline::fi_endpoint(end.domain, info, &raw mut end.ep, none()), "fi_endpoint");
+            ok(inline::fi_ep_bind(end.ep, &raw mut (*end.av).fid, 0), "fi_ep_bind");
+            ok(inline::fi_ep_bind(end.ep, &raw mut (*end.cq).fid, FI_TRANSMIT | FI_RECV), "fi_ep_bind");
             ok(inline::fi_enable(end.ep), "fi_enable");
-            ok(
-                inline::fi_mr_regattr(end.domain, &raw const mr_attr, 0, &raw mut end.mr),
-                "fi_mr_regattr",
-            );
+            ok(inline::fi_mr_regattr(end.domain, &raw const mr_attr, 0, &raw mut end.mr), "fi_mr_regattr");
         }
         end
     }
@@ -131,8 +94,7 @@ impl End {
         let mut name = vec![0; 256];
         let mut length = name.len();
         // SAFETY: a live endpoint; the buffer is as long as said.
-        let code =
-            unsafe { inline::fi_getname(self.ep, name.as_mut_ptr().cast(), &raw mut length) };
+        let code = unsafe { inline::fi_getname(self.ep, name.as_mut_ptr().cast(), &raw mut length) };
         assert_eq!(code, 0);
         name.truncate(length);
         name
@@ -141,16 +103,8 @@ impl End {
     fn insert(&self, name: &[u8]) -> fi_addr_t {
         let mut peer = 0;
         // SAFETY: a live address vector; one address, as long as its format wants.
-        let code = unsafe {
-            inline::fi_av_insert(
-                self.av,
-                name.as_ptr().cast(),
-                1,
-                &raw mut peer,
-                0,
-                null_mut(),
-            )
-        };
+        let code =
+            unsafe { inline::fi_av_insert(self.av, name.as_ptr().cast(), 1, &raw mut peer, 0, null_mut()) };
         assert_eq!(code, 1);
         peer
     }
@@ -173,9 +127,7 @@ impl End {
     }
 
     fn has(&self, flags: u64) -> bool {
-        self.completions
-            .iter()
-            .any(|entry| entry.flags & flags == flags)
+        self.completions.iter().any(|entry| entry.flags & flags == flags)
     }
 }
 
@@ -235,39 +187,18 @@ fn transfer(library: &Libfabric, info: *mut fi_info) {
     let (ep, receiver) = (from.ep, to.ep);
     let context = from.contexts.as_mut_ptr().cast::<c_void>();
     let receive_context = to.contexts.as_mut_ptr().cast::<c_void>();
-    let base = if to.virtual_addresses {
-        target as u64
-    } else {
-        0
-    };
+    let base = if to.virtual_addresses { target as u64 } else { 0 };
     // SAFETY: live regions.
-    let (desc, receive_desc, key) = unsafe {
-        (
-            inline::fi_mr_desc(from.mr),
-            inline::fi_mr_desc(to.mr),
-            inline::fi_mr_key(to.mr),
-        )
-    };
+    let (desc, receive_desc, key) =
+        unsafe { (inline::fi_mr_desc(from.mr), inline::fi_mr_desc(to.mr), inline::fi_mr_key(to.mr)) };
 
     // SAFETY: here and below, buffers and contexts live in `ends`, until after the completions.
-    let receive = || unsafe {
-        inline::fi_recv(
-            receiver,
-            target.cast(),
-            64,
-            receive_desc,
-            u64::MAX,
-            receive_context,
-        )
-    };
+    let receive =
+        || unsafe { inline::fi_recv(receiver, target.cast(), 64, receive_desc, u64::MAX, receive_context) };
     post(&mut ends, receive);
     // SAFETY: as above.
-    post(&mut ends, || unsafe {
-        inline::fi_send(ep, source, 64, desc, peer, context)
-    });
-    until(&mut ends, "message", |[from, to]| {
-        from.has(FI_SEND | FI_MSG) && to.has(FI_RECV | FI_MSG)
-    });
+    post(&mut ends, || unsafe { inline::fi_send(ep, source, 64, desc, peer, context) });
+    until(&mut ends, "message", |[from, to]| from.has(FI_SEND | FI_MSG) && to.has(FI_RECV | FI_MSG));
     assert_eq!(ends[1].buffer[..65], [[7; 64].as_slice(), &[0]].concat());
 
     let data = 0x1234_5678;
@@ -276,29 +207,15 @@ fn transfer(library: &Libfabric, info: *mut fi_info) {
         inline::fi_writedata(ep, source, 128, desc, data, peer, base + 1024, key, context)
     });
     until(&mut ends, "write with data", |[from, to]| {
-        let arrived = to
-            .completions
-            .iter()
-            .find(|entry| entry.flags & FI_REMOTE_WRITE != 0);
-        let as_sent =
-            arrived.is_some_and(|entry| entry.flags & FI_REMOTE_CQ_DATA != 0 && entry.data == data);
+        let arrived = to.completions.iter().find(|entry| entry.flags & FI_REMOTE_WRITE != 0);
+        let as_sent = arrived.is_some_and(|entry| entry.flags & FI_REMOTE_CQ_DATA != 0 && entry.data == data);
         assert!(arrived.is_none() || as_sent, "{arrived:?}");
         from.has(FI_WRITE | FI_RMA) && as_sent
     });
-    assert_eq!(
-        ends[1].buffer[1023..=1152],
-        [[0].as_slice(), &[7; 128], &[0]].concat()
-    );
+    assert_eq!(ends[1].buffer[1023..=1152], [[0].as_slice(), &[7; 128], &[0]].concat());
 
-    let iov = libc::iovec {
-        iov_base: source.cast_mut(),
-        iov_len: 32,
-    };
-    let remote = fi_rma_iov {
-        addr: base + 2048,
-        len: 32,
-        key,
-    };
+    let iov = libc::iovec { iov_base: source.cast_mut(), iov_len: 32 };
+    let remote = fi_rma_iov { addr: base + 2048, len: 32, key };
     let mut descriptors = [desc];
     let message = fi_msg_rma {
         msg_iov: &raw const iov,
@@ -311,14 +228,9 @@ fn transfer(library: &Libfabric, info: *mut fi_info) {
         ..fi_msg_rma::zeroed()
     };
     // SAFETY: as above.
-    post(&mut ends, || unsafe {
-        inline::fi_writemsg(ep, &raw const message, FI_DELIVERY_COMPLETE)
-    });
+    post(&mut ends, || unsafe { inline::fi_writemsg(ep, &raw const message, FI_DELIVERY_COMPLETE) });
     until(&mut ends, "write", |[from, _]| from.has(FI_WRITE | FI_RMA));
-    assert_eq!(
-        ends[1].buffer[2047..=2080],
-        [[0].as_slice(), &[7; 32], &[0]].concat()
-    );
+    assert_eq!(ends[1].buffer[2047..=2080], [[0].as_slice(), &[7; 32], &[0]].concat());
 
     waits_and_texts(&ends[0], &names[0]);
 }
@@ -335,16 +247,9 @@ fn waits_and_texts(end: &End, name: &[u8]) {
         assert!(descriptor >= 0);
         let code = inline::fi_trywait(end.fabric, &raw mut queue, 1);
         assert!(code == 0 || code == -FI_EAGAIN, "{code}");
-        assert!(
-            !inline::fi_cq_strerror(end.cq, 1, null(), text.as_mut_ptr().cast(), text.len())
-                .is_null()
-        );
-        let shown = inline::fi_av_straddr(
-            end.av,
-            name.as_ptr().cast(),
-            text.as_mut_ptr().cast(),
-            &raw mut length,
-        );
+        assert!(!inline::fi_cq_strerror(end.cq, 1, null(), text.as_mut_ptr().cast(), text.len()).is_null());
+        let shown =
+            inline::fi_av_straddr(end.av, name.as_ptr().cast(), text.as_mut_ptr().cast(), &raw mut length);
         let shown = CStr::from_ptr(shown).to_string_lossy();
         assert!(shown.contains("127.0.0.1"), "{shown}");
     }
@@ -356,11 +261,7 @@ fn data_arrives_where_it_was_sent() {
         Ok(library) => library,
         Err(error) => return eprintln!("skipped: {error}"),
     };
-    let provider = if library.version() < (1, 18) {
-        c"tcp;ofi_rxm"
-    } else {
-        c"tcp"
-    };
+    let provider = if library.version() < (1, 18) { c"tcp;ofi_rxm" } else { c"tcp" };
     let hints = library.allocinfo();
     assert!(!hints.is_null());
     let mut info = null_mut();
@@ -370,21 +271,14 @@ fn data_arrives_where_it_was_sent() {
         (*hints).mode = FI_CONTEXT | FI_CONTEXT2;
         (*hints).addr_format = FI_SOCKADDR_IN;
         (*(*hints).ep_attr).type_ = FI_EP_RDM;
-        (*(*hints).domain_attr).mr_mode =
-            FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
-        assert_eq!(
-            set_string(&raw mut (*(*hints).fabric_attr).prov_name, provider),
-            0
-        );
+        (*(*hints).domain_attr).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
+        assert_eq!(set_string(&raw mut (*(*hints).fabric_attr).prov_name, provider), 0);
         let code = library.getinfo(Some(c"127.0.0.1"), None, FI_SOURCE, hints, &mut info);
         library.freeinfo(hints);
         code
     };
     if code != 0 {
-        return eprintln!(
-            "skipped: no provider {provider:?}: {}",
-            library.strerror(code)
-        );
+        return eprintln!("skipped: no provider {provider:?}: {}", library.strerror(code));
     }
     transfer(&library, info);
     // SAFETY: the list is the library's, and nothing opened from it is left.

@@ -57,11 +57,7 @@ impl ProcessBlock {
 /// behind it; the release store at the end keeps the data before it. A reader that sees the same
 /// even number before and after its copy has a copy of one update.
 #[inline]
-pub(super) fn update<const N: usize>(
-    record: &Record<N>,
-    now_ns: u64,
-    store: impl FnOnce(&Record<N>),
-) {
+pub(super) fn update<const N: usize>(record: &Record<N>, now_ns: u64, store: impl FnOnce(&Record<N>)) {
     // A writer that died within an update never comes back to its page, so the number is even here.
     let seq = u64::from_le(record[SEQ / 8].load(Relaxed));
     record[SEQ / 8].store(seq.wrapping_add(1).to_le(), Relaxed);

@@ -25,23 +25,14 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// Text of a fixed field: up to the first NUL, invalid UTF-8 replaced, nothing a terminal would obey.
 pub(super) fn text_at(bytes: &[u8], (at, len): (usize, usize)) -> String {
-    let field = at
-        .checked_add(len)
-        .and_then(|end| bytes.get(at..end))
-        .unwrap_or_default();
+    let field = at.checked_add(len).and_then(|end| bytes.get(at..end)).unwrap_or_default();
     let text = field.split(|&b| b == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(text)
-        .chars()
-        .filter(|&c| is_printable(c))
-        .collect()
+    String::from_utf8_lossy(text).chars().filter(|&c| is_printable(c)).collect()
 }
 
 /// Copies `part` to `at`, or nothing if it does not fit.
 pub(super) fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
-    if let Some(target) = at
-        .checked_add(part.len())
-        .and_then(|end| bytes.get_mut(at..end))
-    {
+    if let Some(target) = at.checked_add(part.len()).and_then(|end| bytes.get_mut(at..end)) {
         target.copy_from_slice(part);
     }
 }
@@ -81,10 +72,7 @@ mod tests {
         let mut bytes = [0xff; 8];
         put_text(&mut bytes, (0, 5), "ab\u{1b}cdé");
         assert_eq!(&bytes[..5], b"abcd\0");
-        assert_eq!(
-            text_at(b"\x1b[31mred\xff\0rest", (0, 14)),
-            "[31mred\u{fffd}"
-        );
+        assert_eq!(text_at(b"\x1b[31mred\xff\0rest", (0, 14)), "[31mred\u{fffd}");
         assert_eq!(text_at("a\u{202e}b\u{9b}c".as_bytes(), (0, 8)), "abc");
     }
 }

@@ -188,22 +188,10 @@ mod tests {
 
     #[test]
     fn threads_add_up_and_saturate() {
-        let a = NicCounts {
-            rx_bytes: u64::MAX,
-            max_in_flight_ops: 3,
-            ..NicCounts::default()
-        };
-        let b = NicCounts {
-            rx_bytes: 1,
-            max_in_flight_ops: 7,
-            tx_errors: 2,
-            ..NicCounts::default()
-        };
+        let a = NicCounts { rx_bytes: u64::MAX, max_in_flight_ops: 3, ..NicCounts::default() };
+        let b = NicCounts { rx_bytes: 1, max_in_flight_ops: 7, tx_errors: 2, ..NicCounts::default() };
         let sum: NicCounts = [a, b].into_iter().sum();
-        assert_eq!(
-            (sum.rx_bytes, sum.max_in_flight_ops, sum.tx_errors),
-            (u64::MAX, 7, 2)
-        );
+        assert_eq!((sum.rx_bytes, sum.max_in_flight_ops, sum.tx_errors), (u64::MAX, 7, 2));
         assert_eq!(NicCounts::from_array(a.to_array()), a);
     }
 }

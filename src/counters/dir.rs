@@ -63,11 +63,9 @@ impl PageDir {
     /// When it cannot be made, is no directory of its own, or others own it or may write in it.
     pub fn create(path: &Path) -> Result<Self, PageError> {
         match fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => Err(PageError::Io {
-                what: "cannot create page directory",
-                path: path.into(),
-                source,
-            }),
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                Err(PageError::Io { what: "cannot create page directory", path: path.into(), source })
+            }
             _ => Self::open_owned(path, Some(geteuid().as_raw())),
         }
     }
@@ -99,11 +97,7 @@ impl PageDir {
             .open(path)
             .map_err(|source| match source.raw_os_error() {
                 Some(libc::ENOTDIR | libc::ELOOP) => PageError::NotADirectory { path: path.into() },
-                _ => PageError::Io {
-                    what: "cannot open page directory",
-                    path: path.into(),
-                    source,
-                },
+                _ => PageError::Io { what: "cannot open page directory", path: path.into(), source },
             })?;
         let meta = dir.metadata().map_err(|source| PageError::Io {
             what: "cannot examine page directory",
@@ -114,22 +108,12 @@ impl PageDir {
             && meta.uid() != expected
             && meta.uid() != 0
         {
-            return Err(PageError::ForeignDirectory {
-                path: path.into(),
-                owner: meta.uid(),
-                expected,
-            });
+            return Err(PageError::ForeignDirectory { path: path.into(), owner: meta.uid(), expected });
         }
         if meta.mode() & 0o022 != 0 {
-            return Err(PageError::SharedDirectory {
-                path: path.into(),
-                mode: meta.mode() & 0o7777,
-            });
+            return Err(PageError::SharedDirectory { path: path.into(), mode: meta.mode() & 0o7777 });
         }
-        Ok(Self {
-            path: path.into(),
-            dir,
-        })
+        Ok(Self { path: path.into(), dir })
     }
 
     /// Lists the candidates, sorted by path. One `readdir`, nothing is opened; files may come and go
@@ -147,10 +131,7 @@ impl PageDir {
             .filter_map(Result::ok)
             .filter(|entry| entry.file_name().as_encoded_bytes().first() != Some(&b'.'))
             .take(MAX_ENTRIES)
-            .map(|entry| PageEntry {
-                path: entry.path(),
-                inode: entry.ino(),
-            })
+            .map(|entry| PageEntry { path: entry.path(), inode: entry.ino() })
             .collect();
         entries.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(entries)
@@ -197,28 +178,18 @@ impl PageDir {
 }
 
 fn explicit_path() -> Option<PathBuf> {
-    env::var_os(PAGE_DIR_ENV)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(PAGE_DIR_ENV).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn all_paths(own: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if geteuid().is_root() && explicit_path().is_none() {
-        let all = fs::read_dir(SHM)
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok);
+        let all = fs::read_dir(SHM).into_iter().flatten().filter_map(Result::ok);
         paths.extend(
-            all.filter(|entry| {
-                entry
-                    .file_name()
-                    .as_encoded_bytes()
-                    .starts_with(PREFIX.as_bytes())
-            })
-            .map(|entry| entry.path())
-            .filter(|path| path != own)
-            .take(MAX_ENTRIES),
+            all.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+                .map(|entry| entry.path())
+                .filter(|path| path != own)
+                .take(MAX_ENTRIES),
         );
     }
     paths.push(own.to_path_buf());

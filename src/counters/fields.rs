@@ -38,16 +38,12 @@ impl<const F: usize> FieldMap<F> {
         fields: &[Field; F],
         schema: &[SchemaField],
     ) -> Result<Self, ReadError> {
-        let bad = |reason| ReadError::BadSection {
-            section: name,
-            reason,
-        };
+        let bad = |reason| ReadError::BadSection { section: name, reason };
         let mut known = [usize::MAX; F];
         let mut extras: Vec<(usize, ExtraField)> = Vec::new();
         for entry in schema.iter().filter(|entry| entry.section == section.kind) {
             let end = entry.offset.saturating_add(8);
-            if entry.offset < FIRST_FIELD || end > section.stride || !entry.offset.is_multiple_of(8)
-            {
+            if entry.offset < FIRST_FIELD || end > section.stride || !entry.offset.is_multiple_of(8) {
                 return Err(bad("a field lies outside of its record"));
             }
             // Of two fields with one name the first counts.
@@ -82,18 +78,12 @@ impl<const F: usize> FieldMap<F> {
     }
 
     /// The other fields, merged over the records of several threads.
-    pub(super) fn extras<'a>(
-        &self,
-        records: &(impl Iterator<Item = &'a [u8]> + Clone),
-    ) -> Vec<ExtraField> {
+    pub(super) fn extras<'a>(&self, records: &(impl Iterator<Item = &'a [u8]> + Clone)) -> Vec<ExtraField> {
         self.extras
             .iter()
             .map(|(offset, field)| {
                 let values = records.clone().map(|record| u64_at(record, *offset));
-                ExtraField {
-                    value: values.fold(0, |a, b| field.kind.merge(a, b)),
-                    ..field.clone()
-                }
+                ExtraField { value: values.fold(0, |a, b| field.kind.merge(a, b)), ..field.clone() }
             })
             .collect()
     }

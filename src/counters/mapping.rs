@@ -47,10 +47,7 @@ impl Mapping {
         }
         // SAFETY: `offset` is within the mapping (checked above), so the result stays inside it.
         let words = unsafe { self.start.byte_add(offset) }.cast();
-        Some(Record {
-            words,
-            _mapping: Arc::clone(self),
-        })
+        Some(Record { words, _mapping: Arc::clone(self) })
     }
 }
 

@@ -8,9 +8,8 @@ use super::{
     layout::{
         ABI_MAJOR, CONTROL_POLICY, FIRST_FIELD, HEADER_SIZE, MAGIC, MAX_NICS, MAX_PAGE_BYTES,
         MAX_SCHEMA_FIELDS, MAX_THREADS, NIC_DEVICE, NIC_DOMAIN, NIC_INFO_LEN, NIC_LINK_BITS_PER_S,
-        NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL, SCHEMA_KIND, SCHEMA_NAME,
-        SCHEMA_NAME_LEN, SCHEMA_OFFSET, SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT,
-        SCHEMA_UNIT_LEN, Section, header, kind,
+        NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL, SCHEMA_KIND, SCHEMA_NAME, SCHEMA_NAME_LEN,
+        SCHEMA_OFFSET, SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT, SCHEMA_UNIT_LEN, Section, header, kind,
     },
 };
 
@@ -38,16 +37,9 @@ pub(super) fn check_version(head: &[u8]) -> Result<(u16, u16), ReadError> {
         MAGIC => {}
         _ => return Err(ReadError::NotAPage),
     }
-    let (major, minor) = (
-        u16_at(head, header::ABI_MAJOR),
-        u16_at(head, header::ABI_MINOR),
-    );
+    let (major, minor) = (u16_at(head, header::ABI_MAJOR), u16_at(head, header::ABI_MINOR));
     if major != ABI_MAJOR {
-        return Err(ReadError::ForeignVersion {
-            has_major: major,
-            has_minor: minor,
-            wants_major: ABI_MAJOR,
-        });
+        return Err(ReadError::ForeignVersion { has_major: major, has_minor: minor, wants_major: ABI_MAJOR });
     }
     Ok((major, minor))
 }
@@ -68,10 +60,7 @@ pub(super) fn parse_header(
         return bad("header", "the page's size makes no sense");
     }
     if file_size < total {
-        return Err(ReadError::Truncated {
-            expected: total,
-            actual: file_size,
-        });
+        return Err(ReadError::Truncated { expected: total, actual: file_size });
     }
     let (nics, threads) = (u16_at(head, header::NICS), u16_at(head, header::THREADS));
     if !(1..=MAX_NICS).contains(&usize::from(nics)) {
@@ -116,60 +105,34 @@ fn parse_sections(head: &[u8], total: u64, nics: usize, threads: usize) -> Resul
     }
     let mut sections = Vec::with_capacity(count);
     for i in 0..count {
-        sections.push(parse_section(
-            head,
-            header::SECTIONS + i * header::SECTION_ENTRY,
-            total,
-        )?);
+        sections.push(parse_section(head, header::SECTIONS + i * header::SECTION_ENTRY, total)?);
     }
-    let find =
-        |kind: u32, name: &'static str, stride: usize, count: std::ops::RangeInclusive<usize>| {
-            let mut found = sections.iter().filter(|s| s.kind == kind);
-            let Some(section) = found.next() else {
-                return bad(name, "it is missing");
-            };
-            if found.next().is_some() {
-                return bad(name, "it is there twice");
-            }
-            if section.stride < stride {
-                return bad(name, "its records are too small");
-            }
-            if !count.contains(&section.count) {
-                return bad(name, "its number of records makes no sense");
-            }
-            Ok(*section)
+    let find = |kind: u32, name: &'static str, stride: usize, count: std::ops::RangeInclusive<usize>| {
+        let mut found = sections.iter().filter(|s| s.kind == kind);
+        let Some(section) = found.next() else {
+            return bad(name, "it is missing");
         };
+        if found.next().is_some() {
+            return bad(name, "it is there twice");
+        }
+        if section.stride < stride {
+            return bad(name, "its records are too small");
+        }
+        if !count.contains(&section.count) {
+            return bad(name, "its number of records makes no sense");
+        }
+        Ok(*section)
+    };
     let plan = Plan {
-        control: find(
-            kind::CONTROL,
-            "control",
-            CONTROL_POLICY.0 + CONTROL_POLICY.1,
-            1..=1,
-        )?,
-        process: find(
-            kind::PROCESS_COUNTERS,
-            "process counters",
-            FIRST_FIELD,
-            1..=1,
-        )?,
-        nic_counters: find(
-            kind::NIC_COUNTERS,
-            "NIC counters",
-            FIRST_FIELD,
-            nics * threads..=nics * threads,
-        )?,
+        control: find(kind::CONTROL, "control", CONTROL_POLICY.0 + CONTROL_POLICY.1, 1..=1)?,
+        process: find(kind::PROCESS_COUNTERS, "process counters", FIRST_FIELD, 1..=1)?,
+        nic_counters: find(kind::NIC_COUNTERS, "NIC counters", FIRST_FIELD, nics * threads..=nics * threads)?,
         nic_info: find(kind::NIC_INFO, "NIC info", NIC_INFO_LEN, nics..=nics)?,
         schema: find(kind::SCHEMA, "schema", SCHEMA_STRIDE, 1..=MAX_SCHEMA_FIELDS)?,
     };
     for hot in [plan.control, plan.process, plan.nic_counters] {
-        if hot.stride > MAX_HOT_STRIDE
-            || !hot.stride.is_multiple_of(8)
-            || !hot.offset.is_multiple_of(8)
-        {
-            return bad(
-                "section table",
-                "counters with a stride or an offset that makes no sense",
-            );
+        if hot.stride > MAX_HOT_STRIDE || !hot.stride.is_multiple_of(8) || !hot.offset.is_multiple_of(8) {
+            return bad("section table", "counters with a stride or an offset that makes no sense");
         }
     }
     Ok(plan)

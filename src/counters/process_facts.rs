@@ -28,11 +28,7 @@ fn clock_ns(id: ClockId) -> u64 {
 /// Reads at most `limit` bytes of a file of `/proc`.
 fn read_proc(path: &str, limit: u64) -> Option<String> {
     let mut text = String::new();
-    fs::File::open(path)
-        .ok()?
-        .take(limit)
-        .read_to_string(&mut text)
-        .ok()?;
+    fs::File::open(path).ok()?.take(limit).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -66,9 +62,7 @@ fn parse_uuid(text: &str) -> Option<[u8; 16]> {
 
 /// Inode of one of this process's namespaces: `pid`, `net`.
 pub(super) fn namespace(name: &str) -> Option<u64> {
-    fs::metadata(Path::new("/proc/self/ns").join(name))
-        .ok()
-        .map(|meta| meta.ino())
+    fs::metadata(Path::new("/proc/self/ns").join(name)).ok().map(|meta| meta.ino())
 }
 
 /// The effective uid as the parent user namespace knows it.
@@ -84,17 +78,11 @@ fn map_uid(map: &str, uid: u32) -> u32 {
     map.lines()
         .filter_map(|line| {
             let mut fields = line.split_ascii_whitespace().map(str::parse::<u32>);
-            Some((
-                fields.next()?.ok()?,
-                fields.next()?.ok()?,
-                fields.next()?.ok()?,
-            ))
+            Some((fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?))
         })
         .find_map(|(inside, outside, length)| {
             let index = uid.checked_sub(inside)?;
-            (index < length)
-                .then(|| outside.checked_add(index))
-                .flatten()
+            (index < length).then(|| outside.checked_add(index)).flatten()
         })
         .unwrap_or(uid)
 }
@@ -105,7 +93,8 @@ mod tests {
 
     #[test]
     fn start_ticks_survive_a_hostile_command_name() {
-        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1 18446744073709551615";
+        let stat =
+            "7 (a) b (c)) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1 18446744073709551615";
         assert_eq!(parse_start_ticks(stat), Some(4242));
         assert_eq!(parse_start_ticks("7 (cut"), None);
     }
@@ -114,10 +103,7 @@ mod tests {
     fn this_process_has_a_start_and_a_boot() {
         assert!(start_ticks().is_some());
         assert!(monotonic_ns() > 0);
-        assert_eq!(
-            parse_uuid("00010203-0405-0607-0809-0a0b0c0d0e0f").map(|id| id[15]),
-            Some(15)
-        );
+        assert_eq!(parse_uuid("00010203-0405-0607-0809-0a0b0c0d0e0f").map(|id| id[15]), Some(15));
         assert_eq!(parse_uuid("zz010203-0405-0607-0809-0a0b0c0d0e0f"), None);
     }
 

@@ -20,8 +20,8 @@ use super::{
     fields::FieldMap,
     identity::{PageIdentity, PageState, RxSource},
     layout::{
-        CONTROL_POLICY, CONTROL_POLICY_EPOCH, CONTROL_RX_SOURCE, CONTROL_STATE, HEADER_SIZE,
-        MAX_PAGE_BYTES, PUBLISHED_NS,
+        CONTROL_POLICY, CONTROL_POLICY_EPOCH, CONTROL_RX_SOURCE, CONTROL_STATE, HEADER_SIZE, MAX_PAGE_BYTES,
+        PUBLISHED_NS,
     },
     parse::{check_version, parse_header, parse_nics, parse_schema},
     process_facts::{boot_id, monotonic_ns},
@@ -68,18 +68,9 @@ impl PageReader {
         read_exact_at(&file, &mut schema, plan.schema.offset)?;
         let schema = parse_schema(&schema, plan.schema.stride);
 
-        let process_fields =
-            FieldMap::new(plan.process, "process counters", &PeCounts::FIELDS, &schema)?;
-        let nic_fields = FieldMap::new(
-            plan.nic_counters,
-            "NIC counters",
-            &NicCounts::FIELDS,
-            &schema,
-        )?;
-        let early = NicCounts::FIELDS
-            .iter()
-            .enumerate()
-            .filter(|(_, f)| f.name.starts_with("tx_done_"));
+        let process_fields = FieldMap::new(plan.process, "process counters", &PeCounts::FIELDS, &schema)?;
+        let nic_fields = FieldMap::new(plan.nic_counters, "NIC counters", &NicCounts::FIELDS, &schema)?;
+        let early = NicCounts::FIELDS.iter().enumerate().filter(|(_, f)| f.name.starts_with("tx_done_"));
         let early = early.map(|(i, _)| nic_fields.offset(i)).collect();
         Ok(Self {
             file,
@@ -118,15 +109,11 @@ impl PageReader {
         self.process.sample(&self.file)?;
         self.control.sample(&self.file)?;
 
-        let nics: Vec<_> = (0..self.identity.nics.len())
-            .map(|nic| self.nic(nic))
-            .collect();
+        let nics: Vec<_> = (0..self.identity.nics.len()).map(|nic| self.nic(nic)).collect();
         let record = self.process.records().next().unwrap_or_default();
         let published = nics.iter().map(|nic| nic.published_ns).max().unwrap_or(0);
         let heartbeat_ns = u64_at(record, PUBLISHED_NS).max(published);
-        let moved = self
-            .last_heartbeat_ns
-            .is_some_and(|last| last != heartbeat_ns);
+        let moved = self.last_heartbeat_ns.is_some_and(|last| last != heartbeat_ns);
         self.last_heartbeat_ns = Some(heartbeat_ns);
 
         let control = self.control.records().next().unwrap_or_default();
@@ -159,10 +146,7 @@ impl PageReader {
         let records = self.nics.records().skip(nic).step_by(step);
         let threads = usize::from(self.identity.threads);
         NicSnapshot {
-            counts: records
-                .clone()
-                .map(|r| NicCounts::from_array(self.nic_fields.values(r)))
-                .sum(),
+            counts: records.clone().map(|r| NicCounts::from_array(self.nic_fields.values(r))).sum(),
             extras: self.nic_fields.extras(&records),
             published_ns: records.map(|r| u64_at(r, PUBLISHED_NS)).max().unwrap_or(0),
             torn: (0..threads).any(|thread| self.nics.is_torn(thread * step + nic)),
@@ -185,39 +169,25 @@ fn open_checked(path: &Path) -> Result<(File, fs::Metadata), ReadError> {
         return Err(ReadError::NotRegular);
     }
     let owner = meta.uid();
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if owner != 0 && owner != geteuid().as_raw() && owner != fs::metadata(dir)?.uid() {
         return Err(ReadError::WrongOwner { owner });
     }
     if meta.len() > MAX_PAGE_BYTES {
-        return Err(ReadError::TooLarge {
-            size: meta.len(),
-            max: MAX_PAGE_BYTES,
-        });
+        return Err(ReadError::TooLarge { size: meta.len(), max: MAX_PAGE_BYTES });
     }
     Ok((file, meta))
 }
 
 /// Reads the header. A file too short for one is "not a page" if its first bytes say so.
 fn read_head(file: &File, size: u64) -> Result<Vec<u8>, ReadError> {
-    let mut head = vec![
-        0;
-        usize::try_from(size)
-            .unwrap_or(HEADER_SIZE)
-            .min(HEADER_SIZE)
-    ];
+    let mut head = vec![0; usize::try_from(size).unwrap_or(HEADER_SIZE).min(HEADER_SIZE)];
     read_exact_at(file, &mut head, 0)?;
     if head.len() >= VERSIONED {
         check_version(&head)?;
     }
     if head.len() < HEADER_SIZE {
-        return Err(ReadError::Truncated {
-            expected: HEADER_SIZE as u64,
-            actual: size,
-        });
+        return Err(ReadError::Truncated { expected: HEADER_SIZE as u64, actual: size });
     }
     Ok(head)
 }
@@ -256,10 +226,7 @@ fn age_of_dead(path: &Path, now_ns: u64) -> Result<Option<Duration>, ReadError> 
     }
     // A tmpfs does not update the time of modification for stores through a mapping, so that time is
     // when the page was made. The heartbeat is better, where it is of this boot and not in the future.
-    let modified = meta
-        .modified()
-        .ok()
-        .and_then(|time| SystemTime::now().duration_since(time).ok());
+    let modified = meta.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
     let heartbeat = PageReader::from_file(file, &meta)
         .ok()
         .filter(|page| page.identity.boot_id.is_some() && page.identity.boot_id == boot_id())

@@ -107,12 +107,7 @@ impl Window {
     /// read before: what the writer stores later is read earlier, so done cannot overtake posted.
     fn tear(&mut self) {
         let stride = self.section.stride;
-        for (i, _) in self
-            .settled
-            .iter()
-            .enumerate()
-            .filter(|(_, settled)| !**settled)
-        {
+        for (i, _) in self.settled.iter().enumerate().filter(|(_, settled)| !**settled) {
             let at = i * stride;
             self.copy[at..at + stride].copy_from_slice(&self.data[at..at + stride]);
             for offset in &self.early {
@@ -125,11 +120,7 @@ impl Window {
 
 /// Fills `buffer` from `offset`, and orders this read before the next one: the fence stands between
 /// the kernel's loads for this call and those for the next, on every processor.
-pub(super) fn read_exact_at(
-    file: &File,
-    buffer: &mut [u8],
-    offset: usize,
-) -> Result<(), ReadError> {
+pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: usize) -> Result<(), ReadError> {
     let result = file.read_exact_at(buffer, offset as u64);
     fence(SeqCst);
     match result {

@@ -70,27 +70,18 @@ impl PageWriter {
     /// file system without `O_TMPFILE` (use a tmpfs such as `/dev/shm`).
     pub fn create(dir: &PageDir, spec: &PageSpec) -> Result<Self, PageError> {
         let image = Image::new(spec)?;
-        let fail = |what| {
-            move |source| PageError::Io {
-                what,
-                path: dir.path().into(),
-                source,
-            }
-        };
+        let fail = |what| move |source| PageError::Io { what, path: dir.path().into(), source };
 
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         let file = openat(dir.file(), ".", flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .map_err(|errno| fail("cannot create a page (is it a tmpfs?) in")(errno.into()))?;
         let file = File::from(file);
-        file.try_lock()
-            .map_err(|error| fail("cannot lock a new page in")(error.into()))?;
+        file.try_lock().map_err(|error| fail("cannot lock a new page in")(error.into()))?;
         // Written, not just sized: every page of memory exists, and running out of it is an error
         // here instead of a SIGBUS at some later store.
-        file.write_all_at(&image.bytes, 0)
-            .map_err(fail("cannot write a new page in"))?;
-        let mapping = Arc::new(
-            Mapping::new(&file, image.bytes.len()).map_err(fail("cannot map a new page in"))?,
-        );
+        file.write_all_at(&image.bytes, 0).map_err(fail("cannot write a new page in"))?;
+        let mapping =
+            Arc::new(Mapping::new(&file, image.bytes.len()).map_err(fail("cannot map a new page in"))?);
         let missing = || fail("cannot map a new page in")(io::ErrorKind::InvalidData.into());
         let control = mapping.record(image.control.offset).ok_or_else(missing)?;
         let magic: Record<1> = mapping.record(0).ok_or_else(missing)?;
@@ -128,9 +119,7 @@ impl PageWriter {
         if std::mem::replace(taken, true) {
             return None;
         }
-        let record = self
-            .mapping
-            .record(self.nic_counters.offset + index * self.nic_counters.stride)?;
+        let record = self.mapping.record(self.nic_counters.offset + index * self.nic_counters.stride)?;
         Some(NicBlock { record })
     }
 
@@ -139,9 +128,7 @@ impl PageWriter {
         if std::mem::replace(&mut self.process_taken, true) {
             return None;
         }
-        self.mapping
-            .record(self.process.offset)
-            .map(|record| ProcessBlock { record })
+        self.mapping.record(self.process.offset).map(|record| ProcessBlock { record })
     }
 
     /// Says where the PE is in its life.
@@ -209,26 +196,12 @@ impl Drop for PageWriter {
 /// Gives the anonymous file its name: `<pid>.<start_ticks>.<rank>`, with a number behind it if a
 /// process of another PID namespace, or an earlier page of this one, has that name.
 fn link(file: &File, dir: &File, rank: u32) -> io::Result<OsString> {
-    let base = format!(
-        "{}.{}.{rank}",
-        std::process::id(),
-        start_ticks().unwrap_or(0)
-    );
+    let base = format!("{}.{}.{rank}", std::process::id(), start_ticks().unwrap_or(0));
     // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; this is the way open(2) documents without it.
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     for attempt in 0..MAX_NAME_ATTEMPTS {
-        let name = if attempt == 0 {
-            base.clone()
-        } else {
-            format!("{base}.{attempt}")
-        };
-        match linkat(
-            AT_FDCWD,
-            source.as_str(),
-            dir,
-            name.as_str(),
-            AtFlags::AT_SYMLINK_FOLLOW,
-        ) {
+        let name = if attempt == 0 { base.clone() } else { format!("{base}.{attempt}") };
+        match linkat(AT_FDCWD, source.as_str(), dir, name.as_str(), AtFlags::AT_SYMLINK_FOLLOW) {
             Ok(()) => return Ok(name.into()),
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno.into()),

@@ -1,9 +1,6 @@
 //! Address vectors (`fi_av(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use libc::{c_char, c_int, c_void, size_t};
 
@@ -21,35 +18,14 @@ pub unsafe fn fi_av_insert(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            insert,
-            (av, addr, count, fi_addr, flags, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, insert, (av, addr, count, fi_addr, flags, context), -FI_ENOSYS) }
 }
 
 /// Drops addresses.
 #[inline]
-pub unsafe fn fi_av_remove(
-    av: *mut fid_av,
-    fi_addr: *mut fi_addr_t,
-    count: size_t,
-    flags: u64,
-) -> c_int {
+pub unsafe fn fi_av_remove(av: *mut fid_av, fi_addr: *mut fi_addr_t, count: size_t, flags: u64) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            remove,
-            (av, fi_addr, count, flags),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, remove, (av, fi_addr, count, flags), -FI_ENOSYS) }
 }
 
 /// An address as text; null when the provider cannot.
@@ -61,13 +37,5 @@ pub unsafe fn fi_av_straddr(
     len: *mut size_t,
 ) -> *const c_char {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*av).ops,
-            fi_ops_av,
-            straddr,
-            (av, addr, buf, len),
-            std::ptr::null()
-        )
-    }
+    unsafe { call!((*av).ops, fi_ops_av, straddr, (av, addr, buf, len), std::ptr::null()) }
 }

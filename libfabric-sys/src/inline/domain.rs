@@ -1,9 +1,6 @@
 //! Opening things: fabrics and domains.
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use libc::{c_int, c_void};
 
@@ -23,30 +20,14 @@ pub unsafe fn fi_domain(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fabric).ops,
-            fi_ops_fabric,
-            domain,
-            (fabric, info, domain, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fabric).ops, fi_ops_fabric, domain, (fabric, info, domain, context), -FI_ENOSYS) }
 }
 
 /// 0 when it is safe to block on the descriptors of these objects, `-FI_EAGAIN` when they must be read first.
 #[inline]
 pub unsafe fn fi_trywait(fabric: *mut fid_fabric, fids: *mut *mut fid, count: c_int) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fabric).ops,
-            fi_ops_fabric,
-            trywait,
-            (fabric, fids, count),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fabric).ops, fi_ops_fabric, trywait, (fabric, fids, count), -FI_ENOSYS) }
 }
 
 /// Opens an endpoint.
@@ -58,15 +39,7 @@ pub unsafe fn fi_endpoint(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            endpoint,
-            (domain, info, ep, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, endpoint, (domain, info, ep, context), -FI_ENOSYS) }
 }
 
 /// Opens a completion queue.
@@ -78,15 +51,7 @@ pub unsafe fn fi_cq_open(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            cq_open,
-            (domain, attr, cq, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, cq_open, (domain, attr, cq, context), -FI_ENOSYS) }
 }
 
 /// Opens an address vector.
@@ -98,13 +63,5 @@ pub unsafe fn fi_av_open(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*domain).ops,
-            fi_ops_domain,
-            av_open,
-            (domain, attr, av, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*domain).ops, fi_ops_domain, av_open, (domain, attr, av, context), -FI_ENOSYS) }
 }

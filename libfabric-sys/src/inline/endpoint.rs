@@ -1,9 +1,6 @@
 //! Endpoints (`fi_endpoint(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use std::ptr::null_mut;
 
@@ -33,15 +30,7 @@ pub unsafe fn fi_enable(ep: *mut fid_ep) -> c_int {
 #[inline]
 pub unsafe fn fi_getname(ep: *mut fid_ep, addr: *mut c_void, addrlen: *mut size_t) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).cm,
-            fi_ops_cm,
-            getname,
-            (&raw mut ((*ep).fid), addr, addrlen),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*ep).cm, fi_ops_cm, getname, (&raw mut ((*ep).fid), addr, addrlen), -FI_ENOSYS) }
 }
 
 /// Reads an option of an endpoint.
@@ -90,13 +79,5 @@ pub unsafe fn fi_setopt(
 #[inline]
 pub unsafe fn fi_cancel(ep: *mut fid_ep, context: *mut c_void) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).ops,
-            fi_ops_ep,
-            cancel,
-            (&raw mut ((*ep).fid), context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).ops, fi_ops_ep, cancel, (&raw mut ((*ep).fid), context), NO_SUCH_OP) }
 }

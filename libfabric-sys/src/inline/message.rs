@@ -1,9 +1,6 @@
 //! Messages (`fi_msg(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use libc::{c_void, size_t, ssize_t};
 
@@ -22,15 +19,7 @@ pub unsafe fn fi_recv(
     context: *mut c_void,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            recv,
-            (ep, buf, len, desc, src_addr, context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, recv, (ep, buf, len, desc, src_addr, context), NO_SUCH_OP) }
 }
 
 /// As [`fi_recv`], with flags.
@@ -51,15 +40,7 @@ pub unsafe fn fi_send(
     context: *mut c_void,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            send,
-            (ep, buf, len, desc, dest_addr, context),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, send, (ep, buf, len, desc, dest_addr, context), NO_SUCH_OP) }
 }
 
 /// As [`fi_send`], with flags.
@@ -71,22 +52,9 @@ pub unsafe fn fi_sendmsg(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssi
 
 /// Sends a small message whose buffer may be reused at once; no completion.
 #[inline]
-pub unsafe fn fi_inject(
-    ep: *mut fid_ep,
-    buf: *const c_void,
-    len: size_t,
-    dest_addr: fi_addr_t,
-) -> ssize_t {
+pub unsafe fn fi_inject(ep: *mut fid_ep, buf: *const c_void, len: size_t, dest_addr: fi_addr_t) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            inject,
-            (ep, buf, len, dest_addr),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).msg, fi_ops_msg, inject, (ep, buf, len, dest_addr), NO_SUCH_OP) }
 }
 
 /// As [`fi_send`], with an immediate.
@@ -102,12 +70,6 @@ pub unsafe fn fi_senddata(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).msg,
-            fi_ops_msg,
-            senddata,
-            (ep, buf, len, desc, data, dest_addr, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).msg, fi_ops_msg, senddata, (ep, buf, len, desc, data, dest_addr, context), NO_SUCH_OP)
     }
 }

@@ -1,9 +1,6 @@
 //! Any object.
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use libc::{c_char, c_int, c_void};
 
@@ -41,13 +38,5 @@ pub unsafe fn fi_open_ops(
     context: *mut c_void,
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*fid).ops,
-            fi_ops,
-            ops_open,
-            (fid, name, flags, ops, context),
-            -FI_ENOSYS
-        )
-    }
+    unsafe { call!((*fid).ops, fi_ops, ops_open, (fid, name, flags, ops, context), -FI_ENOSYS) }
 }

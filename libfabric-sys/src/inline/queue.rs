@@ -1,9 +1,6 @@
 //! Completion queues (`fi_cq(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 
 use libc::{c_char, c_int, c_void, size_t, ssize_t};
 
@@ -29,15 +26,7 @@ pub unsafe fn fi_cq_readfrom(
     src_addr: *mut fi_addr_t,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            readfrom,
-            (cq, buf, count, src_addr),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, readfrom, (cq, buf, count, src_addr), NO_SUCH_OP) }
 }
 
 /// Takes one failed completion; the entry comes from [`fi_cq_err_entry::zeroed`].
@@ -49,13 +38,7 @@ pub unsafe fn fi_cq_readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags:
         if !entry.is_null() {
             (*entry).src_addr = FI_ADDR_NOTAVAIL;
         }
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            readerr,
-            (cq, entry, flags),
-            NO_SUCH_OP
-        )
+        call!((*cq).ops, fi_ops_cq, readerr, (cq, entry, flags), NO_SUCH_OP)
     }
 }
 
@@ -69,15 +52,7 @@ pub unsafe fn fi_cq_sread(
     timeout: c_int,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            sread,
-            (cq, buf, count, cond, timeout),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, sread, (cq, buf, count, cond, timeout), NO_SUCH_OP) }
 }
 
 /// Wakes a thread that blocks in [`fi_cq_sread`].
@@ -97,15 +72,7 @@ pub unsafe fn fi_cq_strerror(
     len: size_t,
 ) -> *const c_char {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*cq).ops,
-            fi_ops_cq,
-            strerror,
-            (cq, prov_errno, err_data, buf, len),
-            std::ptr::null()
-        )
-    }
+    unsafe { call!((*cq).ops, fi_ops_cq, strerror, (cq, prov_errno, err_data, buf, len), std::ptr::null()) }
 }
 
 /// `FI_GETWAIT`: writes the file descriptor of a queue opened with `FI_WAIT_FD`.

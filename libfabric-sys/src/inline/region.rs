@@ -1,9 +1,6 @@
 //! Memory regions (`fi_mr(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 #![expect(clippy::too_many_arguments, reason = "libfabric's signatures")]
 
 use std::ptr::null_mut;
@@ -35,17 +32,7 @@ pub unsafe fn fi_mr_reg(
             (*domain).mr,
             fi_ops_mr,
             reg,
-            (
-                &raw mut ((*domain).fid),
-                buf,
-                len,
-                access,
-                offset,
-                requested_key,
-                flags,
-                mr,
-                context
-            ),
+            (&raw mut ((*domain).fid), buf, len, access, offset, requested_key, flags, mr, context),
             -FI_ENOSYS
         )
     }
@@ -61,13 +48,7 @@ pub unsafe fn fi_mr_regattr(
 ) -> c_int {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*domain).mr,
-            fi_ops_mr,
-            regattr,
-            (&raw mut ((*domain).fid), attr, flags, mr),
-            -FI_ENOSYS
-        )
+        call!((*domain).mr, fi_ops_mr, regattr, (&raw mut ((*domain).fid), attr, flags, mr), -FI_ENOSYS)
     }
 }
 

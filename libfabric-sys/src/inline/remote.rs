@@ -1,9 +1,6 @@
 //! Remote memory access (`fi_rma(3)`).
 #![expect(unsafe_code, reason = "calls through function pointers of a C library")]
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "one contract for all, in the documentation of `inline`"
-)]
+#![expect(clippy::missing_safety_doc, reason = "one contract for all, in the documentation of `inline`")]
 #![expect(clippy::too_many_arguments, reason = "libfabric's signatures")]
 
 use libc::{c_void, size_t, ssize_t};
@@ -26,13 +23,7 @@ pub unsafe fn fi_read(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            read,
-            (ep, buf, len, desc, src_addr, addr, key, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, read, (ep, buf, len, desc, src_addr, addr, key, context), NO_SUCH_OP)
     }
 }
 
@@ -57,13 +48,7 @@ pub unsafe fn fi_write(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            write,
-            (ep, buf, len, desc, dest_addr, addr, key, context),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, write, (ep, buf, len, desc, dest_addr, addr, key, context), NO_SUCH_OP)
     }
 }
 
@@ -71,15 +56,7 @@ pub unsafe fn fi_write(
 #[inline]
 pub unsafe fn fi_writemsg(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            writemsg,
-            (ep, msg, flags),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).rma, fi_ops_rma, writemsg, (ep, msg, flags), NO_SUCH_OP) }
 }
 
 /// Writes remote memory; the peer gets a completion with `data` once the bytes are in place.
@@ -118,15 +95,7 @@ pub unsafe fn fi_inject_write(
     key: u64,
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
-    unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            inject,
-            (ep, buf, len, dest_addr, addr, key),
-            NO_SUCH_OP
-        )
-    }
+    unsafe { call!((*ep).rma, fi_ops_rma, inject, (ep, buf, len, dest_addr, addr, key), NO_SUCH_OP) }
 }
 
 /// [`fi_inject_write`] and [`fi_writedata`] in one.
@@ -142,12 +111,6 @@ pub unsafe fn fi_inject_writedata(
 ) -> ssize_t {
     // SAFETY: the module's contract: live objects, valid pointers.
     unsafe {
-        call!(
-            (*ep).rma,
-            fi_ops_rma,
-            injectdata,
-            (ep, buf, len, data, dest_addr, addr, key),
-            NO_SUCH_OP
-        )
+        call!((*ep).rma, fi_ops_rma, injectdata, (ep, buf, len, data, dest_addr, addr, key), NO_SUCH_OP)
     }
 }

@@ -24,9 +24,7 @@ use super::ring::{Command, Consumer, Put};
 use super::select::{Place, PolicyKind, Route, Selector};
 use super::signal::Signal;
 use super::wire::{Close, Frame, Immediate};
-use crate::counters::{
-    NicBlock, NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource, monotonic_ns,
-};
+use crate::counters::{NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource, monotonic_ns};
 
 /// Commands taken before the NICs are polled again.
 const COMMANDS_AT_ONCE: usize = 32;
