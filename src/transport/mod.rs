@@ -3,12 +3,14 @@
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
 pub mod bootstrap;
+pub mod error;
 pub mod event;
 pub mod fabric;
 pub mod fault;
 pub mod group;
 pub mod heap;
 pub mod nic;
+pub mod pe;
 pub mod proxy;
 pub mod ranks;
 pub mod ring;

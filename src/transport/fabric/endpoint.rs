@@ -69,7 +69,7 @@ struct Remote {
 /// A NIC driven through libfabric.
 pub struct FabricNic {
     // Fields drop in order: the handles (endpoint first) before the buffers they refer to.
-    handles: Handles,
+    _handles: Handles,
     name: String,
     lib: Arc<Libfabric>,
     info: Info,
@@ -201,7 +201,7 @@ impl FabricNic {
             let receives = RECEIVES.min(rx.size.max(1));
             let inject_size = tx.inject_size;
             let mut nic = Self {
-                handles,
+                _handles: handles,
                 name: name.to_owned(),
                 lib: Arc::clone(lib),
                 info,

@@ -13,7 +13,7 @@ mod info;
 mod slots;
 
 pub use discover::{NicRequest, discover};
-pub use endpoint::FabricNic;
+pub use endpoint::{FabricNic, NicCard};
 pub use info::Info;
 
 use libfabric_sys::Libfabric;

@@ -15,6 +15,7 @@ use std::thread::Thread;
 use idle::Idle;
 use lane::{Lane, Out};
 use state::State;
+pub(super) use state::{PROBE_BYTES, PROBE_TARGET, apply as apply_signal};
 
 use super::fault::Fault;
 use super::group::WindowFull;
@@ -48,6 +49,9 @@ pub struct Shared {
     thread: OnceLock<Thread>,
     /// Bytes sent and received per NIC, for samplers.
     live: Vec<[AtomicU64; 2]>,
+    local_ops: AtomicU64,
+    local_bytes: AtomicU64,
+    barriers: AtomicU64,
 }
 
 impl Shared {
@@ -77,6 +81,17 @@ impl Shared {
     #[must_use]
     pub fn live_bytes(&self) -> Vec<[u64; 2]> {
         self.live.iter().map(|pair| pair.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Counts a put to a PE of the same node; only the caller's thread does.
+    pub(super) fn count_local(&self, bytes: u64) {
+        self.local_ops.fetch_add(1, Ordering::Relaxed);
+        self.local_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a barrier; only the caller's thread does.
+    pub(super) fn count_barrier(&self) {
+        self.barriers.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Wakes the proxy if it rests. Called after a command is in the ring.
@@ -196,6 +211,7 @@ impl<N: Nic> Proxy<N> {
             match self.turn() {
                 Ok(Turn::Worked) => idle.reset(),
                 Ok(Turn::Idle) => {
+                    self.counts.proxy_idle += 1;
                     self.heartbeat();
                     let (shared, commands) = (&self.shared, &self.commands);
                     idle.rest(&shared.resting, || commands.is_empty());
@@ -217,6 +233,7 @@ impl<N: Nic> Proxy<N> {
     /// One round of the loop.
     fn turn(&mut self) -> Result<Turn, String> {
         let mut worked = false;
+        self.counts.proxy_loops += 1;
         for _ in 0..COMMANDS_AT_ONCE {
             if self.lanes.iter().map(Lane::waiting).sum::<usize>() >= MAX_WAITING {
                 break;
@@ -457,6 +474,9 @@ impl<N: Nic> Proxy<N> {
 
     fn beat(&mut self, now: u64) {
         self.next_heartbeat = now + HEARTBEAT_NS;
+        self.counts.local_ops = self.shared.local_ops.load(Ordering::Relaxed);
+        self.counts.local_bytes = self.shared.local_bytes.load(Ordering::Relaxed);
+        self.counts.barriers = self.shared.barriers.load(Ordering::Relaxed);
         if let Some(process) = &mut self.process {
             process.publish(now, &self.counts);
         }

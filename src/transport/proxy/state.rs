@@ -11,11 +11,11 @@ use crate::transport::signal::{Signal, SignalOp};
 use crate::transport::wire::{Frame, Immediate};
 
 /// Where the probe's bytes come from and how many there are: in the heap's reserved page.
-pub const PROBE_SOURCE: u64 = 1024;
+pub(crate) const PROBE_SOURCE: u64 = 1024;
 /// Bytes of a probe.
-pub const PROBE_BYTES: u64 = 64;
+pub(crate) const PROBE_BYTES: u64 = 64;
 /// Where probes land, one slot per NIC (32 x 64 bytes).
-pub const PROBE_TARGET: u64 = 2048;
+pub(crate) const PROBE_TARGET: u64 = 2048;
 
 /// What one NIC has received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,0 +1,101 @@
+//! What each PE tells all others at the start.
+
+use std::fs::File;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::PeConfig;
+use crate::transport::error::TransportError;
+use crate::transport::fabric::{FabricError, NicCard};
+use crate::transport::heap::Heap;
+use crate::transport::wire::MAX_NICS;
+
+/// Where a heap carries the random tag by which a mapping is known to be the right one.
+pub(super) const TAG_OFFSET: u64 = 8;
+
+/// A PE's description of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PeCard {
+    pub(super) node: String,
+    pub(super) provider: String,
+    pub(super) nics: Vec<NicCard>,
+    pub(super) heap_bytes: u64,
+    pid: u32,
+    heap_fd: i32,
+    heap_tag: u64,
+}
+
+impl PeCard {
+    /// This PE's card; marks `heap` with a random tag.
+    pub(super) fn new(
+        config: &PeConfig,
+        provider: String,
+        nics: Vec<NicCard>,
+        heap: &Heap,
+    ) -> Result<Self, TransportError> {
+        let mut tag = [0; 8];
+        getrandom::fill(&mut tag)
+            .map_err(|error| TransportError::Failed(format!("no randomness: {error}")))?;
+        let heap_tag = u64::from_le_bytes(tag);
+        heap.word(TAG_OFFSET)?.store(heap_tag, std::sync::atomic::Ordering::Release);
+        Ok(Self {
+            node: config.node.clone(),
+            provider,
+            nics,
+            heap_bytes: heap.len(),
+            pid: std::process::id(),
+            heap_fd: heap.fd(),
+            heap_tag,
+        })
+    }
+
+    pub(super) fn encode(&self) -> Result<Vec<u8>, TransportError> {
+        serde_json::to_vec(self).map_err(|error| TransportError::Failed(error.to_string()))
+    }
+
+    /// Reads all cards, by rank.
+    pub(super) fn decode_all(parts: &[Vec<u8>]) -> Result<Vec<Self>, TransportError> {
+        (0..)
+            .zip(parts)
+            .map(|(pe, bytes)| {
+                let bad = |why: String| TransportError::Fabric(FabricError::Card { pe, why });
+                let card: Self = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+                if card.nics.is_empty() || card.nics.len() > MAX_NICS {
+                    return Err(bad(format!("{} NICs; 1 to {MAX_NICS} are possible", card.nics.len())));
+                }
+                Ok(card)
+            })
+            .collect()
+    }
+
+    /// Holds this PE's card against another's.
+    pub(super) fn fits(&self, me: u32, other: &Self, pe: u32) -> Result<(), TransportError> {
+        let differ = |what: &str, mine: String, theirs: String| {
+            Err(TransportError::Mismatch(format!("{what}: PE {me} has {mine}, PE {pe} has {theirs}")))
+        };
+        if self.heap_bytes != other.heap_bytes {
+            return differ(
+                "bytes of symmetric heap",
+                self.heap_bytes.to_string(),
+                other.heap_bytes.to_string(),
+            );
+        }
+        if self.provider != other.provider {
+            return differ("libfabric provider", self.provider.clone(), other.provider.clone());
+        }
+        if self.nics.len() != other.nics.len() {
+            return differ("number of NICs", self.nics.len().to_string(), other.nics.len().to_string());
+        }
+        Ok(())
+    }
+
+    /// Maps the heap of a PE of the same node. `None` when that is not possible (another PID namespace, say):
+    /// its data then go over the NICs.
+    pub(super) fn map_heap(&self) -> Option<Heap> {
+        let path = format!("/proc/{}/fd/{}", self.pid, self.heap_fd);
+        let file = File::options().read(true).write(true).open(path).ok()?;
+        let heap = Heap::open(file, self.heap_bytes).ok()?;
+        let tag = heap.word(TAG_OFFSET).ok()?.load(std::sync::atomic::Ordering::Acquire);
+        (tag == self.heap_tag).then_some(heap)
+    }
+}

@@ -1,0 +1,395 @@
+//! A PE: one process of a job, with a symmetric heap and N NICs.
+
+mod card;
+mod config;
+mod start;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+pub use config::PeConfig;
+
+use super::bootstrap::{BootstrapError, Session};
+use super::error::TransportError;
+use super::event::Event;
+use super::fault::Fault;
+use super::heap::{Allocator, Heap};
+use super::proxy::{Shared, Totals, apply_signal};
+use super::ring::{Command, Producer, Put};
+use super::select::PolicyKind;
+use super::signal::{Signal, SignalOp, Until};
+use crate::counters::{NicIdentity, RxSource};
+
+/// Looks at a condition before a waiter sleeps.
+const SPINS: u32 = 64;
+
+/// Longest sleep of a waiter before it looks whether the job has failed.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// First word of the barrier; one word per round.
+const BARRIER_WORDS: u64 = 64;
+
+/// A heap reached by loads and stores.
+#[derive(Debug)]
+enum LocalHeap {
+    Own(Arc<Heap>),
+    Peer(Heap),
+}
+
+impl LocalHeap {
+    fn heap(&self) -> &Heap {
+        match self {
+            Self::Own(heap) => heap,
+            Self::Peer(heap) => heap,
+        }
+    }
+}
+
+/// One PE of a running job. One thread calls it; the proxy thread does the work.
+#[derive(Debug)]
+pub struct Pe {
+    heap: Arc<Heap>,
+    allocator: Allocator,
+    /// By PE: the heaps of this node.
+    locals: Vec<Option<LocalHeap>>,
+    nodes: Vec<String>,
+    widths: Vec<u16>,
+    identities: Vec<NicIdentity>,
+    producer: Producer,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    /// Always there until [`Pe::give_up`] or drop.
+    session: Option<Session>,
+    fault: Fault,
+    provider: String,
+    wide_immediate: bool,
+    rx_source: RxSource,
+    policy: PolicyKind,
+    wait_limit: Duration,
+    tickets: u64,
+    epoch: u64,
+}
+
+impl Pe {
+    /// This PE's number.
+    #[must_use]
+    pub fn rank(&self) -> u32 {
+        self.session.as_ref().map_or(0, Session::rank)
+    }
+
+    /// PEs in the job.
+    #[must_use]
+    pub fn world(&self) -> u32 {
+        self.session.as_ref().map_or(1, Session::world)
+    }
+
+    /// Whether `pe` is on this PE's node and reached without a NIC.
+    #[must_use]
+    pub fn is_local(&self, pe: u32) -> bool {
+        self.local(pe).is_some()
+    }
+
+    /// Name of the node of `pe`.
+    #[must_use]
+    pub fn node_of(&self, pe: u32) -> &str {
+        self.nodes.get(pe as usize).map_or("", String::as_str)
+    }
+
+    /// This PE's NICs.
+    #[must_use]
+    pub fn nics(&self) -> &[NicIdentity] {
+        &self.identities
+    }
+
+    /// libfabric provider in use.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// How received bytes are known.
+    #[must_use]
+    pub fn rx_source(&self) -> RxSource {
+        self.rx_source
+    }
+
+    /// Policy in use.
+    #[must_use]
+    pub fn policy(&self) -> PolicyKind {
+        self.policy
+    }
+
+    /// The symmetric heap.
+    #[must_use]
+    pub fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    /// Payload bytes (sent, received) per NIC so far; a sampler may keep the returned handle on another thread.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    fn local(&self, pe: u32) -> Option<&Heap> {
+        self.locals.get(pe as usize)?.as_ref().map(LocalHeap::heap)
+    }
+
+    /// Offset of `len` fresh bytes of the heap. Every PE must make the same allocations in the same order.
+    ///
+    /// # Errors
+    /// When the heap is full.
+    pub fn allocate(&mut self, len: u64) -> Result<u64, TransportError> {
+        Ok(self.allocator.allocate(len)?)
+    }
+
+    /// Writes `len` bytes from offset `local` of this heap to offset `remote` of `dst`'s heap. The source must stay as
+    /// it is until the next [`Self::quiet`].
+    ///
+    /// # Errors
+    /// When a range lies outside the heap or the job has failed.
+    pub fn put(&mut self, dst: u32, local: u64, remote: u64, len: u64) -> Result<(), TransportError> {
+        self.transfer(Put { dst, local, remote, len, signal: None })
+    }
+
+    /// As [`Self::put`]; once all the data have landed, and not before, `signal` changes its word at `dst`.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn put_signal(
+        &mut self,
+        dst: u32,
+        local: u64,
+        remote: u64,
+        len: u64,
+        signal: Signal,
+    ) -> Result<(), TransportError> {
+        self.transfer(Put { dst, local, remote, len, signal: Some(signal) })
+    }
+
+    fn transfer(&mut self, put: Put) -> Result<(), TransportError> {
+        self.heap.check(put.local, put.len)?;
+        self.heap.check(put.remote, put.len)?;
+        if let Some(signal) = put.signal {
+            self.heap.word(signal.offset)?;
+        }
+        let Some(target) = self.local(put.dst) else {
+            if put.dst >= self.world() {
+                return Err(TransportError::Mismatch(format!(
+                    "there is no PE {} in a job of {}",
+                    put.dst,
+                    self.world()
+                )));
+            }
+            return self.push(Command::Put(put));
+        };
+        self.heap.copy_to(put.local, target, put.remote, put.len)?;
+        if let Some(signal) = put.signal {
+            signal_local(target, signal)?;
+        }
+        self.shared.count_local(put.len);
+        Ok(())
+    }
+
+    /// Signals `dst` outside of the NIC policy (for barriers).
+    fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
+        match self.local(dst) {
+            Some(heap) => signal_local(heap, signal),
+            None => self.push(Command::Signal { dst, signal }),
+        }
+    }
+
+    /// Waits until the signal word at `offset` fulfils `until`; returns its value.
+    ///
+    /// # Errors
+    /// When the job fails meanwhile, or it takes longer than the wait limit.
+    pub fn wait_until(&self, offset: u64, until: Until) -> Result<u64, TransportError> {
+        let word = self.heap.word(offset)?;
+        let what = || format!("PE {}: signal {until:?} at heap offset {offset}", self.rank());
+        self.wait(what, || until.holds(word.load(Ordering::Acquire)))?;
+        Ok(word.load(Ordering::Acquire))
+    }
+
+    /// The signal word at `offset` now.
+    ///
+    /// # Errors
+    /// When there is no such word.
+    pub fn test(&self, offset: u64) -> Result<u64, TransportError> {
+        Ok(self.heap.word(offset)?.load(Ordering::Acquire))
+    }
+
+    /// Waits until everything put so far has landed at its targets and its signals are applied.
+    ///
+    /// # Errors
+    /// When the job fails meanwhile, or it takes longer than the wait limit.
+    pub fn quiet(&mut self) -> Result<(), TransportError> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.push(Command::Quiet(ticket))?;
+        let what = || format!("PE {}: quiet", self.rank());
+        self.wait(what, || self.shared.quiet_done() >= ticket)
+    }
+
+    /// Quiet, then waits for every PE (dissemination barrier: log2 of the PEs rounds).
+    ///
+    /// # Errors
+    /// As [`Self::quiet`].
+    pub fn barrier(&mut self) -> Result<(), TransportError> {
+        self.quiet()?;
+        self.epoch += 1;
+        let (me, world) = (self.rank(), self.world());
+        let mut distance = 1;
+        let mut offset = BARRIER_WORDS;
+        while distance < world {
+            self.signal((me + distance) % world, Signal { offset, op: SignalOp::Add, value: 1 })?;
+            self.wait_until(offset, Until::AtLeast(self.epoch))?;
+            offset += 8;
+            distance = distance.saturating_mul(2);
+        }
+        self.shared.count_barrier();
+        Ok(())
+    }
+
+    /// Gives every PE every PE's bytes, by rank, over the rendezvous connection: for results, not for payload.
+    ///
+    /// # Errors
+    /// When the job has failed or an exchange takes longer than the wait limit.
+    pub fn allgather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
+        match &self.session {
+            Some(session) => Ok(session.allgather(bytes, self.wait_limit)?),
+            None => Err(TransportError::Failed("this PE has left its job".into())),
+        }
+    }
+
+    /// Switches to another policy with its counters at 0. Every PE must do so, between two barriers.
+    ///
+    /// # Errors
+    /// When the job has failed.
+    pub fn set_policy(&mut self, policy: PolicyKind) -> Result<(), TransportError> {
+        self.policy = policy;
+        self.push(Command::SetPolicy(policy))
+    }
+
+    /// Everything counted so far. After a [`Self::barrier`] the numbers of all PEs fit together.
+    ///
+    /// # Errors
+    /// When the job has failed.
+    pub fn totals(&mut self) -> Result<Totals, TransportError> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.push(Command::Snapshot(ticket))?;
+        let what = || format!("PE {}: counters from the proxy", self.rank());
+        self.wait(what, || self.shared.snapshot_done() >= ticket)?;
+        Ok(self.shared.totals())
+    }
+
+    /// Tells every PE that the job cannot go on.
+    pub fn abort(&self, reason: &str) {
+        if let Some(session) = &self.session {
+            session.abort(reason);
+        }
+    }
+
+    /// Hands a command to the proxy, waiting for room if need be.
+    fn push(&mut self, command: Command) -> Result<(), TransportError> {
+        let deadline = Instant::now() + self.wait_limit;
+        let mut tries = 0_u32;
+        while !self.producer.try_push(command) {
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            if Instant::now() > deadline {
+                let what = format!("PE {}: room in the command ring", self.rank());
+                return Err(TransportError::Timeout { what, limit: self.wait_limit });
+            }
+            tries += 1;
+            if tries < SPINS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        }
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Waits for `ready`: looks a few times, then sleeps until the heap's event says that something has changed.
+    fn wait(&self, what: impl Fn() -> String, ready: impl Fn() -> bool) -> Result<(), TransportError> {
+        for _ in 0..SPINS {
+            if ready() {
+                return Ok(());
+            }
+            std::thread::yield_now();
+        }
+        let event = Event::of(&self.heap)?;
+        let deadline = Instant::now() + self.wait_limit;
+        loop {
+            if ready() {
+                return Ok(());
+            }
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            let now = Instant::now();
+            if now > deadline {
+                return Err(TransportError::Timeout { what: what(), limit: self.wait_limit });
+            }
+            event.wait(SLICE.min(deadline - now), &ready);
+        }
+    }
+
+    fn failure(&self) -> Option<TransportError> {
+        if let Some(reason) = self.fault.reason() {
+            return Some(TransportError::Bootstrap(BootstrapError::Aborted(reason.to_owned())));
+        }
+        let gone = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        gone.then(|| TransportError::Failed(format!("PE {}: the proxy thread has ended", self.rank())))
+    }
+
+    /// Leaves in good order: waits until every PE is done, then ends the proxy.
+    ///
+    /// # Errors
+    /// When the job has failed.
+    pub fn finish(mut self) -> Result<(), TransportError> {
+        self.barrier()?;
+        // Over the rendezvous too: nobody closes an endpoint that another PE's last messages still go to.
+        self.allgather(b"done")?;
+        self.stop_proxy();
+        Ok(())
+    }
+
+    /// Stops the proxy and hands the session back, for a start that has failed.
+    fn give_up(mut self) -> Session {
+        self.stop_proxy();
+        self.session.take().unwrap_or_else(|| Session::alone(self.fault.clone()))
+    }
+
+    fn stop_proxy(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while !thread.is_finished() && !self.producer.try_push(Command::Stop) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.shared.wake();
+        let _ = thread.join();
+    }
+}
+
+impl Drop for Pe {
+    fn drop(&mut self) {
+        if self.thread.is_some() && self.fault.reason().is_none() {
+            // Dropped in mid-job: the others must not wait for us.
+            self.abort(&format!("PE {} left in the middle of the job", self.rank()));
+        }
+        self.stop_proxy();
+    }
+}
+
+/// Applies a signal in a heap of this node and wakes whoever waits there.
+fn signal_local(heap: &Heap, signal: Signal) -> Result<(), TransportError> {
+    apply_signal(heap, signal).map_err(TransportError::Failed)?;
+    Event::of(heap)?.notify();
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Bringing a PE up: library, rendezvous, NICs, counter page, cards, proxy, probe.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libfabric_sys::Libfabric;
+
+use super::card::PeCard;
+use super::config::PeConfig;
+use super::{LocalHeap, Pe};
+use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
+use crate::transport::bootstrap::Session;
+use crate::transport::error::TransportError;
+use crate::transport::fabric::{FabricNic, Info, NicRequest, discover};
+use crate::transport::fault::Fault;
+use crate::transport::heap::{Allocator, Heap};
+use crate::transport::nic::Nic;
+use crate::transport::proxy::{PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
+use crate::transport::ring::{Command, ring};
+use crate::transport::signal::{Signal, SignalOp, Until};
+
+/// Commands that may wait for the proxy.
+const RING_DEPTH: usize = 1024;
+
+/// Word that counts the probes that have landed.
+const PROBE_WORD: u64 = 512;
+
+/// How long one step of the start may take once all PEs are there.
+const STEP_LIMIT: Duration = Duration::from_secs(30);
+
+impl Pe {
+    /// Joins the job. Every PE must call it; it returns when all are ready, or with an error on every PE.
+    ///
+    /// # Errors
+    /// When libfabric or a NIC is missing, PEs do not come together, or do not fit together.
+    pub fn start(config: &PeConfig) -> Result<Self, TransportError> {
+        // First what fails the same way everywhere: without libfabric nobody needs to wait for anybody.
+        let lib = Arc::new(Libfabric::load().map_err(|error| TransportError::Fabric(error.into()))?);
+        let fault = Fault::default();
+        let session = match &config.rendezvous {
+            Some(rendezvous) => rendezvous.join(&fault)?,
+            None => Session::alone(fault.clone()),
+        };
+        match Self::bring_up(config, &lib, session, fault) {
+            Ok(pe) => Ok(pe),
+            Err((session, error)) => {
+                session.abort(&error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    fn bring_up(
+        config: &PeConfig,
+        lib: &Arc<Libfabric>,
+        session: Session,
+        fault: Fault,
+    ) -> Result<Self, (Session, TransportError)> {
+        match Self::assemble(config, lib, &session, &fault) {
+            Ok(assembled) => {
+                let mut pe = assembled.into_pe(config, session, fault);
+                match pe.probe(config) {
+                    Ok(()) => Ok(pe),
+                    Err(error) => {
+                        let session = pe.give_up();
+                        Err((session, error))
+                    }
+                }
+            }
+            Err(error) => Err((session, error)),
+        }
+    }
+
+    /// Opens NICs and heap, exchanges cards, connects, and starts the proxy.
+    fn assemble(
+        config: &PeConfig,
+        lib: &Arc<Libfabric>,
+        session: &Session,
+        fault: &Fault,
+    ) -> Result<Assembled, TransportError> {
+        let heap = Arc::new(Heap::create(config.heap_bytes)?);
+        let infos = discover(lib, config.provider.as_deref(), &config.nics)?;
+        let mut nics = Vec::with_capacity(infos.len());
+        for (index, info) in infos.into_iter().enumerate() {
+            let name = nic_name(config.nics.get(index), &info);
+            nics.push(FabricNic::open(lib, info, &name, &heap)?);
+        }
+        let provider = nics.first().map(|nic| nic.info().provider()).unwrap_or_default();
+        let wide_immediate = nics.iter().all(FabricNic::wide_immediate);
+        let cards: Vec<_> = nics.iter().map(|nic| nic.card().clone()).collect();
+        let card = PeCard::new(config, provider.clone(), cards, &heap)?;
+        let cards = PeCard::decode_all(&session.allgather(&card.encode()?, STEP_LIMIT)?)?;
+        for (pe, other) in (0..).zip(&cards) {
+            card.fits(session.rank(), other, pe)?;
+        }
+        let names: Vec<_> = cards.iter().map(|card| card.nics.clone()).collect();
+        for nic in &mut nics {
+            nic.connect(&names)?;
+        }
+        let locals = map_locals(session.rank(), &card.node, &cards, &heap);
+        // All heaps are mapped before anyone can leave and take its heap along.
+        session.allgather(b"connected", STEP_LIMIT)?;
+        let page = open_page(config, lib, session, &nics, &provider);
+        let widths: Vec<_> =
+            cards.iter().map(|card| u16::try_from(card.nics.len()).unwrap_or(u16::MAX)).collect();
+        let identities = nics.iter().zip(0..).map(|(nic, rail)| identity(config, nic, rail)).collect();
+        let (producer, consumer) = ring(RING_DEPTH);
+        let (proxy, shared) = Proxy::new(Parts {
+            me: session.rank(),
+            widths: widths.clone(),
+            nics,
+            wide_immediate,
+            heap: Arc::clone(&heap),
+            policy: config.policy,
+            commands: consumer,
+            fault: fault.clone(),
+            page,
+        });
+        let thread = std::thread::Builder::new()
+            .name("proxy".into())
+            .spawn(move || proxy.run())
+            .map_err(|source| TransportError::System { what: "cannot start the proxy thread", source })?;
+        let nodes = cards.into_iter().map(|card| card.node).collect();
+        Ok(Assembled {
+            heap,
+            locals,
+            nodes,
+            widths,
+            identities,
+            producer,
+            shared,
+            thread,
+            provider,
+            wide_immediate,
+        })
+    }
+
+    /// Finds out how received bytes can be known, then starts counting from zero on every PE at once.
+    fn probe(&mut self, config: &PeConfig) -> Result<(), TransportError> {
+        let world = self.world();
+        let seen = if world > 1 { self.exchange_probes()? } else { (0, 0) };
+        let wide = self.wide_immediate;
+        let source = config.rx_source.unwrap_or(match seen {
+            (landed, right) if landed > 0 && landed == right => RxSource::CqeLen,
+            _ if wide => RxSource::ImmLen,
+            _ => RxSource::Ledger,
+        });
+        if source == RxSource::ImmLen && !wide {
+            return Err(TransportError::Mismatch(
+                "IMM_LEN was asked for, but immediates have 4 bytes here".into(),
+            ));
+        }
+        let needs_ledger = [u8::from(source == RxSource::Ledger)];
+        let ledger = self.allgather(&needs_ledger)?.iter().any(|part| part == &[1]);
+        self.rx_source = source;
+        self.push(Command::SetRxSource { source, ledger })?;
+        self.totals()?;
+        self.allgather(b"counting")?;
+        Ok(())
+    }
+
+    /// Every PE writes a few bytes through each of its NICs to the next PE; returns how many landed here and how many
+    /// of their completions had the right length.
+    fn exchange_probes(&mut self) -> Result<(u64, u64), TransportError> {
+        let (me, world) = (self.rank(), self.world());
+        let (to, from) = ((me + 1) % world, (me + world - 1) % world);
+        let signal = Signal { offset: PROBE_WORD, op: SignalOp::Add, value: 1 };
+        for nic in 0..u16::try_from(self.identities.len()).unwrap_or(u16::MAX) {
+            let remote = PROBE_TARGET + u64::from(nic) * PROBE_BYTES;
+            self.push(Command::Probe { dst: to, nic, remote, signal })?;
+        }
+        let expected = self.widths.get(from as usize).copied().unwrap_or(0);
+        self.wait_until(PROBE_WORD, Until::AtLeast(u64::from(expected)))?;
+        let Totals { probes, .. } = self.totals()?;
+        Ok(probes)
+    }
+}
+
+/// A PE whose proxy runs but whose counters do not yet.
+struct Assembled {
+    heap: Arc<Heap>,
+    locals: Vec<Option<LocalHeap>>,
+    nodes: Vec<String>,
+    widths: Vec<u16>,
+    identities: Vec<NicIdentity>,
+    producer: crate::transport::ring::Producer,
+    shared: Arc<crate::transport::proxy::Shared>,
+    thread: std::thread::JoinHandle<()>,
+    provider: String,
+    wide_immediate: bool,
+}
+
+impl Assembled {
+    fn into_pe(self, config: &PeConfig, session: Session, fault: Fault) -> Pe {
+        Pe {
+            allocator: Allocator::new(self.heap.len()),
+            heap: self.heap,
+            locals: self.locals,
+            nodes: self.nodes,
+            widths: self.widths,
+            identities: self.identities,
+            producer: self.producer,
+            shared: self.shared,
+            thread: Some(self.thread),
+            session: Some(session),
+            fault,
+            provider: self.provider,
+            wide_immediate: self.wide_immediate,
+            rx_source: RxSource::None,
+            policy: config.policy,
+            wait_limit: config.wait_limit,
+            tickets: 0,
+            epoch: 0,
+        }
+    }
+}
+
+/// What people call a NIC.
+fn nic_name(request: Option<&NicRequest>, info: &Info) -> String {
+    request
+        .and_then(|request| request.device.clone().or_else(|| request.address.clone()))
+        .or_else(|| info.facts().device)
+        .unwrap_or_else(|| info.domain())
+}
+
+/// The heaps that can be reached by loads and stores: this PE's own and those of its node.
+fn map_locals(me: u32, node: &str, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Option<LocalHeap>> {
+    let map = |(pe, card): (u32, &PeCard)| {
+        if pe == me {
+            return Some(LocalHeap::Own(Arc::clone(own)));
+        }
+        if card.node != node {
+            return None;
+        }
+        let mapped = card.map_heap();
+        if mapped.is_none() {
+            eprintln!(
+                "railtop: PE {me} cannot map the heap of PE {pe} on the same node ({node}); its data go over the NICs"
+            );
+        }
+        mapped.map(LocalHeap::Peer)
+    };
+    (0..).zip(cards).map(map).collect()
+}
+
+/// How a NIC appears in the counter page.
+fn identity(config: &PeConfig, nic: &FabricNic, rail: u16) -> NicIdentity {
+    let facts = nic.facts();
+    let request = config.nics.get(usize::from(rail));
+    let netdev = match request.and_then(|request| request.device.clone()) {
+        Some(device) if facts.device.is_none() => device,
+        _ => String::new(),
+    };
+    NicIdentity {
+        domain: nic.info().domain(),
+        device: facts.device.unwrap_or_else(|| nic.name().to_owned()),
+        netdev,
+        pci: facts.pci.unwrap_or_default(),
+        numa: None,
+        port: 1,
+        link_bits_per_s: facts.link_bits_per_s.or(config.nic_bits_per_s),
+        rail,
+    }
+}
+
+/// The counter page. Without one the transport works all the same, so a failure is only said.
+fn open_page(
+    config: &PeConfig,
+    lib: &Libfabric,
+    session: &Session,
+    nics: &[FabricNic],
+    provider: &str,
+) -> Option<PageWriter> {
+    let path = config.page_dir.as_ref()?;
+    let (major, minor) = lib.version();
+    let spec = PageSpec {
+        host: config.host.clone(),
+        node: config.node.clone(),
+        job: config.job.clone(),
+        command: config.command.clone(),
+        provider: provider.to_owned(),
+        library_version: format!("{major}.{minor}"),
+        rank: session.rank(),
+        world: session.world(),
+        local_rank: config.ranks.local_rank.unwrap_or(0),
+        policy: config.policy.name().to_owned(),
+        rx_source: RxSource::None,
+        gpu: String::new(),
+        nics: (0..).zip(nics).map(|(rail, nic)| identity(config, nic, rail)).collect(),
+        threads: 1,
+    };
+    let page = PageDir::create(path).and_then(|dir| PageWriter::create(&dir, &spec));
+    page.inspect_err(|error| {
+        eprintln!(
+            "railtop: PE {}: no counter page, the monitor will not see this PE: {error}",
+            session.rank()
+        )
+    })
+    .ok()
+}
