@@ -1,0 +1,135 @@
+//! Jobs of several PEs inside the test process.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use railtop::counters::RxSource;
+use railtop::transport::bootstrap::Rendezvous;
+use railtop::transport::bootstrap::secret::Secret;
+use railtop::transport::error::TransportError;
+use railtop::transport::pe::{Pe, PeConfig};
+use railtop::transport::ranks::Ranks;
+use railtop::transport::select::PolicyKind;
+
+/// Providers of the loaded libfabric that can run on loopback; empty (and said) without libfabric.
+pub fn providers() -> Vec<String> {
+    if let Ok(list) = std::env::var("RAILTOP_TEST_PROVIDERS") {
+        return list.split(',').map(ToOwned::to_owned).collect();
+    }
+    match libfabric_sys::Libfabric::load() {
+        Ok(lib) if lib.version() >= (1, 18) => vec!["tcp".into()],
+        Ok(_) => vec!["tcp;ofi_rxm".into(), "net".into()],
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            Vec::new()
+        }
+    }
+}
+
+/// A job to run.
+#[derive(Clone)]
+pub struct Job {
+    pub provider: String,
+    pub pes: u32,
+    pub pes_per_node: u32,
+    pub nics: u8,
+    pub policy: PolicyKind,
+    pub rx_source: Option<RxSource>,
+    pub wait_limit: Duration,
+}
+
+/// Loopback addresses are not used twice, so that jobs of one process do not meet.
+static NEXT_NET: AtomicU8 = AtomicU8::new(1);
+
+impl Job {
+    pub fn new(provider: &str) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            pes: 2,
+            pes_per_node: 1,
+            nics: 2,
+            policy: PolicyKind::PairSeq,
+            rx_source: None,
+            wait_limit: Duration::from_secs(60),
+        }
+    }
+
+    fn configs(&self) -> Vec<PeConfig> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let secret = Secret::generate_hex().unwrap();
+        let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
+        (0..self.pes)
+            .map(|rank| PeConfig {
+                ranks: Ranks {
+                    rank,
+                    world: self.pes,
+                    local_rank: Some(rank % self.pes_per_node),
+                    master_addr: None,
+                    master_port: Some(port),
+                    from: "test",
+                },
+                rendezvous: (self.pes > 1).then(|| Rendezvous {
+                    rank,
+                    world: self.pes,
+                    addr: "127.0.0.1".into(),
+                    port,
+                    secret: Secret::from_hex(&secret).unwrap(),
+                    join_time: Duration::from_secs(30),
+                }),
+                provider: Some(self.provider.clone()),
+                nics: (1..=self.nics)
+                    .map(|nic| format!("127.{net}.{}.{nic}", rank + 1).parse().unwrap())
+                    .collect(),
+                nic_bits_per_s: None,
+                policy: self.policy,
+                heap_bytes: 4 << 20,
+                node: format!("node{}", rank / self.pes_per_node),
+                host: "test".into(),
+                job: "test".into(),
+                command: "test".into(),
+                page_dir: None,
+                wait_limit: self.wait_limit,
+                rx_source: self.rx_source,
+            })
+            .collect()
+    }
+
+    fn spawn<T: Send + 'static>(
+        configs: Vec<PeConfig>,
+        work: impl Fn(PeConfig) -> T + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let work = Arc::new(work);
+        let threads: Vec<_> = configs
+            .into_iter()
+            .map(|config| {
+                let work = Arc::clone(&work);
+                std::thread::spawn(move || work(config))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    }
+
+    /// Runs `work` on every PE and leaves in good order.
+    pub fn run<T: Send + 'static>(&self, work: impl Fn(&mut Pe) -> T + Send + Sync + 'static) -> Vec<T> {
+        Self::spawn(self.configs(), move |config| {
+            let mut pe = Pe::start(&config).unwrap();
+            let result = work(&mut pe);
+            pe.finish().unwrap();
+            result
+        })
+    }
+
+    /// Runs `work` on every PE, which leaves as it likes.
+    pub fn run_each<T: Send + 'static>(&self, work: impl Fn(Pe) -> T + Send + Sync + 'static) -> Vec<T> {
+        Self::spawn(self.configs(), move |config| work(Pe::start(&config).unwrap()))
+    }
+
+    /// Starts every PE with a changed configuration.
+    pub fn start_each(&self, change: impl Fn(&mut PeConfig)) -> Vec<Result<(), TransportError>> {
+        let mut configs = self.configs();
+        configs.iter_mut().for_each(change);
+        Self::spawn(configs, |config| Pe::start(&config).map(drop))
+    }
+}
