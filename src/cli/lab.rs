@@ -30,6 +30,7 @@ const USAGE: u8 = 2;
 ///
 /// Exit code: 0 if every PE's was 0, else that of the first PE that failed (128 + signal if it was
 /// killed); the others are then ended.
+#[expect(clippy::doc_markdown, reason = "this text is the help in a terminal")]
 #[derive(Args, Clone, Debug)]
 pub struct LabArgs {
     /// Nodes
@@ -173,7 +174,7 @@ fn report(outcome: &RunOutcome) -> ExitCode {
 /// A shell's codes: 127 for a program that is not there, 126 for one that cannot be run.
 fn spawn_exit_code(error: &LabError) -> u8 {
     match error {
-        LabError::Spawn { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+        LabError::Spawn { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound => 127,
         LabError::Spawn { .. } => 126,
         _ => 1,
     }

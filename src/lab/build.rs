@@ -119,7 +119,7 @@ fn limit(namespace: &Namespace, place: String, lines: &str) -> Result<(), LabErr
     namespace.enter_on_exec(&mut command);
     let child = command.spawn().map_err(|source| LabError::Setup {
         step: format!("start tc for {place}"),
-        source,
+        cause: source,
     })?;
     Batch::new("tc", place, child).run(lines)
 }

@@ -139,7 +139,7 @@ impl ProcPath {
     }
 }
 
-/// The process group of a process that is not a zombie, from `/proc/PID/stat` (proc_pid_stat(5)).
+/// The process group of a process that is not a zombie, from `/proc/PID/stat` (`proc_pid_stat(5)`).
 fn group_of_living(pid: i32) -> Option<i32> {
     let path = ProcPath::new(pid, b"/stat\0");
     // SAFETY: the path ends in NUL.

@@ -1,4 +1,7 @@
 //! What can go wrong in a lab, each with what to do about it.
+//!
+//! The kernel's answer is part of the message and so not `source()`: a reader of the whole chain would
+//! see it twice.
 
 use std::io;
 
@@ -18,7 +21,7 @@ pub enum LabError {
     ToolMissing(&'static str),
     /// This process may not make namespaces, nor may it as the root of a user namespace.
     #[error(
-        "cannot make namespaces: {step}: {source}. Run as root (in a container: --privileged), or allow user \
+        "cannot make namespaces: {step}: {cause}. Run as root (in a container: --privileged), or allow user \
          namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0, on Ubuntu also \
          kernel.apparmor_restrict_unprivileged_userns=0), or use --loopback, which needs neither"
     )]
@@ -26,15 +29,15 @@ pub enum LabError {
         /// The step that was refused.
         step: String,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A step of the set-up failed for another reason than permission.
-    #[error("cannot set up the lab: {step}: {source}")]
+    #[error("cannot set up the lab: {step}: {cause}")]
     Setup {
         /// The step that failed.
         step: String,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// `ip` or `tc` refused a command.
     #[error("cannot set up the lab: {place}: `{tool} {line}`: {message}")]
@@ -49,7 +52,7 @@ pub enum LabError {
         message: String,
     },
     /// The command could not be started for a PE.
-    #[error("cannot start {program:?} as PE {rank} on node{node}: {source}")]
+    #[error("cannot start {program:?} as PE {rank} on node{node}: {cause}")]
     Spawn {
         /// The program asked for.
         program: std::ffi::OsString,
@@ -58,15 +61,15 @@ pub enum LabError {
         /// The PE's node.
         node: u16,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A system call failed while the command ran.
-    #[error("cannot {what}: {source}")]
+    #[error("cannot {what}: {cause}")]
     Run {
         /// What was being done.
         what: &'static str,
         /// The kernel's answer.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -84,6 +87,6 @@ impl LabError {
     }
 
     pub(super) fn run(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Run { what, source }
+        move |cause| Self::Run { what, cause }
     }
 }

@@ -12,7 +12,7 @@
 )]
 
 use std::io::{self, PipeWriter, Write as _};
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Guardian {
             .iter()
             .map(|fd| NamespaceId::of(fd))
             .collect::<Result<Vec<_>, Errno>>()?;
-        let mut keep: Vec<RawFd> = namespaces.iter().map(|fd| fd.as_raw_fd()).collect();
+        let mut keep: Vec<RawFd> = namespaces.iter().map(AsRawFd::as_raw_fd).collect();
         keep.push(reader.as_raw_fd());
         keep.sort_unstable();
         // SAFETY: the child makes system calls on data prepared here, until it ends with _exit: it

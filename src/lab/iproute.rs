@@ -73,7 +73,7 @@ impl Batch {
             }
             Err(source) => Err(LabError::Setup {
                 step: format!("run {tool} for {place}"),
-                source,
+                cause: source,
             }),
         }
     }
@@ -81,7 +81,7 @@ impl Batch {
     fn failed_to(&self, what: &str, source: io::Error) -> LabError {
         LabError::Setup {
             step: format!("start {} for {} and {what}", self.tool, self.place),
-            source,
+            cause: source,
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct LabCommand {
 
 /// What is the same for all PEs of a run.
 pub(super) struct RunIdentity {
-    /// Names the lab, in RAILTOP_JOB.
+    /// Names the lab, in `RAILTOP_JOB`.
     pub(super) job: String,
     /// Only who knows it may join the rendezvous: 64 hexadecimal digits.
     pub(super) secret: String,
@@ -109,7 +109,7 @@ pub(super) fn start(
         program: command.program.clone(),
         rank: pe.rank,
         node: pe.node,
-        source,
+        cause: source,
     })
 }
 
@@ -126,10 +126,10 @@ mod tests {
         };
         let pe = spec.all_pes().nth(rank).unwrap();
         let lines = environment(spec, pe, &run);
-        lines
+        let lines = lines
             .iter()
-            .map(|(name, value)| format!("{name}={}\n", value.display()))
-            .collect()
+            .map(|(name, value)| format!("{name}={}", value.display()));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]

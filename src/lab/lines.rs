@@ -76,7 +76,7 @@ mod tests {
         let mut buffer = LineBuffer::default();
         let mut emitted = 0;
         for _ in 0..33 {
-            buffer.feed(&[b'x'; 64 << 10], |lines| emitted += lines.len());
+            buffer.feed(&b"x".repeat(64 << 10), |lines| emitted += lines.len());
         }
         assert_eq!(emitted, 2 << 20);
     }

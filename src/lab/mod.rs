@@ -3,10 +3,10 @@
 //! A node is a network and UTS namespace, a NIC is a veth pair limited in both directions: at its own
 //! egress what it sends, at the switch's egress towards it what it receives. Any NIC reaches any NIC;
 //! a socket bound to a NIC's address uses that NIC. Traffic between PEs of one node stays in the
-//! node and passes no NIC, as NVLink's would.
+//! node and passes no NIC, as over `NVLink`.
 //!
 //! Nothing has a name outside: when the lab is dropped or its process dies, of SIGKILL too, the
-//! kernel removes namespaces, interfaces and queues, and the [guardian](guardian) the processes.
+//! kernel removes namespaces, interfaces and queues, and the guardian the processes.
 //! Nothing is touched that the lab did not make: no interface, no setting, no process of the host.
 //!
 //! ```no_run
@@ -40,7 +40,7 @@ pub use address::{Nic, Pe, management_address, node_name};
 pub use build::Lab;
 pub use error::LabError;
 pub use launch::LabCommand;
-pub use output::Output;
+pub use output::{LineFunction, Output};
 pub use rate::{Rate, RateError};
 pub use run::{RunOptions, RunOutcome};
 pub use spec::{

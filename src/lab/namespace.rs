@@ -93,7 +93,7 @@ impl Namespace {
                 .map(|file| Arc::new(OwnedFd::from(file)))
                 .map_err(|source| LabError::Setup {
                     step: format!("open {path} for {place}"),
-                    source,
+                    cause: source,
                 })
         };
         let user = match identity {
@@ -250,8 +250,14 @@ fn refusal(place: &str, sysctls: &[Sysctl], error: io::Error) -> LabError {
             | Errno::ENOSYS
             | Errno::EINVAL
             | Errno::EROFS,
-        ) => LabError::NotPermitted { step, source },
-        _ => LabError::Setup { step, source },
+        ) => LabError::NotPermitted {
+            step,
+            cause: source,
+        },
+        _ => LabError::Setup {
+            step,
+            cause: source,
+        },
     }
 }
 

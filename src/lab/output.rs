@@ -16,6 +16,9 @@ use super::address::Pe;
 use super::lines::{LineBuffer, prefixed};
 use super::stop::{Request, StopHandle};
 
+/// Takes one line of a PE.
+pub type LineFunction = Box<dyn FnMut(Pe, &[u8]) + Send>;
+
 /// What to do with one of the two output streams of the PEs.
 #[derive(Default)]
 pub enum Output {
@@ -25,7 +28,7 @@ pub enum Output {
     /// To this process's own stream, each line after `[pe 3 node1] `.
     Prefixed,
     /// Each line, without its newline, to a function; it is called from another thread.
-    Lines(Box<dyn FnMut(Pe, &[u8]) + Send>),
+    Lines(LineFunction),
     /// Away.
     Null,
 }

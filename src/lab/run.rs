@@ -34,7 +34,7 @@ pub struct RunOptions {
     pub stderr: Output,
     /// Ends the run from elsewhere.
     pub stop: Option<StopHandle>,
-    /// The directory for counter pages, for RAILTOP_PAGE_DIR; `None` passes the caller's variable on.
+    /// The directory for counter pages, for `RAILTOP_PAGE_DIR`; `None` passes the caller's variable on.
     ///
     /// Without root the PEs are root of a user namespace, so a default that depends on the user would
     /// differ between them and a monitor outside: give it then.
