@@ -69,9 +69,7 @@ pub fn node_name(node: u16) -> String {
 pub fn management_address(mode: LabMode, node: u16) -> Ipv4Addr {
     match mode {
         // At most 64 nodes, so the last octet holds it.
-        LabMode::Namespaces => {
-            Ipv4Addr::from_bits(Ipv4Addr::new(10, 76, 0, 1).to_bits() + u32::from(node))
-        }
+        LabMode::Namespaces => Ipv4Addr::from_bits(Ipv4Addr::new(10, 76, 0, 1).to_bits() + u32::from(node)),
         LabMode::Loopback => Ipv4Addr::LOCALHOST,
     }
 }
@@ -101,21 +99,14 @@ impl LabSpec {
         (0..per_node).map_while(move |index| {
             let host = u16::try_from(first + index).ok()?;
             let address = Ipv4Addr::from_bits(net.to_bits() + u32::from(host));
-            Some(Nic {
-                node,
-                index,
-                address,
-                host,
-            })
+            Some(Nic { node, index, address, host })
         })
     }
 
     /// The NICs that belong to one PE, in order.
     pub fn nics_of_pe(&self, pe: Pe) -> impl Iterator<Item = Nic> + use<> {
         let count = usize::from(self.nics_per_pe);
-        self.nics_of_node(pe.node)
-            .skip(usize::from(pe.local_rank) * count)
-            .take(count)
+        self.nics_of_node(pe.node).skip(usize::from(pe.local_rank) * count).take(count)
     }
 }
 
@@ -126,36 +117,16 @@ mod tests {
 
     #[test]
     fn ranks_fill_node_after_node() {
-        let spec = LabSpec {
-            nodes: 2,
-            pes_per_node: 3,
-            ..LabSpec::default()
-        };
-        let pes: Vec<_> = spec
-            .all_pes()
-            .map(|pe| (pe.rank, pe.node, pe.local_rank))
-            .collect();
-        assert_eq!(
-            pes,
-            [
-                (0, 0, 0),
-                (1, 0, 1),
-                (2, 0, 2),
-                (3, 1, 0),
-                (4, 1, 1),
-                (5, 1, 2)
-            ]
-        );
+        let spec = LabSpec { nodes: 2, pes_per_node: 3, ..LabSpec::default() };
+        let pes: Vec<_> = spec.all_pes().map(|pe| (pe.rank, pe.node, pe.local_rank)).collect();
+        assert_eq!(pes, [(0, 0, 0), (1, 0, 1), (2, 0, 2), (3, 1, 0), (4, 1, 1), (5, 1, 2)]);
     }
 
     #[test]
     fn each_pe_has_its_own_nics() {
         let spec = LabSpec::default();
         let pe = spec.all_pes().nth(5).unwrap();
-        let nics: Vec<_> = spec
-            .nics_of_pe(pe)
-            .map(|nic| (nic.name(), nic.address.to_string()))
-            .collect();
+        let nics: Vec<_> = spec.nics_of_pe(pe).map(|nic| (nic.name(), nic.address.to_string())).collect();
         assert_eq!(nics.len(), 4);
         assert_eq!(nics[0], ("nic4".to_owned(), "10.77.0.21".to_owned()));
         assert_eq!(nics[3], ("nic7".to_owned(), "10.77.0.24".to_owned()));
@@ -163,40 +134,21 @@ mod tests {
 
     #[test]
     fn the_largest_lab_has_no_address_twice() {
-        let spec = LabSpec {
-            nodes: 64,
-            pes_per_node: 2,
-            nics_per_pe: 32,
-            ..LabSpec::default()
-        };
+        let spec = LabSpec { nodes: 64, pes_per_node: 2, nics_per_pe: 32, ..LabSpec::default() };
         spec.validate().unwrap();
-        let nics: Vec<_> = (0..spec.nodes)
-            .flat_map(|node| spec.nics_of_node(node))
-            .collect();
+        let nics: Vec<_> = (0..spec.nodes).flat_map(|node| spec.nics_of_node(node)).collect();
         let unique = |key: fn(&Nic) -> String| nics.iter().map(key).collect::<HashSet<_>>().len();
         assert_eq!(nics.len(), 4096);
         assert_eq!(unique(|nic| nic.address.to_string()), 4096);
         assert_eq!(unique(Nic::switch_name), 4096);
-        assert!(
-            nics.iter().all(|nic| nic.switch_name().len() <= 15),
-            "IFNAMSIZ"
-        );
+        assert!(nics.iter().all(|nic| nic.switch_name().len() <= 15), "IFNAMSIZ");
     }
 
     #[test]
     fn loopback_nics_are_loopback_addresses() {
-        let spec = LabSpec {
-            mode: LabMode::Loopback,
-            ..LabSpec::default()
-        };
+        let spec = LabSpec { mode: LabMode::Loopback, ..LabSpec::default() };
         assert!(spec.nics_of_node(1).all(|nic| nic.address.is_loopback()));
-        assert_eq!(
-            management_address(LabMode::Loopback, 1),
-            Ipv4Addr::LOCALHOST
-        );
-        assert_eq!(
-            management_address(LabMode::Namespaces, 63).to_string(),
-            "10.76.0.64"
-        );
+        assert_eq!(management_address(LabMode::Loopback, 1), Ipv4Addr::LOCALHOST);
+        assert_eq!(management_address(LabMode::Namespaces, 63).to_string(), "10.76.0.64");
     }
 }

@@ -75,16 +75,7 @@ impl Link {
 
     /// Makes both ends, and sets up the node's. `switch_netns` is a path to the switch's namespace.
     fn node_side(&self, text: &mut String, switch_netns: &str) {
-        let Self {
-            name,
-            switch_name,
-            address,
-            prefix,
-            gateway,
-            mac,
-            switch_mac,
-            ..
-        } = self;
+        let Self { name, switch_name, address, prefix, gateway, mac, switch_mac, .. } = self;
         push(
             text,
             format_args!(
@@ -93,50 +84,25 @@ impl Link {
             ),
         );
         // noprefixroute: the kernel's own route would send every NIC's traffic out of the first.
-        push(
-            text,
-            format_args!("addr add {address}/{prefix} dev {name} noprefixroute"),
-        );
+        push(text, format_args!("addr add {address}/{prefix} dev {name} noprefixroute"));
         push(text, format_args!("link set {name} up"));
-        push(
-            text,
-            format_args!("neigh add {gateway} lladdr {switch_mac} dev {name} nud permanent"),
-        );
+        push(text, format_args!("neigh add {gateway} lladdr {switch_mac} dev {name} nud permanent"));
     }
 
     /// The route to all of this link's network, in `table`.
     fn route(&self, text: &mut String, table: &str) {
-        let Self {
-            name,
-            address,
-            gateway,
-            network,
-            ..
-        } = self;
+        let Self { name, address, gateway, network, .. } = self;
         push(
             text,
-            format_args!(
-                "route add {network} via {gateway} dev {name} onlink src {address} table {table}"
-            ),
+            format_args!("route add {network} via {gateway} dev {name} onlink src {address} table {table}"),
         );
     }
 
     fn switch_side(&self, text: &mut String) {
-        let Self {
-            switch_name,
-            address,
-            mac,
-            ..
-        } = self;
+        let Self { switch_name, address, mac, .. } = self;
         push(text, format_args!("link set {switch_name} up"));
-        push(
-            text,
-            format_args!("neigh add {address} lladdr {mac} dev {switch_name} nud permanent"),
-        );
-        push(
-            text,
-            format_args!("route add {address}/32 dev {switch_name}"),
-        );
+        push(text, format_args!("neigh add {address} lladdr {mac} dev {switch_name} nud permanent"));
+        push(text, format_args!("route add {address}/32 dev {switch_name}"));
     }
 }
 
@@ -154,10 +120,7 @@ pub(super) fn node_ip(spec: &LabSpec, node: u16, switch_netns: &str) -> String {
         let table = FIRST_TABLE + nic.index;
         link.node_side(&mut text, switch_netns);
         link.route(&mut text, &table.to_string());
-        push(
-            &mut text,
-            format_args!("rule add pref {table} from {} lookup {table}", nic.address),
-        );
+        push(&mut text, format_args!("rule add pref {table} from {} lookup {table}", nic.address));
         if nic.index == 0 {
             link.route(&mut text, "main");
         }
@@ -219,12 +182,7 @@ mod tests {
     use super::*;
 
     fn spec() -> LabSpec {
-        LabSpec {
-            nodes: 2,
-            pes_per_node: 1,
-            nics_per_pe: 2,
-            ..LabSpec::default()
-        }
+        LabSpec { nodes: 2, pes_per_node: 1, nics_per_pe: 2, ..LabSpec::default() }
     }
 
     #[test]

@@ -17,10 +17,7 @@ pub struct Lab {
     /// One for each node, in order; empty on loopback.
     pub(super) nodes: Vec<Namespace>,
     /// Kept for as long as the nodes, whose veths end in it.
-    #[expect(
-        dead_code,
-        reason = "held, not used: its descriptors keep the namespace alive"
-    )]
+    #[expect(dead_code, reason = "held, not used: its descriptors keep the namespace alive")]
     switch: Option<Namespace>,
     pub(super) namespace_ids: Vec<NamespaceId>,
     /// How many runs there were, so that each has another rendezvous port.
@@ -40,35 +37,20 @@ impl Lab {
         spec.validate()?;
         let (nodes, switch) = match spec.mode {
             LabMode::Namespaces => {
-                let identity = if caller_is_capable() {
-                    Identity::Caller
-                } else {
-                    Identity::NewUser
-                };
+                let identity = if caller_is_capable() { Identity::Caller } else { Identity::NewUser };
                 let (nodes, switch) = build(&spec, identity)?;
                 (nodes, Some(switch))
             }
             LabMode::Loopback => (Vec::new(), None),
         };
-        let held: Vec<_> = nodes
-            .iter()
-            .chain(&switch)
-            .map(|namespace| namespace.net().clone())
-            .collect();
+        let held: Vec<_> = nodes.iter().chain(&switch).map(|namespace| namespace.net().clone()).collect();
         let namespace_ids = held
             .iter()
             .map(|fd| NamespaceId::of(fd))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|errno| LabError::run("look at a namespace")(errno.into()))?;
         let guardian = Guardian::start(&held).map_err(LabError::run("start the guardian"))?;
-        Ok(Self {
-            spec,
-            guardian,
-            nodes,
-            switch,
-            namespace_ids,
-            runs: 0,
-        })
+        Ok(Self { spec, guardian, nodes, switch, namespace_ids, runs: 0 })
     }
 
     /// The shape it was built with.
@@ -79,12 +61,7 @@ impl Lab {
 }
 
 fn build(spec: &LabSpec, identity: Identity) -> Result<(Vec<Namespace>, Namespace), LabError> {
-    let recipe = Recipe {
-        host_name: "switch".to_owned(),
-        identity,
-        sysctls: sysctl::SWITCH,
-        peer: None,
-    };
+    let recipe = Recipe { host_name: "switch".to_owned(), identity, sysctls: sysctl::SWITCH, peer: None };
     // The switch's `ip` waits for its commands until the nodes have made its interfaces.
     let (switch, switch_ip) = Namespace::create(recipe)?;
     let mut nodes = Vec::with_capacity(usize::from(spec.nodes));
@@ -98,11 +75,7 @@ fn build(spec: &LabSpec, identity: Identity) -> Result<(Vec<Namespace>, Namespac
         let (namespace, ip) = Namespace::create(recipe)?;
         ip.run(&batch::node_ip(spec, node, &switch.to_string()))?;
         if let Some(rate) = spec.nic_rate {
-            limit(
-                &namespace,
-                super::node_name(node),
-                &batch::node_tc(spec, node, rate),
-            )?;
+            limit(&namespace, super::node_name(node), &batch::node_tc(spec, node, rate))?;
         }
         nodes.push(namespace);
     }
@@ -117,9 +90,8 @@ fn build(spec: &LabSpec, identity: Identity) -> Result<(Vec<Namespace>, Namespac
 fn limit(namespace: &Namespace, place: String, lines: &str) -> Result<(), LabError> {
     let mut command = iproute::command("tc")?;
     namespace.enter_on_exec(&mut command);
-    let child = command.spawn().map_err(|source| LabError::Setup {
-        step: format!("start tc for {place}"),
-        cause: source,
-    })?;
+    let child = command
+        .spawn()
+        .map_err(|source| LabError::Setup { step: format!("start tc for {place}"), cause: source })?;
     Batch::new("tc", place, child).run(lines)
 }

@@ -4,10 +4,7 @@
 //!
 //! Nothing here allocates or takes locks, so that the guardian can use it after a fork.
 
-#![expect(
-    unsafe_code,
-    reason = "getdents64, stat and pidfd system calls without allocation"
-)]
+#![expect(unsafe_code, reason = "getdents64, stat and pidfd system calls without allocation")]
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -31,10 +28,7 @@ impl NamespaceId {
         Errno::result(unsafe { libc::fstat(fd.as_raw_fd(), stat.as_mut_ptr()) })?;
         // SAFETY: fstat succeeded, so it has filled the structure.
         let stat = unsafe { stat.assume_init() };
-        Ok(Self {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-        })
+        Ok(Self { device: stat.st_dev, inode: stat.st_ino })
     }
 
     /// The network namespace of a process; `None` if it ended or is none of ours to look at.
@@ -46,10 +40,7 @@ impl NamespaceId {
         // SAFETY: read only if stat succeeded and so has filled the structure.
         (result == 0)
             .then(|| unsafe { stat.assume_init() })
-            .map(|s| Self {
-                device: s.st_dev,
-                inode: s.st_ino,
-            })
+            .map(|s| Self { device: s.st_dev, inode: s.st_ino })
     }
 }
 
@@ -106,10 +97,8 @@ pub(super) fn pidfd_open(pid: i32) -> Result<OwnedFd, Errno> {
 fn pidfd_signal(process: &OwnedFd, signal: Signal) -> Result<(), Errno> {
     let (fd, no_info) = (process.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
     // SAFETY: a system call; the null pointer stands for the same siginfo as kill(2) gives.
-    Errno::result(unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, no_info, 0)
-    })
-    .map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as i32, no_info, 0) })
+        .map(drop)
 }
 
 /// `/proc/PID` with something behind it, without allocation.
@@ -143,8 +132,7 @@ impl ProcPath {
 fn group_of_living(pid: i32) -> Option<i32> {
     let path = ProcPath::new(pid, b"/stat\0");
     // SAFETY: the path ends in NUL.
-    let fd = Errno::result(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })
-        .ok()?;
+    let fd = Errno::result(unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }).ok()?;
     // SAFETY: open has just made this descriptor for us.
     let file = unsafe { OwnedFd::from_raw_fd(fd) };
     let mut buffer = [0u8; 512];
@@ -155,10 +143,7 @@ fn group_of_living(pid: i32) -> Option<i32> {
 /// `PID (NAME) STATE PPID PGRP …`; the name may hold blanks and parentheses.
 fn parse_group(stat: &[u8]) -> Option<i32> {
     let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
-    let mut fields = stat
-        .get(after_name..)?
-        .split(|&byte| byte == b' ')
-        .filter(|field| !field.is_empty());
+    let mut fields = stat.get(after_name..)?.split(|&byte| byte == b' ').filter(|field| !field.is_empty());
     let state = fields.next()?;
     let group = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
     (!matches!(state, b"Z" | b"X")).then_some(group)
@@ -180,20 +165,15 @@ fn for_each_process(mut visit: impl FnMut(i32)) {
     loop {
         let (place, size) = (buffer.as_mut_ptr(), size_of_val(&buffer));
         // SAFETY: the kernel writes at most `size` bytes to `place`.
-        let read =
-            unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), place, size) };
-        let Some(read) = usize::try_from(read)
-            .ok()
-            .filter(|&read| read > 0 && read <= size)
-        else {
+        let read = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), place, size) };
+        let Some(read) = usize::try_from(read).ok().filter(|&read| read > 0 && read <= size) else {
             return;
         };
         // SAFETY: the first `read` bytes of `buffer` are initialised, as is all of it.
         let mut entries = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), read) };
-        while let (Some(&[low, high]), Some(name)) = (
-            entries.get(RECORD_LENGTH..RECORD_LENGTH + 2),
-            entries.get(NAME..),
-        ) {
+        while let (Some(&[low, high]), Some(name)) =
+            (entries.get(RECORD_LENGTH..RECORD_LENGTH + 2), entries.get(NAME..))
+        {
             if let Some(pid) = leading_number(name) {
                 visit(pid);
             }
@@ -206,11 +186,7 @@ fn for_each_process(mut visit: impl FnMut(i32)) {
 /// The number that a NUL-terminated name consists of.
 fn leading_number(name: &[u8]) -> Option<i32> {
     let end = name.iter().position(|&byte| byte == 0)?;
-    std::str::from_utf8(&name[..end])
-        .ok()?
-        .parse()
-        .ok()
-        .filter(|&pid| pid > 0)
+    std::str::from_utf8(&name[..end]).ok()?.parse().ok().filter(|&pid| pid > 0)
 }
 
 #[cfg(test)]
@@ -220,11 +196,9 @@ mod tests {
 
     #[test]
     fn builds_paths() {
-        for (pid, path) in [
-            (1, "/proc/1/stat"),
-            (40_960, "/proc/40960/stat"),
-            (i32::MAX, "/proc/2147483647/stat"),
-        ] {
+        for (pid, path) in
+            [(1, "/proc/1/stat"), (40_960, "/proc/40960/stat"), (i32::MAX, "/proc/2147483647/stat")]
+        {
             let built = ProcPath::new(pid, b"/stat\0");
             let text = std::ffi::CStr::from_bytes_until_nul(&built.0).unwrap();
             assert_eq!(text.to_str().unwrap(), path);
@@ -236,14 +210,7 @@ mod tests {
         assert_eq!(parse_group(b"7 (a) S 1 42 42 0"), Some(42));
         assert_eq!(parse_group(b"7 (a) b) ) R 1 43 42 0"), Some(43));
         assert_eq!(parse_group(b"7 (a) Z 1 42 42 0"), None);
-        for odd in [
-            &b""[..],
-            b"7",
-            b"7 (a)",
-            b"7 (a) S",
-            b"7 (a) S 1",
-            b"7 (a) S 1 x",
-        ] {
+        for odd in [&b""[..], b"7", b"7 (a)", b"7 (a) S", b"7 (a) S 1", b"7 (a) S 1 x"] {
             assert_eq!(parse_group(odd), None);
         }
     }
@@ -252,31 +219,15 @@ mod tests {
     fn sees_every_process_once() {
         let mut seen = Vec::new();
         for_each_process(|pid| seen.push(pid));
-        assert_eq!(
-            seen.iter()
-                .filter(|&&pid| pid == nix::unistd::getpid().as_raw())
-                .count(),
-            1
-        );
+        assert_eq!(seen.iter().filter(|&&pid| pid == nix::unistd::getpid().as_raw()).count(), 1);
     }
 
     #[test]
     fn ends_a_group_and_spares_the_rest() {
-        let mut member = std::process::Command::new("sleep")
-            .arg("60")
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let mut other = std::process::Command::new("sleep")
-            .arg("60")
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let mut member = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let mut other = std::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
         let groups = [i32::try_from(member.id()).unwrap()];
-        let members = Members {
-            namespaces: &[],
-            groups: &groups,
-        };
+        let members = Members { namespaces: &[], groups: &groups };
         assert_eq!(members.signal(None), 1);
         assert_eq!(members.signal(Some(Signal::SIGKILL)), 1);
         assert!(!member.wait().unwrap().success());

@@ -79,10 +79,7 @@ impl LabError {
     pub fn is_cured_by_loopback(&self) -> bool {
         matches!(
             self,
-            Self::ToolMissing(_)
-                | Self::NotPermitted { .. }
-                | Self::Setup { .. }
-                | Self::Configure { .. }
+            Self::ToolMissing(_) | Self::NotPermitted { .. } | Self::Setup { .. } | Self::Configure { .. }
         )
     }
 

@@ -6,10 +6,7 @@
 //! loopback of the PEs' process groups, and ends as well. It holds the namespaces while it does so:
 //! hence their inode numbers cannot meanwhile be given to somebody else's.
 
-#![expect(
-    unsafe_code,
-    reason = "fork, and a child that may only make system calls"
-)]
+#![expect(unsafe_code, reason = "fork, and a child that may only make system calls")]
 
 use std::io::{self, PipeWriter, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -39,28 +36,19 @@ impl Guardian {
     /// Starts a guardian over `namespaces`, which may be empty.
     pub(super) fn start(namespaces: &[Arc<OwnedFd>]) -> io::Result<Self> {
         let (mut reader, writer) = io::pipe()?;
-        let ids = namespaces
-            .iter()
-            .map(|fd| NamespaceId::of(fd))
-            .collect::<Result<Vec<_>, Errno>>()?;
+        let ids = namespaces.iter().map(|fd| NamespaceId::of(fd)).collect::<Result<Vec<_>, Errno>>()?;
         let mut keep: Vec<RawFd> = namespaces.iter().map(AsRawFd::as_raw_fd).collect();
         keep.push(reader.as_raw_fd());
         keep.sort_unstable();
         // SAFETY: the child makes system calls on data prepared here, until it ends with _exit: it
         // does not allocate, take locks, unwind or return.
         match unsafe { fork() }? {
-            ForkResult::Parent { child } => Ok(Self {
-                pid: child,
-                pipe: Some(writer),
-            }),
+            ForkResult::Parent { child } => Ok(Self { pid: child, pipe: Some(writer) }),
             ForkResult::Child => {
                 detach(&keep);
                 let mut groups = [0i32; MAX_GROUPS];
                 let groups = wait_for_the_end(&mut reader, &mut groups);
-                end_all(Members {
-                    namespaces: &ids,
-                    groups,
-                });
+                end_all(Members { namespaces: &ids, groups });
                 // SAFETY: ends this process without running anything of the parent's.
                 unsafe { libc::_exit(0) }
             }
@@ -79,9 +67,7 @@ impl Guardian {
 
     fn tell(&mut self, word: i32) -> io::Result<()> {
         // Four bytes are written to a pipe whole or not at all.
-        self.pipe
-            .as_mut()
-            .map_or(Ok(()), |pipe| pipe.write_all(&word.to_ne_bytes()))
+        self.pipe.as_mut().map_or(Ok(()), |pipe| pipe.write_all(&word.to_ne_bytes()))
     }
 }
 
@@ -122,10 +108,7 @@ fn close_range(first: RawFd, last: RawFd) {
 }
 
 /// Reads words until the lab closes the pipe; returns the groups known then.
-fn wait_for_the_end<'a>(
-    reader: &mut impl io::Read,
-    groups: &'a mut [i32; MAX_GROUPS],
-) -> &'a [i32] {
+fn wait_for_the_end<'a>(reader: &mut impl io::Read, groups: &'a mut [i32; MAX_GROUPS]) -> &'a [i32] {
     let mut known = 0;
     let mut word = [0u8; 4];
     while reader.read_exact(&mut word).is_ok() {

@@ -18,10 +18,7 @@ pub(super) struct Batch {
 pub(super) fn command(tool: &'static str) -> Result<Command, LabError> {
     let mut command = Command::new(find(tool).ok_or(LabError::ToolMissing(tool))?);
     command.args(["-batch", "-"]).env("LC_ALL", "C");
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
     Ok(command)
 }
 
@@ -64,34 +61,21 @@ impl Batch {
                 let message = String::from_utf8_lossy(&output.stderr);
                 let line = refused_line(&message).and_then(|number| lines.lines().nth(number - 1));
                 let line = line.unwrap_or("-batch -").to_owned();
-                Err(LabError::Configure {
-                    tool,
-                    place,
-                    line,
-                    message: one_line(&message),
-                })
+                Err(LabError::Configure { tool, place, line, message: one_line(&message) })
             }
-            Err(source) => Err(LabError::Setup {
-                step: format!("run {tool} for {place}"),
-                cause: source,
-            }),
+            Err(source) => Err(LabError::Setup { step: format!("run {tool} for {place}"), cause: source }),
         }
     }
 
     fn failed_to(&self, what: &str, source: io::Error) -> LabError {
-        LabError::Setup {
-            step: format!("start {} for {} and {what}", self.tool, self.place),
-            cause: source,
-        }
+        LabError::Setup { step: format!("start {} for {} and {what}", self.tool, self.place), cause: source }
     }
 }
 
 /// The number in iproute2's `Command failed -:17`.
 fn refused_line(message: &str) -> Option<usize> {
     let (_, rest) = message.split_once("Command failed -:")?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     rest[..digits].parse().ok().filter(|&number| number > 0)
 }
 
@@ -102,11 +86,7 @@ fn one_line(message: &str) -> String {
         .map(str::trim)
         .filter(|l| !l.is_empty() && !l.starts_with("Command failed"))
         .collect();
-    if lines.is_empty() {
-        "it failed and did not say why".to_owned()
-    } else {
-        lines.join("; ")
-    }
+    if lines.is_empty() { "it failed and did not say why".to_owned() } else { lines.join("; ") }
 }
 
 #[cfg(test)]
@@ -118,12 +98,7 @@ mod tests {
         let message = "RTNETLINK answers: File exists\nCommand failed -:17\n";
         assert_eq!(refused_line(message), Some(17));
         assert_eq!(one_line(message), "RTNETLINK answers: File exists");
-        for odd in [
-            "",
-            "Command failed -:",
-            "Command failed -:0",
-            "Command failed -:x",
-        ] {
+        for odd in ["", "Command failed -:", "Command failed -:0", "Command failed -:x"] {
             assert_eq!(refused_line(odd), None, "{odd:?}");
         }
     }

@@ -36,15 +36,9 @@ pub(super) struct RunIdentity {
 }
 
 /// The variables of one PE. `RANK` to `MASTER_PORT` are torchrun's names.
-pub(super) fn environment(
-    spec: &LabSpec,
-    pe: Pe,
-    run: &RunIdentity,
-) -> Vec<(&'static str, OsString)> {
-    let nics: Vec<String> = spec
-        .nics_of_pe(pe)
-        .map(|nic| format!("{}={}", nic.name(), nic.address))
-        .collect();
+pub(super) fn environment(spec: &LabSpec, pe: Pe, run: &RunIdentity) -> Vec<(&'static str, OsString)> {
+    let nics: Vec<String> =
+        spec.nics_of_pe(pe).map(|nic| format!("{}={}", nic.name(), nic.address)).collect();
     let lab = match spec.mode {
         LabMode::Namespaces => "1",
         LabMode::Loopback => "loopback",
@@ -82,23 +76,14 @@ pub(super) fn start(
     [stdout, stderr]: [&Output; 2],
 ) -> Result<Child, LabError> {
     let stdio = |output: &Output| {
-        if matches!(output, Output::Null) {
-            Stdio::null()
-        } else {
-            Stdio::piped()
-        }
+        if matches!(output, Output::Null) { Stdio::null() } else { Stdio::piped() }
     };
     let mut process = Command::new(&command.program);
     process.args(&command.args);
     // An enclosing lab's limit is not this one's.
     process.env_remove("RAILTOP_NIC_RATE_BPS");
-    process
-        .envs(environment(spec, pe, run))
-        .envs(command.env.iter().cloned());
-    process
-        .stdin(Stdio::null())
-        .stdout(stdio(stdout))
-        .stderr(stdio(stderr));
+    process.envs(environment(spec, pe, run)).envs(command.env.iter().cloned());
+    process.stdin(Stdio::null()).stdout(stdio(stdout)).stderr(stdio(stderr));
     // A group of its own, so that signals reach what the PE starts, and Ctrl-C reaches only the lab.
     process.process_group(0);
     match namespace {
@@ -126,9 +111,7 @@ mod tests {
         };
         let pe = spec.all_pes().nth(rank).unwrap();
         let lines = environment(spec, pe, &run);
-        let lines = lines
-            .iter()
-            .map(|(name, value)| format!("{name}={}", value.display()));
+        let lines = lines.iter().map(|(name, value)| format!("{name}={}", value.display()));
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -153,11 +136,7 @@ mod tests {
 
     #[test]
     fn on_loopback() {
-        let spec = LabSpec {
-            mode: LabMode::Loopback,
-            nics_per_pe: 2,
-            ..LabSpec::default()
-        };
+        let spec = LabSpec { mode: LabMode::Loopback, nics_per_pe: 2, ..LabSpec::default() };
         insta::assert_snapshot!(variables(&spec, 1), @r"
         RANK=1
         WORLD_SIZE=8

@@ -43,8 +43,6 @@ pub use launch::LabCommand;
 pub use output::{LineFunction, Output};
 pub use rate::{Rate, RateError};
 pub use run::{RunOptions, RunOutcome};
-pub use spec::{
-    LabMode, LabSpec, MAX_NICS, MAX_NICS_PER_PE, MAX_NODES, MAX_PES_PER_NODE, SpecError,
-};
+pub use spec::{LabMode, LabSpec, MAX_NICS, MAX_NICS_PER_PE, MAX_NODES, MAX_PES_PER_NODE, SpecError};
 pub use stop::StopHandle;
 pub use supervise::{Ended, PeExit};

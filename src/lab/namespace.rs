@@ -8,10 +8,7 @@
 //! itself never leaves its own namespaces, may have any number of threads, and keeps its identity,
 //! also where the namespaces belong to a user namespace.
 
-#![expect(
-    unsafe_code,
-    reason = "code between fork and exec (CommandExt::pre_exec) is unsafe by nature"
-)]
+#![expect(unsafe_code, reason = "code between fork and exec (CommandExt::pre_exec) is unsafe by nature")]
 
 use std::fs::File;
 use std::io;
@@ -83,18 +80,13 @@ impl Namespace {
         // SAFETY: the closure only makes system calls on data prepared before the fork; it neither
         // allocates nor takes locks.
         unsafe { command.pre_exec(move || maker.run()) };
-        let child = command
-            .spawn()
-            .map_err(|error| refusal(&place, sysctls, error))?;
+        let child = command.spawn().map_err(|error| refusal(&place, sysctls, error))?;
         let batch = Batch::new("ip", place.clone(), child);
         let open_ns = |kind: &str| {
             let path = format!("/proc/{}/ns/{kind}", batch.pid());
             File::open(&path)
                 .map(|file| Arc::new(OwnedFd::from(file)))
-                .map_err(|source| LabError::Setup {
-                    step: format!("open {path} for {place}"),
-                    cause: source,
-                })
+                .map_err(|source| LabError::Setup { step: format!("open {path} for {place}"), cause: source })
         };
         let user = match identity {
             Identity::Caller => None,
@@ -145,11 +137,7 @@ pub(super) fn die_with_caller_on_exec(command: &mut Command) {
 fn die_with(parent: Pid) -> Result<(), Errno> {
     set_pdeathsig(Signal::SIGKILL)?;
     // The parent may have ended just before.
-    if getppid() == parent {
-        Ok(())
-    } else {
-        Err(Errno::ESRCH)
-    }
+    if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
 /// The steps of a [`Maker`], so that a failure has a name; sysctl `i` is step `SYSCTL + i`.
@@ -176,12 +164,7 @@ impl Maker {
     fn new(recipe: Recipe) -> Self {
         let uid_map = format!("0 {} 1\n", geteuid());
         let gid_map = format!("0 {} 1\n", getegid());
-        Self {
-            recipe,
-            parent: getpid(),
-            uid_map,
-            gid_map,
-        }
+        Self { recipe, parent: getpid(), uid_map, gid_map }
     }
 
     fn run(&self) -> io::Result<()> {
@@ -226,11 +209,8 @@ fn decoded(sysctls: &[Sysctl], error: io::Error) -> (Option<String>, io::Error) 
         return (None, error);
     };
     let step = usize::try_from((code >> 16) - 1).unwrap_or(usize::MAX);
-    let sysctl = || {
-        sysctls
-            .get(step.checked_sub(SYSCTL)?)
-            .map(|s| format!("write {}", s.path().to_string_lossy()))
-    };
+    let sysctl =
+        || sysctls.get(step.checked_sub(SYSCTL)?).map(|s| format!("write {}", s.path().to_string_lossy()));
     let name = STEPS.get(step).map(|&name| name.to_owned()).or_else(sysctl);
     (name, io::Error::from_raw_os_error(code & 0xffff))
 }
@@ -250,14 +230,8 @@ fn refusal(place: &str, sysctls: &[Sysctl], error: io::Error) -> LabError {
             | Errno::ENOSYS
             | Errno::EINVAL
             | Errno::EROFS,
-        ) => LabError::NotPermitted {
-            step,
-            cause: source,
-        },
-        _ => LabError::Setup {
-            step,
-            cause: source,
-        },
+        ) => LabError::NotPermitted { step, cause: source },
+        _ => LabError::Setup { step, cause: source },
     }
 }
 
@@ -276,16 +250,10 @@ mod tests {
     #[test]
     fn a_failed_step_keeps_its_name() {
         let (step, error) = decoded(sysctl::NODE, coded(5, Errno::EPERM));
-        assert_eq!(
-            step.as_deref(),
-            Some("unshare a network and a UTS namespace")
-        );
+        assert_eq!(step.as_deref(), Some("unshare a network and a UTS namespace"));
         assert_eq!(error.raw_os_error(), Some(Errno::EPERM as i32));
         let (step, _) = decoded(sysctl::NODE, coded(SYSCTL + 3, Errno::EROFS));
-        assert_eq!(
-            step.as_deref(),
-            Some("write /proc/sys/net/ipv4/tcp_congestion_control")
-        );
+        assert_eq!(step.as_deref(), Some("write /proc/sys/net/ipv4/tcp_congestion_control"));
         let (step, error) = decoded(sysctl::NODE, io::Error::from_raw_os_error(2));
         assert_eq!((step, error.raw_os_error()), (None, Some(2)));
     }

@@ -61,12 +61,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(pe: Pe, stream: Stream, fd: OwnedFd) -> Self {
-        Self {
-            pe,
-            stream,
-            file: File::from(fd),
-            buffer: LineBuffer::default(),
-        }
+        Self { pe, stream, file: File::from(fd), buffer: LineBuffer::default() }
     }
 }
 
@@ -84,19 +79,12 @@ impl Pump {
         stop: StopHandle,
     ) -> io::Result<Self> {
         let (sender, done) = mpsc::channel();
-        let mut carrier = Carrier {
-            sources,
-            stdout,
-            stderr,
-            stop,
-        };
-        std::thread::Builder::new()
-            .name("lab-output".to_owned())
-            .spawn(move || {
-                carrier.carry();
-                // Nobody may be waiting any more.
-                let _ = sender.send(());
-            })?;
+        let mut carrier = Carrier { sources, stdout, stderr, stop };
+        std::thread::Builder::new().name("lab-output".to_owned()).spawn(move || {
+            carrier.carry();
+            // Nobody may be waiting any more.
+            let _ = sender.send(());
+        })?;
         Ok(Self { done })
     }
 
@@ -133,11 +121,7 @@ impl Carrier {
                 if !ready.next().unwrap_or(false) {
                     return true;
                 }
-                let output = if source.stream == Stream::Stdout {
-                    &mut *stdout
-                } else {
-                    &mut *stderr
-                };
+                let output = if source.stream == Stream::Stdout { &mut *stdout } else { &mut *stderr };
                 let (pe, stream) = (source.pe, source.stream);
                 let emit = |lines: &[u8]| {
                     if deliver(output, stream, pe, lines).is_err() {
@@ -167,15 +151,10 @@ impl Carrier {
 fn deliver(output: &mut Output, stream: Stream, pe: Pe, lines: &[u8]) -> io::Result<()> {
     match output {
         Output::Passthrough => write(stream, lines),
-        Output::Prefixed => write(
-            stream,
-            &prefixed(&format!("[pe {} node{}] ", pe.rank, pe.node), lines),
-        ),
+        Output::Prefixed => write(stream, &prefixed(&format!("[pe {} node{}] ", pe.rank, pe.node), lines)),
         Output::Lines(function) => {
             let lines = lines.strip_suffix(b"\n").unwrap_or(lines);
-            lines
-                .split(|&byte| byte == b'\n')
-                .for_each(|line| function(pe, line));
+            lines.split(|&byte| byte == b'\n').for_each(|line| function(pe, line));
             Ok(())
         }
         Output::Null => Ok(()),

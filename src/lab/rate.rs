@@ -19,9 +19,7 @@ impl Rate {
     /// A rate of `bits_per_s`; `None` outside 1 Mbit/s to 1 Tbit/s.
     #[must_use]
     pub fn from_bits_per_s(bits_per_s: u64) -> Option<Self> {
-        (MIN_BITS_PER_S..=MAX_BITS_PER_S)
-            .contains(&bits_per_s)
-            .then_some(Self(bits_per_s))
+        (MIN_BITS_PER_S..=MAX_BITS_PER_S).contains(&bits_per_s).then_some(Self(bits_per_s))
     }
 
     /// Bits per second.
@@ -50,9 +48,7 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, RateError> {
         let text = text.trim().to_ascii_lowercase();
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let exponent = match unit.trim().trim_end_matches("/s") {
             "bit" => 0,
@@ -75,38 +71,24 @@ fn decimal(number: &str, exponent: usize) -> Option<u64> {
     if whole.is_empty() || (number.contains('.') && fraction.is_empty()) {
         return None;
     }
-    let fraction_digits = fraction
-        .bytes()
-        .chain(std::iter::repeat(b'0'))
-        .take(exponent);
+    let fraction_digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(exponent);
     let mut value: u64 = 0;
     for digit in whole.bytes().chain(fraction_digits) {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value
-            .saturating_mul(10)
-            .saturating_add(u64::from(digit - b'0'));
+        value = value.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
     }
-    fraction
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then_some(value)
+    fraction.bytes().all(|b| b.is_ascii_digit()).then_some(value)
 }
 
 impl fmt::Display for Rate {
     /// The largest unit that needs no fraction: `200mbit`, `2500mbit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [
-            (1_000_000_000_000, "tbit"),
-            (1_000_000_000, "gbit"),
-            (1_000_000, "mbit"),
-            (1_000, "kbit"),
-        ];
-        let (scale, unit) = units
-            .into_iter()
-            .find(|(scale, _)| self.0.is_multiple_of(*scale))
-            .unwrap_or((1, "bit"));
+        let units =
+            [(1_000_000_000_000, "tbit"), (1_000_000_000, "gbit"), (1_000_000, "mbit"), (1_000, "kbit")];
+        let (scale, unit) =
+            units.into_iter().find(|(scale, _)| self.0.is_multiple_of(*scale)).unwrap_or((1, "bit"));
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -146,10 +128,7 @@ mod tests {
     #[test]
     fn shows_what_it_reads() {
         for text in ["200mbit", "1gbit", "2500mbit", "1500kbit", "1tbit"] {
-            assert_eq!(
-                text.parse::<Rate>().map(|r| r.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(text.parse::<Rate>().map(|r| r.to_string()), Ok(text.to_owned()));
         }
     }
 }

@@ -89,27 +89,17 @@ impl Lab {
     /// # Errors
     /// [`LabError::Spawn`] if the program cannot be started; a PE that fails is no error but an
     /// [`Ended::Failed`].
-    pub fn run(
-        &mut self,
-        command: &LabCommand,
-        options: RunOptions,
-    ) -> Result<RunOutcome, LabError> {
+    pub fn run(&mut self, command: &LabCommand, options: RunOptions) -> Result<RunOutcome, LabError> {
         let stop = match options.stop {
             Some(stop) => stop,
             None => StopHandle::new().map_err(LabError::run("make a pipe"))?,
         };
         if let Some(request) = stop.first() {
-            return Ok(RunOutcome {
-                ended: before_the_start(request),
-                exits: Vec::new(),
-            });
+            return Ok(RunOutcome { ended: before_the_start(request), exits: Vec::new() });
         }
         let identity = self.identity(options.page_dir)?;
         raise_descriptor_limit(self.spec.pes());
-        let grace = Grace {
-            last_words: options.last_words,
-            terminate: options.terminate,
-        };
+        let grace = Grace { last_words: options.last_words, terminate: options.terminate };
         let mut supervisor = Supervisor::new(grace);
         let outputs = [&options.stdout, &options.stderr];
         let sources = match self.start_all(command, &identity, outputs, &mut supervisor) {
@@ -127,17 +117,10 @@ impl Lab {
             Err(_) => Ok(()),
         };
         let groups = supervisor.groups();
-        supervisor.clear(
-            Members {
-                namespaces: &self.namespace_ids,
-                groups: &groups,
-            },
-            &stop,
-        );
+        supervisor.clear(Members { namespaces: &self.namespace_ids, groups: &groups }, &stop);
         let forgotten = self.guardian.forget_groups();
         let (ended, exits) = supervisor.reap();
-        pump.map_err(LabError::run("start a thread"))?
-            .finish(OUTPUT_LIMIT);
+        pump.map_err(LabError::run("start a thread"))?.finish(OUTPUT_LIMIT);
         watched?;
         forgotten.map_err(LabError::run("tell the guardian"))?;
         Ok(RunOutcome { ended, exits })
@@ -158,9 +141,7 @@ impl Lab {
             let group = i32::try_from(child.id()).unwrap_or(i32::MAX);
             supervisor.watch(pe, child)?;
             if namespace.is_none() {
-                self.guardian
-                    .guard_group(group)
-                    .map_err(LabError::run("tell the guardian"))?;
+                self.guardian.guard_group(group).map_err(LabError::run("tell the guardian"))?;
             }
         }
         Ok(sources)
@@ -172,26 +153,17 @@ impl Lab {
         let port = match self.spec.mode {
             // Another one each time: the last run's may still be in TIME_WAIT.
             LabMode::Namespaces => FIRST_PORT + run,
-            LabMode::Loopback => {
-                free_port().map_err(LabError::run("find a free port on loopback"))?
-            }
+            LabMode::Loopback => free_port().map_err(LabError::run("find a free port on loopback"))?,
         };
         let mut bytes = [0u8; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| LabError::run("make a secret")(io::Error::other(error.to_string())))?;
-        let secret = bytes
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-        Ok(RunIdentity {
-            job: format!("lab-{}", std::process::id()),
-            secret,
-            port,
-            page_dir,
-        })
+        let secret = bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        Ok(RunIdentity { job: format!("lab-{}", std::process::id()), secret, port, page_dir })
     }
 }
 
@@ -204,23 +176,15 @@ fn before_the_start(request: Request) -> Ended {
 }
 
 fn streams(pe: Pe, child: &mut Child) -> impl Iterator<Item = Source> + use<> {
-    let stdout = child
-        .stdout
-        .take()
-        .map(|pipe| Source::new(pe, Stream::Stdout, OwnedFd::from(pipe)));
-    let stderr = child
-        .stderr
-        .take()
-        .map(|pipe| Source::new(pe, Stream::Stderr, OwnedFd::from(pipe)));
+    let stdout = child.stdout.take().map(|pipe| Source::new(pe, Stream::Stdout, OwnedFd::from(pipe)));
+    let stderr = child.stderr.take().map(|pipe| Source::new(pe, Stream::Stderr, OwnedFd::from(pipe)));
     stdout.into_iter().chain(stderr)
 }
 
 /// A port that is free now. PE 0 takes it a moment later; another program could come first, which
 /// the rendezvous then reports.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 /// A run holds three descriptors for each PE. Raises the soft limit if that is more than it allows;

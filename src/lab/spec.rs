@@ -98,18 +98,8 @@ impl LabSpec {
         }
         let total = self.nics();
         if total > MAX_NICS {
-            let Self {
-                nodes,
-                pes_per_node,
-                nics_per_pe,
-                ..
-            } = *self;
-            return Err(SpecError::TooManyNics {
-                nodes,
-                pes_per_node,
-                nics_per_pe,
-                total,
-            });
+            let Self { nodes, pes_per_node, nics_per_pe, .. } = *self;
+            return Err(SpecError::TooManyNics { nodes, pes_per_node, nics_per_pe, total });
         }
         Ok(())
     }
@@ -145,54 +135,19 @@ mod tests {
     #[test]
     fn names_the_flag_that_is_wrong() {
         for (spec, flag) in [
-            (
-                LabSpec {
-                    nodes: 0,
-                    ..LabSpec::default()
-                },
-                "--nodes",
-            ),
-            (
-                LabSpec {
-                    nodes: 65,
-                    ..LabSpec::default()
-                },
-                "--nodes",
-            ),
-            (
-                LabSpec {
-                    pes_per_node: 0,
-                    ..LabSpec::default()
-                },
-                "--pes-per-node",
-            ),
-            (
-                LabSpec {
-                    nics_per_pe: 33,
-                    ..LabSpec::default()
-                },
-                "--nics-per-pe",
-            ),
+            (LabSpec { nodes: 0, ..LabSpec::default() }, "--nodes"),
+            (LabSpec { nodes: 65, ..LabSpec::default() }, "--nodes"),
+            (LabSpec { pes_per_node: 0, ..LabSpec::default() }, "--pes-per-node"),
+            (LabSpec { nics_per_pe: 33, ..LabSpec::default() }, "--nics-per-pe"),
         ] {
-            assert!(
-                spec.validate().unwrap_err().to_string().contains(flag),
-                "{spec:?}"
-            );
+            assert!(spec.validate().unwrap_err().to_string().contains(flag), "{spec:?}");
         }
     }
 
     #[test]
     fn bounds_the_product() {
-        let spec = |nodes| LabSpec {
-            nodes,
-            pes_per_node: 64,
-            nics_per_pe: 4,
-            ..LabSpec::default()
-        };
+        let spec = |nodes| LabSpec { nodes, pes_per_node: 64, nics_per_pe: 4, ..LabSpec::default() };
         assert_eq!(spec(16).validate(), Ok(()));
-        assert!(matches!(
-            spec(17).validate(),
-            Err(SpecError::TooManyNics { total: 4352, .. })
-        ));
+        assert!(matches!(spec(17).validate(), Err(SpecError::TooManyNics { total: 4352, .. })));
     }
 }

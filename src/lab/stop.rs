@@ -49,11 +49,7 @@ impl StopHandle {
         // Waking must not block when many have woken it already; nor may looking.
         fcntl(&wake_reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         fcntl(&wake_writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self(Arc::new(Shared {
-            state: Mutex::default(),
-            wake_reader,
-            wake_writer,
-        })))
+        Ok(Self(Arc::new(Shared { state: Mutex::default(), wake_reader, wake_writer })))
     }
 
     /// Ends the run: SIGTERM to every PE, SIGKILL after the grace.
@@ -64,9 +60,7 @@ impl StopHandle {
     /// Forwards a signal to every PE, then ends the run as [`stop`](Self::stop) does. The second
     /// signal kills at once. A number that is no signal counts as SIGTERM.
     pub fn signal(&self, number: i32) {
-        self.request(Request::Signal(
-            Signal::try_from(number).unwrap_or(Signal::SIGTERM),
-        ));
+        self.request(Request::Signal(Signal::try_from(number).unwrap_or(Signal::SIGTERM)));
     }
 
     /// True after a stop.
@@ -84,11 +78,7 @@ impl StopHandle {
     }
 
     pub(super) fn first(&self) -> Option<Request> {
-        self.0
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .first
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).first
     }
 
     /// The requests since the last call.

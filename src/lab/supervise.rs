@@ -116,27 +116,14 @@ pub(super) struct Supervisor {
 
 impl Supervisor {
     pub(super) fn new(grace: Grace) -> Self {
-        Self {
-            watched: Vec::new(),
-            grace,
-            phase: Phase::Running,
-            deadline: None,
-            ended: None,
-            signals: 0,
-        }
+        Self { watched: Vec::new(), grace, phase: Phase::Running, deadline: None, ended: None, signals: 0 }
     }
 
     /// Takes over a started PE.
     pub(super) fn watch(&mut self, pe: Pe, child: Child) -> Result<(), LabError> {
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let running = pidfd_open(pid).map_err(io::Error::from);
-        let watched = Watched {
-            pe,
-            child,
-            group: Pid::from_raw(pid),
-            running: None,
-            exit: None,
-        };
+        let watched = Watched { pe, child, group: Pid::from_raw(pid), running: None, exit: None };
         self.watched.push(watched);
         let running = running.map_err(LabError::run("watch a PE (pidfd_open needs Linux 5.3)"))?;
         if let Some(last) = self.watched.last_mut() {
@@ -147,10 +134,7 @@ impl Supervisor {
 
     /// The process groups of the PEs.
     pub(super) fn groups(&self) -> Vec<i32> {
-        self.watched
-            .iter()
-            .map(|watched| watched.group.as_raw())
-            .collect()
+        self.watched.iter().map(|watched| watched.group.as_raw()).collect()
     }
 
     /// Watches until the last PE has ended, by itself or otherwise.
@@ -161,11 +145,7 @@ impl Supervisor {
                 self.handle(request);
             }
             self.collect();
-            if self
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline)
-                && self.escalate()
-            {
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) && self.escalate() {
                 break;
             }
         }
@@ -181,9 +161,7 @@ impl Supervisor {
             .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
             .collect();
         polled.push(PollFd::new(stop.as_fd(), PollFlags::POLLIN));
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         // Rounded up, not to wake just before the deadline again and again.
         let timeout = left.map_or(PollTimeout::NONE, |left| {
             PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
@@ -196,11 +174,7 @@ impl Supervisor {
 
     /// Notes the PEs that have ended, without reaping them.
     fn collect(&mut self) {
-        for watched in self
-            .watched
-            .iter_mut()
-            .filter(|watched| watched.running.is_some())
-        {
+        for watched in self.watched.iter_mut().filter(|watched| watched.running.is_some()) {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             let exit = match waitid(Id::Pid(watched.group), flags) {
                 Ok(WaitStatus::Exited(_, code)) => PeExit::Code(code),
@@ -237,11 +211,7 @@ impl Supervisor {
                 }
             }
             Request::Stop | Request::OutputClosed => {
-                let why = if request == Request::Stop {
-                    Ended::Stopped
-                } else {
-                    Ended::OutputClosed
-                };
+                let why = if request == Request::Stop { Ended::Stopped } else { Ended::OutputClosed };
                 self.ended.get_or_insert(why);
                 if self.phase < Phase::Terminating {
                     self.terminate();
@@ -283,11 +253,7 @@ impl Supervisor {
 
     /// Ends what the PEs have left behind: SIGTERM, and SIGKILL after the grace or a second signal.
     pub(super) fn clear(&mut self, members: Members<'_>, stop: &StopHandle) {
-        let mut signal = if self.phase == Phase::Killing {
-            Signal::SIGKILL
-        } else {
-            Signal::SIGTERM
-        };
+        let mut signal = if self.phase == Phase::Killing { Signal::SIGKILL } else { Signal::SIGTERM };
         let mut deadline = Instant::now() + self.grace.terminate;
         let mut to_send = Some(signal);
         while members.signal(to_send.take()) > 0 {

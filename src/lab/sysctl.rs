@@ -17,19 +17,12 @@ pub(super) struct Sysctl {
 }
 
 const fn required(path: &'static CStr, value: &'static str) -> Sysctl {
-    Sysctl {
-        path,
-        value,
-        optional: false,
-    }
+    Sysctl { path, value, optional: false }
 }
 
 /// Without IPv6 on the NICs their counters show the command's traffic and no neighbour discovery.
-const NO_IPV6: Sysctl = Sysctl {
-    path: c"/proc/sys/net/ipv6/conf/default/disable_ipv6",
-    value: "1",
-    optional: true,
-};
+const NO_IPV6: Sysctl =
+    Sysctl { path: c"/proc/sys/net/ipv6/conf/default/disable_ipv6", value: "1", optional: true };
 /// Replies leave by the NIC of their own address, not by that of the sender's: no reverse-path check.
 /// `all` counts for interfaces that exist, `default` for those to come.
 const NO_RP_FILTER: [Sysctl; 2] = [
@@ -47,12 +40,8 @@ pub(super) const NODE: &[Sysctl] = &[
 ];
 
 /// The settings of the switch.
-pub(super) const SWITCH: &[Sysctl] = &[
-    required(c"/proc/sys/net/ipv4/ip_forward", "1"),
-    NO_RP_FILTER[0],
-    NO_RP_FILTER[1],
-    NO_IPV6,
-];
+pub(super) const SWITCH: &[Sysctl] =
+    &[required(c"/proc/sys/net/ipv4/ip_forward", "1"), NO_RP_FILTER[0], NO_RP_FILTER[1], NO_IPV6];
 
 impl Sysctl {
     /// The file, for messages.

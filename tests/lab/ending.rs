@@ -9,9 +9,7 @@ use nix::unistd::Pid;
 use railtop::lab::{Ended, LabError, LabMode, PeExit, StopHandle};
 
 use crate::role::{SKIPPED, lab_process};
-use crate::support::{
-    Lines, eventually, is_in_use, lives, loopback, one_at_a_time, shell, spec, up,
-};
+use crate::support::{Lines, eventually, is_in_use, lives, loopback, one_at_a_time, shell, spec, up};
 
 #[test]
 fn the_first_failure_is_the_lab_s_and_ends_the_others() {
@@ -20,22 +18,10 @@ fn the_first_failure_is_the_lab_s_and_ends_the_others() {
         return;
     };
     let lines = Lines::default();
-    let outcome = lab
-        .run(
-            &shell("[ $RANK = 2 ] && exit 7; exec sleep 1000"),
-            lines.options(),
-        )
-        .unwrap();
+    let outcome = lab.run(&shell("[ $RANK = 2 ] && exit 7; exec sleep 1000"), lines.options()).unwrap();
     assert_eq!(outcome.exit_code(), 7);
-    assert!(
-        matches!(outcome.ended, Ended::Failed(pe, PeExit::Code(7)) if pe.rank == 2 && pe.node == 1)
-    );
-    let others: Vec<_> = outcome
-        .exits
-        .iter()
-        .filter(|(pe, _)| pe.rank != 2)
-        .map(|(_, exit)| *exit)
-        .collect();
+    assert!(matches!(outcome.ended, Ended::Failed(pe, PeExit::Code(7)) if pe.rank == 2 && pe.node == 1));
+    let others: Vec<_> = outcome.exits.iter().filter(|(pe, _)| pe.rank != 2).map(|(_, exit)| *exit).collect();
     assert_eq!(others, [PeExit::Signal(15); 3]);
 }
 
@@ -43,12 +29,8 @@ fn the_first_failure_is_the_lab_s_and_ends_the_others() {
 fn a_killed_pe_ends_the_run() {
     let _alone = one_at_a_time();
     let mut lab = up(loopback(2, 1, 1)).unwrap();
-    let outcome = lab
-        .run(
-            &shell("[ $RANK = 1 ] && kill -9 $$; exec sleep 1000"),
-            Lines::default().options(),
-        )
-        .unwrap();
+    let outcome =
+        lab.run(&shell("[ $RANK = 1 ] && kill -9 $$; exec sleep 1000"), Lines::default().options()).unwrap();
     assert_eq!(outcome.exit_code(), 137);
 }
 
@@ -60,37 +42,19 @@ fn a_signal_reaches_every_pe() {
     };
     let lines = Lines::default();
     let stop = StopHandle::new().unwrap();
-    let options = railtop::lab::RunOptions {
-        stop: Some(stop.clone()),
-        ..lines.options()
-    };
+    let options = railtop::lab::RunOptions { stop: Some(stop.clone()), ..lines.options() };
     let outcome = std::thread::scope(|scope| {
         scope.spawn(|| {
             eventually("both ready", || lines.len() == 2);
             stop.signal(libc::SIGTERM);
         });
-        lab.run(
-            &shell("trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.1; done"),
-            options,
-        )
-        .unwrap()
+        lab.run(&shell("trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.1; done"), options)
+            .unwrap()
     });
-    assert_eq!(
-        (outcome.ended, outcome.exit_code()),
-        (Ended::Signalled(15), 143)
-    );
-    let told = lines
-        .sorted()
-        .iter()
-        .filter(|(_, line)| line == "told")
-        .count();
+    assert_eq!((outcome.ended, outcome.exit_code()), (Ended::Signalled(15), 143));
+    let told = lines.sorted().iter().filter(|(_, line)| line == "told").count();
     assert_eq!(told, 2);
-    assert!(
-        outcome
-            .exits
-            .iter()
-            .all(|(_, exit)| *exit == PeExit::Code(0))
-    );
+    assert!(outcome.exits.iter().all(|(_, exit)| *exit == PeExit::Code(0)));
 }
 
 #[test]
@@ -99,29 +63,17 @@ fn who_ignores_signals_is_killed() {
     let mut lab = up(loopback(1, 2, 1)).unwrap();
     let lines = Lines::default();
     let stop = StopHandle::new().unwrap();
-    let options = railtop::lab::RunOptions {
-        stop: Some(stop.clone()),
-        ..lines.options()
-    };
+    let options = railtop::lab::RunOptions { stop: Some(stop.clone()), ..lines.options() };
     let outcome = std::thread::scope(|scope| {
         scope.spawn(|| {
             eventually("both ready", || lines.len() == 2);
             stop.signal(libc::SIGINT);
             stop.signal(libc::SIGINT);
         });
-        lab.run(
-            &shell("trap '' INT TERM; echo ready; while :; do sleep 1000; done"),
-            options,
-        )
-        .unwrap()
+        lab.run(&shell("trap '' INT TERM; echo ready; while :; do sleep 1000; done"), options).unwrap()
     });
     assert_eq!(outcome.exit_code(), 130);
-    assert!(
-        outcome
-            .exits
-            .iter()
-            .all(|(_, exit)| *exit == PeExit::Signal(9))
-    );
+    assert!(outcome.exits.iter().all(|(_, exit)| *exit == PeExit::Signal(9)));
 }
 
 #[test]
@@ -131,15 +83,9 @@ fn a_stopped_handle_lets_nothing_begin() {
     let stop = StopHandle::new().unwrap();
     stop.stop();
     let lines = Lines::default();
-    let options = railtop::lab::RunOptions {
-        stop: Some(stop),
-        ..lines.options()
-    };
+    let options = railtop::lab::RunOptions { stop: Some(stop), ..lines.options() };
     let outcome = lab.run(&shell("echo ran"), options).unwrap();
-    assert_eq!(
-        (outcome.ended, outcome.exits.len(), lines.len()),
-        (Ended::Stopped, 0, 0)
-    );
+    assert_eq!((outcome.ended, outcome.exits.len(), lines.len()), (Ended::Stopped, 0, 0));
 }
 
 #[test]
@@ -163,8 +109,7 @@ fn what_a_pe_leaves_behind_is_ended_with_the_run() {
     };
     let lines = Lines::default();
     // One in the PE's group, one in a session of its own that ignores SIGTERM.
-    let script =
-        "sleep 1000 & echo $!; trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3";
+    let script = "sleep 1000 & echo $!; trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3";
     let outcome = lab.run(&shell(script), lines.options()).unwrap();
     assert_eq!(outcome.exit_code(), 0);
     let pids: Vec<_> = lines.sorted().into_iter().map(|(_, pid)| pid).collect();
@@ -186,11 +131,7 @@ struct Family {
 impl Family {
     /// Starts the process of a lab and waits for its PEs; `None` where no lab is possible.
     fn start(mut command: std::process::Command) -> Option<Self> {
-        let mut lab = command
-            .stdout(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut lab = command.stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(lab.stdout.take().unwrap());
         let (mut namespaces, mut pids) = (Vec::new(), Vec::new());
         while pids.len() < 6 {
@@ -207,12 +148,7 @@ impl Family {
             }
         }
         assert!(pids.iter().all(|pid| lives(pid)));
-        Some(Self {
-            lab,
-            stdout,
-            namespaces,
-            pids,
-        })
+        Some(Self { lab, stdout, namespaces, pids })
     }
 
     fn signal(&self, signal: Signal) {
@@ -223,12 +159,8 @@ impl Family {
     fn assert_gone(mut self) {
         self.lab.wait().unwrap();
         self.stdout.read_to_end(&mut Vec::new()).unwrap();
-        eventually("every process has ended", || {
-            !self.pids.iter().any(|pid| lives(pid))
-        });
-        eventually("nobody holds the namespaces", || {
-            !self.namespaces.iter().any(|link| is_in_use(link))
-        });
+        eventually("every process has ended", || !self.pids.iter().any(|pid| lives(pid)));
+        eventually("nobody holds the namespaces", || !self.namespaces.iter().any(|link| is_in_use(link)));
     }
 }
 
@@ -241,12 +173,7 @@ fn nothing_is_left_after_sigkill() {
     };
     assert!(family.namespaces.iter().all(|link| is_in_use(link)));
     let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-    assert!(
-        family
-            .namespaces
-            .iter()
-            .all(|link| own.as_os_str() != link.as_str())
-    );
+    assert!(family.namespaces.iter().all(|link| own.as_os_str() != link.as_str()));
     family.signal(Signal::SIGKILL);
     family.assert_gone();
 }
@@ -259,10 +186,7 @@ fn nothing_is_left_after_sigkill_without_root() {
         return;
     }
     // Where user 65534 (nobody) can run it, which it may not where it was built.
-    let directory = tempfile::Builder::new()
-        .permissions(mode(0o755))
-        .tempdir()
-        .unwrap();
+    let directory = tempfile::Builder::new().permissions(mode(0o755)).tempdir().unwrap();
     let program = directory.path().join("lab");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     std::fs::set_permissions(&program, mode(0o755)).unwrap();

@@ -3,11 +3,7 @@
 //! The tests build real namespaces, as root or in a user namespace; where neither is allowed they say
 //! `skipped` and return.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on has failed"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod ending;
 mod nics;

@@ -13,21 +13,12 @@ const LIMIT_BITS_PER_S: u64 = 50_000_000;
 /// Runs flows between the NICs of node 0 and node 1, given as (NIC, NIC) of 2 each; returns bits per
 /// second as (rank, NIC), sent by rank 0 and received by rank 1.
 fn measure(flows: &[(u32, u32)]) -> Option<HashMap<(u32, String), f64>> {
-    let spec = LabSpec {
-        nic_rate: Rate::from_bits_per_s(LIMIT_BITS_PER_S),
-        ..spec(2, 1, 2)
-    };
+    let spec = LabSpec { nic_rate: Rate::from_bits_per_s(LIMIT_BITS_PER_S), ..spec(2, 1, 2) };
     let address = |node, index: u32, port| {
-        let nic = spec
-            .nics_of_node(node)
-            .find(|nic| nic.index == index)
-            .unwrap();
+        let nic = spec.nics_of_node(node).find(|nic| nic.index == index).unwrap();
         SocketAddr::from((nic.address, port))
     };
-    let flows: Vec<_> = flows
-        .iter()
-        .map(|&(from, to)| (address(0, from, 0), address(1, to, 7000)))
-        .collect();
+    let flows: Vec<_> = flows.iter().map(|&(from, to)| (address(0, from, 0), address(1, to, 7000))).collect();
     let mut lab = up(spec)?;
     let lines = Lines::default();
     let outcome = lab.run(&traffic(&flows), lines.options()).unwrap();
@@ -58,14 +49,8 @@ fn a_bound_socket_uses_its_own_nic_to_any_other() {
         return;
     };
     let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(
-        is_full(rate(0, "nic1")) && is_idle(rate(0, "nic0")),
-        "{rates:?}"
-    );
-    assert!(
-        is_full(rate(1, "nic0")) && is_idle(rate(1, "nic1")),
-        "{rates:?}"
-    );
+    assert!(is_full(rate(0, "nic1")) && is_idle(rate(0, "nic0")), "{rates:?}");
+    assert!(is_full(rate(1, "nic0")) && is_idle(rate(1, "nic1")), "{rates:?}");
 }
 
 #[test]
@@ -74,10 +59,7 @@ fn two_nics_carry_twice_as_much() {
     let Some(rates) = measure(&[(0, 1), (1, 0)]) else {
         return;
     };
-    assert!(
-        rates.len() == 4 && rates.values().all(|&rate| is_full(rate)),
-        "{rates:?}"
-    );
+    assert!(rates.len() == 4 && rates.values().all(|&rate| is_full(rate)), "{rates:?}");
 }
 
 #[test]
@@ -87,10 +69,7 @@ fn an_incast_gets_what_the_receiver_s_nic_takes() {
         return;
     };
     let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(
-        is_full(rate(1, "nic1")) && is_idle(rate(1, "nic0")),
-        "{rates:?}"
-    );
+    assert!(is_full(rate(1, "nic1")) && is_idle(rate(1, "nic0")), "{rates:?}");
 }
 
 #[test]
@@ -100,8 +79,5 @@ fn one_nic_does_not_send_twice_its_rate() {
         return;
     };
     let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(
-        is_full(rate(0, "nic0")) && is_idle(rate(0, "nic1")),
-        "{rates:?}"
-    );
+    assert!(is_full(rate(0, "nic0")) && is_idle(rate(0, "nic1")), "{rates:?}");
 }

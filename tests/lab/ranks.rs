@@ -20,10 +20,7 @@ fn every_pe_knows_who_and_where_it_is() {
         "2/4 0/2 node1 node1 10.76.0.1 nic0=10.77.0.5,nic1=10.77.0.6",
         "3/4 1/2 node1 node1 10.76.0.1 nic2=10.77.0.7,nic3=10.77.0.8",
     ];
-    assert_eq!(
-        lines.sorted(),
-        (0..).zip(expected.map(str::to_owned)).collect::<Vec<_>>()
-    );
+    assert_eq!(lines.sorted(), (0..).zip(expected.map(str::to_owned)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -51,11 +48,7 @@ fn runs_follow_one_another_with_a_new_port_and_secret() {
     let mut seen = HashSet::new();
     for _ in 0..3 {
         let lines = Lines::default();
-        lab.run(
-            &shell(r#"echo "$MASTER_PORT $RAILTOP_JOB_SECRET""#),
-            lines.options(),
-        )
-        .unwrap();
+        lab.run(&shell(r#"echo "$MASTER_PORT $RAILTOP_JOB_SECRET""#), lines.options()).unwrap();
         let lines = lines.sorted();
         assert_eq!(lines[0].1, lines[1].1, "all PEs of a run agree");
         assert!(seen.insert(lines[0].1.clone()));
@@ -67,17 +60,12 @@ fn loopback_needs_no_namespaces() {
     let _alone = one_at_a_time();
     let mut lab = up(loopback(2, 1, 2)).unwrap();
     let lines = Lines::default();
-    let script = r#"echo "$RAILTOP_LAB $RAILTOP_NODE $RAILTOP_NICS ${RAILTOP_NIC_RATE_BPS-unlimited} $MASTER_ADDR""#;
+    let script =
+        r#"echo "$RAILTOP_LAB $RAILTOP_NODE $RAILTOP_NICS ${RAILTOP_NIC_RATE_BPS-unlimited} $MASTER_ADDR""#;
     lab.run(&shell(script), lines.options()).unwrap();
     let expected = [
-        (
-            0,
-            "loopback node0 nic0=127.77.0.1,nic1=127.77.0.2 unlimited 127.0.0.1".to_owned(),
-        ),
-        (
-            1,
-            "loopback node1 nic0=127.77.0.3,nic1=127.77.0.4 unlimited 127.0.0.1".to_owned(),
-        ),
+        (0, "loopback node0 nic0=127.77.0.1,nic1=127.77.0.2 unlimited 127.0.0.1".to_owned()),
+        (1, "loopback node1 nic0=127.77.0.3,nic1=127.77.0.4 unlimited 127.0.0.1".to_owned()),
     ];
     assert_eq!(lines.sorted(), expected);
 }
@@ -87,21 +75,14 @@ fn lines_stay_whole_and_none_is_lost() {
     let _alone = one_at_a_time();
     let mut lab = up(loopback(1, 4, 1)).unwrap();
     let lines = Lines::default();
-    let script =
-        "i=0; while [ $i -lt 500 ]; do echo line $i of $RANK; i=$((i+1)); done; printf end";
+    let script = "i=0; while [ $i -lt 500 ]; do echo line $i of $RANK; i=$((i+1)); done; printf end";
     lab.run(&shell(script), lines.options()).unwrap();
     let lines = lines.sorted();
     assert_eq!(lines.len(), 4 * 501);
     for rank in 0..4 {
-        let own: Vec<_> = lines
-            .iter()
-            .filter(|(r, _)| *r == rank)
-            .map(|(_, line)| line.as_str())
-            .collect();
-        let expected: Vec<_> = (0..500)
-            .map(|i| format!("line {i} of {rank}"))
-            .chain(["end".to_owned()])
-            .collect();
+        let own: Vec<_> = lines.iter().filter(|(r, _)| *r == rank).map(|(_, line)| line.as_str()).collect();
+        let expected: Vec<_> =
+            (0..500).map(|i| format!("line {i} of {rank}")).chain(["end".to_owned()]).collect();
         assert_eq!(own, expected);
     }
 }

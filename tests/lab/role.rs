@@ -29,21 +29,11 @@ fn play() {
     }
 }
 
-const ARGS: [&str; 5] = [
-    "--exact",
-    "role::play",
-    "--ignored",
-    "--nocapture",
-    "--test-threads=1",
-];
+const ARGS: [&str; 5] = ["--exact", "role::play", "--ignored", "--nocapture", "--test-threads=1"];
 
 /// A process that builds a lab of 2 nodes x 1 PE x 1 NIC and runs `script` on it.
 pub(crate) fn lab_process(program: &Path, mode: LabMode, script: &str) -> Command {
-    let mode = if mode == LabMode::Loopback {
-        "loopback"
-    } else {
-        "namespaces"
-    };
+    let mode = if mode == LabMode::Loopback { "loopback" } else { "namespaces" };
     let mut command = Command::new(program);
     command.args(ARGS).env(ROLE, format!("{mode} {script}"));
     command
@@ -51,17 +41,12 @@ pub(crate) fn lab_process(program: &Path, mode: LabMode, script: &str) -> Comman
 
 /// A PE that plays `send FROM>TO,…` on rank 0 or `receive COUNT` on the others.
 pub(crate) fn traffic(flows: &[(SocketAddr, SocketAddr)]) -> LabCommand {
-    let list: Vec<_> = flows
-        .iter()
-        .map(|(from, to)| format!("{from}>{to}"))
-        .collect();
+    let list: Vec<_> = flows.iter().map(|(from, to)| format!("{from}>{to}")).collect();
     let program = std::env::current_exe().unwrap();
     let script = r#"if [ "$RANK" = 0 ]; then R="send $0"; else R="receive $1"; fi; shift
         RAILTOP_TEST_ROLE=$R exec "$@""#;
     let mut command = shell(script);
-    command
-        .args
-        .extend([list.join(","), flows.len().to_string()].map(Into::into));
+    command.args.extend([list.join(","), flows.len().to_string()].map(Into::into));
     command.args.push(program.into());
     command.args.extend(ARGS.map(Into::into));
     command
@@ -70,27 +55,20 @@ pub(crate) fn traffic(flows: &[(SocketAddr, SocketAddr)]) -> LabCommand {
 fn lab(mode: LabMode, script: &str) {
     // The test harness has begun a line.
     println!();
-    let spec = railtop::lab::LabSpec {
-        mode,
-        ..spec(2, 1, 1)
+    let spec = railtop::lab::LabSpec { mode, ..spec(2, 1, 1) };
+    let code = match Lab::up(spec).and_then(|mut lab| lab.run(&shell(script), RunOptions::default())) {
+        Ok(outcome) => i32::from(outcome.exit_code()),
+        Err(LabError::NotPermitted { .. } | LabError::ToolMissing(_)) => SKIPPED,
+        Err(error) => {
+            eprintln!("{error}");
+            1
+        }
     };
-    let code =
-        match Lab::up(spec).and_then(|mut lab| lab.run(&shell(script), RunOptions::default())) {
-            Ok(outcome) => i32::from(outcome.exit_code()),
-            Err(LabError::NotPermitted { .. } | LabError::ToolMissing(_)) => SKIPPED,
-            Err(error) => {
-                eprintln!("{error}");
-                1
-            }
-        };
     std::process::exit(code);
 }
 
 fn run_tokio(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(future);
 }
 
@@ -167,15 +145,7 @@ fn counters(direction: &str) -> Vec<(String, u64)> {
     lines
         .filter(|(name, _)| name.starts_with("nic"))
         .map(|(name, values)| {
-            (
-                name.to_owned(),
-                values
-                    .split_whitespace()
-                    .nth(field)
-                    .unwrap()
-                    .parse()
-                    .unwrap(),
-            )
+            (name.to_owned(), values.split_whitespace().nth(field).unwrap().parse().unwrap())
         })
         .collect()
 }

@@ -14,19 +14,11 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 }
 
 pub(crate) fn spec(nodes: u16, pes_per_node: u16, nics_per_pe: u16) -> LabSpec {
-    LabSpec {
-        nodes,
-        pes_per_node,
-        nics_per_pe,
-        ..LabSpec::default()
-    }
+    LabSpec { nodes, pes_per_node, nics_per_pe, ..LabSpec::default() }
 }
 
 pub(crate) fn loopback(nodes: u16, pes_per_node: u16, nics_per_pe: u16) -> LabSpec {
-    LabSpec {
-        mode: LabMode::Loopback,
-        ..spec(nodes, pes_per_node, nics_per_pe)
-    }
+    LabSpec { mode: LabMode::Loopback, ..spec(nodes, pes_per_node, nics_per_pe) }
 }
 
 /// The lab, or `None` where this machine allows none.
@@ -42,11 +34,7 @@ pub(crate) fn up(spec: LabSpec) -> Option<Lab> {
 }
 
 pub(crate) fn shell(script: &str) -> LabCommand {
-    LabCommand {
-        program: "sh".into(),
-        args: vec!["-c".into(), script.into()],
-        env: Vec::new(),
-    }
+    LabCommand { program: "sh".into(), args: vec!["-c".into(), script.into()], env: Vec::new() }
 }
 
 /// The lines that PEs wrote to stdout, with their ranks.
@@ -57,10 +45,7 @@ impl Lines {
     pub(crate) fn output(&self) -> Output {
         let lines = self.0.clone();
         Output::Lines(Box::new(move |pe, line| {
-            lines
-                .lock()
-                .unwrap()
-                .push((pe.rank, String::from_utf8_lossy(line).into_owned()));
+            lines.lock().unwrap().push((pe.rank, String::from_utf8_lossy(line).into_owned()));
         }))
     }
 
@@ -91,24 +76,15 @@ impl Lines {
 pub(crate) fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happens() {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "after 30 s still not: {what}"
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "after 30 s still not: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 /// Whether a process lives; a zombie does not.
 pub(crate) fn lives(pid: &str) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        !stat
-            .rsplit(')')
-            .next()
-            .unwrap_or("")
-            .trim_start()
-            .starts_with('Z')
-    })
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'))
 }
 
 /// Whether any process lives in the namespace `link` (`net:[4026532000]`) or holds it open.
@@ -116,14 +92,9 @@ pub(crate) fn is_in_use(link: &str) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else {
         return false;
     };
-    processes
-        .flatten()
-        .map(|process| process.path())
-        .any(|process| {
-            let is_link =
-                |path: &Path| fs::read_link(path).is_ok_and(|target| target.as_os_str() == link);
-            is_link(&process.join("ns/net"))
-                || fs::read_dir(process.join("fd"))
-                    .is_ok_and(|fds| fds.flatten().any(|fd| is_link(&fd.path())))
-        })
+    processes.flatten().map(|process| process.path()).any(|process| {
+        let is_link = |path: &Path| fs::read_link(path).is_ok_and(|target| target.as_os_str() == link);
+        is_link(&process.join("ns/net"))
+            || fs::read_dir(process.join("fd")).is_ok_and(|fds| fds.flatten().any(|fd| is_link(&fd.path())))
+    })
 }
