@@ -45,7 +45,7 @@ fn spec(nics: usize, threads: u16) -> PageSpec {
     }
 }
 
-/// A directory of pages for one test. The temporary directory has mode 0700.
+/// A directory of pages for one test.
 fn page_dir() -> (TempDir, PageDir) {
     let tmp = tempfile::tempdir_in("/dev/shm").unwrap();
     let dir = PageDir::create(&tmp.path().join("pages")).unwrap();
