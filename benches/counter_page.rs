@@ -2,10 +2,6 @@
 //!
 //! `cargo bench --bench counter_page`. The budget is 10 ns per update of one NIC's block.
 
-#![expect(
-    missing_docs,
-    reason = "criterion_group! makes an undocumented function"
-)]
 #![expect(clippy::unwrap_used, reason = "a benchmark without its page is none")]
 
 use std::{
