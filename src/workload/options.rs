@@ -1,0 +1,94 @@
+//! What a benchmark is asked to do. Names and defaults are those of NVSHMEM's perftest.
+
+use std::time::Duration;
+
+use crate::transport::select::PolicyKind;
+
+/// The traffic pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// PE 0 writes to PE 1 (`shmem_put_bw`).
+    Put,
+    /// Every PE writes to every other one (`alltoall_latency`).
+    AllToAll,
+}
+
+impl Pattern {
+    /// The name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::AllToAll => "alltoall",
+        }
+    }
+}
+
+/// A benchmark to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The pattern.
+    pub pattern: Pattern,
+    /// Policies, one after another over the same connections.
+    pub policies: Vec<PolicyKind>,
+    /// Smallest size in bytes (`-b`).
+    pub min_bytes: u64,
+    /// Largest size in bytes (`-e`).
+    pub max_bytes: u64,
+    /// Factor from size to size (`-f`), at least 2.
+    pub step: u64,
+    /// Timed iterations of each size (`-n`).
+    pub iters: u64,
+    /// Iterations before them (`-w`).
+    pub warmup: u64,
+    /// Puts per iteration of `put` (`-c`; NVSHMEM's CTAs).
+    pub ctas: u64,
+    /// Both PEs of `put` send (`--bidir`).
+    pub bidir: bool,
+    /// Fill with patterns and check every byte.
+    pub verify: bool,
+    /// Run each size this long instead of [`Self::iters`] times.
+    pub duration: Option<Duration>,
+    /// How often the meter looks, and the length of the windows in which balance is judged.
+    pub window: Duration,
+}
+
+impl Options {
+    /// The sizes: from the smallest, by the factor, up to the largest.
+    pub fn sizes(&self) -> impl Iterator<Item = u64> {
+        let (max, step) = (self.max_bytes, self.step.max(2));
+        std::iter::successors(Some(self.min_bytes.max(1)), move |size| size.checked_mul(step))
+            .take_while(move |&size| size <= max)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Options of a small run.
+    pub(crate) fn options(pattern: Pattern) -> Options {
+        Options {
+            pattern,
+            policies: vec![PolicyKind::PairSeq],
+            min_bytes: 4,
+            max_bytes: 64,
+            step: 2,
+            iters: 10,
+            warmup: 5,
+            ctas: 32,
+            bidir: false,
+            verify: true,
+            duration: None,
+            window: Duration::from_millis(10),
+        }
+    }
+
+    #[test]
+    fn sizes_go_from_smallest_to_largest() {
+        let options = options(Pattern::Put);
+        assert_eq!(options.sizes().collect::<Vec<_>>(), [4, 8, 16, 32, 64]);
+        let odd = Options { min_bytes: 0, max_bytes: 10, step: 3, ..options };
+        assert_eq!(odd.sizes().collect::<Vec<_>>(), [1, 3, 9]);
+    }
+}

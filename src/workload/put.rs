@@ -1,0 +1,79 @@
+//! `put`: PE 0 writes to PE 1, as NVSHMEM's `shmem_put_bw`.
+//!
+//! Each iteration posts one put per CTA, each to an offset of its own; one quiet at the very end. The time ends when the
+//! receiver has everything: local completion would count what still lies in socket buffers.
+
+use super::WorkloadError;
+use super::options::Options;
+use super::plan::message_bytes;
+use super::verify::{self, Block};
+use crate::transport::pe::Pe;
+
+/// Memory of the test, the same on both PEs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Buffers {
+    pub(super) send: u64,
+    pub(super) receive: u64,
+}
+
+/// Whether this PE sends.
+pub(super) fn sends(pe: &Pe, options: &Options) -> bool {
+    pe.rank() == 0 || options.bidir
+}
+
+/// Puts per iteration.
+pub(super) fn iterate(
+    pe: &mut Pe,
+    options: &Options,
+    buffers: Buffers,
+    size: u64,
+    iters: u64,
+) -> Result<(), WorkloadError> {
+    let len = message_bytes(size, options.ctas);
+    if sends(pe, options) && len > 0 {
+        let dst = 1 - pe.rank().min(1);
+        for _ in 0..iters {
+            for cta in 0..options.ctas {
+                let at = cta * len;
+                pe.put(dst, buffers.send + at, buffers.receive + at, len)?;
+            }
+        }
+    }
+    pe.quiet()?;
+    Ok(())
+}
+
+/// Fills what is sent and poisons what is received.
+pub(super) fn prepare(
+    pe: &Pe,
+    options: &Options,
+    buffers: Buffers,
+    size: u64,
+    round: u64,
+) -> Result<(), WorkloadError> {
+    let bytes = message_bytes(size, options.ctas) * options.ctas;
+    let me = pe.rank();
+    Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes).map_err(transport)?;
+    verify::poison(pe.heap(), buffers.receive, bytes).map_err(transport)
+}
+
+/// Checks what was received.
+pub(super) fn check(
+    pe: &Pe,
+    options: &Options,
+    buffers: Buffers,
+    size: u64,
+    round: u64,
+) -> Result<(), WorkloadError> {
+    let me = pe.rank();
+    if me == 0 && !options.bidir {
+        return Ok(());
+    }
+    let bytes = message_bytes(size, options.ctas) * options.ctas;
+    let block = Block { src: 1 - me.min(1), dst: me, round };
+    block.check(pe.heap(), buffers.receive, bytes).map_err(transport)?.map_err(WorkloadError::Corrupt)
+}
+
+fn transport(error: crate::transport::heap::HeapError) -> WorkloadError {
+    WorkloadError::Transport(error.into())
+}

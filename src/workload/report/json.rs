@@ -1,0 +1,161 @@
+//! `--format json`: one object a line (contract).
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{Reporter, Row, Summary, WorkloadError};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
+use crate::transport::select::PolicyKind;
+use crate::workload::gather::{Direction, balance};
+use crate::workload::options::Options;
+
+/// Writes JSON lines.
+#[derive(Debug)]
+pub struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), WorkloadError> {
+        serde_json::to_writer(&mut self.out, value).map_err(std::io::Error::from)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()?;
+        Ok(())
+    }
+}
+
+/// What a quantity spread over, flattened into keys with a unit.
+#[derive(Serialize)]
+struct RowLine<'a> {
+    r#type: &'a str,
+    bench: &'a str,
+    policy: &'a str,
+    size: u64,
+    iters: u64,
+    verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bidir: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bw_gb_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bw_min_gb_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bw_median_gb_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bw_max_gb_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_min_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_median_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_max_us: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    algbw_gb_per_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busbw_gb_per_s: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct NicLine<'a> {
+    r#type: &'a str,
+    policy: &'a str,
+    pe: u32,
+    node: &'a str,
+    nic: &'a str,
+    tx_bytes: u64,
+    rx_bytes: u64,
+    tx_ops: u64,
+    rx_ops: u64,
+    /// What all PEs say they sent to this NIC: equal to `rx_bytes`, or the run has failed.
+    sent_to_bytes: u64,
+    rx_source: &'a str,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct BalanceLine<'a> {
+    r#type: &'a str,
+    policy: &'a str,
+    direction: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_over_mean: Option<f64>,
+    active_nics: usize,
+    nics: usize,
+    window_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    p99_window_max_over_mean: Option<f64>,
+}
+
+impl<W: Write> Reporter for Json<W> {
+    fn begin(&mut self, _options: &Options, _policy: PolicyKind) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), WorkloadError> {
+        self.line(&RowLine {
+            r#type: "row",
+            bench: row.bench.name(),
+            policy: row.policy.name(),
+            size: row.size,
+            iters: row.iters,
+            verified: row.verified,
+            bidir: row.bidir.then_some(true),
+            bw_gb_per_s: row.bw_gb_per_s,
+            bw_min_gb_per_s: row.bw_spread.map(|q| q.min),
+            bw_median_gb_per_s: row.bw_spread.map(|q| q.median),
+            bw_max_gb_per_s: row.bw_spread.map(|q| q.max),
+            latency_us: row.latency_us,
+            latency_min_us: row.latency_spread.map(|q| q.min),
+            latency_median_us: row.latency_spread.map(|q| q.median),
+            latency_max_us: row.latency_spread.map(|q| q.max),
+            algbw_gb_per_s: row.algbw_gb_per_s,
+            busbw_gb_per_s: row.busbw_gb_per_s,
+        })
+    }
+
+    fn summary(&mut self, summary: &Summary<'_>) -> Result<(), WorkloadError> {
+        let policy = summary.policy.name();
+        for (index, pe) in summary.pes.iter().enumerate() {
+            for (number, nic) in pe.nics.iter().enumerate() {
+                let sent_to_bytes = summary.pes.iter().filter_map(|other| other.sent.get(index)?.get(number)).sum();
+                self.line(&NicLine {
+                    r#type: "nic",
+                    policy,
+                    pe: pe.pe,
+                    node: &pe.node,
+                    nic: &nic.name,
+                    tx_bytes: nic.tx_bytes,
+                    rx_bytes: nic.rx_bytes,
+                    tx_ops: nic.tx_ops,
+                    rx_ops: nic.rx_ops,
+                    sent_to_bytes,
+                    rx_source: &pe.rx_source,
+                    seconds: pe.seconds,
+                })?;
+            }
+        }
+        for direction in [Direction::Tx, Direction::Rx] {
+            let run = balance(summary.pes, direction, DEFAULT_MAX_OVER_MEAN);
+            let nics = summary.pes.iter().map(|pe| pe.nics.len()).max().unwrap_or(0);
+            self.line(&BalanceLine {
+                r#type: "balance",
+                policy,
+                direction,
+                max_over_mean: run.worst.and_then(|spread| spread.max_over_mean),
+                active_nics: run.worst.map_or(0, |spread| spread.active_nics),
+                nics: run.worst.map_or(nics, |spread| spread.nics),
+                window_ms: summary.window.as_secs_f64() * 1e3,
+                p99_window_max_over_mean: run.window_p99,
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! What a benchmark reports, and the formats it can take: one small file each.
+
+mod json;
+mod progress;
+mod text;
+
+use std::time::Duration;
+
+pub use json::Json;
+pub use progress::Progress;
+pub use text::Text;
+
+use super::WorkloadError;
+use super::gather::PeResult;
+use super::options::{Options, Pattern};
+use super::stats::Quantiles;
+use crate::transport::select::PolicyKind;
+
+/// One size under one policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The pattern.
+    pub bench: Pattern,
+    /// The policy.
+    pub policy: PolicyKind,
+    /// Bytes: of `put`, per iteration; of `alltoall`, that one PE sends, its own block included.
+    pub size: u64,
+    /// Timed iterations.
+    pub iters: u64,
+    /// Whether every byte was checked.
+    pub verified: bool,
+    /// Whether both PEs of `put` sent.
+    pub bidir: bool,
+    /// Mean time of an all-to-all on the slowest PE, microseconds.
+    pub latency_us: Option<f64>,
+    /// How the iterations spread, microseconds.
+    pub latency_spread: Option<Quantiles>,
+    /// Size over latency, 10^9 bytes per second.
+    pub algbw_gb_per_s: Option<f64>,
+    /// `algbw` times (PEs - 1) / PEs.
+    pub busbw_gb_per_s: Option<f64>,
+    /// Bandwidth of `put` until the receiver has everything, 10^9 bytes per second; `None` when no data moved.
+    pub bw_gb_per_s: Option<f64>,
+    /// How the iterations spread, 10^9 bytes per second.
+    pub bw_spread: Option<Quantiles>,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self {
+            bench: Pattern::Put,
+            policy: PolicyKind::PairSeq,
+            size: 0,
+            iters: 0,
+            verified: false,
+            bidir: false,
+            latency_us: None,
+            latency_spread: None,
+            algbw_gb_per_s: None,
+            busbw_gb_per_s: None,
+            bw_gb_per_s: None,
+            bw_spread: None,
+        }
+    }
+}
+
+/// The sums over all sizes of one policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Summary<'a> {
+    /// The policy.
+    pub policy: PolicyKind,
+    /// Length of the short windows.
+    pub window: Duration,
+    /// Every PE's share, by rank.
+    pub pes: &'a [PeResult],
+}
+
+/// Takes results in the order they come.
+pub trait Reporter {
+    /// A policy begins.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError>;
+
+    /// A size is done.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn row(&mut self, row: &Row) -> Result<(), WorkloadError>;
+
+    /// A policy is done.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn summary(&mut self, summary: &Summary<'_>) -> Result<(), WorkloadError>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! `--format text`: NVSHMEM's tables, with what ours adds to the right of its columns and below.
+
+use std::io::Write;
+
+use super::{Reporter, Row, Summary, WorkloadError};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
+use crate::transport::select::PolicyKind;
+use crate::workload::gather::{Direction, balance};
+use crate::workload::options::{Options, Pattern};
+
+/// Writes tables.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+}
+
+/// A number, or `-` where there is none.
+fn cell(value: Option<f64>, decimals: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+}
+
+impl<W: Write> Reporter for Text<W> {
+    fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+        writeln!(self.out, "# policy {policy}: {}", policy.help())?;
+        match options.pattern {
+            Pattern::Put => {
+                let direction = if options.bidir { "bidi" } else { "uni" };
+                writeln!(self.out, "#shmem_put_bw_{direction}")?;
+                writeln!(
+                    self.out,
+                    "{:<10}  {:<8}  {:<16}  {:<10}  {:<10}  {:<10}",
+                    "size(B)", "scope", "BW (GB/sec)", "min", "median", "max"
+                )?;
+            }
+            Pattern::AllToAll => {
+                writeln!(self.out, "#alltoall_host")?;
+                writeln!(
+                    self.out,
+                    "{:<10}  {:<8}  {:<8}  {:<8}  {:<16}  {:<12}  {:<12}  {:<12}  {:<12}  {:<12}",
+                    "size(B)", "count", "type", "scope", "latency(us)", "algbw(GB/s)", "busbw(GB/s)", "min(us)", "median(us)", "max(us)"
+                )?;
+            }
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), WorkloadError> {
+        match row.bench {
+            Pattern::Put => {
+                let spread = row.bw_spread;
+                writeln!(
+                    self.out,
+                    "{:<10}  {:<8}  {:<16}  {:<10}  {:<10}  {:<10}",
+                    row.size,
+                    "None",
+                    cell(row.bw_gb_per_s, 6),
+                    cell(spread.map(|q| q.min), 6),
+                    cell(spread.map(|q| q.median), 6),
+                    cell(spread.map(|q| q.max), 6),
+                )?;
+            }
+            Pattern::AllToAll => {
+                let spread = row.latency_spread;
+                writeln!(
+                    self.out,
+                    "{:<10}  {:<8}  {:<8}  {:<8}  {:<16}  {:<12}  {:<12}  {:<12}  {:<12}  {:<12}",
+                    row.size,
+                    row.size / super::super::plan::ELEMENT_BYTES,
+                    "32-bit",
+                    "host",
+                    cell(row.latency_us, 6),
+                    cell(row.algbw_gb_per_s, 3),
+                    cell(row.busbw_gb_per_s, 3),
+                    cell(spread.map(|q| q.min), 1),
+                    cell(spread.map(|q| q.median), 1),
+                    cell(spread.map(|q| q.max), 1),
+                )?;
+            }
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn summary(&mut self, summary: &Summary<'_>) -> Result<(), WorkloadError> {
+        writeln!(self.out, "# payload of the timed part per NIC")?;
+        writeln!(
+            self.out,
+            "# {:<4} {:<10} {:<12} {:>10} {:>10} {:>16} {:>16}",
+            "pe", "node", "nic", "tx Gb/s", "rx Gb/s", "tx bytes", "rx bytes"
+        )?;
+        for pe in summary.pes {
+            let rate = |bytes: u64| (pe.seconds > 0.0).then(|| bytes as f64 * 8.0 / pe.seconds / 1e9);
+            for nic in &pe.nics {
+                writeln!(
+                    self.out,
+                    "  {:<4} {:<10} {:<12} {:>10} {:>10} {:>16} {:>16}",
+                    pe.pe,
+                    pe.node,
+                    nic.name,
+                    cell(rate(nic.tx_bytes), 3),
+                    cell(rate(nic.rx_bytes), 3),
+                    nic.tx_bytes,
+                    nic.rx_bytes
+                )?;
+            }
+        }
+        for (direction, name) in [(Direction::Tx, "Tx"), (Direction::Rx, "Rx")] {
+            let run = balance(summary.pes, direction, DEFAULT_MAX_OVER_MEAN);
+            let Some(spread) = run.worst else {
+                writeln!(self.out, "# {name}: nothing")?;
+                continue;
+            };
+            writeln!(
+                self.out,
+                "# {name}: {}, max/mean {}, {} of {} NICs active; in windows of {} ms the 99th percentile of max/mean is {} (worst PE)",
+                spread.verdict.word(),
+                cell(spread.max_over_mean, 2),
+                spread.active_nics,
+                spread.nics,
+                summary.window.as_millis(),
+                cell(run.window_p99, 2),
+            )?;
+        }
+        writeln!(self.out)?;
+        self.out.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,299 @@
+//! Running a benchmark: sizes, warm-up, timing, counting, gathering.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::WorkloadError;
+use super::alltoall::{self, AllToAll};
+use super::gather::{NicResult, PeResult, difference, reconcile, share};
+use super::meter::{Meter, Watch};
+use super::options::{Options, Pattern};
+use super::plan::{Layout, block_bytes, message_bytes};
+use super::put;
+use super::report::{Progress, Reporter, Row, Summary};
+use super::stats::Quantiles;
+use super::windows::{p99, window_ratios};
+use crate::transport::pe::Pe;
+use crate::transport::select::PolicyKind;
+
+/// How long a batch of iterations runs when a size runs for a time: between batches PE 0 says whether to go on.
+const BATCH: Duration = Duration::from_millis(300);
+
+/// Runs the benchmark on this PE. PE 0 reports through `reporter`; the others' is not used.
+///
+/// # Errors
+/// When the job cannot do it, the transport fails, or data or counters are wrong.
+pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
+    let world = pe.world();
+    match options.pattern {
+        Pattern::Put if world != 2 => {
+            return Err(WorkloadError::Usage(format!("`bench put` needs exactly 2 PEs, this job has {world}")));
+        }
+        Pattern::AllToAll if world < 2 => {
+            let hint = "start it with `railtop lab -- railtop bench alltoall`, or any launcher that sets RANK and WORLD_SIZE";
+            return Err(WorkloadError::Usage(format!("an all-to-all needs at least 2 PEs: {hint}")));
+        }
+        _ => {}
+    }
+    let layout = Layout::of(options, world);
+    let (send, receive) = (pe.allocate(layout.send)?, pe.allocate(layout.receive)?);
+    let signals = pe.allocate(layout.signals)?;
+    let mut bench = Bench {
+        options,
+        put: put::Buffers { send, receive },
+        alltoall: AllToAll::new(alltoall::Buffers { send, receive, signals }),
+        round: 0,
+        progress: Progress::new(pe.rank() == 0),
+    };
+    if pe.rank() == 0 {
+        if let Some(warning) = warning(pe, options) {
+            eprintln!("railtop: warning: {warning}");
+        }
+    }
+    for &policy in &options.policies {
+        bench.policy(pe, policy, reporter)?;
+    }
+    Ok(())
+}
+
+/// What would make the rows say less than they seem to.
+fn warning(pe: &Pe, options: &Options) -> Option<String> {
+    if (1..pe.world()).all(|other| pe.is_local(other)) {
+        return Some(format!("all PEs are on {}: they copy through shared memory and no NIC carries anything", pe.node_of(0)));
+    }
+    let empty = options.sizes().filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
+    let largest = empty.max()?;
+    Some(format!(
+        "sizes up to {largest} move no data: split over -c {} puts they leave less than 8 bytes each (as in shmem_put_bw)",
+        options.ctas
+    ))
+}
+
+struct Bench<'a> {
+    options: &'a Options,
+    put: put::Buffers,
+    alltoall: AllToAll,
+    /// Number of the block pattern.
+    round: u64,
+    progress: Progress,
+}
+
+/// What one size took on one PE.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Timing {
+    iters: u64,
+    seconds: f64,
+    /// Seconds of single iterations.
+    spread: Option<(f64, f64, f64)>,
+}
+
+/// What adds up over the sizes of a policy.
+#[derive(Default)]
+struct Account {
+    totals: Option<crate::transport::proxy::Totals>,
+    seconds: f64,
+    tx_ratios: Vec<f64>,
+    rx_ratios: Vec<f64>,
+}
+
+impl Bench<'_> {
+    /// All sizes under one policy, then the sums.
+    fn policy(&mut self, pe: &mut Pe, policy: PolicyKind, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
+        pe.barrier()?;
+        pe.set_policy(policy)?;
+        pe.barrier()?;
+        if pe.rank() == 0 {
+            reporter.begin(self.options, policy)?;
+        }
+        let mut account = Account::default();
+        for size in self.options.sizes() {
+            let timing = self.size(pe, size, &mut account)?;
+            let timings = share(pe, &timing)?;
+            if pe.rank() == 0 {
+                reporter.row(&self.row(pe, policy, size, &timings))?;
+            }
+        }
+        let pes = share(pe, &account.result(pe))?;
+        reconcile(&pes)?;
+        if pe.rank() == 0 {
+            reporter.summary(&Summary { policy, window: self.options.window, pes: &pes })?;
+        }
+        Ok(())
+    }
+
+    /// One size: warm-up, then the timed part between two snapshots of the counters.
+    fn size(&mut self, pe: &mut Pe, size: u64, account: &mut Account) -> Result<Timing, WorkloadError> {
+        self.iterate(pe, size, self.options.warmup)?;
+        self.round += 1;
+        if self.options.verify && self.options.pattern == Pattern::Put {
+            put::prepare(pe, self.options, self.put, size, self.round)?;
+        }
+        pe.barrier()?;
+        let before = pe.totals()?;
+        // Nobody starts before everybody has counted.
+        pe.barrier()?;
+        let meter = Meter::start(pe.meter(), self.options.window)
+            .map_err(|source| crate::transport::error::TransportError::System { what: "cannot start the meter", source })?;
+        let spans = self.timed(pe, size)?;
+        pe.barrier()?;
+        let watch = meter.stop();
+        let after = pe.totals()?;
+        // Nobody goes on before everybody has counted.
+        pe.barrier()?;
+        if self.options.verify && self.options.pattern == Pattern::Put {
+            put::check(pe, self.options, self.put, size, self.round)?;
+        }
+        let seconds = spans.iter().map(|(_, span)| span.as_secs_f64()).sum();
+        account.add(difference(&after, &before), seconds, &watch, self.options.window);
+        let iters = spans.iter().map(|(iters, _)| iters).sum();
+        let single: Vec<_> = match self.options.pattern {
+            Pattern::AllToAll => spans.iter().map(|(_, span)| span.as_secs_f64()).collect(),
+            Pattern::Put => put_iterations(&watch, message_bytes(size, self.options.ctas) * self.options.ctas, self.options.window),
+        };
+        let spread = Quantiles::of(&single).map(|q| (q.min, q.median, q.max));
+        Ok(Timing { iters, seconds, spread })
+    }
+
+    /// The timed iterations: a number of them, or as many as fit a time.
+    fn timed(&mut self, pe: &mut Pe, size: u64) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        let Some(limit) = self.options.duration else {
+            return self.iterate(pe, size, self.options.iters);
+        };
+        let begun = Instant::now();
+        let mut spans = Vec::new();
+        let mut batch = 1;
+        while batch > 0 {
+            let started = Instant::now();
+            spans.extend(self.iterate(pe, size, batch)?);
+            let took = started.elapsed().as_secs_f64().max(1e-6);
+            // PE 0 decides for all: how many next, 0 to stop.
+            let left = limit.saturating_sub(begun.elapsed());
+            let next = BATCH.min(left).as_secs_f64() / took * batch as f64;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small range")]
+            let next = if left.is_zero() { 0 } else { next.clamp(1.0, 1e6) as u64 };
+            batch = share(pe, &next)?.first().copied().unwrap_or(0);
+        }
+        Ok(spans)
+    }
+
+    /// Runs iterations; returns (iterations, time) for each span that was timed by itself.
+    fn iterate(&mut self, pe: &mut Pe, size: u64, iters: u64) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        let label = self.options.pattern.name();
+        match self.options.pattern {
+            Pattern::Put => {
+                let begun = Instant::now();
+                self.progress.tick(|| format!("{label}: {size} bytes, {iters} iterations under way"));
+                put::iterate(pe, self.options, self.put, size, iters)?;
+                Ok(vec![(iters, begun.elapsed())])
+            }
+            Pattern::AllToAll => (0..iters)
+                .map(|done| {
+                    self.progress.tick(|| format!("{label}: {size} bytes, iteration {done} of {iters}"));
+                    Ok((1, self.alltoall.round(pe, self.options, size)?))
+                })
+                .collect(),
+        }
+    }
+
+    /// The row of a size, from every PE's timing.
+    fn row(&self, pe: &Pe, policy: PolicyKind, size: u64, timings: &[Timing]) -> Row {
+        match self.options.pattern {
+            Pattern::Put => {
+                let bytes = message_bytes(size, self.options.ctas) * self.options.ctas;
+                let senders = if self.options.bidir { 2 } else { 1 };
+                let rate = |timing: &Timing| bytes as f64 * timing.iters as f64 / timing.seconds / 1e9;
+                let bandwidth = (bytes > 0).then(|| timings.iter().take(senders).map(rate).sum());
+                // The receiver sees single iterations; the sender only posts.
+                let spread = timings.last().and_then(|timing| timing.spread).filter(|_| bytes > 0 && !self.options.bidir);
+                let gb = |seconds: f64| bytes as f64 / seconds / 1e9;
+                Row {
+                    bench: self.options.pattern,
+                    policy,
+                    size,
+                    iters: timings.first().map_or(0, |timing| timing.iters),
+                    verified: self.options.verify,
+                    bidir: self.options.bidir,
+                    bw_gb_per_s: bandwidth,
+                    bw_spread: spread.map(|(min, median, max)| Quantiles { min: gb(max), median: gb(median), max: gb(min) }),
+                    ..Row::default()
+                }
+            }
+            Pattern::AllToAll => {
+                let world = u64::from(pe.world());
+                let total = block_bytes(size, world) * world;
+                let mean = |timing: &Timing| timing.seconds / timing.iters.max(1) as f64;
+                let slowest = timings.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)));
+                let latency = slowest.map(mean).filter(|&seconds| seconds > 0.0);
+                let algbw = latency.map(|seconds| total as f64 / seconds / 1e9);
+                let us = |(min, median, max): (f64, f64, f64)| Quantiles { min: min * 1e6, median: median * 1e6, max: max * 1e6 };
+                Row {
+                    bench: self.options.pattern,
+                    policy,
+                    size: total,
+                    iters: slowest.map_or(0, |timing| timing.iters),
+                    verified: self.options.verify,
+                    latency_us: latency.map(|seconds| seconds * 1e6),
+                    latency_spread: slowest.and_then(|timing| timing.spread).map(us),
+                    algbw_gb_per_s: algbw,
+                    busbw_gb_per_s: algbw.map(|bw| bw * (world - 1) as f64 / world as f64),
+                    ..Row::default()
+                }
+            }
+        }
+    }
+}
+
+/// Seconds of each iteration of `put` as the receiver saw its bytes come in; empty when iterations are shorter than the
+/// meter's interval, because then it could not tell them apart.
+fn put_iterations(watch: &Watch, bytes: u64, interval: Duration) -> Vec<f64> {
+    let (Some(first), true) = (watch.rx_total.first(), bytes > 0) else { return Vec::new() };
+    let times = (1..).map_while(|k| watch.rx_total.time_of(first.checked_add(bytes.checked_mul(k)?)?));
+    let mut last = watch.from_ns as f64;
+    let seconds: Vec<_> = times.map(|at| (at - std::mem::replace(&mut last, at)) / 1e9).collect();
+    let long_enough = Quantiles::of(&seconds).is_some_and(|q| q.median >= interval.as_secs_f64());
+    if long_enough { seconds } else { Vec::new() }
+}
+
+impl Account {
+    fn add(&mut self, delta: crate::transport::proxy::Totals, seconds: f64, watch: &Watch, window: Duration) {
+        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        self.seconds += seconds;
+        self.tx_ratios.extend(window_ratios(&watch.tx, watch.from_ns, watch.to_ns, window_ns));
+        self.rx_ratios.extend(window_ratios(&watch.rx, watch.from_ns, watch.to_ns, window_ns));
+        match &mut self.totals {
+            None => self.totals = Some(delta),
+            Some(totals) => {
+                for (sum, nic) in totals.nics.iter_mut().zip(&delta.nics) {
+                    *sum = *sum + *nic;
+                }
+                for (sum, bytes) in totals.sent.iter_mut().flatten().zip(delta.sent.iter().flatten()) {
+                    *sum += bytes;
+                }
+            }
+        }
+    }
+
+    fn result(&self, pe: &Pe) -> PeResult {
+        let totals = self.totals.clone().unwrap_or_default();
+        let nics = pe.nics().iter().zip(&totals.nics);
+        PeResult {
+            pe: pe.rank(),
+            node: pe.node_of(pe.rank()).to_owned(),
+            rx_source: pe.rx_source().name().to_owned(),
+            nics: nics
+                .map(|(identity, counts)| NicResult {
+                    name: identity.device.clone(),
+                    tx_bytes: counts.tx_done_bytes,
+                    rx_bytes: counts.rx_bytes,
+                    tx_ops: counts.tx_done_ops,
+                    rx_ops: counts.rx_ops,
+                })
+                .collect(),
+            sent: totals.sent,
+            seconds: self.seconds,
+            tx_window_p99: p99(&self.tx_ratios),
+            rx_window_p99: p99(&self.rx_ratios),
+        }
+    }
+}
