@@ -1,0 +1,83 @@
+//! Sources, model and clocks put together: one call, one tick.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::clock;
+use super::glob::Glob;
+use super::model::view::SourceKind;
+use super::model::{Derived, Model};
+use super::sample::Sample;
+use super::source::sysfs::SysfsSource;
+
+/// How long devices are waited for: half the interval, but within these bounds. A device that is late once is not
+/// waited for again until it answers, so the lower bound costs a fast monitor one tick at most.
+const DEADLINES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// What to monitor.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where sysfs lies, `/sys` on most machines.
+    pub sysfs_root: PathBuf,
+    /// The name this machine goes by.
+    pub host: String,
+    /// Only devices that match.
+    pub device: Option<Glob>,
+    /// Only this source.
+    pub source: Option<SourceKind>,
+    /// Nominal time between ticks.
+    pub interval: Duration,
+}
+
+/// One tick's result.
+pub type Tick = Derived;
+
+/// The pipeline from counters to views. Runs on the caller's thread; devices are read on threads of their own.
+#[derive(Debug)]
+pub struct Monitor {
+    config: Config,
+    sysfs: Option<SysfsSource>,
+    model: Model,
+}
+
+impl Monitor {
+    /// Opens nothing yet: what is missing is said by the first tick.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));
+        let sysfs = wants(&[SourceKind::Sysfs])
+            .then(|| SysfsSource::new(config.sysfs_root.clone(), config.device.clone()));
+        let model = Model::new(config.host.clone());
+        Self { config, sysfs, model }
+    }
+
+    /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
+    pub fn tick(&mut self) -> Tick {
+        let sample = self.sample();
+        self.model.update(&sample, self.config.interval)
+    }
+
+    /// Reads everything once.
+    pub fn sample(&mut self) -> Sample {
+        let mut sample =
+            Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
+        let deadline = (self.config.interval / 2).clamp(DEADLINES.0, DEADLINES.1);
+        if let Some(sysfs) = &mut self.sysfs {
+            let devices = sysfs.read(deadline);
+            sample.ports = devices.ports;
+            sample.nothing.extend(devices.nothing);
+        }
+        sample
+    }
+
+    /// The nominal time between ticks, which decides what counts as a gap.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.config.interval = interval;
+    }
+
+    /// What is monitored.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
