@@ -46,6 +46,7 @@ impl Selection {
     pub fn config(&self, global: &GlobalArgs, interval: Duration) -> Config {
         Config {
             sysfs_root: global.sysfs_root.clone(),
+            page_dir: None,
             host: host::name(),
             device: self.device.clone(),
             source: self.source.map(Into::into),

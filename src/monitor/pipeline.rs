@@ -8,6 +8,8 @@ use super::glob::Glob;
 use super::model::view::SourceKind;
 use super::model::{Derived, Model};
 use super::sample::Sample;
+use super::source::netdev::NetdevSource;
+use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
 
 /// How long devices are waited for: half the interval, but within these bounds. A device that is late once is not
@@ -19,6 +21,8 @@ const DEADLINES: (Duration, Duration) = (Duration::from_millis(100), Duration::f
 pub struct Config {
     /// Where sysfs lies, `/sys` on most machines.
     pub sysfs_root: PathBuf,
+    /// Where counter pages lie; `None` = where the transport puts them ([`crate::counters::PageDir::scan_all`]).
+    pub page_dir: Option<PathBuf>,
     /// The name this machine goes by.
     pub host: String,
     /// Only devices that match.
@@ -36,6 +40,8 @@ pub type Tick = Derived;
 #[derive(Debug)]
 pub struct Monitor {
     config: Config,
+    pages: Option<PageSource>,
+    netdev: Option<NetdevSource>,
     sysfs: Option<SysfsSource>,
     model: Model,
 }
@@ -47,8 +53,11 @@ impl Monitor {
         let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));
         let sysfs = wants(&[SourceKind::Sysfs])
             .then(|| SysfsSource::new(config.sysfs_root.clone(), config.device.clone()));
+        let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
+            .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
+        let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
         let model = Model::new(config.host.clone());
-        Self { config, sysfs, model }
+        Self { config, pages, netdev, sysfs, model }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -62,10 +71,20 @@ impl Monitor {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
         let deadline = (self.config.interval / 2).clamp(DEADLINES.0, DEADLINES.1);
+        if let Some(pages) = &mut self.pages {
+            let mut found = pages.read();
+            if let Some(netdev) = &mut self.netdev {
+                netdev.read(&mut found.pages);
+            }
+            sample.pages = found.pages.into_iter().map(|p| p.sample).collect();
+            sample.notices.extend(found.notices);
+            sample.nothing.extend(found.nothing);
+        }
         if let Some(sysfs) = &mut self.sysfs {
             let devices = sysfs.read(deadline);
             sample.ports = devices.ports;
-            sample.nothing.extend(devices.nothing);
+            // Why there is no device comes first: most who see the sentence have no page either.
+            sample.nothing.splice(..0, devices.nothing);
         }
         sample
     }

@@ -128,8 +128,14 @@ pub enum PageState {
 pub struct PageNic {
     /// Rail number within the PE.
     pub index: usize,
-    /// Device name as libfabric has it.
+    /// RDMA device where there is one, else the network interface or the libfabric domain.
     pub device: String,
+    /// Port of the device, from 1; 0 where ports have no meaning.
+    pub port: u8,
+    /// PCI address.
+    pub pci: Option<String>,
+    /// NUMA node.
+    pub numa: Option<u16>,
     /// Network interface, where there is one.
     pub netdev: Option<String>,
     /// Line rate in bits per second.
@@ -145,6 +151,8 @@ pub struct PageNic {
 /// One counter page: one PE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageSample {
+    /// `job/node/pe`: the same for the next run of the same job's PE, and unique within a sample.
+    pub key: String,
     /// Job name.
     pub job: String,
     /// Node, the PE's host name.
@@ -153,6 +161,10 @@ pub struct PageSample {
     pub pe: u32,
     /// Process id, in the writer's own process namespace.
     pub pid: u32,
+    /// PCI address of the PE's GPU.
+    pub gpu: Option<String>,
+    /// What runs.
+    pub command: String,
     /// libfabric provider.
     pub provider: String,
     /// NIC selection policy.
@@ -178,6 +190,6 @@ pub struct Sample {
     pub pages: Vec<PageSample>,
     /// What a person should know.
     pub notices: Vec<Notice>,
-    /// Per source, why it has nothing.
+    /// Per source that has nothing, why.
     pub nothing: Vec<String>,
 }

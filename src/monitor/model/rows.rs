@@ -40,7 +40,7 @@ impl Rows {
                 .iter()
                 .map(|nic| {
                     let mut row = page_row(page, nic, tracks);
-                    let device = devices.iter().find(|(r, _)| r.device == nic.device).map(|(r, _)| r.clone());
+                    let device = devices.iter().map(|(r, _)| r).find(|r| is_same_port(r, nic)).cloned();
                     let kernel = device.or_else(|| netdev_row(&row, nic, tracks));
                     if let Some(mut kernel) = kernel {
                         if kernel.source == SourceKind::Sysfs {
@@ -156,13 +156,8 @@ fn why(missing: &[Missing]) -> Option<String> {
     (!by_reason.is_empty()).then(|| by_reason.iter().map(sentence).collect::<Vec<_>>().join("; "))
 }
 
-/// `job/node/pe`: the same for the next run of the same job's PE.
-fn page_key(page: &PageSample) -> String {
-    format!("{}/{}/{}", page.job, page.node, page.pe)
-}
-
 fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
-    let key = format!("{}/nic{}", page_key(page), nic.index);
+    let key = format!("{}/nic{}", page.key, nic.index);
     let mut rates = tracks.good(&key, &nic.reading);
     if page.state == PageState::Dead {
         rates.without_rates();
@@ -170,9 +165,11 @@ fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
     rates.marks.extend(page_mark(page.state));
     let facts = PortFacts {
         device: nic.device.clone(),
-        port: 1,
+        port: nic.port.max(1),
         driver: Some(page.provider.clone()),
         netdev: nic.netdev.clone(),
+        pci: nic.pci.clone(),
+        numa: nic.numa,
         link_bits_per_s: nic.link_bits_per_s,
         ..PortFacts::default()
     };
@@ -183,6 +180,11 @@ fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
         in_flight_bytes: nic.in_flight_bytes,
         ..row(key, &facts, rates, reason)
     }
+}
+
+/// Whether a device's row is the port that a page's NIC stands for.
+fn is_same_port(row: &NicView, nic: &PageNic) -> bool {
+    row.device == nic.device && (nic.port == 0 || nic.port == row.port)
 }
 
 fn page_mark(state: PageState) -> Option<Mark> {
@@ -218,11 +220,11 @@ fn kernel_view(row: &NicView) -> Option<KernelView> {
 
 fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
     GroupView {
-        key: page_key(page),
+        key: page.key.clone(),
         kind: GroupKind::Pe,
         node: page.node.clone(),
         pe: Some(page.pe),
-        gpu: None,
+        gpu: page.gpu.clone(),
         job: Some(page.job.clone()),
         pid: Some(page.pid),
         policy: page.policy.clone(),
