@@ -1,0 +1,136 @@
+//! Coherent copies of sequence-locked records, taken with `pread` from a file that others write.
+//!
+//! A `pread` promises no order among the bytes it copies, so a sequence number and the data it
+//! guards must come from different calls. Reads follow one another; of three in a row the first
+//! gives the number before, the second the data, the third the number after. The next read makes
+//! the next such window, so a retry costs one call.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::atomic::{Ordering::SeqCst, fence},
+};
+
+use super::{
+    bytes::u64_at,
+    error::ReadError,
+    layout::{SEQ, Section},
+};
+
+/// Reads before a record that is always being written is handed out as torn.
+const MAX_READS: usize = 64;
+
+/// Copies all records of one section.
+#[derive(Debug)]
+pub(super) struct Window {
+    section: Section,
+    /// Offsets within a record that are taken from the last read but one when the record is torn.
+    early: Vec<usize>,
+    before: Vec<u8>,
+    data: Vec<u8>,
+    after: Vec<u8>,
+    copy: Vec<u8>,
+    settled: Vec<bool>,
+}
+
+impl Window {
+    pub(super) fn new(section: Section, early: Vec<usize>) -> Self {
+        let bytes = || vec![0; section.bytes()];
+        Self {
+            section,
+            early,
+            before: bytes(),
+            data: bytes(),
+            after: bytes(),
+            copy: bytes(),
+            settled: vec![false; section.count],
+        }
+    }
+
+    /// Takes a copy of every record.
+    pub(super) fn sample(&mut self, file: &File) -> Result<(), ReadError> {
+        self.settled.fill(false);
+        read_exact_at(file, &mut self.before, self.section.offset)?;
+        read_exact_at(file, &mut self.data, self.section.offset)?;
+        for _ in 2..MAX_READS {
+            read_exact_at(file, &mut self.after, self.section.offset)?;
+            if self.settle() {
+                return Ok(());
+            }
+            std::mem::swap(&mut self.before, &mut self.data);
+            std::mem::swap(&mut self.data, &mut self.after);
+        }
+        self.tear();
+        Ok(())
+    }
+
+    /// The copies, in order.
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &[u8]> + Clone {
+        self.copy.chunks_exact(self.section.stride)
+    }
+
+    /// True when record `index` was being written at every attempt: each of its values is right, but
+    /// they may belong to different updates.
+    pub(super) fn is_torn(&self, index: usize) -> bool {
+        !self.settled.get(index).copied().unwrap_or(false)
+    }
+
+    /// Takes over the records that were at rest during the window; true when none is left.
+    fn settle(&mut self) -> bool {
+        let stride = self.section.stride;
+        let mut all = true;
+        for (i, settled) in self.settled.iter_mut().enumerate() {
+            if *settled {
+                continue;
+            }
+            let at = i * stride;
+            let seq = u64_at(&self.before, at + SEQ);
+            if seq.is_multiple_of(2) && seq == u64_at(&self.after, at + SEQ) {
+                self.copy[at..at + stride].copy_from_slice(&self.data[at..at + stride]);
+                *settled = true;
+            } else {
+                all = false;
+            }
+        }
+        all
+    }
+
+    /// Hands out what was read last, for the records that never rested. `early` fields come from the
+    /// read before: what the writer stores later is read earlier, so done cannot overtake posted.
+    fn tear(&mut self) {
+        let stride = self.section.stride;
+        for (i, _) in self
+            .settled
+            .iter()
+            .enumerate()
+            .filter(|(_, settled)| !**settled)
+        {
+            let at = i * stride;
+            self.copy[at..at + stride].copy_from_slice(&self.data[at..at + stride]);
+            for offset in &self.early {
+                let field = at + offset..at + offset + 8;
+                self.copy[field.clone()].copy_from_slice(&self.before[field]);
+            }
+        }
+    }
+}
+
+/// Fills `buffer` from `offset`, and orders this read before the next one: the fence stands between
+/// the kernel's loads for this call and those for the next, on every processor.
+pub(super) fn read_exact_at(
+    file: &File,
+    buffer: &mut [u8],
+    offset: usize,
+) -> Result<(), ReadError> {
+    let result = file.read_exact_at(buffer, offset as u64);
+    fence(SeqCst);
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let expected = offset.saturating_add(buffer.len()) as u64;
+            let actual = file.metadata().map_or(0, |meta| meta.len());
+            Err(ReadError::Truncated { expected, actual })
+        }
+        other => Ok(other?),
+    }
+}
