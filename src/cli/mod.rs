@@ -1,6 +1,7 @@
 //! The command line: parse, dispatch, exit code. Commands live in files of their own.
 
 pub mod check;
+mod columns;
 pub mod exit;
 pub mod global;
 pub mod interrupt;

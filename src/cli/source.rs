@@ -28,6 +28,16 @@ impl From<SourceArg> for SourceKind {
     }
 }
 
+/// `--format` of commands that answer once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum TextOrJson {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
 /// Which NICs, by which source.
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
 pub struct Selection {
