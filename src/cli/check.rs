@@ -131,7 +131,10 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
             g.direction.name().to_owned(),
             format_size(g.bytes),
             g.max_over_mean.map(|r| format!("{r:.2}")).unwrap_or_default(),
-            format!("{}/{}", g.active_nics, g.nics),
+            match g.unread_nics {
+                0 => format!("{}/{}", g.active_nics, g.nics),
+                n => format!("{}/{} ({n} unread)", g.active_nics, g.nics),
+            },
             word(g.verdict).to_owned(),
         ]);
     }

@@ -79,9 +79,17 @@ pub struct GroupReport {
     pub verdict: Word,
     /// Bytes in all.
     pub bytes: u64,
+    /// NICs of the group that could not be judged, because their bytes are not known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unread_nics: usize,
     /// Of a skewed group: the NICs that carried more than the limit times the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub busiest: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// What `check` says.
@@ -103,6 +111,8 @@ pub struct Tally {
 #[derive(Debug)]
 struct GroupTally {
     scope: Scope,
+    /// The most NICs it had at one time.
+    size: usize,
     /// By key, each with the name to show.
     nics: BTreeMap<(Direction, String), NicTally>,
 }
@@ -128,6 +138,7 @@ impl Tally {
     pub fn add(&mut self, tick: &Tick) {
         for group in &tick.view.groups {
             let tally = self.groups.entry(group.key.clone()).or_insert_with(|| GroupTally::new(group));
+            tally.size = tally.size.max(group.nics.len());
             for nic in &group.nics {
                 for direction in Direction::BOTH {
                     if let Some(bytes) = direction.of(nic, self.source).bytes {
@@ -172,7 +183,7 @@ impl Tally {
 
 impl GroupTally {
     fn new(group: &GroupView) -> Self {
-        Self { scope: (group.kind, group.job.clone()), nics: BTreeMap::new() }
+        Self { scope: (group.kind, group.job.clone()), size: 0, nics: BTreeMap::new() }
     }
 
     fn add(&mut self, direction: Direction, nic: &NicView, bytes: u64) {
@@ -219,6 +230,7 @@ impl GroupTally {
             nics,
             verdict,
             bytes,
+            unread_nics: self.size.saturating_sub(nics),
             busiest: busiest.map(|n| n.name.clone()).collect(),
         })
     }

@@ -15,7 +15,7 @@ mod worker;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use file::ReadError;
@@ -26,7 +26,8 @@ use super::super::glob::Glob;
 use super::super::natural;
 use super::super::sample::PortSample;
 use crate::text::printable;
-use worker::Pool;
+use device::DeviceReader;
+use worker::{MakeReader, Pool};
 
 /// Where RDMA devices are listed.
 const CLASS: &str = "class/infiniband";
@@ -53,7 +54,7 @@ impl SysfsSource {
     #[must_use]
     pub fn new(root: PathBuf, device: Option<Glob>) -> Self {
         let root = Arc::new(Root::new(root));
-        Self { pool: Pool::new(Arc::clone(&root)), root, device }
+        Self { pool: Pool::new(reader_of(Arc::clone(&root))), root, device }
     }
 
     /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
@@ -96,4 +97,14 @@ impl SysfsSource {
     pub fn gpus(&self) -> Vec<Gpu> {
         topology::gpus(&self.root)
     }
+}
+
+/// Makes device readers that share one list of GPUs, made when the first device is there.
+fn reader_of(root: Arc<Root>) -> MakeReader {
+    let gpus: OnceLock<Arc<Vec<Gpu>>> = OnceLock::new();
+    Box::new(move |device| {
+        let gpus = Arc::clone(gpus.get_or_init(|| Arc::new(topology::gpus(&root))));
+        let mut reader = DeviceReader::new(Arc::clone(&root), gpus, device.to_owned());
+        Box::new(move || reader.read())
+    })
 }

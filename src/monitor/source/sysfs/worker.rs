@@ -2,6 +2,7 @@
 //!
 //! A thread gets one request at a time and answers into a channel that all share. One that misses the deadline is not
 //! waited for again, nor asked again, until it has answered; its late answer counts for the tick that finds it.
+//! What a thread does is passed in, so that tests can have devices that hang.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,14 +10,16 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::device::DeviceReader;
-use super::root::Root;
-use super::topology::{self, Gpu};
 use crate::monitor::sample::{PortFacts, PortSample};
 use crate::text::printable;
 
 /// What a thread sends back: its id and its ports.
 type Answer = (u64, Vec<PortSample>);
+
+/// Reads all ports of one device; runs on that device's thread.
+pub(super) type ReadDevice = Box<dyn FnMut() -> Vec<PortSample> + Send>;
+/// Makes the reader of the device with this name.
+pub(super) type MakeReader = Box<dyn Fn(&str) -> ReadDevice + Send>;
 
 /// One reader thread, seen from outside.
 #[derive(Debug)]
@@ -30,10 +33,8 @@ struct Worker {
 }
 
 /// All reader threads. Dropping it ends them as soon as they are back from the kernel; it does not wait for that.
-#[derive(Debug)]
 pub(super) struct Pool {
-    root: Arc<Root>,
-    gpus: Option<Arc<Vec<Gpu>>>,
+    make_reader: MakeReader,
     workers: HashMap<String, Worker>,
     next_id: u64,
     answers: Receiver<Answer>,
@@ -41,9 +42,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(root: Arc<Root>) -> Self {
+    pub(super) fn new(make_reader: MakeReader) -> Self {
         let (answer, answers) = mpsc::channel();
-        Self { root, gpus: None, workers: HashMap::new(), next_id: 0, answers, answer }
+        Self { make_reader, workers: HashMap::new(), next_id: 0, answers, answer }
     }
 
     /// Ends the threads of devices that are no longer there.
@@ -128,17 +129,88 @@ impl Pool {
     }
 
     fn start(&mut self, device: &str) -> Result<Worker, String> {
-        let root = &self.root;
-        let gpus = Arc::clone(self.gpus.get_or_insert_with(|| Arc::new(topology::gpus(root))));
-        let mut reader = DeviceReader::new(Arc::clone(&self.root), gpus, device.to_owned());
+        let mut read = (self.make_reader)(device);
         let (requests, asked) = mpsc::channel();
         let answer = self.answer.clone();
         let id = self.next_id;
         self.next_id += 1;
         thread::Builder::new()
             .name(format!("read {device}").chars().take(15).collect())
-            .spawn(move || while asked.recv().is_ok() && answer.send((id, reader.read())).is_ok() {})
+            .spawn(move || while asked.recv().is_ok() && answer.send((id, read())).is_ok() {})
             .map_err(|e| format!("cannot start a reader thread: {e}"))?;
         Ok(Worker { id, requests, asked: None, known: Vec::new() })
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::sample::Reading;
+    use std::sync::Mutex;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn port(device: &str) -> PortSample {
+        let facts = PortFacts { device: device.to_owned(), port: 1, ..PortFacts::default() };
+        PortSample { facts: Arc::new(facts), reading: Ok(Reading::default()) }
+    }
+
+    fn names(devices: &[&str]) -> Vec<String> {
+        devices.iter().map(|&d| d.to_owned()).collect()
+    }
+
+    /// A pool in which the device `slow` answers only as often as the returned sender allows.
+    fn with_a_slow_one() -> (Pool, Sender<()>) {
+        let (allow, allowed) = mpsc::channel::<()>();
+        let allowed = Arc::new(Mutex::new(allowed));
+        let pool = Pool::new(Box::new(move |device| {
+            let (device, allowed) = (device.to_owned(), Arc::clone(&allowed));
+            Box::new(move || {
+                if device == "slow" {
+                    let _closed = allowed.lock().unwrap().recv();
+                }
+                vec![port(&device)]
+            })
+        }));
+        (pool, allow)
+    }
+
+    #[test]
+    fn a_stuck_device_holds_nobody_and_is_told_by_its_reason() {
+        let (mut pool, allow) = with_a_slow_one();
+        let devices = names(&["fast", "slow"]);
+        for _ in 0..2 {
+            let ports = pool.read(&devices, Duration::from_millis(50));
+            assert!(ports.len() == 2 && ports[1].facts.device == "slow");
+            let reason = ports[1].reading.as_ref().unwrap_err();
+            assert!(reason.starts_with("has not answered for"), "{reason}");
+        }
+        // The fast one is answered for at every tick, however long the deadline: nobody waits for the slow one again.
+        let ports = pool.read(&devices, LONG);
+        assert!(ports[0].reading.is_ok() && ports[1].reading.is_err());
+
+        // It comes back: its late answer is found, and then it takes part again.
+        allow.send(()).unwrap();
+        allow.send(()).unwrap();
+        let back = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            pool.read(&devices, LONG)[1].reading.is_ok()
+        });
+        assert!(back);
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_devices() {
+        let (mut pool, _allow) = with_a_slow_one();
+        let ports = pool.read(&names(&["c", "a", "b"]), LONG);
+        assert_eq!(ports.iter().map(|p| p.facts.device.as_str()).collect::<Vec<_>>(), ["c", "a", "b"]);
+        pool.keep_only(&names(&["a"]));
+        assert_eq!(pool.workers.len(), 1);
     }
 }
