@@ -85,6 +85,6 @@ mod tests {
             text_at(b"\x1b[31mred\xff\0rest", (0, 14)),
             "[31mred\u{fffd}"
         );
-        assert_eq!(text_at("a\u{202e}b\u{9b}c".as_bytes(), (0, 7)), "abc");
+        assert_eq!(text_at("a\u{202e}b\u{9b}c".as_bytes(), (0, 8)), "abc");
     }
 }

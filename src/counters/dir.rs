@@ -161,10 +161,13 @@ impl PageDir {
     #[must_use]
     pub fn scan_all() -> Scan {
         let mut scan = Scan::default();
-        for path in all_paths() {
+        let own = Self::default_path();
+        for path in all_paths(&own) {
             match Self::open(&path).and_then(|dir| dir.scan()) {
                 Ok(entries) => scan.entries.extend(entries),
                 Err(error) if error.is_not_found() => {}
+                // Root of a user namespace looks for everybody's, too, but may not read them.
+                Err(error) if error.is_permission_denied() && path != own => {}
                 Err(error) => scan.problems.push(error),
             }
         }
@@ -199,8 +202,7 @@ fn explicit_path() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-fn all_paths() -> Vec<PathBuf> {
-    let own = PageDir::default_path();
+fn all_paths(own: &Path) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if geteuid().is_root() && explicit_path().is_none() {
         let all = fs::read_dir(SHM)
@@ -215,11 +217,11 @@ fn all_paths() -> Vec<PathBuf> {
                     .starts_with(PREFIX.as_bytes())
             })
             .map(|entry| entry.path())
-            .filter(|path| *path != own)
+            .filter(|path| path != own)
             .take(MAX_ENTRIES),
         );
     }
-    paths.push(own);
+    paths.push(own.to_path_buf());
     paths.sort_unstable();
     paths
 }

@@ -59,6 +59,10 @@ pub enum PageError {
 }
 
 impl PageError {
+    pub(super) fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// True when the directory is simply not there: nobody has published anything yet.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

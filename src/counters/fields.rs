@@ -84,7 +84,7 @@ impl<const F: usize> FieldMap<F> {
     /// The other fields, merged over the records of several threads.
     pub(super) fn extras<'a>(
         &self,
-        records: impl Iterator<Item = &'a [u8]> + Clone,
+        records: &(impl Iterator<Item = &'a [u8]> + Clone),
     ) -> Vec<ExtraField> {
         self.extras
             .iter()

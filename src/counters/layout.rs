@@ -81,7 +81,7 @@ pub(super) const PROCESS_STRIDE: usize = 128;
 pub(super) const NIC_COUNTERS_STRIDE: usize = 256;
 
 pub(super) const NIC_INFO_STRIDE: usize = 256;
-/// What a NIC_INFO record of 1.0 takes; a reader needs at least this much.
+/// What a `NIC_INFO` record of 1.0 takes; a reader needs at least this much.
 pub(super) const NIC_INFO_LEN: usize = 160;
 pub(super) const NIC_DOMAIN: (usize, usize) = (0, 64);
 pub(super) const NIC_DEVICE: (usize, usize) = (64, 32);

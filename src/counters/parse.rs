@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Largest record of a section that is read at every tick.
-const MAX_HOT_STRIDE: usize = 4096;
+const MAX_HOT_STRIDE: usize = 1024;
 
 /// Where a header says that everything lies; checked to be inside the page.
 #[derive(Debug)]
@@ -191,7 +191,7 @@ fn parse_section(head: &[u8], at: usize, total: u64) -> Result<Section, ReadErro
     }
 }
 
-/// The NICs of a NIC_INFO section.
+/// The NICs of a `NIC_INFO` section.
 pub(super) fn parse_nics(bytes: &[u8], stride: usize) -> Vec<NicIdentity> {
     let known = |value: u64| (value != 0).then_some(value);
     bytes
@@ -219,7 +219,7 @@ pub(super) struct SchemaField {
     pub(super) name: String,
 }
 
-/// The fields of a SCHEMA section.
+/// The fields of a `SCHEMA` section.
 pub(super) fn parse_schema(bytes: &[u8], stride: usize) -> Vec<SchemaField> {
     bytes
         .chunks_exact(stride)

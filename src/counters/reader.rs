@@ -29,6 +29,9 @@ use super::{
     window::{Window, read_exact_at},
 };
 
+/// Magic number, version and header size: what it takes to recognise a page of any version.
+const VERSIONED: usize = 16;
+
 /// An open page. Reads never write to it and cannot slow its writer down.
 #[derive(Debug)]
 pub struct PageReader {
@@ -51,6 +54,10 @@ impl PageReader {
     /// Everything that can be wrong with a page: see [`ReadError`].
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let (file, meta) = open_checked(path)?;
+        Self::from_file(file, &meta)
+    }
+
+    fn from_file(file: File, meta: &fs::Metadata) -> Result<Self, ReadError> {
         let head = read_head(&file, meta.len())?;
         let (mut identity, plan) = parse_header(&head, meta.len(), meta.uid())?;
 
@@ -132,6 +139,7 @@ impl PageReader {
             (_, true) => Liveness::Live,
         };
         Ok(PageSnapshot {
+            read_ns: now_ns,
             state,
             liveness,
             heartbeat_ns,
@@ -139,7 +147,7 @@ impl PageReader {
             policy_epoch: u64_at(control, CONTROL_POLICY_EPOCH),
             rx_source: RxSource::from_code(u32_at(control, CONTROL_RX_SOURCE)),
             process: PeCounts::from_array(self.process_fields.values(record)),
-            process_extras: self.process_fields.extras(self.process.records()),
+            process_extras: self.process_fields.extras(&self.process.records()),
             process_torn: self.process.is_torn(0) || self.control.is_torn(0),
             nics,
         })
@@ -155,7 +163,7 @@ impl PageReader {
                 .clone()
                 .map(|r| NicCounts::from_array(self.nic_fields.values(r)))
                 .sum(),
-            extras: self.nic_fields.extras(records.clone()),
+            extras: self.nic_fields.extras(&records),
             published_ns: records.map(|r| u64_at(r, PUBLISHED_NS)).max().unwrap_or(0),
             torn: (0..threads).any(|thread| self.nics.is_torn(thread * step + nic)),
         }
@@ -202,7 +210,7 @@ fn read_head(file: &File, size: u64) -> Result<Vec<u8>, ReadError> {
             .min(HEADER_SIZE)
     ];
     read_exact_at(file, &mut head, 0)?;
-    if head.len() >= 16 {
+    if head.len() >= VERSIONED {
         check_version(&head)?;
     }
     if head.len() < HEADER_SIZE {
@@ -239,7 +247,8 @@ fn age_of_dead(path: &Path, now_ns: u64) -> Result<Option<Duration>, ReadError> 
     }
     match read_head(&file, meta.len()) {
         // Lock and magic number mean the same in every version, damaged or not.
-        Ok(_) | Err(ReadError::ForeignVersion { .. } | ReadError::Truncated { .. }) => {}
+        Ok(_) | Err(ReadError::ForeignVersion { .. }) => {}
+        Err(ReadError::Truncated { actual, .. }) if actual >= VERSIONED as u64 => {}
         Err(error) => return Err(error),
     }
     if is_locked(&file)? {
@@ -251,10 +260,9 @@ fn age_of_dead(path: &Path, now_ns: u64) -> Result<Option<Duration>, ReadError> 
         .modified()
         .ok()
         .and_then(|time| SystemTime::now().duration_since(time).ok());
-    let heartbeat = PageReader::open(path)
+    let heartbeat = PageReader::from_file(file, &meta)
         .ok()
-        .filter(|page| page.identity.boot_id.is_some() && page.identity.boot_id == boot_id());
-    let heartbeat = heartbeat
+        .filter(|page| page.identity.boot_id.is_some() && page.identity.boot_id == boot_id())
         .and_then(|mut page| page.read_at(now_ns).ok())
         .and_then(|snapshot| now_ns.checked_sub(snapshot.heartbeat_ns))
         .map(Duration::from_nanos);

@@ -45,6 +45,9 @@ pub struct NicSnapshot {
 /// A page at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageSnapshot {
+    /// When this was read (`CLOCK_MONOTONIC`): the time to compute rates with. `published_ns` stands
+    /// still while a writer has nothing to publish.
+    pub read_ns: u64,
     /// Where the PE is in its life, in its own words.
     pub state: PageState,
     /// Whether it lives.

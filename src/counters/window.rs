@@ -20,6 +20,9 @@ use super::{
 
 /// Reads before a record that is always being written is handed out as torn.
 const MAX_READS: usize = 64;
+/// Bytes to copy before giving up, so that a huge page cannot keep a reader busy.
+const MAX_BYTES: usize = 1 << 20;
+const MIN_READS: usize = 8;
 
 /// Copies all records of one section.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Window {
         self.settled.fill(false);
         read_exact_at(file, &mut self.before, self.section.offset)?;
         read_exact_at(file, &mut self.data, self.section.offset)?;
-        for _ in 2..MAX_READS {
+        for _ in 2..self.reads() {
             read_exact_at(file, &mut self.after, self.section.offset)?;
             if self.settle() {
                 return Ok(());
@@ -63,6 +66,10 @@ impl Window {
         }
         self.tear();
         Ok(())
+    }
+
+    fn reads(&self) -> usize {
+        (MAX_BYTES / self.section.bytes().max(1)).clamp(MIN_READS, MAX_READS)
     }
 
     /// The copies, in order.
