@@ -1,5 +1,7 @@
 //! `railtop log`, `check` and `list` as a user runs them, on trees in `tests/fixtures/sys` and on trees the test drives.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assert_cmd::assert::OutputAssertExt as _;
+use railtop::counters::{NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, RxSource, monotonic_ns};
 use serde_json::Value;
 
 /// The program, with nothing of the machine it runs on: no counter pages, no sysfs but `root`.
@@ -260,13 +263,16 @@ fn check_tells_balanced_from_skewed() {
     let report: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, Some(1));
     assert_eq!(report["verdict"], "skewed");
-    let [tx, rx] = report["groups"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    let [sent, received] = report["groups"].as_array().unwrap().as_slice() else { panic!("{report}") };
     assert_eq!(
-        (&tx["direction"], &tx["verdict"], &tx["active_nics"]),
+        (&sent["direction"], &sent["verdict"], &sent["active_nics"]),
         (&"tx".into(), &"balanced".into(), &4.into())
     );
-    assert_eq!((&rx["direction"], &rx["verdict"], &rx["nics"]), (&"rx".into(), &"skewed".into(), &4.into()));
-    assert_eq!((&rx["max_over_mean"], &rx["active_nics"]), (&4.0.into(), &1.into()));
+    assert_eq!(
+        (&received["direction"], &received["verdict"], &received["nics"]),
+        (&"rx".into(), &"skewed".into(), &4.into())
+    );
+    assert_eq!((&received["max_over_mean"], &received["active_nics"]), (&4.0.into(), &1.into()));
 
     assert_eq!(check_while(&even_tx_one_rx, &["--direction", "tx"]).0, Some(0));
     assert_eq!(check_while(&even_tx_one_rx, &["--max-over-mean", "4"]).0, Some(0));
@@ -412,4 +418,68 @@ fn a_tree_mounted_elsewhere_needs_only_the_flag() {
     command.env("RAILTOP_PAGE_DIR", "/nonexistent").arg("--sysfs-root").arg(fixture("mlx5-roce"));
     let text = stdout_of(command.args(["log", "-n", "1", "--device", "mlx5_?"]), 0);
     assert_eq!(json_lines(&text).len(), 1 + 2);
+}
+
+#[test]
+fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages");
+    let spec = PageSpec {
+        node: "node1".to_owned(),
+        job: "all\u{1b}[2J".to_owned(),
+        provider: "tcp;ofi_rxm".to_owned(),
+        rank: 5,
+        policy: "round-robin".to_owned(),
+        rx_source: RxSource::ImmLen,
+        nics: (0..4).map(|i| NicIdentity { device: format!("rail{i}"), ..NicIdentity::default() }).collect(),
+        threads: 1,
+        ..PageSpec::default()
+    };
+    let mut writer = PageWriter::create(&PageDir::create(&pages).unwrap(), &spec).unwrap();
+    let mut blocks: Vec<_> = (0..4).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+    let done = AtomicBool::new(false);
+    let run = |args: &[&str], code| {
+        let mut command = railtop(&fixture("no-module"));
+        stdout_of(command.env("RAILTOP_PAGE_DIR", &pages).args(args), code)
+    };
+    let (log, check) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0;
+            while !done.load(Ordering::Relaxed) {
+                n += 1;
+                for (i, block) in blocks.iter_mut().enumerate() {
+                    let rx_bytes = if i == 1 { 4000 * n } else { 0 };
+                    let sent = NicCounts {
+                        tx_posted_bytes: 1000 * n,
+                        tx_done_bytes: 1000 * n,
+                        rx_bytes,
+                        ..NicCounts::default()
+                    };
+                    block.publish(monotonic_ns(), &sent);
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let log = std::panic::catch_unwind(|| run(&["log", "-n", "3", "-i", "50ms"], 0));
+        let check =
+            std::panic::catch_unwind(|| run(&["check", "--duration", "500ms", "--format", "json"], 1));
+        done.store(true, Ordering::Relaxed);
+        (log.unwrap(), check.unwrap())
+    });
+    let lines = json_lines(&log);
+    assert_eq!(lines.len(), 1 + 3 * 4);
+    let last = &lines[12];
+    assert_eq!((&last["dev"], &last["source"], &last["pe"]), (&"rail3".into(), &"page".into(), &5.into()));
+    assert_eq!((&last["node"], &last["policy"]), (&"node1".into(), &"round-robin".into()));
+    assert!(last["tx_bytes_per_s"].as_f64().unwrap() > 0.0);
+    assert!(last.get("tx_ops").is_some() && last.get("tx_pkts").is_none());
+
+    let report: Value = serde_json::from_str(&check).unwrap();
+    assert_eq!(report["groups"][0]["verdict"], "balanced");
+    assert_eq!(
+        (&report["groups"][1]["verdict"], &report["groups"][1]["busiest"][0]),
+        (&"skewed".into(), &"rail1".into())
+    );
+    assert_eq!(report["groups"][1]["max_over_mean"], 4.0);
+    assert!(run(&["list"], 0).contains("node1"));
 }

@@ -1,5 +1,7 @@
 //! The pipeline from files and counter pages to views, in this process, so that a tick happens when the test says so.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -80,7 +82,8 @@ impl Setup {
         };
         let dir = PageDir::create(&self.pages()).unwrap();
         let mut writer = PageWriter::create(&dir, &spec).unwrap();
-        let blocks = (0..netdevs.len()).map(|i| writer.nic_block(0, u16::try_from(i).unwrap()).unwrap()).collect();
+        let blocks =
+            (0..netdevs.len()).map(|i| writer.nic_block(0, u16::try_from(i).unwrap()).unwrap()).collect();
         (writer, blocks)
     }
 }
@@ -278,7 +281,8 @@ fn the_sampler_wakes_its_screen_and_ends_when_dropped() {
     let sampler = Sampler::start(config, move || {
         // The test may have stopped listening.
         let _deaf = tell.send(());
-    }).unwrap();
+    })
+    .unwrap();
     woken.recv_timeout(Duration::from_secs(30)).unwrap();
     let first = sampler.latest().unwrap();
     assert_eq!(first.groups.len(), 2);

@@ -9,7 +9,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys", env = "RAILTOP_SYSFS_ROOT")]
     pub sysfs_root: PathBuf,
 
-    /// No colour, whatever the terminal can do (also with NO_COLOR set to anything)
+    /// No colour, whatever the terminal can do (also with `NO_COLOR` set to anything)
     #[arg(long, global = true)]
     pub no_color: bool,
 }

@@ -22,7 +22,7 @@ impl Interrupt {
     /// # Errors
     /// When the handlers or their thread cannot be set up.
     pub fn install() -> io::Result<Self> {
-        let mut caught = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let mut caught = Signals::new([SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&s| !is_ignored(s)))?;
         let (tell, signals) = mpsc::channel();
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let mut first = true;
@@ -41,5 +41,24 @@ impl Interrupt {
     pub fn wait_until(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         !matches!(self.signals.recv_timeout(left), Err(RecvTimeoutError::Timeout))
+    }
+}
+
+/// Whether whoever started us wants this signal ignored: `nohup` does so with SIGHUP, a shell with SIGINT for `&`.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_ignores_sigpipe_and_not_sigterm() {
+        assert!(is_ignored(signal_hook::consts::SIGPIPE));
+        assert!(!is_ignored(SIGTERM));
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::Record;
 use super::record::Count;
 
-const COLUMNS: &str = "ts,mono_ns,dt_s,host,dev,port,source,job,node,pe,policy,driver,netdev,rate_bps,\
+const COLUMNS: &str = "ts,mono_ns,dt_s,host,dev,port,source,job,node,pe,policy,rx_source,driver,netdev,rate_bps,\
 tx_bytes,rx_bytes,tx_bytes_per_s,rx_bytes_per_s,tx_pkts,rx_pkts,tx_pkts_per_s,rx_pkts_per_s,\
 tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks";
 
@@ -36,6 +36,7 @@ pub(super) fn record(out: &mut impl Write, r: &Record<'_>) -> io::Result<()> {
         text(r.node),
         number(r.pe),
         text(r.policy),
+        text(r.rx_source),
         text(Some(r.driver)),
         text(r.netdev),
         number(r.rate_bps),

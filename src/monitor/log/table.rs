@@ -7,8 +7,8 @@ use super::record::Count;
 use crate::monitor::model::view::SourceKind;
 
 pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
-    line(out, ["# ts", "dev", "port", "source", "node/pe", "rate", "tx", "rx", "tx", "rx", "flags"])?;
-    line(out, ["# UTC", "name", "#", "", "", "Gb/s", "Gb/s", "Gb/s", "pkt|op/s", "pkt|op/s", ""])
+    line(out, ["# ts", "dev", "port", "source", "node/pe", "rate", "tx", "rx", "tx_ops", "rx_ops", "flags"])?;
+    line(out, ["# UTC", "name", "#", "", "", "Gb/s", "Gb/s", "Gb/s", "op|pkt/s", "op|pkt/s", ""])
 }
 
 pub(super) fn record(out: &mut impl Write, r: &Record<'_>) -> io::Result<()> {

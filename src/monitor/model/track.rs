@@ -42,7 +42,7 @@ pub struct Rates {
 /// All rows' last good reads, by key.
 #[derive(Debug, Default)]
 pub struct Tracks {
-    tracks: HashMap<String, Track>,
+    by_key: HashMap<String, Track>,
     tick: u64,
     longest: Duration,
 }
@@ -58,12 +58,12 @@ impl Tracks {
         // machine, a stopped process. An average over that would look like a rate of now.
         self.longest = (interval * 3).max(interval + Duration::from_secs(2));
         let tick = self.tick;
-        self.tracks.retain(|_, t| tick - t.tick <= MEMORY_TICKS);
+        self.by_key.retain(|_, t| tick - t.tick <= MEMORY_TICKS);
     }
 
     /// A good read of the row `key`.
     pub fn good(&mut self, key: &str, reading: &Reading) -> Rates {
-        let before = self.tracks.get(key);
+        let before = self.by_key.get(key);
         let rates = derive(before, reading, self.tick, self.longest);
         let track = Track {
             reading_ns: reading.mono_ns,
@@ -73,14 +73,14 @@ impl Tracks {
             tick: self.tick,
             shown: rates.clone(),
         };
-        self.tracks.insert(key.to_owned(), track);
+        self.by_key.insert(key.to_owned(), track);
         rates
     }
 
     /// The row `key` could not be read: what it last said, without any rate.
     #[must_use]
     pub fn stale(&self, key: &str) -> Rates {
-        let mut rates = self.tracks.get(key).map(|t| t.shown.clone()).unwrap_or_default();
+        let mut rates = self.by_key.get(key).map(|t| t.shown.clone()).unwrap_or_default();
         rates.without_rates();
         rates.marks = vec![Mark::Stale];
         rates
@@ -89,7 +89,7 @@ impl Tracks {
     /// Whether the row `key` ever gave traffic counters.
     #[must_use]
     pub fn had_traffic(&self, key: &str) -> bool {
-        self.tracks.get(key).is_some_and(|t| !t.traffic.is_unknown())
+        self.by_key.get(key).is_some_and(|t| !t.traffic.is_unknown())
     }
 }
 

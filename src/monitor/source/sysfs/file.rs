@@ -140,6 +140,29 @@ mod tests {
         assert_eq!(parse_counter(text).unwrap_err().to_string(), reason);
     }
 
+    #[test]
+    fn the_kernels_own_files_stay_open_and_copies_do_not() {
+        let real = Root::new("/sys".into());
+        let path = "class/net/lo/statistics/tx_bytes";
+        if real.open(path).is_err() {
+            eprintln!("skipped: no {path} in /sys");
+            return;
+        }
+        let mut reopened = false;
+        let mut file = CounterFile::new(path.into());
+        let first = file.read(&real, &mut reopened).unwrap();
+        assert!(file.kept.is_some());
+        assert!(file.read(&real, &mut reopened).unwrap() >= first);
+        assert!(!reopened);
+
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::write(copy.path().join("a"), "1").unwrap();
+        let root = Root::new(copy.path().to_owned());
+        let mut file = CounterFile::new("a".into());
+        assert_eq!(file.read(&root, &mut reopened).unwrap(), 1);
+        assert!(file.kept.is_none());
+    }
+
     proptest! {
         #[test]
         fn no_text_breaks_it(text in "\\PC*|[0-9\\x00-\\x1f]*") {

@@ -69,8 +69,8 @@ impl SysfsSource {
         let wanted: Vec<String> =
             all.iter().filter(|d| self.device.as_ref().is_none_or(|g| g.matches(d))).cloned().collect();
         let nothing = wanted.is_empty().then(|| match all.len() {
-            0 => format!("no RDMA device: {} is empty", self.root.full(CLASS).display()),
-            n => format!("no RDMA device matches --device ({n} there: {})", all.join(", ")),
+            0 => format!("no RDMA device: {} is empty", printable(&self.root.full(CLASS).to_string_lossy())),
+            n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
         });
         self.pool.keep_only(&wanted);
         SysfsSample { ports: self.pool.read(&wanted, deadline), nothing }
@@ -81,6 +81,10 @@ impl SysfsSource {
         let place = self.root.full(CLASS);
         let place = printable(&place.to_string_lossy());
         let mut names = self.root.list(CLASS).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound if !self.root.full("").is_dir() => format!(
+                "no RDMA device: there is no directory {} (--sysfs-root)",
+                printable(&self.root.full("").to_string_lossy())
+            ),
             io::ErrorKind::NotFound => format!(
                 "no RDMA device: {place} does not exist (no RDMA driver is loaded; try `modprobe efa` or \
                  `modprobe mlx5_ib`, or in a container mount the host's /sys and name it with --sysfs-root)"
