@@ -218,9 +218,9 @@ fn rates_are_the_exact_change_over_the_reported_time() {
         let of: Vec<&Value> = lines.iter().filter(|l| l["dev"] == dev).collect();
         for pair in of.windows(2) {
             let number = |line: &Value, key: &str| line[key].as_u64().unwrap();
-            let dt_ns = number(pair[1], "mono_ns") - number(pair[0], "mono_ns");
+            let elapsed_ns = number(pair[1], "mono_ns") - number(pair[0], "mono_ns");
             let dt_s = pair[1]["dt_s"].as_f64().unwrap();
-            assert!((dt_s - dt_ns as f64 / 1e9).abs() < 1e-12);
+            assert!((dt_s - elapsed_ns as f64 / 1e9).abs() < 1e-12);
             for (total, rate) in [("tx_bytes", "tx_bytes_per_s"), ("rx_bytes", "rx_bytes_per_s")] {
                 let delta = number(pair[1], total) - number(pair[0], total);
                 let expected = delta as f64 / dt_s;

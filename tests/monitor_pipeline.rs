@@ -267,7 +267,8 @@ fn a_software_nic_has_its_network_interface_beside_it_unless_several_share_one()
     assert!(nic(&tick.view, "absent0").reason.as_ref().unwrap().contains("no interface absent0"));
 
     drop((writer, blocks));
-    let _two = (setup.pe_on(0, &[interface.clone()]), setup.pe_on(1, &[interface.clone()]));
+    let _two =
+        (setup.pe_on(0, std::slice::from_ref(&interface)), setup.pe_on(1, std::slice::from_ref(&interface)));
     monitor.tick();
     assert_eq!(nic(&monitor.tick().view, &interface).kernel, None);
 }
@@ -278,17 +279,17 @@ fn the_sampler_wakes_its_screen_and_ends_when_dropped() {
     let setup = Setup::new();
     let config = Config { sysfs_root: root, interval: Duration::from_millis(20), ..setup.config() };
     let (tell, woken) = std::sync::mpsc::channel();
-    let sampler = Sampler::start(config, move || {
+    let mut sampler = Sampler::start(config).unwrap();
+    sampler.subscribe(move || {
         // The test may have stopped listening.
         let _deaf = tell.send(());
-    })
-    .unwrap();
+    });
     woken.recv_timeout(Duration::from_secs(30)).unwrap();
     let first = sampler.latest().unwrap();
     assert_eq!(first.groups.len(), 2);
     sampler.set_interval(Duration::from_millis(10));
     let begin = Instant::now();
-    while sampler.latest().unwrap().interval != Duration::from_millis(10) {
+    while sampler.latest().is_none_or(|v| v.interval != Duration::from_millis(10)) {
         woken.recv_timeout(Duration::from_secs(30)).unwrap();
         assert!(begin.elapsed() < Duration::from_secs(30));
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,23 +18,30 @@ enum Request {
     Stop,
 }
 
+/// What the sampler and the screen share.
+#[derive(Default)]
+struct Shared {
+    /// The newest view, until the screen takes it.
+    latest: Option<Arc<View>>,
+    wake: Option<Box<dyn Fn() + Send>>,
+}
+
 /// Handle of the sampler's thread. Dropping it ends the thread.
-#[derive(Debug)]
 pub struct Sampler {
-    latest: Arc<Mutex<Option<Arc<View>>>>,
+    shared: Arc<Mutex<Shared>>,
     requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Sampler {
-    /// Starts sampling; `wake` is called on the sampler's thread whenever a new view is there.
+    /// Starts sampling, the first time at once.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(config: Config, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let latest = Arc::new(Mutex::new(None));
+    pub fn start(config: Config) -> io::Result<Self> {
+        let shared = Arc::new(Mutex::new(Shared::default()));
         let (requests, asked) = mpsc::channel();
-        let slot = Arc::clone(&latest);
+        let theirs = Arc::clone(&shared);
         let thread = thread::Builder::new().name("sampler".to_owned()).spawn(move || {
             let mut ticker = Ticker::new(Instant::now(), config.interval);
             let mut monitor = Monitor::new(config);
@@ -48,32 +55,61 @@ impl Sampler {
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
                         let view = Arc::new(monitor.tick().view);
-                        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
-                        wake();
+                        lock(&theirs).publish(view);
                         ticker.advance(Instant::now());
                     }
                 }
             }
         })?;
-        Ok(Self { latest, requests, thread: Some(thread) })
+        Ok(Self { shared, requests, thread: Some(thread) })
     }
 
-    /// The newest view; `None` before the first.
+    /// From now on `wake` is called, on the sampler's thread, whenever a new view is there; also now, if one is.
+    /// It must be quick and must not call back into the sampler.
+    pub fn subscribe(&mut self, wake: impl Fn() + Send + 'static) {
+        let mut shared = lock(&self.shared);
+        if shared.latest.is_some() {
+            wake();
+        }
+        shared.wake = Some(Box::new(wake));
+    }
+
+    /// Takes the newest view that was not taken before. Never waits for a sample.
     #[must_use]
-    pub fn latest(&self) -> Option<Arc<View>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn latest(&mut self) -> Option<Arc<View>> {
+        lock(&self.shared).latest.take()
     }
 
     /// Changes the interval, from now on.
-    pub fn set_interval(&self, interval: Duration) {
+    pub fn set_interval(&mut self, interval: Duration) {
         // The thread is gone only after a bug, which `is_alive` tells.
         let _gone = self.requests.send(Request::Interval(interval));
     }
 
-    /// Whether the sampler still runs. If not, the latest view is the last one there will be.
+    /// Whether the sampler still runs. If not, there will be no other view.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|t| !t.is_finished())
+    }
+}
+
+impl Shared {
+    fn publish(&mut self, view: Arc<View>) {
+        self.latest = Some(view);
+        if let Some(wake) = &self.wake {
+            wake();
+        }
+    }
+}
+
+/// A panic while the lock was held leaves nothing half done here.
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").field("thread", &self.thread).finish_non_exhaustive()
     }
 }
 
