@@ -12,9 +12,9 @@ use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
 
-/// How long devices are waited for: half the interval, but within these bounds. A device that is late once is not
-/// waited for again until it answers, so the lower bound costs a fast monitor one tick at most.
-const DEADLINES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
+/// device that is late is not waited for again until it has answered.
+const DEADLINES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(1));
 
 /// What to monitor.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ impl Monitor {
     pub fn sample(&mut self) -> Sample {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
-        let deadline = (self.config.interval / 2).clamp(DEADLINES.0, DEADLINES.1);
+        let deadline = self.config.interval.clamp(DEADLINES.0, DEADLINES.1);
         if let Some(pages) = &mut self.pages {
             let mut found = pages.read();
             if let Some(netdev) = &mut self.netdev {

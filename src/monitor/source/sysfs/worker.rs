@@ -58,7 +58,6 @@ impl Pool {
         while let Ok(late) = self.answers.try_recv() {
             self.take(late, &mut fresh);
         }
-        let until = Instant::now() + deadline;
         let mut failed = HashMap::new();
         let mut open = HashSet::new();
         for device in devices {
@@ -69,6 +68,7 @@ impl Pool {
                 }
             }
         }
+        let until = Instant::now() + deadline;
         while !open.is_empty() {
             let Ok(answer) = self.answers.recv_timeout(until.saturating_duration_since(Instant::now()))
             else {
