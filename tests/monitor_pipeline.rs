@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -150,6 +151,36 @@ fn a_device_whose_counters_fail_keeps_its_last_values_and_shows_no_rate() {
         (Some(100), None, &[Mark::Stale][..])
     );
     assert!(row.reason.as_ref().unwrap().contains("the file says \"N/A\""));
+}
+
+#[test]
+fn a_tree_with_the_kernels_own_links_gives_place_and_driver() {
+    // As in a real /sys: the class entry is a link to a directory below the device, which links back up.
+    let setup = Setup::new();
+    let root = setup.dir.path();
+    let bridge = root.join("devices/pci0000:44/0000:44:01.0");
+    let port = bridge.join("0000:4f:00.0/infiniband/rdmap79s0/ports/1/hw_counters");
+    fs::create_dir_all(&port).unwrap();
+    fs::write(port.join("tx_bytes"), "5").unwrap();
+    symlink("../..", bridge.join("0000:4f:00.0/infiniband/rdmap79s0/device")).unwrap();
+    symlink("/sys/bus/pci/drivers/efa", bridge.join("0000:4f:00.0/driver")).unwrap();
+    fs::create_dir_all(bridge.join("0000:53:00.0")).unwrap();
+    fs::write(bridge.join("0000:53:00.0/vendor"), "0x10de\n").unwrap();
+    fs::write(bridge.join("0000:53:00.0/class"), "0x030200\n").unwrap();
+    fs::create_dir_all(root.join("bus/pci/devices")).unwrap();
+    // An absolute link, as in a host's /sys that was copied or mounted elsewhere.
+    let gpu = "/sys/devices/pci0000:44/0000:44:01.0/0000:53:00.0";
+    symlink(gpu, root.join("bus/pci/devices/0000:53:00.0")).unwrap();
+    let class = "../../devices/pci0000:44/0000:44:01.0/0000:4f:00.0/infiniband/rdmap79s0";
+    symlink(class, root.join("class/infiniband/rdmap79s0")).unwrap();
+
+    let view = setup.monitor().tick().view;
+    let row = nic(&view, "rdmap79s0");
+    assert_eq!(
+        (row.driver.as_str(), row.pci.as_deref(), row.tx.bytes),
+        ("efa", Some("0000:4f:00.0"), Some(5))
+    );
+    assert_eq!((view.groups[0].kind, view.groups[0].gpu.as_deref()), (GroupKind::Gpu, Some("0000:53:00.0")));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From the previous and the current sample to what is shown.
 //!
-//! [`track`] makes rates and decides when there is none, [`group`] puts NICs together, [`Model`] does both for a tick.
+//! [`track`] makes rates and decides when there is none, `rows` and `group` put NICs together, [`Model`] does all of
+//! it for a tick.
 
 mod group;
 mod rows;
