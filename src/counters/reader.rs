@@ -32,7 +32,7 @@ use super::{
 /// Magic number, version and header size: what it takes to recognise a page of any version.
 const VERSIONED: usize = 16;
 
-/// An open page. Reads never write to it and cannot slow its writer down.
+/// An open page. Reads never write to it; all that its writer can notice is a cache miss after each.
 #[derive(Debug)]
 pub struct PageReader {
     file: File,

@@ -141,3 +141,65 @@ pub(super) fn read_exact_at(
         other => Ok(other?),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::bytes::put;
+    use std::io::Write;
+
+    const SECTION: Section = Section {
+        kind: 0,
+        stride: 32,
+        count: 1,
+        offset: 0,
+    };
+
+    /// A record: sequence number, time, posted, done.
+    fn record(words: [u64; 4]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn words(window: &Window) -> Vec<u64> {
+        let record = window.records().next().unwrap();
+        (0..4).map(|word| u64_at(record, word * 8)).collect()
+    }
+
+    #[test]
+    fn a_window_settles_only_on_one_even_number() {
+        for (before, after, settles) in [(2, 2, true), (3, 3, false), (2, 4, false), (2, 3, false)]
+        {
+            let mut window = Window::new(SECTION, vec![24]);
+            window.before = record([before, 0, 1, 1]);
+            window.data = record([9, 0, 2, 2]);
+            window.after = record([after, 0, 3, 3]);
+            assert_eq!(window.settle(), settles, "{before} {after}");
+            assert_eq!(window.is_torn(0), !settles);
+        }
+    }
+
+    #[test]
+    fn of_a_torn_record_done_is_read_before_posted() {
+        let mut window = Window::new(SECTION, vec![24]);
+        window.before = record([2, 0, 10, 8]);
+        // Half of an update by the time of this read: its done is beyond the posted of the other.
+        window.data = record([5, 0, 20, 18]);
+        window.tear();
+        assert_eq!(words(&window), [5, 0, 20, 8]);
+    }
+
+    #[test]
+    fn a_record_left_odd_is_handed_out_as_torn() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&record([7, 1, 2, 1])).unwrap();
+        let mut window = Window::new(SECTION, vec![24]);
+        window.sample(&file).unwrap();
+        assert!(window.is_torn(0));
+        assert_eq!(words(&window), [7, 1, 2, 1]);
+        let mut fixed = record([7, 1, 2, 1]);
+        put(&mut fixed, 0, &8_u64.to_le_bytes());
+        file.write_all_at(&fixed, 0).unwrap();
+        window.sample(&file).unwrap();
+        assert!(!window.is_torn(0), "torn is forgotten at the next read");
+    }
+}
