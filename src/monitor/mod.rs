@@ -1,5 +1,29 @@
 //! The monitor: sources read raw samples, the model derives rates and balance, screens and logs show them.
 //!
 //! Knows [`crate::counters`] and never [`crate::transport`].
+//!
+//! ```text
+//! source/sysfs  one thread per NIC ─┐
+//! source/pages                      ├─> sample::Sample ─> model::Model ─> model::view::View ─> tui, log, check
+//! source/netdev                    ─┘
+//! ```
+//! [`Monitor`] is that pipeline, one tick at a time, on the caller's thread (`log`, `check`).
+//! [`Sampler`] runs a [`Monitor`] on a thread of its own, for a screen.
 
+pub mod check;
+pub mod clock;
+pub mod glob;
+pub mod host;
+pub mod list;
+pub mod log;
 pub mod model;
+mod natural;
+mod pipeline;
+pub mod sample;
+mod sampler;
+pub mod source;
+mod ticker;
+
+pub use pipeline::{Config, Monitor, Tick};
+pub use sampler::Sampler;
+pub use ticker::Ticker;

@@ -1,0 +1,187 @@
+//! `railtop check`: is the load balanced?
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::GlobalArgs;
+use super::columns::Columns;
+use super::exit::{self, ExitError};
+use super::interrupt::Interrupt;
+use super::source::{Selection, TextOrJson};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
+use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
+use crate::monitor::{Monitor, Ticker};
+use crate::units::format_size;
+
+/// How often counters are read meanwhile: often enough to see a PE that lives only shortly.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(200));
+
+/// Tell whether the NICs of each group share the load: exit 0 if they do (or nothing moves), 1 if not
+#[derive(Debug, Clone, PartialEq, clap::Args)]
+#[command(
+    after_help = "A group is the NICs of one PE (counter pages) or nearest to one GPU, else those of the node.\n\
+    Bytes count from the first look to the last; a PE that ends meanwhile counts with its final values.\n\
+    A group that moves less than 1 % of the busiest of its kind and job in a direction counts as idle in it.\n\
+    Ctrl-C ends the look early and judges what was seen.\n\
+    Exit: 0 balanced or idle, 1 skewed, 3 nothing to measure."
+)]
+pub struct CheckArgs {
+    /// How long to look (20ms to 1h)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_look)]
+    pub duration: Duration,
+
+    /// The busiest NIC's bytes over the mean of its group that still count as balanced
+    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_OVER_MEAN, value_parser = parse_ratio)]
+    pub max_over_mean: f64,
+
+    /// Which direction to judge
+    #[arg(long, value_enum, default_value_t = DirectionArg::Both)]
+    pub direction: DirectionArg,
+
+    /// How the answer looks
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+
+    /// Which NICs, by which source.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// `--direction` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DirectionArg {
+    /// Sent bytes
+    Tx,
+    /// Received bytes
+    Rx,
+    /// Each by itself
+    Both,
+}
+
+impl DirectionArg {
+    fn directions(self) -> &'static [Direction] {
+        match self {
+            Self::Tx => &[Direction::Tx],
+            Self::Rx => &[Direction::Rx],
+            Self::Both => &Direction::BOTH,
+        }
+    }
+}
+
+/// Looks for the duration asked for, then judges.
+///
+/// # Errors
+/// When the output cannot be written, or there is nothing to measure.
+pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let interrupt = Interrupt::install().context("cannot listen for signals")?;
+    let every = (args.duration / 10).clamp(LOOKS.0, LOOKS.1);
+    let config = args.selection.config(global, every);
+    let mut tally = Tally::new(config.source);
+    let mut monitor = Monitor::new(config);
+    let start = Instant::now();
+    let end = start + args.duration;
+    let mut ticker = Ticker::new(start, every);
+    let mut why_not = None;
+    loop {
+        let last = ticker.deadline() >= end;
+        let interrupted = interrupt.wait_until(ticker.deadline().min(end));
+        let tick = monitor.tick();
+        tally.add(&tick);
+        why_not = tick
+            .view
+            .nothing
+            .or_else(|| tick.view.notices.first().map(|n| format!("{}: {}", n.subject, n.text)))
+            .or(why_not);
+        if last || interrupted {
+            break;
+        }
+        ticker.advance(Instant::now());
+    }
+    let report = tally.judge(args.max_over_mean, args.direction.directions());
+    if report.groups.is_empty() {
+        let reason = why_not.unwrap_or_else(|| "no NIC's bytes are known".to_owned());
+        return Err(ExitError::Nothing(reason).into());
+    }
+    let mut out = io::stdout().lock();
+    match args.format {
+        TextOrJson::Json => json(&mut out, &report),
+        TextOrJson::Text => text(&mut out, &report, args.max_over_mean),
+    }
+    .map_err(exit::output_error)?;
+    if report.verdict == Word::Idle {
+        eprintln!("railtop: idle: nothing worth the name moved in {:.1} s", start.elapsed().as_secs_f64());
+    }
+    Ok(ExitCode::from(if report.verdict == Word::Skewed { exit::FAILED } else { exit::OK }))
+}
+
+fn json(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, report)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
+    let mut columns = Columns::new(&["group", "direction", "bytes", "max/mean", "active", "verdict"]);
+    for g in &report.groups {
+        columns.row(vec![
+            g.group.clone(),
+            g.direction.name().to_owned(),
+            format_size(g.bytes),
+            g.max_over_mean.map(|r| format!("{r:.2}")).unwrap_or_default(),
+            match g.unread_nics {
+                0 => format!("{}/{}", g.active_nics, g.nics),
+                n => format!("{}/{} ({n} unread)", g.active_nics, g.nics),
+            },
+            word(g.verdict).to_owned(),
+        ]);
+    }
+    columns.write(out)?;
+    for g in report.groups.iter().filter(|g| g.verdict == Word::Skewed) {
+        writeln!(out, "{}", sentence(g, limit))?;
+    }
+    writeln!(out, "{}", word(report.verdict))?;
+    out.flush()
+}
+
+fn word(word: Word) -> &'static str {
+    match word {
+        Word::Balanced => "balanced",
+        Word::Skewed => "skewed",
+        Word::Idle => "idle",
+    }
+}
+
+fn sentence(group: &GroupReport, limit: f64) -> String {
+    let done = match group.direction {
+        Direction::Tx => "sent",
+        Direction::Rx => "received",
+    };
+    let ratio = group.max_over_mean.unwrap_or_default();
+    let who = group.busiest.join(", ");
+    if group.active_nics == 1 {
+        format!("{}: all is {done} by {who}, one NIC of {}", group.group, group.nics)
+    } else {
+        format!(
+            "{}: {who} {done} up to {ratio:.2} times the mean of {} NICs (limit {limit})",
+            group.group, group.nics
+        )
+    }
+}
+
+fn parse_look(text: &str) -> Result<Duration, String> {
+    let look = crate::units::parse_duration(text).map_err(|e| e.to_string())?;
+    if look < LOOKS.0 || look > Duration::from_secs(3600) {
+        return Err("a look takes at least 20ms and at most 1h".to_owned());
+    }
+    Ok(look)
+}
+
+fn parse_ratio(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ratio) if ratio.is_finite() && ratio >= 1.0 => Ok(ratio),
+        _ => Err("max/mean is a number from 1 (exactly even) to the number of NICs".to_owned()),
+    }
+}

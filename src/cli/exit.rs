@@ -1,0 +1,81 @@
+//! Exit codes, and the errors that stand for them. Any other error is [`FAILED`].
+
+use std::io;
+use std::process::ExitCode;
+
+/// All is well.
+pub const OK: u8 = 0;
+/// Something failed, or `check` found imbalance.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// There is nothing to measure (or to measure with).
+pub const NOTHING: u8 = 3;
+/// Ended by the second Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
+/// An end with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum ExitError {
+    /// The command line asks for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing to measure, with the reason.
+    #[error("nothing to measure: {0}")]
+    Nothing(String),
+    /// Who reads our output has enough. Not an error.
+    #[error("the reader of the output closed it")]
+    ClosedPipe,
+    /// Interrupted twice.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl ExitError {
+    /// Its exit code.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Nothing(_) => NOTHING,
+            Self::ClosedPipe => OK,
+            Self::Interrupted => INTERRUPTED,
+        }
+    }
+}
+
+/// An error of writing our output. A closed pipe becomes [`ExitError::ClosedPipe`], which ends the program quietly.
+#[must_use]
+pub fn output_error(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        ExitError::ClosedPipe.into()
+    } else {
+        anyhow::Error::new(error).context("cannot write the output")
+    }
+}
+
+/// Prints the error on stderr, where it is one, and gives the exit code for it.
+#[must_use]
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let known = error.chain().find_map(|e| e.downcast_ref::<ExitError>());
+    if !matches!(known, Some(ExitError::ClosedPipe)) {
+        eprintln!("railtop: {error:#}");
+    }
+    ExitCode::from(known.map_or(FAILED, ExitError::code))
+}
+
+/// Makes sure that there is a terminal on both sides.
+///
+/// # Errors
+/// When there is none, naming the commands that need none.
+pub fn require_terminal() -> Result<(), ExitError> {
+    use io::IsTerminal as _;
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(ExitError::Usage(
+        "the screen needs a terminal on stdin and stdout; without one use `railtop log`, `railtop check`, \
+         `railtop list` or `railtop demo --headless`"
+            .to_owned(),
+    ))
+}

@@ -1,0 +1,149 @@
+//! `railtop list`: what there is to monitor.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::GlobalArgs;
+use super::columns::{Columns, optional};
+use super::exit::{self, ExitError};
+use super::source::{Selection, TextOrJson};
+use crate::monitor::Monitor;
+use crate::monitor::list::Inventory;
+use crate::units::format_bit_rate;
+
+/// The nominal interval of the one look, which allows devices a second to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// List NICs with driver, link rate, PCI address, NUMA node and nearest GPU, and say why a counter is missing
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ListArgs {
+    /// How the list looks
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+
+    /// Which NICs, by which source.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// Lists devices and counter pages.
+///
+/// # Errors
+/// When the output cannot be written, or there is neither a device nor a page.
+pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let config = args.selection.config(global, PATIENCE);
+    let host = config.host.clone();
+    let sample = Monitor::new(config).sample();
+    let inventory = Inventory::of(&sample, &host);
+    if inventory.nics.is_empty() && inventory.pes.is_empty() {
+        return Err(ExitError::Nothing(sample.nothing.join("; ")).into());
+    }
+    let mut out = io::stdout().lock();
+    match args.format {
+        TextOrJson::Json => json(&mut out, &inventory),
+        TextOrJson::Text => text(&mut out, &inventory),
+    }
+    .map_err(exit::output_error)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn json(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, inventory)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn text(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    if !inventory.nics.is_empty() {
+        nics(out, inventory)?;
+    }
+    if !inventory.pes.is_empty() {
+        if !inventory.nics.is_empty() {
+            writeln!(out)?;
+        }
+        pes(out, inventory)?;
+    }
+    for notice in &inventory.notices {
+        writeln!(out, "{}: {}", notice.subject, notice.text)?;
+    }
+    out.flush()
+}
+
+fn nics(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    let mut columns = Columns::new(&[
+        "device",
+        "port",
+        "driver",
+        "state",
+        "rate",
+        "layer",
+        "netdev",
+        "pci",
+        "numa",
+        "nearest gpu",
+        "firmware",
+    ]);
+    for nic in &inventory.nics {
+        columns.row(vec![
+            nic.dev.clone(),
+            nic.port.to_string(),
+            optional(nic.driver.clone()),
+            optional(nic.state.clone()),
+            nic.rate_bps.map(|r| format_bit_rate(r as f64)).unwrap_or_default(),
+            optional(nic.link_layer.clone()),
+            optional(nic.netdev.clone()),
+            optional(nic.pci.clone()),
+            optional(nic.numa),
+            nic.gpu.join(","),
+            optional(nic.fw_ver.clone()),
+        ]);
+    }
+    columns.write(out)?;
+    let mut missing = Columns::default();
+    for nic in &inventory.nics {
+        for m in &nic.missing {
+            missing.row(vec![
+                format!("{}/{}", nic.dev, nic.port),
+                format!("no {}", m.counter),
+                optional(m.file.clone()),
+                m.reason.clone(),
+            ]);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    missing.write(out)
+}
+
+fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    let mut columns = Columns::new(&[
+        "job",
+        "node",
+        "pe",
+        "pid",
+        "state",
+        "provider",
+        "policy",
+        "rx source",
+        "nics",
+        "command",
+    ]);
+    for pe in &inventory.pes {
+        columns.row(vec![
+            pe.job.clone(),
+            pe.node.clone(),
+            pe.pe.to_string(),
+            pe.pid.to_string(),
+            pe.state.to_owned(),
+            pe.provider.clone(),
+            optional(pe.policy.clone()),
+            optional(pe.rx_source.clone()),
+            pe.nics.join(","),
+            pe.command.clone(),
+        ]);
+    }
+    columns.write(out)
+}

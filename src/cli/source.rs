@@ -1,0 +1,78 @@
+//! What several commands ask for: which devices, and from which source.
+
+use std::time::Duration;
+
+use super::GlobalArgs;
+use crate::monitor::glob::Glob;
+use crate::monitor::model::view::SourceKind;
+use crate::monitor::{Config, host};
+
+/// `--source` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SourceArg {
+    /// Counter pages of railtop's transport: payload per PE and NIC
+    Page,
+    /// The RDMA devices' own counters in sysfs
+    Sysfs,
+    /// The network interfaces below a counter page's software NICs
+    Netdev,
+}
+
+impl From<SourceArg> for SourceKind {
+    fn from(arg: SourceArg) -> Self {
+        match arg {
+            SourceArg::Page => Self::Page,
+            SourceArg::Sysfs => Self::Sysfs,
+            SourceArg::Netdev => Self::Netdev,
+        }
+    }
+}
+
+/// `--format` of commands that answer once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum TextOrJson {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Which NICs, by which source.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Selection {
+    /// Only devices whose name matches: `mlx5_*`, `rdmap7?s0`
+    #[arg(long, value_name = "GLOB")]
+    pub device: Option<Glob>,
+
+    /// Only this source of numbers
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<SourceArg>,
+}
+
+impl Selection {
+    /// What the monitor needs to know.
+    #[must_use]
+    pub fn config(&self, global: &GlobalArgs, interval: Duration) -> Config {
+        Config {
+            sysfs_root: global.sysfs_root.clone(),
+            page_dir: None,
+            host: host::name(),
+            device: self.device.clone(),
+            source: self.source.map(Into::into),
+            interval,
+        }
+    }
+}
+
+/// An interval from the command line, within what makes sense.
+///
+/// # Errors
+/// When it is no duration, or below 10 ms (the kernel itself keeps EFA's counters that long) or above an hour.
+pub fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = crate::units::parse_duration(text).map_err(|e| e.to_string())?;
+    if interval < Duration::from_millis(10) || interval > Duration::from_secs(3600) {
+        return Err("an interval is at least 10ms and at most 1h".to_owned());
+    }
+    Ok(interval)
+}

@@ -1,0 +1,16 @@
+//! Which machine this is.
+
+use crate::text::printable;
+
+/// The host name as the kernel has it (not `/etc/hostname`, which is another one in containers).
+#[must_use]
+pub fn name() -> String {
+    nix::unistd::gethostname().map_or_else(|_| "unknown".to_owned(), |n| printable(&n.to_string_lossy()))
+}
+
+/// The kernel's id of this boot, which tells whether two recordings share a monotonic clock.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(printable(text.trim()))
+}

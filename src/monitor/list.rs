@@ -1,0 +1,175 @@
+//! What there is: NICs with their place in the machine, counter pages, and why something is missing.
+
+use serde::Serialize;
+
+use super::model::view::Notice;
+use super::sample::{PageSample, PageState, PortFacts, PortSample, Sample};
+
+/// One port of one RDMA device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NicEntry {
+    /// Device name.
+    pub dev: String,
+    /// Port.
+    pub port: u8,
+    /// Kernel driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// `ACTIVE`, `DOWN`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Line rate, bits per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_bps: Option<u64>,
+    /// `InfiniBand`, `Ethernet`, `Unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_layer: Option<String>,
+    /// Network interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netdev: Option<String>,
+    /// PCI address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
+    /// NUMA node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numa: Option<u16>,
+    /// PCI addresses of the nearest GPUs; several when they are equally near.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpu: Vec<String>,
+    /// Firmware.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fw_ver: Option<String>,
+    /// Counters that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingEntry>,
+}
+
+/// A counter that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingEntry {
+    /// Canonical name (`tx_bytes`), or the file's own.
+    pub counter: String,
+    /// The file it should come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Why not.
+    pub reason: String,
+}
+
+/// One PE of railtop's transport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeEntry {
+    /// Job.
+    pub job: String,
+    /// Node.
+    pub node: String,
+    /// PE number.
+    pub pe: u32,
+    /// Process id, in its own namespace.
+    pub pid: u32,
+    /// What runs.
+    pub command: String,
+    /// libfabric provider.
+    pub provider: String,
+    /// NIC selection policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// How its received bytes are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_source: Option<String>,
+    /// `alive`, `stalled`, `closed`, `dead`.
+    pub state: &'static str,
+    /// Its NICs, in the order of rails.
+    pub nics: Vec<String>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NoticeEntry {
+    /// With what.
+    pub subject: String,
+    /// What it is.
+    pub text: String,
+}
+
+/// The whole list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inventory {
+    /// Host.
+    pub host: String,
+    /// Ports in natural order.
+    pub nics: Vec<NicEntry>,
+    /// PEs.
+    pub pes: Vec<PeEntry>,
+    /// What else is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NoticeEntry>,
+}
+
+impl Inventory {
+    /// The list of what `sample` saw.
+    #[must_use]
+    pub fn of(sample: &Sample, host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            nics: sample.ports.iter().map(nic).collect(),
+            pes: sample.pages.iter().map(pe).collect(),
+            notices: sample.notices.iter().map(notice).collect(),
+        }
+    }
+}
+
+fn nic(port: &PortSample) -> NicEntry {
+    let PortFacts { device, port: number, driver, netdev, pci, numa, .. } = port.facts.as_ref().clone();
+    let missing = match &port.reading {
+        Ok(reading) => reading
+            .missing
+            .iter()
+            .map(|m| MissingEntry {
+                counter: m.counter.clone(),
+                file: m.place.clone(),
+                reason: m.reason.clone(),
+            })
+            .collect(),
+        Err(reason) => vec![MissingEntry { counter: "all".to_owned(), file: None, reason: reason.clone() }],
+    };
+    let facts = &port.facts;
+    NicEntry {
+        dev: device,
+        port: number,
+        driver,
+        state: facts.state.clone(),
+        rate_bps: facts.link_bits_per_s,
+        link_layer: facts.link_layer.clone(),
+        netdev,
+        pci,
+        numa,
+        gpu: facts.gpus.clone(),
+        fw_ver: facts.fw_ver.clone(),
+        missing,
+    }
+}
+
+fn pe(page: &PageSample) -> PeEntry {
+    PeEntry {
+        job: page.job.clone(),
+        node: page.node.clone(),
+        pe: page.pe,
+        pid: page.pid,
+        command: page.command.clone(),
+        provider: page.provider.clone(),
+        policy: page.policy.clone(),
+        rx_source: page.rx_source.clone(),
+        state: match page.state {
+            PageState::Alive => "alive",
+            PageState::Stalled => "stalled",
+            PageState::Closed => "closed",
+            PageState::Dead => "dead",
+        },
+        nics: page.nics.iter().map(|n| n.device.clone()).collect(),
+    }
+}
+
+fn notice(notice: &Notice) -> NoticeEntry {
+    NoticeEntry { subject: notice.subject.clone(), text: notice.text.clone() }
+}

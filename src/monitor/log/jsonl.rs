@@ -1,0 +1,47 @@
+//! JSON lines: a header object, then one object per record. Numbers are numbers, up to 2^64.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Header, Record, timestamp};
+
+/// Version of this format; raised when a key changes its meaning. New keys may come at any time.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct HeaderLine<'a> {
+    r#type: &'static str,
+    schema: u32,
+    tool: &'static str,
+    version: &'a str,
+    host: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_id: Option<&'a str>,
+    interval_ms: u64,
+    started: String,
+}
+
+pub(super) fn begin(out: &mut impl Write, header: &Header) -> io::Result<()> {
+    let line = HeaderLine {
+        r#type: "header",
+        schema: SCHEMA,
+        tool: "railtop",
+        version: &header.version,
+        host: &header.host,
+        boot_id: header.boot_id.as_deref(),
+        interval_ms: header.interval_ms,
+        started: timestamp(header.started_ns),
+    };
+    line_of(out, &line)
+}
+
+pub(super) fn record(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
+    line_of(out, record)
+}
+
+/// One line. An I/O error stays one, so that a closed pipe is recognised.
+fn line_of(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(b"\n")
+}

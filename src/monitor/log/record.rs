@@ -1,0 +1,202 @@
+//! One line of a log, whatever its format: units are in the names, and what is missing is absent.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::timestamp;
+use crate::monitor::Tick;
+use crate::monitor::model::view::{GroupView, Mark, NicView, SourceKind};
+
+/// One NIC at one tick, by one source. The order of the fields is the order in JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub struct Record<'a> {
+    /// Wall clock of the tick, RFC 3339 in UTC with milliseconds.
+    pub ts: String,
+    /// Middle of this NIC's own read, monotonic clock; absent if it never answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mono_ns: Option<u64>,
+    /// Measured time since this NIC's previous good read; absent where there is none to compare with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dt_s: Option<f64>,
+    /// Host the monitor runs on.
+    pub host: &'a str,
+    /// Device.
+    pub dev: &'a str,
+    /// Its port.
+    pub port: u8,
+    /// `page`, `sysfs` or `netdev`.
+    pub source: &'static str,
+    /// Job of the PE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<&'a str>,
+    /// Node of the PE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<&'a str>,
+    /// PE number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pe: Option<u32>,
+    /// NIC selection policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<&'a str>,
+    /// How the PE knows its received bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_source: Option<&'a str>,
+    /// Driver, or libfabric provider.
+    pub driver: &'a str,
+    /// Network interface.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netdev: Option<&'a str>,
+    /// Line rate, bits per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_bps: Option<u64>,
+    /// Bytes sent so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_bytes: Option<u64>,
+    /// Bytes received so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_bytes: Option<u64>,
+    /// Bytes per second sent since the previous read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tx_bytes_per_s: Option<f64>,
+    /// Bytes per second received since the previous read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rx_bytes_per_s: Option<f64>,
+    /// Packets (or, of a page, operations) and their rates.
+    #[serde(flatten)]
+    pub count: Count,
+    /// Bytes posted and not yet done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight_bytes: Option<u64>,
+    /// The source's own counters under their own names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counters: BTreeMap<&'a str, u64>,
+    /// `new`, `reset`, `stale`, `dead`, `stalled`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<&'static str>,
+    /// Why something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// Ticks that were skipped since the previous one because the machine was too busy.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub missed_ticks: u64,
+}
+
+/// Packets of a device or operations of a page: different things, so they have different names.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// Of a device or network interface.
+    Packets {
+        /// Packets sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tx_pkts: Option<u64>,
+        /// Packets received.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rx_pkts: Option<u64>,
+        /// Packets sent per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tx_pkts_per_s: Option<f64>,
+        /// Packets received per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rx_pkts_per_s: Option<f64>,
+    },
+    /// Of a counter page.
+    Operations {
+        /// Operations done.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tx_ops: Option<u64>,
+        /// Operations received.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rx_ops: Option<u64>,
+        /// Operations done per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tx_ops_per_s: Option<f64>,
+        /// Operations received per second.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rx_ops_per_s: Option<f64>,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// All records of a tick, those of the kernel beside the page's; only of `source`, if one is asked for.
+#[must_use]
+pub fn records(tick: &Tick, source: Option<SourceKind>, missed_ticks: u64) -> Vec<Record<'_>> {
+    let mut all = Vec::new();
+    for group in &tick.view.groups {
+        for nic in &group.nics {
+            let kernel =
+                tick.kernel_rows.iter().filter(|k| nic.source == SourceKind::Page && k.key == nic.key);
+            for row in std::iter::once(nic).chain(kernel) {
+                if source.is_none_or(|s| s == row.source) {
+                    all.push(Record { missed_ticks, ..Record::new(tick, group, row) });
+                }
+            }
+        }
+    }
+    all
+}
+
+impl<'a> Record<'a> {
+    fn new(tick: &'a Tick, group: &'a GroupView, nic: &'a NicView) -> Self {
+        // A stale row's numbers were not read at this tick, so a log has none.
+        let live = !nic.marks.contains(&Mark::Stale);
+        let (tx, rx) = if live { (nic.tx, nic.rx) } else { Default::default() };
+        let count = match nic.source {
+            SourceKind::Page => Count::Operations {
+                tx_ops: tx.ops,
+                rx_ops: rx.ops,
+                tx_ops_per_s: tx.ops_per_s,
+                rx_ops_per_s: rx.ops_per_s,
+            },
+            SourceKind::Sysfs | SourceKind::Netdev => Count::Packets {
+                tx_pkts: tx.ops,
+                rx_pkts: rx.ops,
+                tx_pkts_per_s: tx.ops_per_s,
+                rx_pkts_per_s: rx.ops_per_s,
+            },
+        };
+        Self {
+            ts: timestamp(tick.view.realtime_ns),
+            mono_ns: (nic.mono_ns > 0).then_some(nic.mono_ns),
+            dt_s: nic.dt.map(|dt| dt.as_secs_f64()),
+            host: &tick.view.host,
+            dev: &nic.device,
+            port: nic.port,
+            source: nic.source.name(),
+            job: group.job.as_deref(),
+            node: group.pe.map(|_| group.node.as_str()),
+            pe: group.pe,
+            policy: group.policy.as_deref(),
+            rx_source: group.rx_source.as_deref(),
+            driver: &nic.driver,
+            netdev: nic.netdev.as_deref(),
+            rate_bps: nic.link_bits_per_s,
+            tx_bytes: tx.bytes,
+            rx_bytes: rx.bytes,
+            tx_bytes_per_s: tx.bytes_per_s,
+            rx_bytes_per_s: rx.bytes_per_s,
+            count,
+            in_flight_bytes: nic.in_flight_bytes.filter(|_| live),
+            counters: nic.counters.iter().filter(|_| live).map(|c| (c.name.as_str(), c.value)).collect(),
+            flags: nic.marks.iter().map(|&m| flag(m)).collect(),
+            reason: nic.reason.as_deref(),
+            missed_ticks: 0,
+        }
+    }
+}
+
+fn flag(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Reset => "reset",
+        Mark::Stale => "stale",
+        Mark::Dead => "dead",
+        Mark::Stalled => "stalled",
+        Mark::New => "new",
+    }
+}

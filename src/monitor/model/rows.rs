@@ -1,0 +1,266 @@
+//! Rows and their groups: counter pages by PE, the other devices by nearest GPU or by node.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::track::{Rates, Tracks};
+use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind};
+use super::{group, notice};
+use crate::monitor::natural;
+use crate::monitor::sample::{
+    Missing, PageNic, PageSample, PageState, PortFacts, PortSample, Reading, Sample,
+};
+
+/// How long the row of a device that is gone stays, in nanoseconds.
+const GONE_NS: u64 = 30_000_000_000;
+
+/// The devices there were, so that one that goes away is said to be gone.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// By key: what it was, and when it was last there.
+    seen: HashMap<String, (Arc<PortFacts>, u64)>,
+}
+
+impl Rows {
+    /// Makes all rows of a tick. Also returns the kernel's rows of NICs that a page shows.
+    pub(super) fn make(
+        &mut self,
+        sample: &Sample,
+        host: &str,
+        tracks: &mut Tracks,
+        notices: &mut Vec<Notice>,
+    ) -> (Vec<GroupView>, Vec<NicView>) {
+        let mut devices = self.devices(sample, tracks, notices);
+        let mut kernel_rows = Vec::new();
+        let mut covered = HashSet::new();
+        let mut groups: Vec<GroupView> = Vec::new();
+        for page in &sample.pages {
+            let nics = page
+                .nics
+                .iter()
+                .map(|nic| {
+                    let mut row = page_row(page, nic, tracks);
+                    let device = devices.iter().map(|(r, _)| r).find(|r| is_same_port(r, nic)).cloned();
+                    let kernel = device.or_else(|| netdev_row(&row, nic, tracks));
+                    if let Some(mut kernel) = kernel {
+                        if kernel.source == SourceKind::Sysfs {
+                            covered.insert(kernel.key.clone());
+                        }
+                        kernel.key.clone_from(&row.key);
+                        row.kernel = kernel_view(&kernel);
+                        kernel_rows.push(kernel);
+                    }
+                    row
+                })
+                .collect();
+            groups.push(page_group(page, nics));
+        }
+        devices.retain(|(row, _)| !covered.contains(&row.key));
+        groups.extend(device_groups(devices, host));
+        (groups, kernel_rows)
+    }
+
+    /// A row for every device port, those that went away lately included.
+    fn devices(
+        &mut self,
+        sample: &Sample,
+        tracks: &mut Tracks,
+        notices: &mut Vec<Notice>,
+    ) -> Vec<(NicView, Arc<PortFacts>)> {
+        let mut rows: Vec<(NicView, Arc<PortFacts>)> = Vec::new();
+        for port in &sample.ports {
+            let key = port_key(&port.facts);
+            self.seen.insert(key.clone(), (Arc::clone(&port.facts), sample.mono_ns));
+            let row = port_row(key, port, tracks);
+            if let Some(reason) = &row.reason {
+                notices.push(notice(&row.device, reason));
+            }
+            rows.push((row, Arc::clone(&port.facts)));
+        }
+        self.seen.retain(|_, (_, at)| sample.mono_ns.saturating_sub(*at) <= GONE_NS);
+        for (key, (facts, at)) in &self.seen {
+            if *at != sample.mono_ns {
+                let seconds = (sample.mono_ns - at) / 1_000_000_000;
+                let reason = format!("the device is gone (since {seconds} s)");
+                notices.push(notice(&facts.device, "the device is gone"));
+                let gone = row(key.clone(), facts, tracks.stale(key), Some(reason));
+                rows.push((gone, Arc::clone(facts)));
+            }
+        }
+        rows.sort_by(|(a, _), (b, _)| natural::compare(&a.device, &b.device).then(a.port.cmp(&b.port)));
+        rows
+    }
+}
+
+fn port_key(facts: &PortFacts) -> String {
+    format!("{}/{}", facts.device, facts.port)
+}
+
+fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
+    match &port.reading {
+        Ok(reading) if reading.traffic.is_unknown() && tracks.had_traffic(&key) => {
+            let rates = tracks.stale(&key);
+            row(key, &port.facts, rates, why(&reading.missing))
+        }
+        Ok(reading) => {
+            let rates = tracks.good(&key, reading);
+            row(key, &port.facts, rates, why(&reading.missing))
+        }
+        Err(reason) => {
+            let rates = tracks.stale(&key);
+            row(key, &port.facts, rates, Some(reason.clone()))
+        }
+    }
+}
+
+fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> NicView {
+    NicView {
+        key,
+        device: facts.device.clone(),
+        port: facts.port,
+        driver: facts.driver.clone().unwrap_or_else(|| "unknown".to_owned()),
+        netdev: facts.netdev.clone(),
+        pci: facts.pci.clone(),
+        numa: facts.numa,
+        link_bits_per_s: facts.link_bits_per_s,
+        source: SourceKind::Sysfs,
+        tx: rates.tx,
+        rx: rates.rx,
+        in_flight_bytes: None,
+        kernel: None,
+        counters: rates.counters,
+        marks: rates.marks,
+        reason,
+        mono_ns: rates.mono_ns,
+        dt: rates.dt,
+    }
+}
+
+/// One sentence about all missing counters: those with the same reason together, each with its file where that has
+/// another name.
+fn why(missing: &[Missing]) -> Option<String> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for m in missing {
+        let other_name = m.place.as_deref().filter(|p| !p.ends_with(&format!("/{}", m.counter)));
+        let label = other_name.map_or_else(|| m.counter.clone(), |place| format!("{} ({place})", m.counter));
+        match by_reason.iter_mut().find(|(reason, _)| *reason == m.reason) {
+            Some((_, labels)) => labels.push(label),
+            None => by_reason.push((&m.reason, vec![label])),
+        }
+    }
+    let sentence = |(reason, labels): &(&str, Vec<String>)| {
+        let shown = labels[..labels.len().min(4)].join(", ");
+        let more = labels.len().saturating_sub(4);
+        if more == 0 { format!("{shown}: {reason}") } else { format!("{shown} and {more} more: {reason}") }
+    };
+    (!by_reason.is_empty()).then(|| by_reason.iter().map(sentence).collect::<Vec<_>>().join("; "))
+}
+
+fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
+    let key = format!("{}/nic{}", page.key, nic.index);
+    let mut rates = tracks.good(&key, &nic.reading);
+    if page.state == PageState::Dead {
+        rates.without_rates();
+    }
+    rates.marks.extend(page_mark(page.state));
+    let facts = PortFacts {
+        device: nic.device.clone(),
+        port: nic.port.max(1),
+        driver: Some(page.provider.clone()),
+        netdev: nic.netdev.clone(),
+        pci: nic.pci.clone(),
+        numa: nic.numa,
+        link_bits_per_s: nic.link_bits_per_s,
+        ..PortFacts::default()
+    };
+    let no_kernel = nic.netdev_reading.as_ref().and_then(|r| r.as_ref().err());
+    let reason = why(&nic.reading.missing).or_else(|| no_kernel.cloned());
+    NicView {
+        source: SourceKind::Page,
+        in_flight_bytes: nic.in_flight_bytes,
+        ..row(key, &facts, rates, reason)
+    }
+}
+
+/// Whether a device's row is the port that a page's NIC stands for.
+fn is_same_port(row: &NicView, nic: &PageNic) -> bool {
+    row.device == nic.device && (nic.port == 0 || nic.port == row.port)
+}
+
+fn page_mark(state: PageState) -> Option<Mark> {
+    match state {
+        PageState::Alive | PageState::Closed => None,
+        PageState::Stalled => Some(Mark::Stalled),
+        PageState::Dead => Some(Mark::Dead),
+    }
+}
+
+/// What the kernel's network interface says about a page's NIC.
+fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<NicView> {
+    let reading: &Reading = nic.netdev_reading.as_ref()?.as_ref().ok()?;
+    let rates = tracks.good(&format!("{}#netdev", page_row.key), reading);
+    Some(NicView {
+        source: SourceKind::Netdev,
+        tx: rates.tx,
+        rx: rates.rx,
+        in_flight_bytes: None,
+        kernel: None,
+        counters: rates.counters,
+        marks: rates.marks,
+        reason: None,
+        mono_ns: rates.mono_ns,
+        dt: rates.dt,
+        ..page_row.clone()
+    })
+}
+
+fn kernel_view(row: &NicView) -> Option<KernelView> {
+    (!row.marks.contains(&Mark::Stale)).then_some(KernelView { source: row.source, tx: row.tx, rx: row.rx })
+}
+
+fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
+    GroupView {
+        key: page.key.clone(),
+        kind: GroupKind::Pe,
+        node: page.node.clone(),
+        pe: Some(page.pe),
+        gpu: page.gpu.clone(),
+        job: Some(page.job.clone()),
+        pid: Some(page.pid),
+        policy: page.policy.clone(),
+        rx_source: page.rx_source.clone(),
+        tx: group::flow(&nics, |n| n.tx),
+        rx: group::flow(&nics, |n| n.rx),
+        nics,
+        marks: page_mark(page.state).into_iter().collect(),
+    }
+}
+
+/// Devices that no page covers, by nearest GPUs where that tells them apart, else all of the node together.
+fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<GroupView> {
+    let mut by_gpu: BTreeMap<Option<String>, Vec<NicView>> = BTreeMap::new();
+    for (row, facts) in devices {
+        // Equally near to every GPU of the machine says nothing.
+        let tells =
+            !facts.gpus.is_empty() && (facts.gpus.len() < facts.gpus_in_all || facts.gpus_in_all == 1);
+        by_gpu.entry(tells.then(|| facts.gpus.join(","))).or_default().push(row);
+    }
+    by_gpu
+        .into_iter()
+        .map(|(gpu, nics)| GroupView {
+            key: gpu.as_ref().map_or_else(|| format!("node:{host}"), |g| format!("gpu:{g}")),
+            kind: if gpu.is_some() { GroupKind::Gpu } else { GroupKind::Node },
+            node: host.to_owned(),
+            pe: None,
+            gpu,
+            job: None,
+            pid: None,
+            policy: None,
+            rx_source: None,
+            tx: group::flow(&nics, |n| n.tx),
+            rx: group::flow(&nics, |n| n.rx),
+            nics,
+            marks: Vec::new(),
+        })
+        .collect()
+}

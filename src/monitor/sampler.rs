@@ -1,0 +1,124 @@
+//! A monitor on a thread of its own, for a screen.
+//!
+//! Threads: the *sampler* ticks on absolute deadlines and asks one *reader* per NIC (see `source::sysfs`); the screen's
+//! thread only ever picks up the latest [`View`]. Nothing the screen does can delay a sample, nor the other way round.
+
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::model::view::View;
+use super::{Config, Monitor, Ticker};
+
+/// What the screen asks of the sampler.
+enum Request {
+    Interval(Duration),
+    Stop,
+}
+
+/// What the sampler and the screen share.
+#[derive(Default)]
+struct Shared {
+    /// The newest view, until the screen takes it.
+    latest: Option<Arc<View>>,
+    wake: Option<Box<dyn Fn() + Send>>,
+}
+
+/// Handle of the sampler's thread. Dropping it ends the thread.
+pub struct Sampler {
+    shared: Arc<Mutex<Shared>>,
+    requests: Sender<Request>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sampler {
+    /// Starts sampling, the first time at once.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(config: Config) -> io::Result<Self> {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (requests, asked) = mpsc::channel();
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("sampler".to_owned()).spawn(move || {
+            let mut ticker = Ticker::new(Instant::now(), config.interval);
+            let mut monitor = Monitor::new(config);
+            loop {
+                let wait = ticker.deadline().saturating_duration_since(Instant::now());
+                match asked.recv_timeout(wait) {
+                    Ok(Request::Interval(interval)) => {
+                        monitor.set_interval(interval);
+                        ticker.set_interval(interval, Instant::now());
+                    }
+                    Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let view = Arc::new(monitor.tick().view);
+                        lock(&theirs).publish(view);
+                        ticker.advance(Instant::now());
+                    }
+                }
+            }
+        })?;
+        Ok(Self { shared, requests, thread: Some(thread) })
+    }
+
+    /// From now on `wake` is called, on the sampler's thread, whenever a new view is there; also now, if one is.
+    /// It must be quick and must not call back into the sampler.
+    pub fn subscribe(&mut self, wake: impl Fn() + Send + 'static) {
+        let mut shared = lock(&self.shared);
+        if shared.latest.is_some() {
+            wake();
+        }
+        shared.wake = Some(Box::new(wake));
+    }
+
+    /// Takes the newest view that was not taken before. Never waits for a sample.
+    #[must_use]
+    pub fn latest(&mut self) -> Option<Arc<View>> {
+        lock(&self.shared).latest.take()
+    }
+
+    /// Changes the interval, from now on.
+    pub fn set_interval(&mut self, interval: Duration) {
+        // The thread is gone only after a bug, which `is_alive` tells.
+        let _gone = self.requests.send(Request::Interval(interval));
+    }
+
+    /// Whether the sampler still runs. If not, there will be no other view.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|t| !t.is_finished())
+    }
+}
+
+impl Shared {
+    fn publish(&mut self, view: Arc<View>) {
+        self.latest = Some(view);
+        if let Some(wake) = &self.wake {
+            wake();
+        }
+    }
+}
+
+/// A panic while the lock was held leaves nothing half done here.
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sampler").field("thread", &self.thread).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        let _gone = self.requests.send(Request::Stop);
+        if let Some(thread) = self.thread.take() {
+            // Bounded: a tick waits for devices no longer than its deadline.
+            let _panicked = thread.join();
+        }
+    }
+}

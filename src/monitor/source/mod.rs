@@ -1,0 +1,5 @@
+//! Where numbers come from. A source reads and reports; it derives nothing.
+
+pub mod netdev;
+pub mod pages;
+pub mod sysfs;

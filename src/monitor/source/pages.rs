@@ -1,0 +1,301 @@
+//! Counter pages of railtop's own transport: payload per PE and NIC.
+//!
+//! A page stays open while it is watched, so that the last numbers of a PE that ends are still read after its page has
+//! lost its name.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::counters::{
+    DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
+    PageIdentity, PageReader, PageSnapshot, RxSource, Scan,
+};
+use crate::monitor::clock;
+use crate::monitor::glob::Glob;
+use crate::monitor::model::view::Notice;
+use crate::monitor::natural;
+use crate::monitor::sample::{Missing, PageNic, PageSample, PageState, RawCounter, Reading, Traffic};
+use crate::text::printable;
+
+/// How often dead pages are looked for to be removed.
+const REAP_EVERY: Duration = Duration::from_secs(5);
+
+/// The counter page source.
+#[derive(Debug)]
+pub struct PageSource {
+    dir: Option<PathBuf>,
+    device: Option<Glob>,
+    open: BTreeMap<PathBuf, OpenPage>,
+    reaped: Instant,
+}
+
+/// A page that is watched.
+#[derive(Debug)]
+struct OpenPage {
+    inode: u64,
+    reader: PageReader,
+    /// It has said that it is closed, so there is nothing more to hear from it.
+    closed: bool,
+}
+
+/// A page's sample with what the network interface source needs to know about the writer.
+#[derive(Debug, Clone)]
+pub struct FoundPage {
+    /// The sample.
+    pub sample: PageSample,
+    /// Inode of the writer's network namespace.
+    pub net_ns: Option<u64>,
+    /// When the page was made, to tell runs of the same PE apart.
+    started_ns: u64,
+}
+
+/// What one look gave.
+#[derive(Debug, Default)]
+pub struct PagesFound {
+    /// Pages by job, node and PE.
+    pub pages: Vec<FoundPage>,
+    /// What is wrong with others.
+    pub notices: Vec<Notice>,
+    /// Why there is none, when there is none.
+    pub nothing: Option<String>,
+}
+
+impl PageSource {
+    /// Watches `dir`, or the directories the transport uses; only NICs that match `device`.
+    #[must_use]
+    pub fn new(dir: Option<PathBuf>, device: Option<Glob>) -> Self {
+        Self { dir, device, open: BTreeMap::new(), reaped: Instant::now() }
+    }
+
+    /// Reads every page that is there, and once more every page that has gone since the last time.
+    pub fn read(&mut self) -> PagesFound {
+        let scan = self.scan();
+        let mut found = PagesFound::default();
+        for problem in &scan.problems {
+            found.notices.push(about("counter pages", problem));
+        }
+        self.read_departed(&scan, &mut found);
+        for entry in &scan.entries {
+            if let Err(e) = self.open(entry) {
+                if !e.is_gone() {
+                    found.notices.push(about(&entry.path.to_string_lossy(), &e));
+                }
+                continue;
+            }
+            let Some(page) = self.open.get_mut(&entry.path) else { continue };
+            match page.sample(self.device.as_ref()) {
+                Ok(sample) => found.pages.push(sample),
+                Err(e) => {
+                    found.notices.push(about(&entry.path.to_string_lossy(), &e));
+                    self.open.remove(&entry.path);
+                }
+            }
+        }
+        found.pages.retain(|p| !p.sample.nics.is_empty());
+        unique(&mut found.pages);
+        if found.pages.is_empty() {
+            found.nothing = Some(self.why_nothing(scan.entries.len(), &found.notices));
+        }
+        self.reap(&scan);
+        found
+    }
+
+    fn scan(&self) -> Scan {
+        let Some(dir) = &self.dir else { return PageDir::scan_all() };
+        match PageDir::open(dir).and_then(|d| d.scan()) {
+            Ok(entries) => Scan { entries, problems: Vec::new() },
+            Err(e) if e.is_not_found() => Scan::default(),
+            Err(e) => Scan { entries: Vec::new(), problems: vec![e] },
+        }
+    }
+
+    /// The last numbers of pages that have lost their name (or gave it to another) since the last look.
+    fn read_departed(&mut self, scan: &Scan, found: &mut PagesFound) {
+        let present: HashSet<(&Path, u64)> =
+            scan.entries.iter().map(|e| (e.path.as_path(), e.inode)).collect();
+        let device = self.device.as_ref();
+        self.open.retain(|path, page| {
+            if present.contains(&(path.as_path(), page.inode)) {
+                return true;
+            }
+            if !page.closed
+                && let Ok(last) = page.sample(device)
+                // A page that only lost its name is one that somebody removed: it will never be found again.
+                && last.sample.state != PageState::Dead
+            {
+                found.pages.push(last);
+            }
+            false
+        });
+    }
+
+    fn open(&mut self, entry: &PageEntry) -> Result<(), crate::counters::ReadError> {
+        if !self.open.contains_key(&entry.path) {
+            let reader = PageReader::open(&entry.path)?;
+            self.open.insert(entry.path.clone(), OpenPage { inode: entry.inode, reader, closed: false });
+        }
+        Ok(())
+    }
+
+    fn why_nothing(&self, entries: usize, notices: &[Notice]) -> String {
+        let place = self.dir.clone().unwrap_or_else(PageDir::default_path);
+        let place = printable(&place.to_string_lossy());
+        match (entries, notices.first()) {
+            (0, Some(n)) => format!("no counter page: {}", n.text),
+            (0, None) => format!(
+                "no counter page in {place} (nothing runs on railtop's transport here, or it publishes elsewhere: \
+                 set RAILTOP_PAGE_DIR)"
+            ),
+            (n, Some(first)) => {
+                format!("none of {n} files is a usable counter page: {}: {}", first.subject, first.text)
+            }
+            (_, None) => "no NIC of a counter page matches".to_owned(),
+        }
+    }
+
+    /// Removes pages whose writers died a while ago.
+    fn reap(&mut self, scan: &Scan) {
+        if self.reaped.elapsed() < REAP_EVERY {
+            return;
+        }
+        self.reaped = Instant::now();
+        let dirs: HashSet<&Path> = scan.entries.iter().filter_map(|e| e.path.parent()).collect();
+        for dir in dirs {
+            // A page that cannot be removed stays visible as dead, which says all there is to say.
+            let _kept = PageDir::open(dir).and_then(|d| d.reap(DEAD_PAGE_TTL, clock::mono_ns()));
+        }
+    }
+}
+
+impl OpenPage {
+    fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, crate::counters::ReadError> {
+        let before = clock::mono_ns();
+        let snapshot = self.reader.read()?;
+        let mono_ns = clock::middle(before, clock::mono_ns());
+        self.closed = snapshot.liveness == Liveness::Closed;
+        let identity = self.reader.identity();
+        let nics = identity
+            .nics
+            .iter()
+            .zip(&snapshot.nics)
+            .enumerate()
+            .map(|(i, (nic, counts))| page_nic(i, nic, counts, identity, &snapshot, mono_ns))
+            .filter(|nic| {
+                device.is_none_or(|g| {
+                    g.matches(&nic.device) || nic.netdev.as_deref().is_some_and(|n| g.matches(n))
+                })
+            })
+            .collect();
+        let sample = PageSample {
+            key: format!("{}/{}/{}", name(&identity.job), name(&identity.node), identity.rank),
+            job: name(&identity.job),
+            node: name(&identity.node),
+            pe: identity.rank,
+            pid: identity.pid,
+            gpu: some(&identity.gpu),
+            command: printable(&identity.command),
+            provider: name(&identity.provider),
+            policy: some(&snapshot.policy),
+            rx_source: (snapshot.rx_source != RxSource::None).then(|| snapshot.rx_source.name().to_owned()),
+            state: match snapshot.liveness {
+                Liveness::Live => PageState::Alive,
+                Liveness::Stalled { .. } => PageState::Stalled,
+                Liveness::Closed => PageState::Closed,
+                Liveness::Dead => PageState::Dead,
+            },
+            nics,
+        };
+        Ok(FoundPage { sample, net_ns: identity.net_ns, started_ns: identity.started_monotonic_ns })
+    }
+}
+
+fn page_nic(
+    index: usize,
+    nic: &NicIdentity,
+    snapshot: &NicSnapshot,
+    page: &PageIdentity,
+    now: &PageSnapshot,
+    mono_ns: u64,
+) -> PageNic {
+    let counts = snapshot.counts;
+    let rx_known = now.rx_source != RxSource::None;
+    let named = NicCounts::FIELDS.iter().zip(counts.to_array());
+    let mut counters: Vec<RawCounter> = named
+        .filter(|(field, _)| rx_known || field.name != "rx_bytes")
+        .map(|(field, value)| RawCounter { name: field.name.into(), value })
+        .collect();
+    counters.extend(snapshot.extras.iter().map(|e| RawCounter { name: e.name.clone(), value: e.value }));
+    let missing = (!rx_known).then(|| Missing {
+        counter: "rx_bytes".to_owned(),
+        place: None,
+        reason: "the transport has no way to know its received bytes with this provider".to_owned(),
+    });
+    let device = [&nic.device, &nic.netdev, &nic.domain].into_iter().find(|n| !n.is_empty());
+    PageNic {
+        index,
+        device: device.map_or_else(|| format!("nic{index}"), |n| printable(n)),
+        port: nic.port,
+        pci: some(&nic.pci),
+        numa: nic.numa,
+        netdev: some(&nic.netdev),
+        link_bits_per_s: nic.link_bits_per_s,
+        reading: Reading {
+            mono_ns,
+            incarnation: page.started_monotonic_ns ^ u64::from(page.pid),
+            // Gauges of a newer writer may go down without meaning anything.
+            all_monotonic: snapshot.extras.iter().all(|e| e.kind != FieldKind::Gauge),
+            traffic: Traffic {
+                // Done, not posted: what is still queued has not left.
+                tx_bytes: Some(counts.tx_done_bytes),
+                rx_bytes: rx_known.then_some(counts.rx_bytes),
+                tx_ops: Some(counts.tx_done_ops),
+                rx_ops: Some(counts.rx_ops),
+            },
+            counters,
+            missing: missing.into_iter().collect(),
+        },
+        in_flight_bytes: Some(counts.in_flight_bytes()),
+        netdev_reading: None,
+    }
+}
+
+/// Sorts the pages and makes their keys unique: of several runs of the same PE the one that lives is shown, and two
+/// that both live are told apart by their process ids.
+fn unique(pages: &mut Vec<FoundPage>) {
+    let rank = |state| match state {
+        PageState::Alive => 0,
+        PageState::Stalled => 1,
+        PageState::Closed => 2,
+        PageState::Dead => 3,
+    };
+    pages.sort_by(|a, b| {
+        natural::compare(&a.sample.key, &b.sample.key)
+            .then(rank(a.sample.state).cmp(&rank(b.sample.state)))
+            .then(b.started_ns.cmp(&a.started_ns))
+    });
+    let mut seen = HashSet::new();
+    pages.retain_mut(|page| {
+        if seen.insert(page.sample.key.clone()) {
+            return true;
+        }
+        let lives = matches!(page.sample.state, PageState::Alive | PageState::Stalled);
+        if lives {
+            page.sample.key = format!("{}#{}", page.sample.key, page.sample.pid);
+        }
+        lives && seen.insert(page.sample.key.clone())
+    });
+}
+
+fn about(subject: &str, problem: &dyn std::error::Error) -> Notice {
+    Notice { subject: printable(subject), text: printable(&problem.to_string()) }
+}
+
+/// A text of the page, `-` where it is empty.
+fn name(text: &str) -> String {
+    some(text).unwrap_or_else(|| "-".to_owned())
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| printable(text))
+}

@@ -1,0 +1,114 @@
+//! RDMA devices in sysfs: `class/infiniband/<device>/ports/<n>/{counters,hw_counters}`.
+//!
+//! One thread per device does all of that device's I/O, because a device that hangs (an EFA admin command may take
+//! 30 s) holds whoever reads it. The thread that asks waits until a deadline and goes on with what has answered.
+//!
+//! Device-level `hw_counters` are never opened: inside a network namespace some kernels crash on it.
+
+mod device;
+mod file;
+mod port;
+mod root;
+mod table;
+mod topology;
+mod worker;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+pub use file::ReadError;
+pub use root::Root;
+pub use topology::Gpu;
+
+use super::super::glob::Glob;
+use super::super::natural;
+use super::super::sample::PortSample;
+use crate::text::printable;
+use device::DeviceReader;
+use worker::{MakeReader, Pool};
+
+/// Where RDMA devices are listed.
+const CLASS: &str = "class/infiniband";
+
+/// The sysfs source.
+#[derive(Debug)]
+pub struct SysfsSource {
+    root: Arc<Root>,
+    device: Option<Glob>,
+    pool: Pool,
+}
+
+/// What one round of reads gave.
+#[derive(Debug, Default)]
+pub struct SysfsSample {
+    /// Ports in natural order of their devices.
+    pub ports: Vec<PortSample>,
+    /// Why there is no device, when there is none.
+    pub nothing: Option<String>,
+}
+
+impl SysfsSource {
+    /// Reads below `root` (`/sys`, a host's `/sys` mounted elsewhere, or a fixture), only devices that match `device`.
+    #[must_use]
+    pub fn new(root: PathBuf, device: Option<Glob>) -> Self {
+        let root = Arc::new(Root::new(root));
+        Self { pool: Pool::new(reader_of(Arc::clone(&root))), root, device }
+    }
+
+    /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
+    pub fn read(&mut self, deadline: Duration) -> SysfsSample {
+        let all = match self.devices() {
+            Ok(all) => all,
+            Err(reason) => {
+                self.pool.keep_only(&[]);
+                return SysfsSample { ports: Vec::new(), nothing: Some(reason) };
+            }
+        };
+        let wanted: Vec<String> =
+            all.iter().filter(|d| self.device.as_ref().is_none_or(|g| g.matches(d))).cloned().collect();
+        let nothing = wanted.is_empty().then(|| match all.len() {
+            0 => format!("no RDMA device: {} is empty", printable(&self.root.full(CLASS).to_string_lossy())),
+            n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
+        });
+        self.pool.keep_only(&wanted);
+        SysfsSample { ports: self.pool.read(&wanted, deadline), nothing }
+    }
+
+    /// The device names, in natural order; or why there are none.
+    fn devices(&self) -> Result<Vec<String>, String> {
+        let place = self.root.full(CLASS);
+        let place = printable(&place.to_string_lossy());
+        let mut names = self.root.list(CLASS).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound if !self.root.full("").is_dir() => format!(
+                "no RDMA device: there is no directory {} (--sysfs-root)",
+                printable(&self.root.full("").to_string_lossy())
+            ),
+            io::ErrorKind::NotFound => format!(
+                "no RDMA device: {place} does not exist (no RDMA driver is loaded; try `modprobe efa` or \
+                 `modprobe mlx5_ib`, or in a container mount the host's /sys and name it with --sysfs-root)"
+            ),
+            io::ErrorKind::PermissionDenied => format!("no RDMA device: no permission to read {place}"),
+            _ => format!("no RDMA device: {place}: {e}"),
+        })?;
+        names.sort_by(|a, b| natural::compare(a, b));
+        Ok(names)
+    }
+
+    /// The GPUs that the same tree shows.
+    #[must_use]
+    pub fn gpus(&self) -> Vec<Gpu> {
+        topology::gpus(&self.root)
+    }
+}
+
+/// Makes device readers that share one list of GPUs, made when the first device is there.
+fn reader_of(root: Arc<Root>) -> MakeReader {
+    let gpus: OnceLock<Arc<Vec<Gpu>>> = OnceLock::new();
+    Box::new(move |device| {
+        let gpus = Arc::clone(gpus.get_or_init(|| Arc::new(topology::gpus(&root))));
+        let mut reader = DeviceReader::new(Arc::clone(&root), gpus, device.to_owned());
+        Box::new(move || reader.read())
+    })
+}
