@@ -13,20 +13,14 @@ use std::{
 };
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use railtop::counters::{
-    NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter, monotonic_ns,
-};
+use railtop::counters::{NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter, monotonic_ns};
 
 const NICS: usize = 4;
 
 fn page() -> (tempfile::TempDir, PageWriter) {
     let tmp = tempfile::tempdir_in("/dev/shm").unwrap();
     let dir = PageDir::create(&tmp.path().join("pages")).unwrap();
-    let spec = PageSpec {
-        nics: vec![NicIdentity::default(); NICS],
-        threads: 1,
-        ..PageSpec::default()
-    };
+    let spec = PageSpec { nics: vec![NicIdentity::default(); NICS], threads: 1, ..PageSpec::default() };
     let writer = PageWriter::create(&dir, &spec).unwrap();
     (tmp, writer)
 }

@@ -139,12 +139,7 @@ mod tests {
     use crate::counters::bytes::put;
     use std::io::Write;
 
-    const SECTION: Section = Section {
-        kind: 0,
-        stride: 32,
-        count: 1,
-        offset: 0,
-    };
+    const SECTION: Section = Section { kind: 0, stride: 32, count: 1, offset: 0 };
 
     /// A record: sequence number, time, posted, done.
     fn record(words: [u64; 4]) -> Vec<u8> {
@@ -158,8 +153,7 @@ mod tests {
 
     #[test]
     fn a_window_settles_only_on_one_even_number() {
-        for (before, after, settles) in [(2, 2, true), (3, 3, false), (2, 4, false), (2, 3, false)]
-        {
+        for (before, after, settles) in [(2, 2, true), (3, 3, false), (2, 4, false), (2, 3, false)] {
             let mut window = Window::new(SECTION, vec![24]);
             window.before = record([before, 0, 1, 1]);
             window.data = record([9, 0, 2, 2]);

@@ -38,7 +38,12 @@ impl AllToAll {
     /// With verification there are two buffers, used in turn. A PE can be at most one round ahead of another: it starts
     /// round k + 2 only after this PE's signal of round k + 1, which this PE sends after it has checked round k. So the
     /// buffer of round k is free for round k + 2.
-    pub(super) fn round(&mut self, pe: &mut Pe, options: &Options, size: u64) -> Result<Duration, WorkloadError> {
+    pub(super) fn round(
+        &mut self,
+        pe: &mut Pe,
+        options: &Options,
+        size: u64,
+    ) -> Result<Duration, WorkloadError> {
         let (me, world) = (pe.rank(), pe.world());
         let len = block_bytes(size, u64::from(world));
         let stride = len.next_multiple_of(8);

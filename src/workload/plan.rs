@@ -27,7 +27,11 @@ impl Layout {
             Pattern::AllToAll => {
                 let block = block_bytes(options.max_bytes, world);
                 let all = block.next_multiple_of(8).saturating_mul(world);
-                Self { send: all.saturating_mul(halves(options)), receive: all.saturating_mul(halves(options)), signals: 8 * world }
+                Self {
+                    send: all.saturating_mul(halves(options)),
+                    receive: all.saturating_mul(halves(options)),
+                    signals: 8 * world,
+                }
             }
         }
     }

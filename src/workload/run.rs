@@ -28,7 +28,9 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     let world = pe.world();
     match options.pattern {
         Pattern::Put if world != 2 => {
-            return Err(WorkloadError::Usage(format!("`bench put` needs exactly 2 PEs, this job has {world}")));
+            return Err(WorkloadError::Usage(format!(
+                "`bench put` needs exactly 2 PEs, this job has {world}"
+            )));
         }
         Pattern::AllToAll if world < 2 => {
             let hint = "start it with `railtop lab -- railtop bench alltoall`, or any launcher that sets RANK and WORLD_SIZE";
@@ -60,9 +62,14 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
 /// What would make the rows say less than they seem to.
 fn warning(pe: &Pe, options: &Options) -> Option<String> {
     if (1..pe.world()).all(|other| pe.is_local(other)) {
-        return Some(format!("all PEs are on {}: they copy through shared memory and no NIC carries anything", pe.node_of(0)));
+        return Some(format!(
+            "all PEs are on {}: they copy through shared memory and no NIC carries anything",
+            pe.node_of(0)
+        ));
     }
-    let empty = options.sizes().filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
+    let empty = options
+        .sizes()
+        .filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
     let largest = empty.max()?;
     Some(format!(
         "sizes up to {largest} move no data: split over -c {} puts they leave less than 8 bytes each (as in shmem_put_bw)",
@@ -99,7 +106,12 @@ struct Account {
 
 impl Bench<'_> {
     /// All sizes under one policy, then the sums.
-    fn policy(&mut self, pe: &mut Pe, policy: PolicyKind, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
+    fn policy(
+        &mut self,
+        pe: &mut Pe,
+        policy: PolicyKind,
+        reporter: &mut dyn Reporter,
+    ) -> Result<(), WorkloadError> {
         pe.barrier()?;
         pe.set_policy(policy)?;
         pe.barrier()?;
@@ -133,8 +145,9 @@ impl Bench<'_> {
         let before = pe.totals()?;
         // Nobody starts before everybody has counted.
         pe.barrier()?;
-        let meter = Meter::start(pe.meter(), self.options.window)
-            .map_err(|source| crate::transport::error::TransportError::System { what: "cannot start the meter", source })?;
+        let meter = Meter::start(pe.meter(), self.options.window).map_err(|source| {
+            crate::transport::error::TransportError::System { what: "cannot start the meter", source }
+        })?;
         let spans = self.timed(pe, size)?;
         pe.barrier()?;
         let watch = meter.stop();
@@ -149,7 +162,11 @@ impl Bench<'_> {
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
             Pattern::AllToAll => spans.iter().map(|(_, span)| span.as_secs_f64()).collect(),
-            Pattern::Put => put_iterations(&watch, message_bytes(size, self.options.ctas) * self.options.ctas, self.options.window),
+            Pattern::Put => put_iterations(
+                &watch,
+                message_bytes(size, self.options.ctas) * self.options.ctas,
+                self.options.window,
+            ),
         };
         let spread = Quantiles::of(&single).map(|q| (q.min, q.median, q.max));
         Ok(Timing { iters, seconds, spread })
@@ -170,7 +187,11 @@ impl Bench<'_> {
             // PE 0 decides for all: how many next, 0 to stop.
             let left = limit.saturating_sub(begun.elapsed());
             let next = BATCH.min(left).as_secs_f64() / took * batch as f64;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a small range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to a small range"
+            )]
             let next = if left.is_zero() { 0 } else { next.clamp(1.0, 1e6) as u64 };
             batch = share(pe, &next)?.first().copied().unwrap_or(0);
         }
@@ -205,7 +226,10 @@ impl Bench<'_> {
                 let rate = |timing: &Timing| bytes as f64 * timing.iters as f64 / timing.seconds / 1e9;
                 let bandwidth = (bytes > 0).then(|| timings.iter().take(senders).map(rate).sum());
                 // The receiver sees single iterations; the sender only posts.
-                let spread = timings.last().and_then(|timing| timing.spread).filter(|_| bytes > 0 && !self.options.bidir);
+                let spread = timings
+                    .last()
+                    .and_then(|timing| timing.spread)
+                    .filter(|_| bytes > 0 && !self.options.bidir);
                 let gb = |seconds: f64| bytes as f64 / seconds / 1e9;
                 Row {
                     bench: self.options.pattern,
@@ -215,7 +239,11 @@ impl Bench<'_> {
                     verified: self.options.verify,
                     bidir: self.options.bidir,
                     bw_gb_per_s: bandwidth,
-                    bw_spread: spread.map(|(min, median, max)| Quantiles { min: gb(max), median: gb(median), max: gb(min) }),
+                    bw_spread: spread.map(|(min, median, max)| Quantiles {
+                        min: gb(max),
+                        median: gb(median),
+                        max: gb(min),
+                    }),
                     ..Row::default()
                 }
             }
@@ -226,7 +254,11 @@ impl Bench<'_> {
                 let slowest = timings.iter().max_by(|a, b| mean(a).total_cmp(&mean(b)));
                 let latency = slowest.map(mean).filter(|&seconds| seconds > 0.0);
                 let algbw = latency.map(|seconds| total as f64 / seconds / 1e9);
-                let us = |(min, median, max): (f64, f64, f64)| Quantiles { min: min * 1e6, median: median * 1e6, max: max * 1e6 };
+                let us = |(min, median, max): (f64, f64, f64)| Quantiles {
+                    min: min * 1e6,
+                    median: median * 1e6,
+                    max: max * 1e6,
+                };
                 Row {
                     bench: self.options.pattern,
                     policy,

@@ -53,7 +53,10 @@ impl Block {
                 let state = if got == POISON & mask { " (nothing was written)" } else { "" };
                 wrong = Some(format!(
                     "round {}, PE {} to PE {}: the word at byte {} of {len} is {got:#018x}, should be {want:#018x}{state}",
-                    self.round, self.src, self.dst, index * 8
+                    self.round,
+                    self.src,
+                    self.dst,
+                    index * 8
                 ));
                 return false;
             }

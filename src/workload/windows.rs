@@ -63,7 +63,8 @@ pub fn window_ratios(curves: &[Curve], from_ns: u64, to_ns: u64, window_ns: u64)
     let mut windows = Vec::new();
     let mut begin = from_ns;
     while window_ns > 0 && begin + window_ns <= to_ns {
-        let bytes: Vec<f64> = curves.iter().map(|curve| curve.at(begin + window_ns) - curve.at(begin)).collect();
+        let bytes: Vec<f64> =
+            curves.iter().map(|curve| curve.at(begin + window_ns) - curve.at(begin)).collect();
         windows.push(bytes);
         begin += window_ns;
     }

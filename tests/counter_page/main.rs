@@ -58,9 +58,6 @@ const HELPER: &str = "RAILTOP_TEST_HELPER";
 fn helper(name: &str, dir: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", name, "--nocapture"]);
-    command
-        .env(HELPER, dir)
-        .env(PAGE_DIR_ENV, dir)
-        .stderr(Stdio::null());
+    command.env(HELPER, dir).env(PAGE_DIR_ENV, dir).stderr(Stdio::null());
     command
 }

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use railtop::counters::{
-    Liveness, NicCounts, PageError, PageReader, PageState, PageWriter, PeCounts, RxSource,
-    monotonic_ns,
+    Liveness, NicCounts, PageError, PageReader, PageState, PageWriter, PeCounts, RxSource, monotonic_ns,
 };
 
 use crate::{page_dir, spec};
@@ -17,23 +16,14 @@ fn a_reader_sees_what_the_writer_published() {
 
     let id = reader.identity().clone();
     assert_eq!((id.rank, id.world, id.local_rank, id.threads), (3, 8, 1, 2));
-    assert_eq!(
-        (id.host.as_str(), id.command.as_str()),
-        ("host-a", "bench alltoall")
-    );
-    assert_eq!(
-        (id.gpu.as_str(), id.provider.as_str()),
-        ("0000:4e:00.0", "tcp;ofi_rxm")
-    );
+    assert_eq!((id.host.as_str(), id.command.as_str()), ("host-a", "bench alltoall"));
+    assert_eq!((id.gpu.as_str(), id.provider.as_str()), ("0000:4e:00.0", "tcp;ofi_rxm"));
     assert_eq!(id.nics, spec(2, 2).nics);
     assert_eq!(id.pid, std::process::id());
     assert!(id.start_ticks.is_some() && id.boot_id.is_some() && id.net_ns.is_some());
 
     let first = reader.read().unwrap();
-    assert_eq!(
-        (first.state, first.liveness),
-        (PageState::Init, Liveness::Live)
-    );
+    assert_eq!((first.state, first.liveness), (PageState::Init, Liveness::Live));
     assert_eq!((first.policy.as_str(), first.policy_epoch), ("pair-seq", 0));
     assert_eq!(first.nics[1].published_ns, 0);
 
@@ -45,13 +35,7 @@ fn a_reader_sees_what_the_writer_published() {
     let counts = NicCounts::from_array(std::array::from_fn(|i| i as u64 + 1));
     block.publish(monotonic_ns(), &counts);
     other.publish(77, &counts);
-    process.publish(
-        monotonic_ns(),
-        &PeCounts {
-            barriers: 5,
-            ..PeCounts::default()
-        },
-    );
+    process.publish(monotonic_ns(), &PeCounts { barriers: 5, ..PeCounts::default() });
     writer.set_state(PageState::Running);
     writer.set_rx_source(RxSource::ImmLen);
     writer.set_policy("round-robin");
@@ -60,10 +44,7 @@ fn a_reader_sees_what_the_writer_published() {
     assert_eq!(now.nics[0].counts, NicCounts::default());
     assert_eq!(now.nics[1].counts, counts + counts);
     assert!(!now.nics[1].torn && !now.process_torn && now.nics[1].extras.is_empty());
-    assert_eq!(
-        (now.state, now.rx_source),
-        (PageState::Running, RxSource::ImmLen)
-    );
+    assert_eq!((now.state, now.rx_source), (PageState::Running, RxSource::ImmLen));
     assert_eq!((now.policy.as_str(), now.policy_epoch), ("round-robin", 1));
     assert_eq!(now.process.barriers, 5);
 }
@@ -141,10 +122,7 @@ fn a_busy_writer_never_shows_more_done_than_posted() {
                 if !nic.torn && now.rx_ops > 0 {
                     assert_eq!(now.tx_posted_ops, now.rx_ops * 64 + 63, "{nic:?}");
                     assert_eq!(nic.published_ns, now.rx_ops);
-                    assert!(
-                        now.to_array()[4..].iter().all(|&v| v == now.rx_ops),
-                        "{nic:?}"
-                    );
+                    assert!(now.to_array()[4..].iter().all(|&v| v == now.rx_ops), "{nic:?}");
                 }
                 *before = now;
             }

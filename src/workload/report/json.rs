@@ -125,7 +125,8 @@ impl<W: Write> Reporter for Json<W> {
         let policy = summary.policy.name();
         for (index, pe) in summary.pes.iter().enumerate() {
             for (number, nic) in pe.nics.iter().enumerate() {
-                let sent_to_bytes = summary.pes.iter().filter_map(|other| other.sent.get(index)?.get(number)).sum();
+                let sent_to_bytes =
+                    summary.pes.iter().filter_map(|other| other.sent.get(index)?.get(number)).sum();
                 self.line(&NicLine {
                     r#type: "nic",
                     policy,

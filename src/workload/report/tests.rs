@@ -48,7 +48,8 @@ fn json() {
     let mut out = Vec::new();
     report(&mut Json::new(&mut out));
     let text = String::from_utf8(out).unwrap();
-    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().filter(|line| line["type"] == "row").count(), 3);
     let nothing = &lines[2];
     assert!(nothing.get("bw_gb_per_s").is_none(), "missing is an absent key: {nothing}");

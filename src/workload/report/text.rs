@@ -44,7 +44,16 @@ impl<W: Write> Reporter for Text<W> {
                 writeln!(
                     self.out,
                     "{:<10}  {:<8}  {:<8}  {:<8}  {:<16}  {:<12}  {:<12}  {:<12}  {:<12}  {:<12}",
-                    "size(B)", "count", "type", "scope", "latency(us)", "algbw(GB/s)", "busbw(GB/s)", "min(us)", "median(us)", "max(us)"
+                    "size(B)",
+                    "count",
+                    "type",
+                    "scope",
+                    "latency(us)",
+                    "algbw(GB/s)",
+                    "busbw(GB/s)",
+                    "min(us)",
+                    "median(us)",
+                    "max(us)"
                 )?;
             }
         }
