@@ -3,3 +3,4 @@
 //! Knows [`crate::counters`] and never [`crate::transport`].
 
 pub mod model;
+pub mod tui;
