@@ -1,4 +1,7 @@
 //! cli
+
+pub mod top;
+
 pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }

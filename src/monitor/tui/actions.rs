@@ -67,12 +67,7 @@ pub(super) struct Binding {
     pub(super) help: &'static str,
 }
 
-const fn key(
-    keys: &'static [KeyCode],
-    label: &'static str,
-    command: Command,
-    help: &'static str,
-) -> Binding {
+const fn key(keys: &'static [KeyCode], label: &'static str, command: Command, help: &'static str) -> Binding {
     Binding { keys, label, command, help }
 }
 

@@ -13,7 +13,12 @@ impl Glyphs {
     /// ASCII when asked for or when the locale is not UTF-8.
     ///
     /// `lc_all`, `lc_ctype`, `lang` are the variables of that name: the first that is set and not empty rules.
-    pub(super) fn detect(ascii: bool, lc_all: Option<&str>, lc_ctype: Option<&str>, lang: Option<&str>) -> Self {
+    pub(super) fn detect(
+        ascii: bool,
+        lc_all: Option<&str>,
+        lc_ctype: Option<&str>,
+        lang: Option<&str>,
+    ) -> Self {
         let locale =
             [lc_all, lc_ctype, lang].into_iter().flatten().find(|v| !v.is_empty()).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
@@ -95,10 +100,6 @@ impl Glyphs {
 
     pub(super) fn rule(self) -> &'static str {
         self.pick("─", "-")
-    }
-
-    pub(super) fn separator(self) -> &'static str {
-        self.pick(" · ", " | ")
     }
 
     pub(super) fn ellipsis(self) -> &'static str {

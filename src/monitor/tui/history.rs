@@ -85,11 +85,8 @@ impl History {
     pub(super) fn until(&self, key: &RowKey, mono_ns: u64) -> (Vec<Point>, Vec<u64>) {
         let end = self.times.partition_point(|&t| t <= mono_ns);
         let times = self.times.iter().take(end).copied().collect();
-        let points = self
-            .series
-            .get(key)
-            .map(|s| s.points.iter().take(end).copied().collect())
-            .unwrap_or_default();
+        let points =
+            self.series.get(key).map(|s| s.points.iter().take(end).copied().collect()).unwrap_or_default();
         (points, times)
     }
 }

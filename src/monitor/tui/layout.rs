@@ -7,7 +7,7 @@ pub(super) const MIN_WIDTH: u16 = 40;
 /// See [`MIN_WIDTH`].
 pub(super) const MIN_HEIGHT: u16 = 8;
 /// A graph smaller than this (title and lines) says nothing.
-const MIN_GRAPH: u16 = 5;
+const MIN_GRAPH: u16 = 4;
 /// The list gets at least this before there is a graph.
 const MIN_LIST: u16 = 7;
 
@@ -32,6 +32,8 @@ pub(super) struct Wants {
     pub(super) rows: usize,
     /// Rows with all groups collapsed.
     pub(super) collapsed: usize,
+    /// Rows of the selected group, which unfolds by itself when the others are collapsed and it fits.
+    pub(super) opened: usize,
     /// Collapse by oneself when the rows do not fit.
     pub(super) auto: bool,
     pub(super) graph: bool,
@@ -39,9 +41,19 @@ pub(super) struct Wants {
     pub(super) caption_lines: u16,
 }
 
-/// Divides a window. Returns the areas and whether the groups are collapsed by lack of room;
-/// `None` when the window is too small for anything.
-pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, bool)> {
+/// Which groups show their NICs, for lack of room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// All.
+    ForAll,
+    /// The selected one.
+    ForSelected,
+    /// None.
+    ForNone,
+}
+
+/// Divides a window. Returns the areas and what there is room for; `None` when the window is too small for anything.
+pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, Room)> {
     if width < MIN_WIDTH || height < MIN_HEIGHT {
         return None;
     }
@@ -51,12 +63,14 @@ pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, bool)
     let body = height - header - caption - 1 - notices - 1;
     let graph_room = if wants.graph && body >= MIN_LIST + MIN_GRAPH { MIN_GRAPH } else { 0 };
     let fits = |rows: usize| rows <= usize::from(body - graph_room);
-    let collapse = wants.auto && !fits(wants.expanded);
-    let rows = match (wants.auto, collapse) {
-        (true, true) => wants.collapsed,
-        (true, false) => wants.expanded,
-        (false, _) => wants.rows,
+    let (room, auto_rows) = if fits(wants.expanded) {
+        (Room::ForAll, wants.expanded)
+    } else if fits(wants.collapsed + wants.opened) {
+        (Room::ForSelected, wants.collapsed + wants.opened)
+    } else {
+        (Room::ForNone, wants.collapsed)
     };
+    let rows = if wants.auto { auto_rows } else { wants.rows };
     let graph = if graph_room == 0 {
         0
     } else {
@@ -79,7 +93,7 @@ pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, bool)
         notices: take(notices),
         status: take(1),
     };
-    Some((plan, collapse))
+    Some((plan, room))
 }
 
 /// Columns of the list. A direction is: space, bar, flag, rate, flag, per cent, operations, kernel's rate.
@@ -116,7 +130,7 @@ impl Columns {
         let percent: u16 = if direction >= 22 { 5 } else { 0 };
         let ops = match direction {
             ..31 => 0,
-            31..40 => 5,
+            31..34 => 5,
             _ => 6,
         };
         let kernel = if kernel && direction >= 43 { 8 } else { 0 };
@@ -134,7 +148,16 @@ mod tests {
     fn every_line_is_given_out_once() {
         for height in MIN_HEIGHT..80 {
             for (graph, notices, caption_lines) in [(true, true, 2), (false, false, 0), (true, false, 1)] {
-                let wants = Wants { expanded: 42, rows: 42, collapsed: 10, auto: true, graph, notices, caption_lines };
+                let wants = Wants {
+                    expanded: 42,
+                    rows: 42,
+                    collapsed: 10,
+                    opened: 4,
+                    auto: true,
+                    graph,
+                    notices,
+                    caption_lines,
+                };
                 let (p, _) = plan(80, height, wants).unwrap();
                 let areas = [p.header, p.caption, p.titles, p.list, p.graph, p.notices, p.status];
                 assert_eq!(areas.iter().map(|a| a.height).sum::<u16>(), height);

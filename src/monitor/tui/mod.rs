@@ -213,10 +213,8 @@ impl Loop<'_> {
         let left = if left.is_zero() { Duration::from_secs(1) } else { left + Duration::from_millis(1) };
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let stdin = io::stdin();
-        let mut fds = [
-            PollFd::new(stdin.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.waker.fd(), PollFlags::POLLIN),
-        ];
+        let mut fds =
+            [PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.waker.fd(), PollFlags::POLLIN)];
         match nix::poll::poll(&mut fds, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(doing("wait for")(errno.into())),

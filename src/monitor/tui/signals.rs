@@ -1,6 +1,9 @@
 //! Signals as flags that the loop looks at, with a pipe that wakes it.
 
-#![expect(unsafe_code, reason = "stopping the job with SIGTSTP needs the signal's default action for a moment")]
+#![expect(
+    unsafe_code,
+    reason = "stopping the job with SIGTSTP needs the signal's default action for a moment"
+)]
 
 use std::io;
 use std::sync::Arc;

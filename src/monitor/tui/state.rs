@@ -8,7 +8,7 @@ use super::actions::{Action, Command};
 use super::format::Units;
 use super::glyphs::Glyphs;
 use super::history::History;
-use super::layout::{self, Plan, Wants};
+use super::layout::{self, Plan, Room, Wants};
 use super::rows::{self, Row, RowKey, RowKind, Sort};
 use super::theme::Theme;
 use super::widgets::graph::Look;
@@ -34,7 +34,7 @@ pub(super) enum Overlay {
 /// Whether groups show their NICs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fold {
-    /// As long as all fit.
+    /// All as long as all fit, else the selected group's, else none.
     Auto,
     All,
     None,
@@ -167,7 +167,7 @@ impl State {
             Command::Units => self.units = self.units.toggled(),
             Command::Graph => self.look = self.look.next(self.glyphs),
             Command::Fold => {
-                self.fold = if self.collapsed { Fold::None } else { Fold::All };
+                self.fold = self.next_fold();
                 self.folds.clear();
             }
             Command::FoldOne => self.fold_selected(true),
@@ -180,6 +180,15 @@ impl State {
             Command::End => self.go(isize::MAX),
         }
         Effect::None
+    }
+
+    /// What the key for collapsing does next: the other extreme, then the next, then by itself again.
+    pub(super) fn next_fold(&self) -> Fold {
+        match self.fold {
+            Fold::Auto if self.collapsed => Fold::None,
+            Fold::Auto | Fold::None => Fold::All,
+            Fold::All => Fold::Auto,
+        }
     }
 
     fn toggle(&mut self, overlay: Overlay) {
@@ -262,40 +271,62 @@ impl State {
     /// Rebuilds rows and areas, and finds the selected row again by its key.
     fn arrange(&mut self) {
         let Some(view) = self.shown.clone() else {
-            self.plan = layout::plan(self.size.0, self.size.1, self.wants(0, 0, 0)).map(|p| p.0);
+            let wants = self.wants([0; 4]);
+            self.plan = layout::plan(self.size.0, self.size.1, wants).map(|p| p.0);
             return;
         };
-        let count = |fold: bool| rows::build(&view, self.sort, &self.filter, |_| fold).len();
-        // A hand-made fold ends the automatism: the person has said what to see.
-        let by_hand = |collapsed: bool| {
-            let folds = &self.folds;
-            rows::build(&view, self.sort, &self.filter, move |key| folds.get(key).copied().unwrap_or(collapsed))
+        let build = |folded: &dyn Fn(&str) -> bool| rows::build(&view, self.sort, &self.filter, folded);
+        let open = self.selected_group(&view);
+        let expanded = build(&|_| false);
+        let collapsed = build(&|_| true).len();
+        let opened = build(&|key| Some(key) != open.as_deref()).len() - collapsed;
+        // Groups folded by hand stay as they are.
+        let by_hand = |key: &str, otherwise: bool| self.folds.get(key).copied().unwrap_or(otherwise);
+        let rows = build(&|key| by_hand(key, self.fold == Fold::All)).len();
+        let wants = self.wants([expanded.len(), rows, collapsed, opened]);
+        let planned = layout::plan(self.size.0, self.size.1, wants);
+        let room = match self.fold {
+            Fold::Auto => planned.map_or(Room::ForNone, |(_, room)| room),
+            Fold::All => Room::ForNone,
+            Fold::None => Room::ForAll,
         };
-        let planned = layout::plan(
-            self.size.0,
-            self.size.1,
-            self.wants(count(false), by_hand(self.fold == Fold::All).len(), count(true)),
-        );
-        self.collapsed = match self.fold {
-            Fold::Auto => planned.is_some_and(|(_, collapse)| collapse),
-            Fold::All => true,
-            Fold::None => false,
-        };
-        self.rows = by_hand(self.collapsed);
+        let rows = build(&|key| {
+            by_hand(
+                key,
+                match room {
+                    Room::ForAll => false,
+                    Room::ForSelected => Some(key) != open.as_deref(),
+                    Room::ForNone => true,
+                },
+            )
+        });
+        self.rows = rows;
+        self.collapsed = room != Room::ForAll;
         self.plan = planned.map(|p| p.0);
         self.reselect();
         self.scroll();
     }
 
-    fn wants(&self, expanded: usize, rows: usize, collapsed: usize) -> Wants {
+    /// The group that the selection is in; the first group as long as nothing is selected.
+    fn selected_group(&self, view: &View) -> Option<String> {
+        match &self.selected_key {
+            Some(RowKey::Group(group) | RowKey::Nic(group, _)) => Some(group.clone()),
+            Some(RowKey::Node(_)) => None,
+            None => view.groups.first().map(|group| group.key.clone()),
+        }
+    }
+
+    fn wants(&self, [expanded, rows, collapsed, opened]: [usize; 4]) -> Wants {
         let notices = self.shown.as_ref().is_some_and(|view| !view.notices.is_empty());
         let caption_lines = u16::try_from(self.caption.lines().count()).unwrap_or(2);
+        let graph = self.look != Look::Off;
         Wants {
             expanded,
             rows,
             collapsed,
+            opened,
             auto: self.fold == Fold::Auto,
-            graph: self.look != Look::Off,
+            graph,
             notices,
             caption_lines,
         }

@@ -57,6 +57,27 @@ fn a_folded_nic_hands_the_selection_to_its_group_and_gets_it_back() {
 }
 
 #[test]
+fn the_selected_group_opens_where_not_all_fit() {
+    let mut state = state(100, 30);
+    assert!(state.collapsed);
+    let open = |state: &State| {
+        let nics = state.rows.iter().filter_map(|row| match &row.key {
+            RowKey::Nic(group, _) => Some(group.clone()),
+            _ => None,
+        });
+        nics.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(open(&state).into_iter().collect::<Vec<_>>(), ["job-1/0"]);
+    press(&mut state, &[Command::Down; 5]);
+    assert_eq!(selected(&state), RowKey::Group("job-1/1".to_owned()));
+    assert_eq!(open(&state).into_iter().collect::<Vec<_>>(), ["job-1/1"]);
+    press(&mut state, &[Command::Fold]);
+    assert_eq!(open(&state).len(), 8, "expanded");
+    press(&mut state, &[Command::Fold]);
+    assert_eq!(open(&state).len(), 0, "collapsed");
+}
+
+#[test]
 fn a_row_that_vanishes_leaves_the_selection_in_place() {
     let mut state = state(120, 60);
     press(&mut state, &[Command::End]);
@@ -64,7 +85,10 @@ fn a_row_that_vanishes_leaves_the_selection_in_place() {
     view.groups.truncate(1);
     state.update(Action::View(Arc::new(view)));
     assert!(state.selected < state.rows.len());
-    state.update(Action::View(Arc::new(View { groups: Vec::new(), ..Cluster::default().view(Shape::RoundRobin, 3) })));
+    state.update(Action::View(Arc::new(View {
+        groups: Vec::new(),
+        ..Cluster::default().view(Shape::RoundRobin, 3)
+    })));
     assert_eq!((state.rows.len(), state.selected), (0, 0));
     press(&mut state, &[Command::Down, Command::Enter, Command::FoldOne, Command::PageUp]);
 }
@@ -123,7 +147,9 @@ fn the_interval_steps_on_a_ladder_and_comes_back() {
 fn the_selected_row_is_always_on_the_screen() {
     let mut state = state(80, 16);
     press(&mut state, &[Command::Fold]);
-    for command in [Command::End, Command::PageUp, Command::Home, Command::PageDown, Command::Down, Command::Up] {
+    for command in
+        [Command::End, Command::PageUp, Command::Home, Command::PageDown, Command::Down, Command::Up]
+    {
         press(&mut state, &[command]);
         let height = usize::from(state.plan.unwrap().list.height);
         assert!(state.top <= state.selected && state.selected < state.top + height, "{command:?}");

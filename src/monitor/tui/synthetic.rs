@@ -105,12 +105,15 @@ impl Cluster {
     pub fn view(&self, shape: Shape, tick: u64) -> View {
         let interval_ns = u64::try_from(self.interval.as_nanos()).unwrap_or(1_000_000_000);
         let mono_ns = 60_000_000_000 + tick * interval_ns;
-        let mut groups: Vec<GroupView> = (0..self.nodes * self.pes_per_node)
-            .map(|pe| self.group(shape, tick, pe, mono_ns))
-            .collect();
+        let mut groups: Vec<GroupView> =
+            (0..self.nodes * self.pes_per_node).map(|pe| self.group(shape, tick, pe, mono_ns)).collect();
         let mut notices = Vec::new();
         if self.troubles {
             troubles(&mut groups, &mut notices);
+        }
+        for group in &mut groups {
+            group.tx = sum(&group.nics, |nic| nic.tx.bytes_per_s);
+            group.rx = sum(&group.nics, |nic| nic.rx.bytes_per_s);
         }
         View {
             realtime_ns: 1_767_261_600_000_000_000 + i128::from(tick) * i128::from(interval_ns),
@@ -125,14 +128,7 @@ impl Cluster {
 
     fn group(&self, shape: Shape, tick: u64, pe: usize, mono_ns: u64) -> GroupView {
         let nics: Vec<NicView> = (0..self.nics).map(|nic| self.nic(shape, tick, pe, nic, mono_ns)).collect();
-        let flow = |rate: fn(&NicView) -> Option<f64>| {
-            let rates: Vec<f64> = nics.iter().filter_map(rate).collect();
-            let total = rates.iter().sum();
-            GroupFlow {
-                bytes_per_s: (!rates.is_empty()).then_some(total),
-                spread: Spread::of(&rates, DEFAULT_MAX_OVER_MEAN),
-            }
-        };
+        let idle = GroupFlow { bytes_per_s: None, spread: Spread::of(&[], DEFAULT_MAX_OVER_MEAN) };
         GroupView {
             key: format!("job-1/{pe}"),
             kind: GroupKind::Pe,
@@ -143,8 +139,8 @@ impl Cluster {
             pid: u32::try_from(4200 + pe).ok(),
             policy: Some(shape.policy().to_owned()),
             rx_source: Some("LEDGER".to_owned()),
-            tx: flow(|nic| nic.tx.bytes_per_s),
-            rx: flow(|nic| nic.rx.bytes_per_s),
+            tx: idle,
+            rx: idle,
             nics,
             marks: if tick == 0 { vec![Mark::New] } else { Vec::new() },
         }
@@ -159,7 +155,8 @@ impl Cluster {
         let flow = |share: f64, overhead: f64| {
             let rate = share * line * wobble * overhead;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-            let (bytes, ops) = ((share * line * overhead * since) as u64, (share * line * since / 65_536.0) as u64);
+            let (bytes, ops) =
+                ((share * line * overhead * since) as u64, (share * line * since / 65_536.0) as u64);
             Flow {
                 bytes: Some(bytes),
                 ops: Some(ops),
@@ -203,6 +200,26 @@ impl Cluster {
     }
 }
 
+/// One direction of a group, over the NICs whose rate is known.
+fn sum(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
+    let rates: Vec<f64> = nics.iter().filter_map(rate).collect();
+    GroupFlow {
+        bytes_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
+        spread: Spread::of(&rates, DEFAULT_MAX_OVER_MEAN),
+    }
+}
+
+/// Takes the rates away, as a failed read does.
+fn without_rates(nic: &mut NicView) {
+    for flow in [&mut nic.tx, &mut nic.rx] {
+        flow.bytes_per_s = None;
+        flow.ops_per_s = None;
+    }
+    for counter in &mut nic.counters {
+        counter.per_s = None;
+    }
+}
+
 /// One of everything that can go wrong.
 fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
     for (group, mark) in
@@ -211,10 +228,8 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
         let Some(mark) = mark else {
             if let [first, second, third, ..] = group.nics.as_mut_slice() {
                 first.marks = vec![Mark::Reset];
-                for nic in [&mut *first, &mut *second] {
-                    nic.tx.bytes_per_s = None;
-                    nic.rx.bytes_per_s = None;
-                }
+                without_rates(first);
+                without_rates(second);
                 second.marks = vec![Mark::Stale];
                 second.reason = Some("cannot read hw_counters/tx_bytes: Invalid argument".to_owned());
                 third.link_bits_per_s = None;
@@ -229,13 +244,8 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
         for nic in &mut group.nics {
             nic.marks = vec![mark];
             if mark != Mark::Stalled {
-                nic.tx.bytes_per_s = None;
-                nic.rx.bytes_per_s = None;
+                without_rates(nic);
             }
-        }
-        if mark != Mark::Stalled {
-            group.tx.bytes_per_s = None;
-            group.rx.bytes_per_s = None;
         }
     }
     notices.push(Notice {

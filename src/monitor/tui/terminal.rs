@@ -114,8 +114,8 @@ impl Drop for Screen {
 fn take() -> io::Result<()> {
     // First, so that a failure or a panic half-way undoes what was done.
     ACTIVE.store(true, Ordering::SeqCst);
-    let taken = terminal::enable_raw_mode()
-        .and_then(|()| execute!(io::stdout(), EnterAlternateScreen, cursor::Hide));
+    let taken =
+        terminal::enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, cursor::Hide));
     if taken.is_err() {
         give_back();
     }

@@ -123,11 +123,12 @@ fn of_group(state: &State, group: &GroupView, width: usize) -> Vec<Line<'static>
         lines.add(direction.name(), &text);
     }
     lines.gap();
-    lines.head(&format!("{:<16} {:>20} {:>11} {:>20} {:>11}", "NIC", "Tx bytes", "rate", "Rx bytes", "rate"));
+    let name = group.nics.iter().map(|n| n.device.chars().count()).max().unwrap_or(0).clamp(4, 16);
+    lines.head(&format!("{:<name$} {:>17} {:>10} {:>17} {:>10}", "NIC", "Tx bytes", "Tx", "Rx bytes", "Rx"));
     for nic in &group.nics {
         let bytes = |flow: &Flow| flow.bytes.map_or_else(|| MISSING.to_owned(), format::grouped);
         let text = format!(
-            "{:<16} {:>20} {:>11} {:>20} {:>11}",
+            "{:<name$} {:>17} {:>10} {:>17} {:>10}",
             printable(&nic.device),
             bytes(&nic.tx),
             format::rate(nic.tx.bytes_per_s, state.units),
@@ -155,7 +156,11 @@ fn flow_text(state: &State, flow: &Flow, link: Option<f64>) -> String {
 /// A counter's rate: whole numbers where they are large.
 fn per_second(rate: f64) -> String {
     if rate.abs() >= 100.0 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, sign taken off")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates, sign taken off"
+        )]
         let digits = format::grouped(rate.abs().round() as u64);
         if rate < 0.0 { format!("-{digits}") } else { digits }
     } else {
@@ -176,10 +181,8 @@ impl Facts<'_> {
         let wrapped = notices::wrap(&printable(text), self.width.saturating_sub(LABEL + 1).max(10));
         for (i, line) in wrapped.into_iter().enumerate() {
             let label = if i == 0 { label } else { "" };
-            self.lines.push(Line::from(vec![
-                Span::styled(format!("{label:<LABEL$} "), style),
-                Span::raw(line),
-            ]));
+            self.lines
+                .push(Line::from(vec![Span::styled(format!("{label:<LABEL$} "), style), Span::raw(line)]));
         }
     }
 

@@ -66,19 +66,19 @@ pub(super) fn render(
     let tx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.tx).collect();
     let rx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.rx).collect();
     for (values, token, x, title) in [
-        (tx, Token::Tx, area.x, format!("{name} Tx")),
-        (rx, Token::Rx, area.x + half + 1, format!("{name} Rx")),
+        (tx, Token::Tx, area.x, format!("{name} Tx").trim_start().to_owned()),
+        (rx, Token::Rx, area.x + half + 1, format!("{name} Rx").trim_start().to_owned()),
     ] {
         let visible = &values[values.len().saturating_sub(columns)..];
         let busiest = visible.iter().flatten().copied().fold(0.0_f32, f32::max);
         let (top, what) = match link {
-            Some(link) if f64::from(busiest) >= link * FLAT => (link, "line rate"),
+            Some(link) if busiest <= 0.0 || f64::from(busiest) >= link * FLAT => (link, "full"),
             _ => (f64::from(busiest), "auto"),
         };
         let style = state.theme.style(token);
         let last = values.last().copied().flatten().map(f64::from);
         let scale = format!(
-            "top {} ({what}), {}",
+            "{what} {}, {}",
             format::rate(Some(top), state.units),
             format::duration(std::time::Duration::from_nanos(span))
         );

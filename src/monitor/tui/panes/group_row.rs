@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format;
+use super::super::kernel;
 use super::super::rows;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
@@ -53,9 +54,7 @@ pub(super) fn render(
         let (word, style) = match (urgent, flow.bytes_per_s) {
             (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
             (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
-            (None, Some(_)) => {
-                (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict))
-            }
+            (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
         };
         let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
         Slot { x: rest.x + gap, width: rest.width - gap, ..rest }.left(&word, style, glyphs, buffer);
@@ -65,9 +64,21 @@ pub(super) fn render(
         let style = if verdict.is_imbalance() { theme.verdict(verdict) } else { theme.style(Token::Text) };
         slots.percent.right(&format::ratio(ratio), style, glyphs, buffer);
         if flow.bytes_per_s.is_some() {
-            let active = format!("{}/{}", flow.spread.active_nics, flow.spread.nics);
-            slots.ops.right(&active, theme.style(Token::Text), glyphs, buffer);
+            active(slots.ops, flow.spread.active_nics, flow.spread.nics, context, buffer);
         }
+        let kernel: Option<f64> = group.nics.iter().map(|nic| kernel::check(nic, direction).0).sum();
+        if group.nics.iter().any(|nic| nic.kernel.is_some()) {
+            slots.kernel.right(&context.scale.number(kernel), theme.style(Token::Muted), glyphs, buffer);
+        }
+    }
+}
+
+/// Active NICs out of all, where that fits with a space before it.
+fn active(slot: Slot, active: usize, nics: usize, context: &Context<'_>, buffer: &mut Buffer) {
+    let text = format!("{active}/{nics}");
+    if text.len() < usize::from(slot.width) {
+        let style = context.state.theme.style(Token::Text);
+        slot.right(&text, style, context.state.glyphs, buffer);
     }
 }
 
@@ -85,7 +96,13 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
         let words = match summary.verdict {
             None => "no rate yet".to_owned(),
             Some(verdict) if verdict.is_imbalance() => {
-                format!("{} {} of {} uneven", glyphs.verdict(verdict), summary.uneven, summary.busy)
+                let (glyph, uneven, busy) = (glyphs.verdict(verdict), summary.uneven, summary.busy);
+                let long = format!("{glyph} {uneven} of {busy} uneven");
+                if long.width() <= usize::from(slots.bar.width) {
+                    long
+                } else {
+                    format!("{glyph} {uneven}/{busy}")
+                }
             }
             Some(verdict) => words(verdict, glyphs.verdict(verdict), slots.bar.width),
         };
@@ -100,8 +117,7 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
         let worst = summary.worst.map(|(ratio, _)| ratio);
         slots.percent.right(&format::ratio(worst), theme.style(Token::Text), glyphs, buffer);
         if summary.busy > 0 {
-            let active = format!("{}/{}", summary.active_nics, summary.nics);
-            slots.ops.right(&active, theme.style(Token::Text), glyphs, buffer);
+            active(slots.ops, summary.active_nics, summary.nics, context, buffer);
         }
     }
 }

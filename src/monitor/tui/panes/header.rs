@@ -17,26 +17,51 @@ use crate::text::printable;
 
 /// Two lines, or the second only where there is room for one.
 pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
+    let first = Rect { height: 1, ..area };
     if area.height > 1 {
-        buffer.set_line(area.x, area.y, &facts(state), area.width);
-        tag(state, Rect { height: 1, ..area }, buffer);
+        let facts = facts(state);
+        buffer.set_line(area.x, area.y, &facts, area.width);
+        if let Some(view) = &state.shown {
+            let time = format!("  {} ", format::time_of_day(view.realtime_ns));
+            if facts.width() + time.len() <= usize::from(area.width) {
+                let slot = Slot { x: area.x, y: area.y, width: area.width };
+                slot.right(&time, state.theme.style(Token::Muted), state.glyphs, buffer);
+            }
+        }
     }
-    let y = area.bottom() - 1;
-    let Some(view) = &state.shown else { return };
-    let mut spans = Vec::new();
-    let mut directions = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, true));
-    let width: usize = directions.iter().flatten().map(Span::width).sum();
-    if width + 6 > usize::from(area.width) {
-        directions = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, false));
+    if let Some(view) = &state.shown {
+        let line = verdicts(state, view, usize::from(area.width));
+        buffer.set_line(area.x, area.bottom() - 1, &line, area.width);
     }
-    for direction in directions {
-        spans.push(Span::raw(if spans.is_empty() { " " } else { "   " }));
-        spans.extend(direction);
+    tag(state, first, buffer);
+}
+
+/// Both directions' verdicts in the longest form that fits.
+fn verdicts(state: &State, view: &View, width: usize) -> Line<'static> {
+    let mut line = Line::default();
+    for form in [Form::Long, Form::Short, Form::Terse] {
+        let [tx, rx] = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, form));
+        let mut spans = vec![Span::raw(" ")];
+        spans.extend(tx);
+        spans.push(Span::raw("   "));
+        spans.extend(rx);
+        line = Line::from(spans);
+        if line.width() < width {
+            break;
+        }
     }
-    buffer.set_line(area.x, y, &Line::from(spans), area.width);
-    if area.height == 1 {
-        tag(state, area, buffer);
-    }
+    line
+}
+
+/// How much a verdict says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// With the worst group's name, or the active NICs.
+    Long,
+    /// With the rate and how many groups are concerned.
+    Short,
+    /// The verdict and max/mean.
+    Terse,
 }
 
 /// What to look at, for the demo.
@@ -51,7 +76,7 @@ pub(super) fn caption(state: &State, area: Rect, buffer: &mut Buffer) {
 pub(super) fn verdict_lines(state: &State) -> Vec<String> {
     let Some(view) = &state.shown else { return vec!["railtop: waiting for data".to_owned()] };
     [Direction::Tx, Direction::Rx]
-        .map(|d| verdict(state, view, d, false).iter().map(|s| s.content.as_ref()).collect())
+        .map(|d| verdict(state, view, d, Form::Terse).iter().map(|s| s.content.as_ref()).collect())
         .to_vec()
 }
 
@@ -81,9 +106,10 @@ fn facts(state: &State) -> Line<'static> {
         text.push_str(&printable(policy));
     }
     spans.push(Span::raw(text));
-    let when =
-        format!("  every {}  {}", format::duration(state.interval), format::time_of_day(view.realtime_ns));
-    spans.push(Span::styled(when, theme.style(Token::Muted)));
+    spans.push(Span::styled(
+        format!("  every {}", format::duration(state.interval)),
+        theme.style(Token::Muted),
+    ));
     Line::from(spans)
 }
 
@@ -101,41 +127,46 @@ fn tag(state: &State, line: Rect, buffer: &mut Buffer) {
     slot.right(&text, state.theme.style(Token::Tag), state.glyphs, buffer);
 }
 
-/// `Rx 1600 Mb/s ✗ single NIC 4.00x node0 PE 3 (8 of 8)`; the long form names the worst group.
-fn verdict(state: &State, view: &View, direction: Direction, long: bool) -> Vec<Span<'static>> {
+/// `Rx 1600 Mb/s ✗ single NIC 4.00x, worst at node0 PE 3, in 8 of 8 PEs`, or less of it.
+fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<Span<'static>> {
     let theme = state.theme;
     let summary = Summary::of(view.groups.iter(), direction);
-    let scale = Scale::of(view, state.units);
     let token = if direction == Direction::Tx { Token::Tx } else { Token::Rx };
-    let mut spans = vec![Span::styled(direction.name(), theme.style(token)), Span::raw(" ")];
-    spans.push(Span::styled(scale.with_unit(summary.bytes_per_s), theme.style(Token::Strong)));
+    let mut spans = vec![Span::styled(direction.name(), theme.style(token))];
+    if form != Form::Terse {
+        let total = Scale::of(view, state.units).with_unit(summary.bytes_per_s);
+        spans.push(Span::styled(format!(" {total}"), theme.style(Token::Strong)));
+    }
     let Some(verdict) = summary.verdict else {
         spans.push(Span::styled(" no rate yet", theme.style(Token::Muted)));
         return spans;
     };
     let text = format!(" {} {}", state.glyphs.verdict(verdict), verdict.word());
     spans.push(Span::styled(text, theme.verdict(verdict)));
-    if let Some((ratio, name)) = summary.worst {
-        let mut text = format!(" {}", format::ratio(Some(ratio)));
-        let of = summary.busy;
-        if verdict.is_imbalance() && of > 1 {
-            if long {
-                text.push_str(" at ");
-                text.push_str(&printable(&name));
-            }
-            text.push_str(&if summary.uneven == of {
-                format!(" (all {of})")
-            } else {
-                format!(" ({} of {of})", summary.uneven)
-            });
+    let Some((ratio, name)) = summary.worst else { return spans };
+    spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
+        if form == Form::Long && summary.uneven < summary.busy {
+            spans.push(Span::raw(format!(" at {}", printable(&name))));
         }
-        spans.push(Span::raw(text));
-        if verdict == Verdict::Balanced && long {
-            let active = format!(" {}/{} NICs", summary.active_nics, summary.nics);
-            spans.push(Span::styled(active, theme.style(Token::Muted)));
-        }
+        let (uneven, busy) = (summary.uneven, summary.busy);
+        let word = if form == Form::Long { format!(" {}s", group_word(view)) } else { String::new() };
+        spans.push(Span::raw(format!(", {uneven} of {busy}{word}")));
+    }
+    if verdict == Verdict::Balanced && form == Form::Long {
+        let active = format!(" {}/{} NICs", summary.active_nics, summary.nics);
+        spans.push(Span::styled(active, theme.style(Token::Muted)));
     }
     spans
+}
+
+/// What the names in the list are.
+pub(super) fn names(view: &View) -> &'static str {
+    match group_word(view) {
+        "PE" => "PE, NIC",
+        "GPU" => "GPU, NIC",
+        _ => "NIC",
+    }
 }
 
 /// The policy that all groups share, if they do.

@@ -78,9 +78,10 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
     let under_node = state.sort == Sort::Natural && rows::node_lines(view);
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
-    let group_names = view.groups.iter().map(|g| {
-        if under_node { rows::short_name(g).width() + 2 } else { rows::full_name(g).width() + 2 }
-    });
+    let group_names = view
+        .groups
+        .iter()
+        .map(|g| if under_node { rows::short_name(g).width() + 2 } else { rows::full_name(g).width() + 2 });
     let longest = nic_names.chain(group_names).max().unwrap_or(0);
     let kernel = nics().any(|n| n.kernel.is_some());
     let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
@@ -117,7 +118,7 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
     let state = context.state;
     let (muted, glyphs) = (state.theme.style(Token::Muted), state.glyphs);
     let name = Slot { x: area.x + 1, y: area.y, width: context.columns.name };
-    name.left(if context.under_node { "node, PE, NIC" } else { "NIC" }, muted, glyphs, buffer);
+    name.left(super::header::names(context.view), muted, glyphs, buffer);
     let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
     let ops = if sources().all(|s| s == SourceKind::Page) {
         "op/s"
@@ -126,21 +127,22 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
     } else {
         "pk/s"
     };
-    let known = context.view.groups.iter().flat_map(|g| &g.nics).all(|n| n.link_bits_per_s.is_some());
+    let known = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.link_bits_per_s.is_some());
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let slots = slots(context.columns, context.x(direction), area.y);
         let style = state.theme.style(token).add_modifier(ratatui::style::Modifier::BOLD);
         slots.bar.left(direction.name(), style, glyphs, buffer);
-        let scale = if known {
-            "of line rate".to_owned()
-        } else {
-            format!("auto, full = {}", context.scale.with_unit(Some(context.auto_top)))
+        let auto = || context.scale.with_unit(Some(context.auto_top));
+        let (scale, short) = match (known().all(|k| k), known().any(|k| k)) {
+            (true, _) => ("of line rate".to_owned(), ""),
+            (false, true) => (format!("of line rate or {}", auto()), "or auto"),
+            (false, false) => (format!("auto: full is {}", auto()), "auto"),
         };
         let rest = Slot { x: slots.bar.x + 3, width: slots.bar.width.saturating_sub(3), ..slots.bar };
         if usize::from(rest.width) >= scale.len() {
             rest.left(&scale, muted, glyphs, buffer);
-        } else if !known {
-            rest.left("auto", muted, glyphs, buffer);
+        } else {
+            rest.left(short, muted, glyphs, buffer);
         }
         slots.rate.right(context.scale.label, muted, glyphs, buffer);
         slots.percent.right("line", muted, glyphs, buffer);

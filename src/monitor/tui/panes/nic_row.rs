@@ -95,8 +95,12 @@ fn render_direction(
     }
     let number = theme.style(if flow.bytes_per_s.is_some() { Token::Text } else { Token::Muted });
     slots.rate.right(&context.scale.number(flow.bytes_per_s), number, glyphs, buffer);
-    let share = flow.bytes_per_s.zip(link).map(|(rate, link)| rate / link);
-    slots.percent.right(&format::percent(share), muted, glyphs, buffer);
+    let share = match (flow.bytes_per_s, link) {
+        // Without a line rate the bar's full length is the busiest NIC's rate: say so, on the row.
+        (Some(_), None) => "auto".to_owned(),
+        (rate, link) => format::percent(rate.zip(link).map(|(rate, link)| rate / link)),
+    };
+    slots.percent.right(&share, muted, glyphs, buffer);
     slots.ops.right(&format::compact(flow.ops_per_s), muted, glyphs, buffer);
     let (kernel, check) = kernel::check(nic, direction);
     let style = match check {

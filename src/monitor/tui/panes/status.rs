@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::Units;
-use super::super::state::State;
+use super::super::state::{Fold, State};
 use super::super::theme::Token;
 use crate::text::printable;
 
@@ -22,24 +22,29 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
             Units::Bits => "bits",
             Units::Bytes => "bytes",
         };
-        let filter = if state.filter.is_empty() {
-            "filter".to_owned()
-        } else {
-            format!("filter: {}", printable(&state.filter))
+        let mut used = 0;
+        if !state.filter.is_empty() {
+            let text = format!(" only {:?}, Esc: all ", printable(&state.filter));
+            used += text.chars().count();
+            spans.push(Span::styled(text, theme.style(Token::Tag)));
+        }
+        let fold = match state.next_fold() {
+            Fold::Auto => "fold by itself",
+            Fold::All => "collapse",
+            Fold::None => "expand",
         };
         let items = [
             ("q", "quit".to_owned()),
             ("?", "help".to_owned()),
             ("p", if state.paused { "resume".to_owned() } else { "pause".to_owned() }),
             ("s", format!("sort: {}", state.sort.name())),
-            ("/", filter),
+            ("/", "filter".to_owned()),
             ("Enter", "detail".to_owned()),
-            ("c", if state.collapsed { "expand".to_owned() } else { "collapse".to_owned() }),
+            ("c", fold.to_owned()),
             ("u", units.to_owned()),
             ("g", "graph".to_owned()),
             ("+-", "interval".to_owned()),
         ];
-        let mut used = 0;
         for (key, what) in items {
             let width = key.len() + what.chars().count() + 4;
             if used + width > usize::from(area.width) {

@@ -57,7 +57,11 @@ mod tests {
         let area = Rect::new(0, 0, 8, 1);
         let mut buffer = Buffer::empty(area);
         let style = Style::default();
-        Bar { share, mean, fill: style, track: style, mark: style }.render(area, &mut buffer, Glyphs::Unicode);
+        Bar { share, mean, fill: style, track: style, mark: style }.render(
+            area,
+            &mut buffer,
+            Glyphs::Unicode,
+        );
         assert_eq!(buffer, Buffer::with_lines([expected]));
     }
 }

@@ -42,7 +42,13 @@ pub(in super::super) fn frame(
 
 /// Draws as many `lines` as fit, from the `first` on; says how much is above and below. A `first` beyond the end
 /// shows the last page.
-pub(in super::super) fn lines(area: Rect, first: usize, lines: &[Line<'_>], buffer: &mut Buffer, style: Style) {
+pub(in super::super) fn lines(
+    area: Rect,
+    first: usize,
+    lines: &[Line<'_>],
+    buffer: &mut Buffer,
+    style: Style,
+) {
     let height = usize::from(area.height);
     let first = first.min(lines.len().saturating_sub(height));
     for (line, y) in lines.iter().skip(first).zip(area.top()..area.bottom()) {
@@ -59,10 +65,5 @@ pub(in super::super) fn lines(area: Rect, first: usize, lines: &[Line<'_>], buff
 /// An area of at most this size in the middle of `outer`.
 pub(in super::super) fn centred(outer: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(outer.width), height.min(outer.height));
-    Rect::new(
-        outer.x + (outer.width - width) / 2,
-        outer.y + (outer.height - height) / 2,
-        width,
-        height,
-    )
+    Rect::new(outer.x + (outer.width - width) / 2, outer.y + (outer.height - height) / 2, width, height)
 }
