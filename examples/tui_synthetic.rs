@@ -10,6 +10,7 @@ use railtop::monitor::tui::synthetic::{Cluster, SyntheticSource};
 use railtop::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, Units};
 
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 #[command(about = "railtop's screen on made-up data")]
 struct Args {
     /// Nodes.
@@ -50,6 +51,12 @@ struct Args {
     stop_after: Option<Duration>,
 }
 
+#[expect(clippy::panic, reason = "this is what the flag is for")]
+fn panic_after(time: Duration) {
+    std::thread::sleep(time);
+    panic!("asked for with --panic-after");
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let cluster = Cluster {
@@ -63,11 +70,7 @@ fn main() -> ExitCode {
     let caption = CaptionHandle::new();
     let stop = StopFlag::new();
     if let Some(after) = args.panic_after {
-        std::thread::spawn(move || {
-            std::thread::sleep(after);
-            let nothing: Option<()> = None;
-            nothing.expect("asked for with --panic-after");
-        });
+        std::thread::spawn(move || panic_after(after));
     }
     if let Some(after) = args.stop_after {
         let stop = stop.clone();

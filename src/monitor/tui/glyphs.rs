@@ -2,6 +2,9 @@
 
 use crate::balance::Verdict;
 
+/// The kernel sees more than the transport's share.
+pub(super) const MORE: &str = "+";
+
 /// Which characters the screen may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Glyphs {
@@ -47,14 +50,14 @@ impl Glyphs {
     }
 
     /// A cell filled by `eighths` (1 to 8) from the left.
-    pub(super) fn from_left(self, eighths: usize) -> &'static str {
+    pub(super) fn filled_left(self, eighths: usize) -> &'static str {
         const BLOCKS: [&str; 9] = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
         const ASCII: [&str; 9] = [" ", "-", "-", "-", "=", "=", "=", "#", "#"];
         self.pick(BLOCKS, ASCII)[eighths.min(8)]
     }
 
     /// A cell filled by `eighths` (1 to 8) from below.
-    pub(super) fn from_below(self, eighths: usize) -> &'static str {
+    pub(super) fn filled_below(self, eighths: usize) -> &'static str {
         const BLOCKS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
         const ASCII: [&str; 9] = [" ", "_", "_", ".", "-", "=", "+", "*", "#"];
         self.pick(BLOCKS, ASCII)[eighths.min(8)]
@@ -83,11 +86,6 @@ impl Glyphs {
     /// The kernel does not see what the transport claims.
     pub(super) fn differs(self) -> &'static str {
         self.pick("≠", "!")
-    }
-
-    /// The kernel sees more than the transport's share.
-    pub(super) fn more(self) -> &'static str {
-        "+"
     }
 
     pub(super) fn cursor(self) -> &'static str {

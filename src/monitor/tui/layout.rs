@@ -45,11 +45,11 @@ pub(super) struct Wants {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     /// All.
-    ForAll,
+    All,
     /// The selected one.
-    ForSelected,
+    Selected,
     /// None.
-    ForNone,
+    None,
 }
 
 /// Divides a window. Returns the areas and what there is room for; `None` when the window is too small for anything.
@@ -64,19 +64,19 @@ pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, Room)
     let graph_room = if wants.graph && body >= MIN_LIST + MIN_GRAPH { MIN_GRAPH } else { 0 };
     let fits = |rows: usize| rows <= usize::from(body - graph_room);
     let (room, auto_rows) = if fits(wants.expanded) {
-        (Room::ForAll, wants.expanded)
+        (Room::All, wants.expanded)
     } else if fits(wants.collapsed + wants.opened) {
-        (Room::ForSelected, wants.collapsed + wants.opened)
+        (Room::Selected, wants.collapsed + wants.opened)
     } else {
-        (Room::ForNone, wants.collapsed)
+        (Room::None, wants.collapsed)
     };
     let rows = if wants.auto { auto_rows } else { wants.rows };
-    let graph = if graph_room == 0 {
+    let graph = if graph_room == 0 || rows == 0 {
         0
     } else {
         // Whatever the list leaves, up to a height at which a graph stops saying more.
         let free = body.saturating_sub(u16::try_from(rows).unwrap_or(u16::MAX));
-        free.clamp(MIN_GRAPH, 12.max(height / 3))
+        free.clamp(MIN_GRAPH, 12.max(height / 3)).min(body - MIN_LIST)
     };
     let mut y = 0;
     let mut take = |lines: u16| {
@@ -162,7 +162,8 @@ mod tests {
                 let areas = [p.header, p.caption, p.titles, p.list, p.graph, p.notices, p.status];
                 assert_eq!(areas.iter().map(|a| a.height).sum::<u16>(), height);
                 assert!(areas.windows(2).all(|w| w[0].bottom() == w[1].y));
-                assert!(p.list.height >= 3);
+                assert!(p.list.height >= 3, "{height}");
+                assert!(p.graph.height == 0 || p.list.height >= MIN_LIST);
             }
         }
         assert!(plan(39, 50, Wants::default()).is_none() && plan(80, 7, Wants::default()).is_none());

@@ -286,22 +286,22 @@ impl State {
         let wants = self.wants([expanded.len(), rows, collapsed, opened]);
         let planned = layout::plan(self.size.0, self.size.1, wants);
         let room = match self.fold {
-            Fold::Auto => planned.map_or(Room::ForNone, |(_, room)| room),
-            Fold::All => Room::ForNone,
-            Fold::None => Room::ForAll,
+            Fold::Auto => planned.map_or(Room::None, |(_, room)| room),
+            Fold::All => Room::None,
+            Fold::None => Room::All,
         };
         let rows = build(&|key| {
             by_hand(
                 key,
                 match room {
-                    Room::ForAll => false,
-                    Room::ForSelected => Some(key) != open.as_deref(),
-                    Room::ForNone => true,
+                    Room::All => false,
+                    Room::Selected => Some(key) != open.as_deref(),
+                    Room::None => true,
                 },
             )
         });
         self.rows = rows;
-        self.collapsed = room != Room::ForAll;
+        self.collapsed = room != Room::All;
         self.plan = planned.map(|p| p.0);
         self.reselect();
         self.scroll();

@@ -33,7 +33,9 @@ pub(super) fn render(state: &State, key: &RowKey, first: usize, area: Rect, buff
         _ => ("gone".to_owned(), vec![Line::raw("It is not there any more. Esc goes back to the list.")]),
     };
     let inside = overlay::frame(area, &printable(&title), buffer, state.glyphs, style);
-    let graph_height = if inside.height >= 16 { (inside.height / 4).clamp(4, 8) } else { 0 };
+    // What the text leaves; a counter matters more here than a picture.
+    let free = inside.height.saturating_sub(u16::try_from(lines.len()).unwrap_or(u16::MAX));
+    let graph_height = if free >= 4 { free.min(10) } else { 0 };
     let text = Rect { height: inside.height - graph_height, ..inside };
     let plot = Rect { y: text.bottom(), height: graph_height, ..inside };
     overlay::lines(text, first, &lines, buffer, state.theme.style(Token::Muted));

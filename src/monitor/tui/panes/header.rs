@@ -41,12 +41,13 @@ fn verdicts(state: &State, view: &View, width: usize) -> Line<'static> {
     let mut line = Line::default();
     for form in [Form::Long, Form::Short, Form::Terse] {
         let [tx, rx] = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, form));
-        let mut spans = vec![Span::raw(" ")];
+        let (lead, gap) = if form == Form::Terse { ("", "  ") } else { (" ", "   ") };
+        let mut spans = vec![Span::raw(lead)];
         spans.extend(tx);
-        spans.push(Span::raw("   "));
+        spans.push(Span::raw(gap));
         spans.extend(rx);
         line = Line::from(spans);
-        if line.width() < width {
+        if line.width() <= width {
             break;
         }
     }
@@ -141,7 +142,8 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
         spans.push(Span::styled(" no rate yet", theme.style(Token::Muted)));
         return spans;
     };
-    let text = format!(" {} {}", state.glyphs.verdict(verdict), verdict.word());
+    let word = if form == Form::Terse { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
+    let text = format!(" {} {word}", state.glyphs.verdict(verdict));
     spans.push(Span::styled(text, theme.verdict(verdict)));
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
@@ -150,8 +152,7 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
             spans.push(Span::raw(format!(" at {}", printable(&name))));
         }
         let (uneven, busy) = (summary.uneven, summary.busy);
-        let word = if form == Form::Long { format!(" {}s", group_word(view)) } else { String::new() };
-        spans.push(Span::raw(format!(", {uneven} of {busy}{word}")));
+        spans.push(Span::raw(format!(", {uneven}/{busy} {}s", group_word(view))));
     }
     if verdict == Verdict::Balanced && form == Form::Long {
         let active = format!(" {}/{} NICs", summary.active_nics, summary.nics);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::actions::BINDINGS;
+use super::super::glyphs::MORE;
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::overlay;
@@ -29,8 +30,8 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
         (glyphs.mean(), "in a bar: the mean of the group's NICs"),
         (glyphs.over(), "beside a rate: over the mean by more than 1.25 x"),
         (glyphs.under(), "beside a rate: under it by as much"),
-        (glyphs.differs(), "the kernel sees less than the transport claims (over 5 % + 1 Mb/s)"),
-        (glyphs.more(), "the kernel sees more: other traffic on this NIC, or retransmissions"),
+        (glyphs.differs(), "the kernel sees less (by over 5 % + 1 Mb/s) than was claimed"),
+        (MORE, "the kernel sees more: other traffic, or retransmissions"),
         ("-", "not known (0 is a number)"),
     ];
     for (glyph, meaning) in legend {

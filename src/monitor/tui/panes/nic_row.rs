@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 
 use super::super::format;
+use super::super::glyphs::MORE;
 use super::super::kernel::{self, Check};
 use super::super::summary::Direction;
 use super::super::theme::Token;
@@ -65,10 +66,10 @@ fn render_direction(
         Direction::Tx => (&nic.tx, Token::Tx),
         Direction::Rx => (&nic.rx, Token::Rx),
     };
-    let slots = slots(context.columns, context.x(direction), y);
+    let cells = slots(context.columns, context.x(direction), y);
     let muted = theme.style(Token::Muted);
     let link = nic.link_bits_per_s.map(|bits| bits as f64 / 8.0);
-    let full = link.unwrap_or(context.auto_top);
+    let whole = link.unwrap_or(context.auto_top);
     let mean = mean(group, direction);
     let against = Against::of(flow, mean, direction.of(group).spread.verdict.is_imbalance());
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
@@ -76,12 +77,12 @@ fn render_direction(
     let words: Vec<&str> = nic.marks.iter().map(|&m| mark_word(m)).collect();
     if let (Some(first), Direction::Tx) = (nic.marks.first(), direction) {
         let style = theme.style(mark_token(*first));
-        slots.bar.left(&words.join(", "), style, glyphs, buffer);
-    } else if let (Some(rate), true) = (flow.bytes_per_s, full > 0.0) {
-        let area = ratatui::layout::Rect::new(slots.bar.x, y, slots.bar.width, 1);
+        cells.bar.left(&words.join(", "), style, glyphs, buffer);
+    } else if let (Some(rate), true) = (flow.bytes_per_s, whole > 0.0) {
+        let area = ratatui::layout::Rect::new(cells.bar.x, y, cells.bar.width, 1);
         let bar = Bar {
-            share: rate / full,
-            mean: mean.map(|m| m / full),
+            share: rate / whole,
+            mean: mean.map(|m| m / whole),
             fill,
             track: muted,
             mark: theme.style(Token::Mean),
@@ -89,33 +90,33 @@ fn render_direction(
         bar.render(area, buffer, glyphs);
     }
     match against {
-        Against::Over => slots.flag.left(glyphs.over(), theme.style(Token::Warn), glyphs, buffer),
-        Against::Under => slots.flag.left(glyphs.under(), muted, glyphs, buffer),
+        Against::Over => cells.flag.left(glyphs.over(), theme.style(Token::Warn), glyphs, buffer),
+        Against::Under => cells.flag.left(glyphs.under(), muted, glyphs, buffer),
         Against::Within => {}
     }
     let number = theme.style(if flow.bytes_per_s.is_some() { Token::Text } else { Token::Muted });
-    slots.rate.right(&context.scale.number(flow.bytes_per_s), number, glyphs, buffer);
+    cells.rate.right(&context.scale.number(flow.bytes_per_s), number, glyphs, buffer);
     let share = match (flow.bytes_per_s, link) {
         // Without a line rate the bar's full length is the busiest NIC's rate: say so, on the row.
         (Some(_), None) => "auto".to_owned(),
         (rate, link) => format::percent(rate.zip(link).map(|(rate, link)| rate / link)),
     };
-    slots.percent.right(&share, muted, glyphs, buffer);
-    slots.ops.right(&format::compact(flow.ops_per_s), muted, glyphs, buffer);
+    cells.percent.right(&share, muted, glyphs, buffer);
+    cells.ops.right(&format::compact(flow.ops_per_s), muted, glyphs, buffer);
     let (kernel, check) = kernel::check(nic, direction);
     let style = match check {
         Check::Less => {
-            slots.kernel_flag.left(glyphs.differs(), theme.style(Token::Bad), glyphs, buffer);
+            cells.kernel_flag.left(glyphs.differs(), theme.style(Token::Bad), glyphs, buffer);
             theme.style(Token::Bad)
         }
         Check::More => {
-            slots.kernel_flag.left(glyphs.more(), theme.style(Token::Warn), glyphs, buffer);
+            cells.kernel_flag.left(MORE, theme.style(Token::Warn), glyphs, buffer);
             theme.style(Token::Warn)
         }
         Check::Agrees | Check::Unknown => muted,
     };
     if nic.kernel.is_some() {
-        slots.kernel.right(&context.scale.number(kernel), style, glyphs, buffer);
+        cells.kernel.right(&context.scale.number(kernel), style, glyphs, buffer);
     }
 }
 

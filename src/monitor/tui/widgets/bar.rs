@@ -31,7 +31,7 @@ impl Bar {
             let (symbol, style) = if mean == Some(i) {
                 (glyphs.mean(), self.mark)
             } else if part > 0 {
-                (glyphs.from_left(part), self.fill)
+                (glyphs.filled_left(part), self.fill)
             } else {
                 (glyphs.track(), self.track)
             };

@@ -80,7 +80,7 @@ fn share(value: f32, top: f64) -> f64 {
 
 fn cell(share: Option<f64>, from_below: usize, height: u16, glyphs: Glyphs) -> &'static str {
     let filled = share.map_or(0, |s| eighths(s, height).max(1));
-    glyphs.from_below(filled.saturating_sub(from_below * 8).min(8))
+    glyphs.filled_below(filled.saturating_sub(from_below * 8).min(8))
 }
 
 /// The Braille cell for two points side by side; dots fill from below.

@@ -26,7 +26,7 @@ pub(in super::super) fn render(
         let (symbol, style) = match value {
             None => ("?", Style::default()),
             Some(v) if v <= 0.0 || top <= 0.0 => (glyphs.track(), style(0.0)),
-            Some(v) => (glyphs.from_below(eighths(v / top, 1)), style(v)),
+            Some(v) => (glyphs.filled_below(eighths(v / top, 1)), style(v)),
         };
         buffer[(x + used, y)].set_symbol(symbol).set_style(style);
         used += 1;
