@@ -1,5 +1,7 @@
 //! The screen in a real pseudo-terminal: whatever ends it, the terminal is as it was.
 
+#![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
+
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::PathBuf;

@@ -92,15 +92,17 @@ impl Drop for Signals {
 /// `SIGTSTP` and not `SIGSTOP`: where no shell could continue the job (an orphaned process group, as in a
 /// container) the kernel ignores the former, and the program goes on instead of freezing the terminal.
 pub(super) fn stop_job() -> nix::Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: installs the default action, which runs no code of ours.
-    let ours = unsafe { signal::sigaction(Signal::SIGTSTP, &default) }?;
-    let stopped = signal::kill(Pid::from_raw(0), Signal::SIGTSTP).and_then(|()| {
-        // The group's signal may be taken by another thread a moment later; this one is for this thread, so
-        // the handler is not put back before the stop has happened. SIGCONT discards whichever is left over.
-        signal::raise(Signal::SIGTSTP)
-    });
+    let action = |handler| SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // The others first, deaf ourselves: a group's signal may be taken by any thread at any moment, and a second
+    // one behind it would stop the program again just after it was continued.
+    // SAFETY: ignoring a signal runs no code of ours.
+    let ours = unsafe { signal::sigaction(Signal::SIGTSTP, &action(SigHandler::SigIgn)) }?;
+    let told = signal::kill(Pid::from_raw(0), Signal::SIGTSTP);
+    // SAFETY: the default action runs no code of ours.
+    let stopped = unsafe { signal::sigaction(Signal::SIGTSTP, &action(SigHandler::SigDfl)) }
+        // For this very thread, which therefore stops before `raise` returns.
+        .and_then(|_| signal::raise(Signal::SIGTSTP));
     // SAFETY: puts back the action found above, which signal-hook installed and keeps valid.
     unsafe { signal::sigaction(Signal::SIGTSTP, &ours) }?;
-    stopped
+    told.and(stopped)
 }

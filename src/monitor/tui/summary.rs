@@ -70,3 +70,32 @@ impl Summary {
         summary
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::{Cluster, Shape};
+    use super::*;
+
+    #[test]
+    fn the_worst_group_speaks_and_the_idle_and_the_dead_do_not() {
+        let cluster = Cluster::default();
+        let mut view = cluster.view(Shape::PairSeq, 1);
+        let bad = cluster.view(Shape::RoundRobin, 1);
+        view.groups[3] = bad.groups[3].clone();
+        let summary = Summary::of(view.groups.iter(), Direction::Rx);
+        assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::SingleNic), 1, 8));
+        assert_eq!(summary.worst.as_ref().map(|(_, name)| name.as_str()), Some("node0 PE 3"));
+        view.groups[3].marks = vec![Mark::Dead];
+        let summary = Summary::of(view.groups.iter(), Direction::Rx);
+        assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::Balanced), 0, 7));
+    }
+
+    #[test]
+    fn no_rate_is_not_idle() {
+        let cluster = Cluster::default();
+        let first = cluster.view(Shape::PairSeq, 0);
+        assert_eq!(Summary::of(first.groups.iter(), Direction::Tx).verdict, None);
+        let idle = cluster.view(Shape::Idle, 1);
+        assert_eq!(Summary::of(idle.groups.iter(), Direction::Tx).verdict, Some(Verdict::Idle));
+    }
+}

@@ -293,7 +293,7 @@ impl ViewSource for SyntheticSource {
                 if tick % ticks_per_shape == 0 {
                     caption.set(shape.caption());
                 }
-                let view = Arc::new(cluster.view(shape, tick));
+                let view = Arc::new(View { interval, ..cluster.view(shape, tick) });
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
                 waker.wake();
                 tick += 1;

@@ -41,20 +41,20 @@ impl Theme {
     }
 
     /// How a meaning looks. The 16 colours of the terminal, which people have made readable on their background;
-    /// Tx blue and Rx yellow stay apart for all common kinds of colour blindness.
+    /// Tx cyan and Rx yellow stay apart for all common kinds of colour blindness.
     pub(super) fn style(self, token: Token) -> Style {
         let (color, modifier) = match token {
             Token::Text => (None, Modifier::empty()),
             Token::Muted => (None, Modifier::DIM),
             Token::Strong => (None, Modifier::BOLD),
-            Token::Tx => (Some(Color::Blue), Modifier::empty()),
+            Token::Tx => (Some(Color::Cyan), Modifier::empty()),
             Token::Rx => (Some(Color::Yellow), Modifier::empty()),
             Token::Mean => (Some(Color::Reset), Modifier::BOLD),
             Token::Good => (Some(Color::Green), Modifier::empty()),
             Token::Warn => (Some(Color::Magenta), Modifier::BOLD),
             Token::Bad => (Some(Color::Red), Modifier::BOLD),
             Token::Selected | Token::Tag => (None, Modifier::BOLD.union(Modifier::REVERSED)),
-            Token::Caption => (Some(Color::Cyan), Modifier::BOLD),
+            Token::Caption => (None, Modifier::BOLD.union(Modifier::ITALIC)),
         };
         let style = Style::default().add_modifier(modifier);
         match color {

@@ -4,7 +4,8 @@ use ratatui::buffer::Buffer;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format;
-use super::super::kernel;
+use super::super::glyphs::MORE;
+use super::super::kernel::{self, Check};
 use super::super::rows;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
@@ -66,7 +67,14 @@ pub(super) fn render(
         if flow.bytes_per_s.is_some() {
             active(slots.ops, flow.spread.active_nics, flow.spread.nics, context, buffer);
         }
-        let kernel: Option<f64> = group.nics.iter().map(|nic| kernel::check(nic, direction).0).sum();
+        // Also where there is no room for the kernel's column: a disagreement of one NIC shows on its group.
+        let checks = || group.nics.iter().map(|nic| kernel::check(nic, direction));
+        if checks().any(|(_, check)| check == Check::Less) {
+            slots.kernel_flag.left(glyphs.differs(), theme.style(Token::Bad), glyphs, buffer);
+        } else if checks().any(|(_, check)| check == Check::More) {
+            slots.kernel_flag.left(MORE, theme.style(Token::Warn), glyphs, buffer);
+        }
+        let kernel: Option<f64> = checks().map(|(rate, _)| rate).sum();
         if group.nics.iter().any(|nic| nic.kernel.is_some()) {
             slots.kernel.right(&context.scale.number(kernel), theme.style(Token::Muted), glyphs, buffer);
         }

@@ -108,7 +108,7 @@ fn facts(state: &State) -> Line<'static> {
     }
     spans.push(Span::raw(text));
     spans.push(Span::styled(
-        format!("  every {}", format::duration(state.interval)),
+        format!("  every {}", format::duration(view.interval)),
         theme.style(Token::Muted),
     ));
     Line::from(spans)

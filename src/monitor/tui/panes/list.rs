@@ -184,7 +184,7 @@ fn nothing(state: &State, view: &View, area: Rect, buffer: &mut Buffer) {
     let indent = Rect::new(area.x + 2, area.y + 1, area.width - 4, area.height.saturating_sub(1));
     let mut lines = super::notices::wrap(&reason, usize::from(indent.width));
     lines.push(String::new());
-    lines.push(format!("Looking again every {}.", format::duration(state.interval)));
+    lines.push(format!("Looking again every {}.", format::duration(view.interval)));
     for (line, y) in lines.iter().zip(indent.top()..indent.bottom()) {
         let slot = Slot { x: indent.x, y, width: indent.width };
         slot.left(line, state.theme.style(Token::Text), state.glyphs, buffer);
