@@ -43,12 +43,16 @@ struct Session {
 
 impl Session {
     fn start(arguments: &[&str]) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-        let pty = NativePtySystem::default().openpty(size).expect("a pseudo-terminal");
-        let cooked = discipline(&pty);
         let mut command = CommandBuilder::new(program());
         command.args(["--interval", "100ms"]);
         command.args(arguments);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: CommandBuilder) -> Self {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pty = NativePtySystem::default().openpty(size).expect("a pseudo-terminal");
+        let cooked = discipline(&pty);
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
         let child = pty.slave.spawn_command(command).expect("the program starts");
@@ -221,6 +225,34 @@ fn ctrl_z_without_job_control_goes_on() {
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
     session.assert_restored("ended: Quit");
+}
+
+/// As a person has it: below a shell with job control, and below a program (make, sudo) that waits for it.
+#[test]
+fn ctrl_z_gives_the_shell_back_and_fg_returns() {
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("skipped: no /bin/bash");
+        return;
+    }
+    let mut command = CommandBuilder::new("/bin/bash");
+    command.args(["--norc", "--noprofile", "-i"]);
+    command.env("PS1", "prompt$((6*7))> ");
+    command.env("PROGRAM", program());
+    let mut session = Session::start_command(command);
+    session.wait_for_text("prompt42>");
+    session.type_keys(b"sh -c '$PROGRAM --interval 100ms --ticks 1; echo inner $?'\r");
+    session.wait_for("screen", is_up);
+    for _ in 0..2 {
+        session.type_keys(b"\x1a");
+        session.wait_for("shell", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        session.wait_for_text("Stopped");
+        session.type_keys(b"fg\r");
+        session.wait_for("screen again", is_up);
+    }
+    session.type_keys(b"q");
+    session.wait_for_text("inner 0");
+    session.type_keys(b"exit\r");
+    assert_eq!(session.exit_status().exit_code(), 0);
 }
 
 #[test]
