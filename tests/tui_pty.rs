@@ -54,6 +54,7 @@ impl Session {
         let pty = NativePtySystem::default().openpty(size).expect("a pseudo-terminal");
         let cooked = discipline(&pty);
         command.env("LC_ALL", "C.UTF-8");
+        command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
         let child = pty.slave.spawn_command(command).expect("the program starts");
         let output = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 0)));

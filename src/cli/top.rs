@@ -55,3 +55,25 @@ pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<E
         Ended::Signal(number) => ExitCode::from(u8::try_from(128 + number).unwrap_or(1)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Wrapper {
+        #[command(flatten)]
+        top: TopArgs,
+    }
+
+    #[test]
+    fn flags_are_read_and_have_defaults() {
+        let args = Wrapper::try_parse_from(["railtop"]).unwrap().top;
+        assert_eq!((args.interval, args.units, args.ascii), (Duration::from_secs(1), Units::Bits, false));
+        let args =
+            Wrapper::try_parse_from(["railtop", "-i", "200ms", "--units", "bytes", "--ascii"]).unwrap().top;
+        assert_eq!((args.interval, args.units, args.ascii), (Duration::from_millis(200), Units::Bytes, true));
+        assert!(Wrapper::try_parse_from(["railtop", "-i", "soon"]).is_err());
+    }
+}

@@ -28,7 +28,10 @@ pub(super) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
     Quit,
+    /// Stops the job; the shell's `fg` continues it.
     Suspend,
+    /// Draws everything again.
+    Redraw,
     Help,
     Notices,
     Filter,
@@ -108,6 +111,7 @@ pub(super) const BINDINGS: &[Binding] = &[
     key(&[KeyCode::PageDown], "", Command::PageDown, ""),
     key(&[KeyCode::Home], "Home End", Command::Home, "first, last row"),
     key(&[KeyCode::End], "", Command::End, ""),
+    key(&[], "Ctrl-Z Ctrl-L", Command::Suspend, "back to the shell (fg returns); draw anew"),
     key(&[KeyCode::Esc], "Esc", Command::Escape, "close what is open, drop the filter (never quits)"),
 ];
 
@@ -116,6 +120,7 @@ pub(super) fn of_key(event: KeyEvent, typing: bool) -> Option<Action> {
     if event.modifiers.contains(KeyModifiers::CONTROL) {
         return match event.code {
             KeyCode::Char('c') => Some(Action::Command(Command::Quit)),
+            KeyCode::Char('l') => Some(Action::Command(Command::Redraw)),
             KeyCode::Char('z') => Some(Action::Command(Command::Suspend)),
             _ => None,
         };

@@ -76,7 +76,7 @@ pub(super) fn plan(width: u16, height: u16, wants: Wants) -> Option<(Plan, Room)
     } else {
         // Whatever the list leaves, up to a height at which a graph stops saying more.
         let free = body.saturating_sub(u16::try_from(rows).unwrap_or(u16::MAX));
-        free.clamp(MIN_GRAPH, 12.max(height / 3)).min(body - MIN_LIST)
+        free.clamp(MIN_GRAPH, 12.max(height / 2)).min(body - MIN_LIST)
     };
     let mut y = 0;
     let mut take = |lines: u16| {

@@ -91,6 +91,11 @@ pub enum TuiError {
     /// Standard input or output is no terminal.
     #[error("{0} is not a terminal; `railtop log` and `railtop check` need none")]
     NoTerminal(&'static str),
+    /// The terminal cannot place a cursor.
+    #[error(
+        "TERM is {0:?}: this terminal has no screen to draw on; `railtop log` and `railtop check` need none"
+    )]
+    Dumb(String),
     /// The terminal cannot be set up, read or written.
     #[error("cannot {what} the terminal")]
     Terminal {
@@ -121,6 +126,9 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     }
     if !io::stdout().is_terminal() {
         return Err(TuiError::NoTerminal("standard output"));
+    }
+    if let Some(term) = std::env::var("TERM").ok().filter(|term| term == "dumb") {
+        return Err(TuiError::Dumb(term));
     }
     let waker = Waker::new().map_err(doing("set up"))?;
     if let Some(stop) = &options.stop {
@@ -159,8 +167,7 @@ struct Loop<'a> {
 
 impl Loop<'_> {
     fn run(&mut self, screen: &mut Screen) -> Result<Ended, TuiError> {
-        let (width, height) = Screen::size().map_err(doing("measure"))?;
-        self.state.update(Action::Resize(width, height));
+        self.measure();
         loop {
             self.take_news();
             // The first frame comes before the first data: a program that shows nothing looks stuck.
@@ -175,10 +182,10 @@ impl Loop<'_> {
                 self.suspend(screen)?;
             } else if self.signals.take_resumed() {
                 screen.reenter().map_err(doing("set up"))?;
-                self.measure()?;
+                self.measure();
             }
             if self.signals.take_resized() {
-                self.measure()?;
+                self.measure();
             }
             if keyboard && let Some(end) = self.keys(screen)? {
                 return Ok(end);
@@ -257,6 +264,7 @@ impl Loop<'_> {
                 Effect::None => {}
                 Effect::Quit => return Ok(Some(Ended::Quit)),
                 Effect::Suspend => self.suspend(screen)?,
+                Effect::Redraw => screen.forget(),
                 Effect::SetInterval(interval) => self.source.set_interval(interval),
             }
         }
@@ -271,12 +279,12 @@ impl Loop<'_> {
         self.signals.take_resumed();
         self.heard = Instant::now();
         screen.reenter().map_err(doing("set up"))?;
-        self.measure()
+        self.measure();
+        Ok(())
     }
 
-    fn measure(&mut self) -> Result<(), TuiError> {
-        let (width, height) = Screen::size().map_err(doing("measure"))?;
+    fn measure(&mut self) {
+        let (width, height) = Screen::size();
         self.state.update(Action::Resize(width, height));
-        Ok(())
     }
 }

@@ -86,6 +86,16 @@ fn story_at(width: u16, height: u16) {
 }
 
 #[test]
+fn skewed_in_mono_and_idle_beside_it() {
+    let cluster = Cluster { nodes: 2, pes_per_node: 1, ..Cluster::default() };
+    let mut view = cluster.view(Shape::Skewed, 3);
+    view.groups[1] = cluster.view(Shape::Idle, 3).groups[1].clone();
+    let mut state = state(80, 24, Glyphs::Unicode, &cluster, &[]);
+    state.update(Action::View(Arc::new(view)));
+    assert_snapshot!("skewed@80x24", text(&state));
+}
+
+#[test]
 fn story_in_ascii() {
     let shapes = [Shape::Single, Shape::PairSeq, Shape::RoundRobin];
     let screen = text(&state(80, 24, Glyphs::Ascii, &Cluster::default(), &shapes));

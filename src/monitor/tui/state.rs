@@ -20,6 +20,7 @@ pub(super) enum Effect {
     None,
     Quit,
     Suspend,
+    Redraw,
     SetInterval(Duration),
 }
 
@@ -146,6 +147,7 @@ impl State {
         match command {
             Command::Quit => return Effect::Quit,
             Command::Suspend => return Effect::Suspend,
+            Command::Redraw => return Effect::Redraw,
             Command::Slower => return self.step_interval(1),
             Command::Faster => return self.step_interval(-1),
             Command::Help => self.toggle(Overlay::Help(0)),

@@ -23,6 +23,8 @@ pub enum Shape {
     Single,
     /// All NICs send; what a PE receives lands on one of them.
     RoundRobin,
+    /// All NICs work, the first far more than the others.
+    Skewed,
     /// All NICs send and receive alike.
     PairSeq,
 }
@@ -33,7 +35,7 @@ impl Shape {
     pub fn policy(self) -> &'static str {
         match self {
             Self::Idle | Self::Single => "single",
-            Self::RoundRobin => "round-robin",
+            Self::RoundRobin | Self::Skewed => "round-robin",
             Self::PairSeq => "pair-seq",
         }
     }
@@ -48,6 +50,7 @@ impl Shape {
                 "Policy round-robin: all NICs send, yet each PE receives on one NIC only.\n\
                  Look at Rx: max/mean 4, and no faster than a single NIC."
             }
+            Self::Skewed => "The first NIC of each PE carries far more than the others.",
             Self::PairSeq => "Policy pair-seq: all NICs send and receive alike, four times the bandwidth.",
         }
     }
@@ -63,6 +66,10 @@ impl Shape {
             Self::RoundRobin => {
                 let receives = pe % nics == nic;
                 (0.97 / nics as f64, if receives { 0.97 } else { 0.0 })
+            }
+            Self::Skewed => {
+                let share = if nic == 0 { 0.9 } else { 0.35 };
+                (share, share)
             }
             Self::PairSeq => (0.96, 0.96),
         }

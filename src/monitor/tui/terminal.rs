@@ -71,7 +71,7 @@ impl Screen {
     /// Takes it again, whatever the shell did to it meanwhile; the next frame is drawn in full.
     pub(super) fn reenter(&mut self) -> io::Result<()> {
         give_back();
-        self.shown = Buffer::empty(Rect::ZERO);
+        self.forget();
         take()
     }
 
@@ -80,9 +80,14 @@ impl Screen {
         PANICKED.load(Ordering::SeqCst)
     }
 
-    /// The size in columns and lines.
-    pub(super) fn size() -> io::Result<(u16, u16)> {
-        terminal::size()
+    /// The size in columns and lines; what a terminal had in 1978 where it does not say.
+    pub(super) fn size() -> (u16, u16) {
+        terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((80, 24))
+    }
+
+    /// The next frame is drawn in full: something else has written to the terminal.
+    pub(super) fn forget(&mut self) {
+        self.shown = Buffer::empty(Rect::ZERO);
     }
 
     /// Draws `next`: only the cells that differ from what is shown, as one synchronised update.

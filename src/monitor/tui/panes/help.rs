@@ -17,7 +17,7 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
     let mut lines: Vec<Line<'_>> = Vec::new();
     for binding in BINDINGS.iter().filter(|b| !b.help.is_empty()) {
         lines.push(Line::from(vec![
-            Span::styled(format!("{:<13}", binding.label), theme.style(Token::Strong)),
+            Span::styled(format!("{:<14}", binding.label), theme.style(Token::Strong)),
             Span::raw(binding.help),
         ]));
     }
@@ -36,7 +36,7 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
     ];
     for (glyph, meaning) in legend {
         lines.push(Line::from(vec![
-            Span::styled(format!("{glyph:<13}"), theme.style(Token::Strong)),
+            Span::styled(format!("{glyph:<14}"), theme.style(Token::Strong)),
             Span::raw(meaning),
         ]));
     }
