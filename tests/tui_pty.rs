@@ -56,6 +56,8 @@ impl Session {
         command.env("LC_ALL", "C.UTF-8");
         command.env("TERM", "xterm-256color");
         command.env_remove("NO_COLOR");
+        // A backtrace would push the message off the screen.
+        command.env_remove("RUST_BACKTRACE");
         let child = pty.slave.spawn_command(command).expect("the program starts");
         let output = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 0)));
         let mut reader = pty.master.try_clone_reader().expect("a reader");

@@ -116,7 +116,11 @@ fn doing(what: &'static str) -> impl FnOnce(io::Error) -> TuiError {
 
 /// Shows `source` on the terminal until the person quits, the caller stops it, or a signal ends it.
 ///
-/// The terminal is given back before this returns, also on errors and when any thread panics.
+/// The terminal is given back before this returns, also on errors and when any thread panics (even one that is
+/// caught: its message belongs on the screen that the person gets back).
+///
+/// Afterwards SIGTERM, SIGHUP, SIGINT and SIGQUIT do nothing unless the caller handles them: the handlers of
+/// `signal-hook` stay installed. A caller that goes on for a while registers its own, before or after.
 ///
 /// # Errors
 /// When there is no terminal, when it cannot be used, or when a thread panicked meanwhile.
@@ -137,7 +141,8 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     if let Some(caption) = &options.caption {
         caption.connect(&waker);
     }
-    // The order matters: handlers before raw mode, so that no signal can end the process with a broken terminal.
+    // The order matters, also that of the drops: handlers before raw mode and until after it, so that no signal
+    // can end the process with a broken terminal.
     let signals = Signals::register(&waker).map_err(doing("watch the signals of"))?;
     let mut screen = Screen::enter(&waker).map_err(doing("set up"))?;
     let variable = |name: &str| std::env::var(name).ok();
@@ -150,7 +155,8 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     let theme = Theme::new(options.color, std::env::var_os("NO_COLOR").as_deref());
     let mut state = State::new(theme, glyphs, options.units, options.interval);
     source.subscribe(waker.clone());
-    let mut control = Loop { source, options, waker, signals, state: &mut state, heard: Instant::now() };
+    let mut control =
+        Loop { source, options, waker, signals: &signals, state: &mut state, heard: Instant::now() };
     control.run(&mut screen)
 }
 
@@ -159,7 +165,7 @@ struct Loop<'a> {
     source: &'a mut dyn ViewSource,
     options: &'a TuiOptions,
     waker: Waker,
-    signals: Signals,
+    signals: &'a Signals,
     state: &'a mut State,
     /// When the last view came.
     heard: Instant,

@@ -42,7 +42,10 @@ impl Screen {
         HOOK.call_once(|| {
             let previous = std::panic::take_hook();
             std::panic::set_hook(Box::new(move |info| {
-                if give_back() {
+                let was_ours = give_back();
+                previous(info);
+                // After the message, or the program could end in the middle of it.
+                if was_ours {
                     PANICKED.store(true, Ordering::SeqCst);
                     if let Ok(guard) = ON_PANIC.try_lock()
                         && let Some(waker) = &*guard
@@ -50,7 +53,6 @@ impl Screen {
                         waker.wake();
                     }
                 }
-                previous(info);
             }));
         });
         PANICKED.store(false, Ordering::SeqCst);
