@@ -1,0 +1,296 @@
+//! The full-screen view: [`run`] draws what a [`ViewSource`] delivers until the person or the caller has enough.
+//!
+//! One thread, one `poll` over the keyboard and a pipe that sources, signals and handles write to: nothing is
+//! drawn and nothing wakes unless there is news. [`state`](self) is pure, panes are functions from it to cells,
+//! and the terminal is given back on every way out (`terminal.rs`). The layout is drawn in `panes/mod.rs`.
+
+mod actions;
+mod format;
+mod glyphs;
+mod handles;
+mod history;
+mod kernel;
+mod layout;
+mod panes;
+mod rows;
+mod signals;
+mod source;
+mod state;
+mod summary;
+pub mod synthetic;
+mod terminal;
+mod theme;
+mod widgets;
+
+#[cfg(test)]
+mod screens;
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{self, Event, KeyEventKind};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+pub use format::Units;
+pub use handles::{CaptionHandle, StopFlag, Waker};
+pub use source::ViewSource;
+
+use actions::Action;
+use glyphs::Glyphs;
+use signals::Signals;
+use state::{Effect, State};
+use terminal::Screen;
+use theme::Theme;
+
+/// How the screen looks and who may reach into it.
+#[derive(Debug, Clone)]
+pub struct TuiOptions {
+    /// A text at the top that says what to look at (`demo`).
+    pub caption: Option<CaptionHandle>,
+    /// Ends the screen from outside (`demo`).
+    pub stop: Option<StopFlag>,
+    /// Only ASCII characters, whatever the locale says.
+    pub ascii: bool,
+    /// Colours, unless `NO_COLOR` is set.
+    pub color: bool,
+    /// Units to begin with; a key changes them.
+    pub units: Units,
+    /// The source's interval to begin with; a key changes it.
+    pub interval: Duration,
+}
+
+impl Default for TuiOptions {
+    fn default() -> Self {
+        Self {
+            caption: None,
+            stop: None,
+            ascii: false,
+            color: true,
+            units: Units::default(),
+            interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Why the screen ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The person quit.
+    Quit,
+    /// The caller raised its [`StopFlag`].
+    Stopped,
+    /// A signal with this number asked for it; the terminal hanging up counts as `SIGHUP`.
+    Signal(i32),
+}
+
+/// Why there is no screen (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Standard input or output is no terminal.
+    #[error("{0} is not a terminal; `railtop log` and `railtop check` need none")]
+    NoTerminal(&'static str),
+    /// The terminal cannot place a cursor.
+    #[error(
+        "TERM is {0:?}: this terminal has no screen to draw on; `railtop log` and `railtop check` need none"
+    )]
+    Dumb(String),
+    /// The terminal cannot be set up, read or written.
+    #[error("cannot {what} the terminal")]
+    Terminal {
+        /// The operation that failed.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another thread panicked; its message is on standard error.
+    #[error("a thread of railtop panicked (message above); please report it")]
+    Panicked,
+}
+
+/// Adds the operation to an error.
+fn doing(what: &'static str) -> impl FnOnce(io::Error) -> TuiError {
+    move |source| TuiError::Terminal { what, source }
+}
+
+/// Shows `source` on the terminal until the person quits, the caller stops it, or a signal ends it.
+///
+/// The terminal is given back before this returns, also on errors and when any thread panics (even one that is
+/// caught: its message belongs on the screen that the person gets back).
+///
+/// Afterwards SIGTERM, SIGHUP, SIGINT and SIGQUIT do nothing unless the caller handles them: the handlers of
+/// `signal-hook` stay installed. A caller that goes on for a while registers its own, before or after.
+///
+/// # Errors
+/// When there is no terminal, when it cannot be used, or when a thread panicked meanwhile.
+pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, TuiError> {
+    if !io::stdin().is_terminal() {
+        return Err(TuiError::NoTerminal("standard input"));
+    }
+    if !io::stdout().is_terminal() {
+        return Err(TuiError::NoTerminal("standard output"));
+    }
+    if let Some(term) = std::env::var("TERM").ok().filter(|term| term == "dumb") {
+        return Err(TuiError::Dumb(term));
+    }
+    let waker = Waker::new().map_err(doing("set up"))?;
+    if let Some(stop) = &options.stop {
+        stop.connect(&waker);
+    }
+    if let Some(caption) = &options.caption {
+        caption.connect(&waker);
+    }
+    // The order matters, also that of the drops: handlers before raw mode and until after it, so that no signal
+    // can end the process with a broken terminal.
+    let signals = Signals::register(&waker).map_err(doing("watch the signals of"))?;
+    let mut screen = Screen::enter(&waker).map_err(doing("set up"))?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let glyphs = Glyphs::detect(
+        options.ascii,
+        variable("LC_ALL").as_deref(),
+        variable("LC_CTYPE").as_deref(),
+        variable("LANG").as_deref(),
+    );
+    let theme = Theme::new(options.color, std::env::var_os("NO_COLOR").as_deref());
+    let mut state = State::new(theme, glyphs, options.units, options.interval);
+    source.subscribe(waker.clone());
+    let mut control =
+        Loop { source, options, waker, signals: &signals, state: &mut state, heard: Instant::now() };
+    control.run(&mut screen)
+}
+
+/// What the loop holds on to.
+struct Loop<'a> {
+    source: &'a mut dyn ViewSource,
+    options: &'a TuiOptions,
+    waker: Waker,
+    signals: &'a Signals,
+    state: &'a mut State,
+    /// When the last view came.
+    heard: Instant,
+}
+
+impl Loop<'_> {
+    fn run(&mut self, screen: &mut Screen) -> Result<Ended, TuiError> {
+        self.measure();
+        loop {
+            self.take_news();
+            // The first frame comes before the first data: a program that shows nothing looks stuck.
+            if !Screen::panicked() {
+                screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
+            }
+            let keyboard = self.wait()?;
+            if let Some(end) = self.ended()? {
+                return Ok(end);
+            }
+            if self.signals.take_suspend() {
+                self.suspend(screen)?;
+            } else if self.signals.take_resumed() {
+                screen.reenter().map_err(doing("set up"))?;
+                self.measure();
+            }
+            if self.signals.take_resized() {
+                self.measure();
+            }
+            if keyboard && let Some(end) = self.keys(screen)? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// Takes the caption and the newest view; notes when the source has gone quiet.
+    fn take_news(&mut self) {
+        if let Some(caption) = &self.options.caption {
+            let text = caption.get();
+            if text != self.state.caption {
+                self.state.update(Action::Caption(text));
+            }
+        }
+        if let Some(view) = self.source.latest() {
+            self.heard = Instant::now();
+            self.state.update(Action::View(view));
+        } else if self.heard.elapsed() >= self.patience() {
+            self.state.update(Action::Silent(Duration::from_secs(self.heard.elapsed().as_secs())));
+        }
+    }
+
+    /// How long a source may be quiet before the screen says so.
+    fn patience(&self) -> Duration {
+        (self.state.interval * 3).max(Duration::from_secs(2))
+    }
+
+    /// Sleeps until a key, a wake-up, or the moment when silence is news. Returns whether keys are waiting.
+    fn wait(&mut self) -> Result<bool, TuiError> {
+        let left = self.patience().saturating_sub(self.heard.elapsed());
+        let left = if left.is_zero() { Duration::from_secs(1) } else { left + Duration::from_millis(1) };
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let stdin = io::stdin();
+        let mut fds =
+            [PollFd::new(stdin.as_fd(), PollFlags::POLLIN), PollFd::new(self.waker.fd(), PollFlags::POLLIN)];
+        match nix::poll::poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(doing("wait for")(errno.into())),
+        }
+        let keyboard = fds[0].revents().unwrap_or(PollFlags::empty());
+        let hung_up = keyboard.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
+        let readable = keyboard.contains(PollFlags::POLLIN);
+        self.waker.drain();
+        if hung_up {
+            // Without this a terminal that is gone would be readable for ever.
+            let _ = signal_hook::low_level::raise(signal_hook::consts::SIGHUP);
+            return Ok(false);
+        }
+        Ok(readable)
+    }
+
+    fn ended(&self) -> Result<Option<Ended>, TuiError> {
+        if Screen::panicked() {
+            return Err(TuiError::Panicked);
+        }
+        if let Some(number) = self.signals.end() {
+            return Ok(Some(Ended::Signal(number)));
+        }
+        let stopped = self.options.stop.as_ref().is_some_and(StopFlag::is_stopped);
+        Ok(stopped.then_some(Ended::Stopped))
+    }
+
+    /// Handles all keys that are waiting; the screen is drawn once after the last.
+    fn keys(&mut self, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
+        while event::poll(Duration::ZERO).map_err(doing("read"))? {
+            let action = match event::read().map_err(doing("read"))? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => {
+                    actions::of_key(key, self.state.typing)
+                }
+                Event::Resize(width, height) => Some(Action::Resize(width, height)),
+                _ => None,
+            };
+            let Some(action) = action else { continue };
+            match self.state.update(action) {
+                Effect::None => {}
+                Effect::Quit => return Ok(Some(Ended::Quit)),
+                Effect::Suspend => self.suspend(screen)?,
+                Effect::Redraw => screen.forget(),
+                Effect::SetInterval(interval) => self.source.set_interval(interval),
+            }
+        }
+        Ok(None)
+    }
+
+    fn suspend(&mut self, screen: &mut Screen) -> Result<(), TuiError> {
+        Screen::leave();
+        signals::stop_job().map_err(|errno| doing("leave")(errno.into()))?;
+        // Both were raised by what has just happened.
+        self.signals.take_suspend();
+        self.signals.take_resumed();
+        self.heard = Instant::now();
+        screen.reenter().map_err(doing("set up"))?;
+        self.measure();
+        Ok(())
+    }
+
+    fn measure(&mut self) {
+        let (width, height) = Screen::size();
+        self.state.update(Action::Resize(width, height));
+    }
+}

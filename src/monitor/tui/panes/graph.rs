@@ -1,0 +1,105 @@
+//! The history of one row: Tx and Rx side by side.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::super::format;
+use super::super::history::Point;
+use super::super::rows::{RowKey, full_name};
+use super::super::state::State;
+use super::super::theme::Token;
+use super::super::widgets::graph as widget;
+use super::cells::Slot;
+use crate::monitor::model::view::GroupView;
+
+/// Below this share of the line rate a graph to the line rate would be a flat line.
+const FLAT: f64 = 0.1;
+
+/// The history of the selected group: of the group, too, when one of its NICs is selected.
+pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
+    let Some(row) = state.rows.get(state.selected) else { return };
+    let key = match &row.key {
+        RowKey::Nic(group, _) => RowKey::Group(group.clone()),
+        key => key.clone(),
+    };
+    let groups = state.shown.iter().flat_map(|v| &v.groups);
+    let (name, link) = match &key {
+        RowKey::Node(node) => {
+            let link = sum(groups.filter(|g| g.node == *node).map(group_link));
+            (node.clone(), link)
+        }
+        key => state.group(key).map_or((String::new(), None), |g| (full_name(g), group_link(g))),
+    };
+    render(state, &key, &name, link, area, buffer);
+}
+
+/// Line rate of a group in bytes per second, when that of all its NICs is known.
+fn group_link(group: &GroupView) -> Option<f64> {
+    sum(group.nics.iter().map(|nic| nic.link_bits_per_s.map(|bits| bits as f64 / 8.0)))
+}
+
+fn sum(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    values.sum()
+}
+
+/// Draws the history of `key` under `name`; `link` is its line rate in bytes per second.
+pub(super) fn render(
+    state: &State,
+    key: &RowKey,
+    name: &str,
+    link: Option<f64>,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let Some(view) = &state.shown else { return };
+    if area.height < 2 || area.width < 20 {
+        return;
+    }
+    let (points, times) = state.history.until(key, view.mono_ns);
+    let half = (area.width - 1) / 2;
+    let columns = usize::from(half) * state.look.points_per_cell();
+    let first = times.len().saturating_sub(columns);
+    let span = times.last().zip(times.get(first)).map_or(0, |(last, first)| last - first);
+    let rule = state.glyphs.rule().repeat(usize::from(area.width));
+    let muted = state.theme.style(Token::Muted);
+    buffer.set_stringn(area.x, area.y, rule, usize::from(area.width), muted);
+    let tx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.tx).collect();
+    let rx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.rx).collect();
+    for (values, token, x, title) in [
+        (tx, Token::Tx, area.x, format!("{name} Tx").trim_start().to_owned()),
+        (rx, Token::Rx, area.x + half + 1, format!("{name} Rx").trim_start().to_owned()),
+    ] {
+        let visible = &values[values.len().saturating_sub(columns)..];
+        let busiest = visible.iter().flatten().copied().fold(0.0_f32, f32::max);
+        let (top, what) = match link {
+            Some(link) if busiest <= 0.0 || f64::from(busiest) >= link * FLAT => (link, "full"),
+            _ => (f64::from(busiest), "auto"),
+        };
+        let style = state.theme.style(token);
+        let last = values.last().copied().flatten().map(f64::from);
+        let scale = format!(
+            "{what} {}, {}",
+            format::rate(Some(top), state.units),
+            format::duration(std::time::Duration::from_nanos(span))
+        );
+        let title = format!(" {title} {} ", format::rate(last, state.units));
+        let slot = Slot { x, y: area.y, width: half };
+        let strong = style.add_modifier(ratatui::style::Modifier::BOLD);
+        slot.left(&title, strong, state.glyphs, buffer);
+        let left = half.saturating_sub(u16::try_from(title.chars().count()).unwrap_or(half));
+        if usize::from(left) > scale.len() + 1 {
+            slot.right(&format!(" {scale} "), muted, state.glyphs, buffer);
+        }
+        let body = Rect::new(x, area.y + 1, half, area.height - 1);
+        widget::render(body, &values, top, state.look, style, buffer);
+    }
+}
+
+/// The history of a NIC or group for its details.
+pub(super) fn of_row(state: &State, key: &RowKey, area: Rect, buffer: &mut Buffer) {
+    let link = match key {
+        RowKey::Nic(..) => state.nic(key).and_then(|n| n.link_bits_per_s).map(|bits| bits as f64 / 8.0),
+        _ => state.group(key).and_then(group_link),
+    };
+    render(state, key, "", link, area, buffer);
+}

@@ -1,0 +1,156 @@
+//! A group's or a node's line: the NICs as a strip, the verdict, total, max/mean, active NICs.
+
+use ratatui::buffer::Buffer;
+use unicode_width::UnicodeWidthStr;
+
+use super::super::format;
+use super::super::glyphs::MORE;
+use super::super::kernel::{self, Check};
+use super::super::rows;
+use super::super::summary::{Direction, Summary};
+use super::super::theme::Token;
+use super::super::widgets::strip;
+use super::cells::Slot;
+use super::list::{Context, slots};
+use super::nic_row::{mark_token, mark_word, mean};
+use crate::balance::{DEFAULT_MAX_OVER_MEAN, Verdict};
+use crate::monitor::model::view::{GroupView, Mark};
+
+/// Draws a group's line.
+pub(super) fn render(
+    context: &Context<'_>,
+    group: &GroupView,
+    folded: bool,
+    selected: bool,
+    y: u16,
+    buffer: &mut Buffer,
+) {
+    let state = context.state;
+    let (theme, glyphs) = (state.theme, state.glyphs);
+    let marker = Slot { x: 1, y, width: 1 };
+    marker.left(glyphs.folded(folded), theme.style(Token::Muted), glyphs, buffer);
+    let name = Slot { x: 2, y, width: context.columns.name - 1 };
+    let text = if context.under_node { rows::short_name(group) } else { rows::full_name(group) };
+    let token = if selected { Token::Selected } else { Token::Strong };
+    name.left(&text, theme.style(token), glyphs, buffer);
+    let urgent = group.marks.iter().copied().find(|m| matches!(m, Mark::Dead | Mark::Stalled | Mark::Stale));
+    for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
+        let flow = direction.of(group);
+        let slots = slots(context.columns, context.x(direction), y);
+        let rates: Vec<Option<f64>> = group
+            .nics
+            .iter()
+            .map(|nic| match direction {
+                Direction::Tx => nic.tx.bytes_per_s,
+                Direction::Rx => nic.rx.bytes_per_s,
+            })
+            .collect();
+        let verdict = flow.spread.verdict;
+        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * DEFAULT_MAX_OVER_MEAN);
+        let strip_width = strip_width(slots.bar.width, rates.len());
+        let used = strip::render((slots.bar.x, y), strip_width, &rates, buffer, glyphs, |rate| {
+            theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token })
+        });
+        let rest = Slot { x: slots.bar.x + used, width: slots.bar.width - used, ..slots.bar };
+        let (word, style) = match (urgent, flow.bytes_per_s) {
+            (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
+            (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
+            (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
+        };
+        let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
+        Slot { x: rest.x + gap, width: rest.width - gap, ..rest }.left(&word, style, glyphs, buffer);
+        let strong = theme.style(Token::Strong);
+        slots.rate.right(&context.scale.number(flow.bytes_per_s), strong, glyphs, buffer);
+        let ratio = flow.bytes_per_s.and(flow.spread.max_over_mean);
+        let style = if verdict.is_imbalance() { theme.verdict(verdict) } else { theme.style(Token::Text) };
+        slots.percent.right(&format::ratio(ratio), style, glyphs, buffer);
+        if flow.bytes_per_s.is_some() {
+            active(slots.ops, flow.spread.active_nics, flow.spread.nics, context, buffer);
+        }
+        // Also where there is no room for the kernel's column: a disagreement of one NIC shows on its group.
+        let checks = || group.nics.iter().map(|nic| kernel::check(nic, direction));
+        if checks().any(|(_, check)| check == Check::Less) {
+            slots.kernel_flag.left(glyphs.differs(), theme.style(Token::Bad), glyphs, buffer);
+        } else if checks().any(|(_, check)| check == Check::More) {
+            slots.kernel_flag.left(MORE, theme.style(Token::Warn), glyphs, buffer);
+        }
+        let kernel: Option<f64> = checks().map(|(rate, _)| rate).sum();
+        if group.nics.iter().any(|nic| nic.kernel.is_some()) {
+            slots.kernel.right(&context.scale.number(kernel), theme.style(Token::Muted), glyphs, buffer);
+        }
+    }
+}
+
+/// Active NICs out of all, where that fits with a space before it.
+fn active(slot: Slot, active: usize, nics: usize, context: &Context<'_>, buffer: &mut Buffer) {
+    let text = format!("{active}/{nics}");
+    if text.len() < usize::from(slot.width) {
+        let style = context.state.theme.style(Token::Text);
+        slot.right(&text, style, context.state.glyphs, buffer);
+    }
+}
+
+/// Draws a node's line: the sum of its groups and the worst verdict among them.
+pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u16, buffer: &mut Buffer) {
+    let state = context.state;
+    let (theme, glyphs) = (state.theme, state.glyphs);
+    let members = || groups.iter().map(|&index| &context.view.groups[index]);
+    let name = members().next().map_or("", |group| group.node.as_str());
+    let token = if selected { Token::Selected } else { Token::Strong };
+    Slot { x: 1, y, width: context.columns.name }.left(name, theme.style(token), glyphs, buffer);
+    for direction in [Direction::Tx, Direction::Rx] {
+        let summary = Summary::of(members(), direction);
+        let slots = slots(context.columns, context.x(direction), y);
+        let words = match summary.verdict {
+            None => "no rate yet".to_owned(),
+            Some(verdict) if verdict.is_imbalance() => {
+                let (glyph, uneven, busy) = (glyphs.verdict(verdict), summary.uneven, summary.busy);
+                let long = format!("{glyph} {uneven} of {busy} uneven");
+                if long.width() <= usize::from(slots.bar.width) {
+                    long
+                } else {
+                    format!("{glyph} {uneven}/{busy}")
+                }
+            }
+            Some(verdict) => words(verdict, glyphs.verdict(verdict), slots.bar.width),
+        };
+        let style = summary.verdict.map_or(theme.style(Token::Muted), |v| theme.verdict(v));
+        slots.bar.left(&words, style, glyphs, buffer);
+        slots.rate.right(
+            &context.scale.number(summary.bytes_per_s),
+            theme.style(Token::Strong),
+            glyphs,
+            buffer,
+        );
+        let worst = summary.worst.map(|(ratio, _)| ratio);
+        slots.percent.right(&format::ratio(worst), theme.style(Token::Text), glyphs, buffer);
+        if summary.busy > 0 {
+            active(slots.ops, summary.active_nics, summary.nics, context, buffer);
+        }
+    }
+}
+
+/// A cell per NIC where that leaves room for a short verdict; else what is left, with at least four.
+fn strip_width(bar: u16, nics: usize) -> u16 {
+    let all = u16::try_from(nics).unwrap_or(u16::MAX);
+    all.min(bar.saturating_sub(10).max(4)).min(bar)
+}
+
+/// The verdict's glyph and as much of its word as there is room for.
+fn words(verdict: Verdict, glyph: &str, width: u16) -> String {
+    let width = usize::from(width);
+    let short = match verdict {
+        Verdict::SingleNic => "single",
+        other => other.word(),
+    };
+    let word = verdict.word();
+    if width >= word.len() + 3 {
+        format!("{glyph} {word}")
+    } else if width >= short.len() + 2 {
+        format!("{glyph} {short}")
+    } else if width > short.len() {
+        format!("{glyph}{short}")
+    } else {
+        glyph.to_owned()
+    }
+}

@@ -1,0 +1,192 @@
+//! The first lines: where and when, and the verdict over everything.
+
+use std::collections::BTreeSet;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::super::format::{self, Scale};
+use super::super::state::State;
+use super::super::summary::{Direction, Summary};
+use super::super::theme::Token;
+use super::cells::Slot;
+use crate::balance::Verdict;
+use crate::monitor::model::view::{GroupKind, View};
+use crate::text::printable;
+
+/// Two lines, or the second only where there is room for one.
+pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
+    let first = Rect { height: 1, ..area };
+    if area.height > 1 {
+        let facts = facts(state);
+        buffer.set_line(area.x, area.y, &facts, area.width);
+        if let Some(view) = &state.shown {
+            let time = format!("  {} ", format::time_of_day(view.realtime_ns));
+            if facts.width() + time.len() <= usize::from(area.width) {
+                let slot = Slot { x: area.x, y: area.y, width: area.width };
+                slot.right(&time, state.theme.style(Token::Muted), state.glyphs, buffer);
+            }
+        }
+    }
+    if let Some(view) = &state.shown {
+        let line = verdicts(state, view, usize::from(area.width));
+        buffer.set_line(area.x, area.bottom() - 1, &line, area.width);
+    }
+    tag(state, first, buffer);
+}
+
+/// Both directions' verdicts in the longest form that fits.
+fn verdicts(state: &State, view: &View, width: usize) -> Line<'static> {
+    let mut line = Line::default();
+    for form in [Form::Long, Form::Short, Form::Terse] {
+        let [tx, rx] = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, form));
+        let (lead, gap) = if form == Form::Terse { ("", "  ") } else { (" ", "   ") };
+        let mut spans = vec![Span::raw(lead)];
+        spans.extend(tx);
+        spans.push(Span::raw(gap));
+        spans.extend(rx);
+        line = Line::from(spans);
+        if line.width() <= width {
+            break;
+        }
+    }
+    line
+}
+
+/// How much a verdict says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// With the worst group's name, or the active NICs.
+    Long,
+    /// With the rate and how many groups are concerned.
+    Short,
+    /// The verdict and max/mean.
+    Terse,
+}
+
+/// What to look at, for the demo.
+pub(super) fn caption(state: &State, area: Rect, buffer: &mut Buffer) {
+    for (line, y) in state.caption.lines().zip(area.top()..area.bottom()) {
+        let slot = Slot { x: area.x + 1, y, width: area.width - 1 };
+        slot.left(line, state.theme.style(Token::Caption), state.glyphs, buffer);
+    }
+}
+
+/// The verdict of both directions as plain text, shortest form first to be cut.
+pub(super) fn verdict_lines(state: &State) -> Vec<String> {
+    let Some(view) = &state.shown else { return vec!["railtop: waiting for data".to_owned()] };
+    [Direction::Tx, Direction::Rx]
+        .map(|d| verdict(state, view, d, Form::Terse).iter().map(|s| s.content.as_ref()).collect())
+        .to_vec()
+}
+
+fn facts(state: &State) -> Line<'static> {
+    let theme = state.theme;
+    let mut spans = vec![Span::styled(" railtop", theme.style(Token::Strong))];
+    let Some(view) = &state.shown else {
+        spans.push(Span::raw("  waiting for data"));
+        return Line::from(spans);
+    };
+    let nodes = view.groups.iter().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
+    let nics: usize = view.groups.iter().map(|g| g.nics.len()).sum();
+    let groups = view.groups.len();
+    let mut text = format!("  {}", printable(&view.host));
+    if groups > 0 {
+        text.push_str("  ");
+        text.push_str(&plural(nodes, "node"));
+        if view.groups.iter().any(|g| g.kind != GroupKind::Node) {
+            text.push_str(", ");
+            text.push_str(&plural(groups, group_word(view)));
+        }
+        text.push_str(", ");
+        text.push_str(&plural(nics, "NIC"));
+    }
+    if let Some(policy) = common_policy(view) {
+        text.push_str("  policy ");
+        text.push_str(&printable(policy));
+    }
+    spans.push(Span::raw(text));
+    spans.push(Span::styled(
+        format!("  every {}", format::duration(view.interval)),
+        theme.style(Token::Muted),
+    ));
+    Line::from(spans)
+}
+
+/// What must not be overlooked, at the right end of the first line.
+fn tag(state: &State, line: Rect, buffer: &mut Buffer) {
+    let text = if state.paused {
+        let behind = state.behind().filter(|d| !d.is_zero());
+        format!(" PAUSED{} ", behind.map_or_else(String::new, |d| format!(" {} ago", format::duration(d))))
+    } else if let Some(silent) = state.silent {
+        format!(" NO DATA for {} ", format::duration(silent))
+    } else {
+        return;
+    };
+    let slot = Slot { x: line.x, y: line.y, width: line.width };
+    slot.right(&text, state.theme.style(Token::Tag), state.glyphs, buffer);
+}
+
+/// `Rx 1600 Mb/s ✗ single NIC 4.00x, worst at node0 PE 3, in 8 of 8 PEs`, or less of it.
+fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<Span<'static>> {
+    let theme = state.theme;
+    let summary = Summary::of(view.groups.iter(), direction);
+    let token = if direction == Direction::Tx { Token::Tx } else { Token::Rx };
+    let mut spans = vec![Span::styled(direction.name(), theme.style(token))];
+    if form != Form::Terse {
+        let total = Scale::of(view, state.units).with_unit(summary.bytes_per_s);
+        spans.push(Span::styled(format!(" {total}"), theme.style(Token::Strong)));
+    }
+    let Some(verdict) = summary.verdict else {
+        spans.push(Span::styled(" no rate yet", theme.style(Token::Muted)));
+        return spans;
+    };
+    let word = if form == Form::Terse { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
+    let text = format!(" {} {word}", state.glyphs.verdict(verdict));
+    spans.push(Span::styled(text, theme.verdict(verdict)));
+    let Some((ratio, name)) = summary.worst else { return spans };
+    spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
+        if form == Form::Long && summary.uneven < summary.busy {
+            spans.push(Span::raw(format!(" at {}", printable(&name))));
+        }
+        let (uneven, busy) = (summary.uneven, summary.busy);
+        spans.push(Span::raw(format!(", {uneven}/{busy} {}s", group_word(view))));
+    }
+    if verdict == Verdict::Balanced && form == Form::Long {
+        let active = format!(" {}/{} NICs", summary.active_nics, summary.nics);
+        spans.push(Span::styled(active, theme.style(Token::Muted)));
+    }
+    spans
+}
+
+/// What the names in the list are.
+pub(super) fn names(view: &View) -> &'static str {
+    match group_word(view) {
+        "PE" => "PE, NIC",
+        "GPU" => "GPU, NIC",
+        _ => "NIC",
+    }
+}
+
+/// The policy that all groups share, if they do.
+fn common_policy(view: &View) -> Option<&str> {
+    let first = view.groups.first()?.policy.as_deref()?;
+    view.groups.iter().all(|g| g.policy.as_deref() == Some(first)).then_some(first)
+}
+
+fn group_word(view: &View) -> &'static str {
+    let all = |kind| view.groups.iter().all(|g| g.kind == kind);
+    if all(GroupKind::Pe) {
+        "PE"
+    } else if all(GroupKind::Gpu) {
+        "GPU"
+    } else {
+        "group"
+    }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}

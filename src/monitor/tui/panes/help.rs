@@ -1,0 +1,48 @@
+//! The help: every key from the one table, and how to read the screen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::super::actions::BINDINGS;
+use super::super::glyphs::MORE;
+use super::super::state::State;
+use super::super::theme::Token;
+use super::super::widgets::overlay;
+use crate::balance::Verdict;
+
+/// Draws the help over `area`.
+pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+    let (theme, glyphs) = (state.theme, state.glyphs);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for binding in BINDINGS.iter().filter(|b| !b.help.is_empty()) {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{:<14}", binding.label), theme.style(Token::Strong)),
+            Span::raw(binding.help),
+        ]));
+    }
+    lines.push(Line::default());
+    let legend = [
+        (glyphs.verdict(Verdict::Balanced), "balanced: the busiest NIC carries at most 1.25 x the mean"),
+        (glyphs.verdict(Verdict::Skewed), "skewed: more than that"),
+        (glyphs.verdict(Verdict::SingleNic), "single NIC: one carries it all, the others nothing"),
+        (glyphs.verdict(Verdict::Idle), "idle: nothing moves"),
+        (glyphs.mean(), "in a bar: the mean of the group's NICs"),
+        (glyphs.over(), "beside a rate: over the mean by more than 1.25 x"),
+        (glyphs.under(), "beside a rate: under it by as much"),
+        (glyphs.differs(), "the kernel sees less (by over 5 % + 1 Mb/s) than was claimed"),
+        (MORE, "the kernel sees more: other traffic, or retransmissions"),
+        ("-", "not known (0 is a number)"),
+    ];
+    for (glyph, meaning) in legend {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{glyph:<14}"), theme.style(Token::Strong)),
+            Span::raw(meaning),
+        ]));
+    }
+    lines.push(Line::raw("1.00x is max/mean: 1 is even, 4 is one NIC of four. 3/4: active NICs of all."));
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let area = overlay::centred(area, 86, height);
+    let inside = overlay::frame(area, "Keys and signs", buffer, glyphs, theme.style(Token::Strong));
+    overlay::lines(inside, first, &lines, buffer, theme.style(Token::Muted));
+}

@@ -1,0 +1,192 @@
+//! The list of groups and NICs, with its titles.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::super::format::{self, Scale};
+use super::super::layout::{Columns, RATE};
+use super::super::rows::{self, RowKind, Sort};
+use super::super::state::State;
+use super::super::summary::Direction;
+use super::super::theme::Token;
+use super::cells::Slot;
+use super::{group_row, nic_row};
+use crate::monitor::model::view::{SourceKind, View};
+
+/// What all rows of a frame share.
+pub(super) struct Context<'a> {
+    pub(super) state: &'a State,
+    pub(super) view: &'a View,
+    pub(super) columns: Columns,
+    pub(super) scale: Scale,
+    /// Full length of a bar where a link's rate is unknown, in bytes per second.
+    pub(super) auto_top: f64,
+    /// Whether group names stand below a node's line.
+    pub(super) under_node: bool,
+}
+
+impl Context<'_> {
+    /// Where a direction's columns begin.
+    pub(super) fn x(&self, direction: Direction) -> u16 {
+        let first = 1 + self.columns.name;
+        match direction {
+            Direction::Tx => first,
+            Direction::Rx => first + self.columns.direction,
+        }
+    }
+}
+
+/// The slots of one direction on one line, from left to right.
+pub(super) struct Slots {
+    pub(super) bar: Slot,
+    /// Between bar and rate.
+    pub(super) flag: Slot,
+    pub(super) rate: Slot,
+    /// Between rate and per cent.
+    pub(super) kernel_flag: Slot,
+    pub(super) percent: Slot,
+    pub(super) ops: Slot,
+    pub(super) kernel: Slot,
+}
+
+/// Divides a direction that begins at `x`.
+pub(super) fn slots(columns: Columns, x: u16, y: u16) -> Slots {
+    let mut x = x + 1;
+    let mut take = |width: u16| {
+        let slot = Slot { x, y, width };
+        x += width;
+        slot
+    };
+    Slots {
+        bar: take(columns.bar),
+        flag: take(1),
+        rate: take(RATE),
+        kernel_flag: take(1),
+        percent: take(columns.percent),
+        ops: take(columns.ops),
+        kernel: take(columns.kernel),
+    }
+}
+
+/// Draws the titles and the rows in sight; a sentence where there is nothing.
+pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffer) {
+    let Some(view) = &state.shown else { return };
+    if state.rows.is_empty() {
+        return nothing(state, view, area, buffer);
+    }
+    let under_node = state.sort == Sort::Natural && rows::node_lines(view);
+    let nics = || view.groups.iter().flat_map(|g| &g.nics);
+    let nic_names = nics().map(|n| n.device.width() + 2);
+    let group_names = view
+        .groups
+        .iter()
+        .map(|g| if under_node { rows::short_name(g).width() + 2 } else { rows::full_name(g).width() + 2 });
+    let longest = nic_names.chain(group_names).max().unwrap_or(0);
+    let kernel = nics().any(|n| n.kernel.is_some());
+    let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
+    let context = Context {
+        state,
+        view,
+        columns: Columns::of(area.width, u16::try_from(longest).unwrap_or(u16::MAX - 2), kernel),
+        scale: Scale::of(view, state.units),
+        auto_top: rates.fold(0.0, f64::max),
+        under_node,
+    };
+    render_titles(&context, titles, buffer);
+    for (row, y) in state.rows.iter().enumerate().skip(state.top).zip(area.top()..area.bottom()) {
+        let (index, row) = row;
+        let selected = index == state.selected;
+        if selected {
+            let slot = Slot { x: area.x, y, width: 1 };
+            slot.left(state.glyphs.cursor(), state.theme.style(Token::Strong), state.glyphs, buffer);
+        }
+        match &row.kind {
+            RowKind::Node { groups } => group_row::node(&context, groups, selected, y, buffer),
+            RowKind::Group { group, folded } => {
+                group_row::render(&context, &view.groups[*group], *folded, selected, y, buffer);
+            }
+            RowKind::Nic { group, nic } => {
+                nic_row::render(&context, &view.groups[*group], *nic, selected, y, buffer);
+            }
+        }
+    }
+    more(state, area, buffer);
+}
+
+fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
+    let state = context.state;
+    let (muted, glyphs) = (state.theme.style(Token::Muted), state.glyphs);
+    let name = Slot { x: area.x + 1, y: area.y, width: context.columns.name };
+    name.left(super::header::names(context.view), muted, glyphs, buffer);
+    let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
+    let ops = if sources().all(|s| s == SourceKind::Page) {
+        "op/s"
+    } else if sources().any(|s| s == SourceKind::Page) {
+        "#/s"
+    } else {
+        "pk/s"
+    };
+    let known = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.link_bits_per_s.is_some());
+    for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
+        let slots = slots(context.columns, context.x(direction), area.y);
+        let style = state.theme.style(token).add_modifier(ratatui::style::Modifier::BOLD);
+        slots.bar.left(direction.name(), style, glyphs, buffer);
+        let auto = || context.scale.with_unit(Some(context.auto_top));
+        let (scale, short) = match (known().all(|k| k), known().any(|k| k)) {
+            (true, _) => ("of line rate".to_owned(), ""),
+            (false, true) => (format!("of line rate or {}", auto()), "or auto"),
+            (false, false) => (format!("auto: full is {}", auto()), "auto"),
+        };
+        let rest = Slot { x: slots.bar.x + 3, width: slots.bar.width.saturating_sub(3), ..slots.bar };
+        if usize::from(rest.width) >= scale.len() {
+            rest.left(&scale, muted, glyphs, buffer);
+        } else {
+            rest.left(short, muted, glyphs, buffer);
+        }
+        slots.rate.right(context.scale.label, muted, glyphs, buffer);
+        slots.percent.right("line", muted, glyphs, buffer);
+        slots.ops.right(ops, muted, glyphs, buffer);
+        slots.kernel.right("kernel", muted, glyphs, buffer);
+    }
+}
+
+/// How many rows are out of sight, on the list's last line at the left edge of the titles.
+fn more(state: &State, area: Rect, buffer: &mut Buffer) {
+    let height = usize::from(area.height);
+    let below = state.rows.len().saturating_sub(state.top + height);
+    let muted = state.theme.style(Token::Muted);
+    let (up, down) = match state.glyphs {
+        super::super::glyphs::Glyphs::Unicode => ("↑", "↓"),
+        super::super::glyphs::Glyphs::Ascii => ("^", "v"),
+    };
+    // In the cursor's column, on rows that the cursor is not on: costs no line and hides no number.
+    let mut mark = |y: u16, index: usize, symbol: &str| {
+        if index != state.selected {
+            Slot { x: area.x, y, width: 1 }.left(symbol, muted, state.glyphs, buffer);
+        }
+    };
+    if state.top > 0 {
+        mark(area.top(), state.top, up);
+    }
+    if below > 0 {
+        mark(area.bottom() - 1, state.top + height - 1, down);
+    }
+}
+
+/// Why the list is empty, in a sentence that wraps.
+fn nothing(state: &State, view: &View, area: Rect, buffer: &mut Buffer) {
+    let reason = if !state.filter.is_empty() && !view.groups.is_empty() {
+        format!("No NIC, node, PE, job or policy contains {:?}. Esc drops the filter.", state.filter)
+    } else {
+        view.nothing.clone().unwrap_or_else(|| "There is no NIC to show.".to_owned())
+    };
+    let indent = Rect::new(area.x + 2, area.y + 1, area.width - 4, area.height.saturating_sub(1));
+    let mut lines = super::notices::wrap(&reason, usize::from(indent.width));
+    lines.push(String::new());
+    lines.push(format!("Looking again every {}.", format::duration(view.interval)));
+    for (line, y) in lines.iter().zip(indent.top()..indent.bottom()) {
+        let slot = Slot { x: indent.x, y, width: indent.width };
+        slot.left(line, state.theme.style(Token::Text), state.glyphs, buffer);
+    }
+}

@@ -1,0 +1,74 @@
+//! What is wrong: a line with the count, and the list.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use super::super::state::State;
+use super::super::theme::Token;
+use super::super::widgets::overlay;
+use super::cells::Slot;
+use crate::text::printable;
+
+/// One line above the status line.
+pub(super) fn line(state: &State, area: Rect, buffer: &mut Buffer) {
+    let Some(view) = state.shown.as_ref().filter(|_| area.height > 0) else { return };
+    let Some(first) = view.notices.first() else { return };
+    let text = match view.notices.len() {
+        1 => format!("! 1 notice (n): {}: {}", first.subject, first.text),
+        count => format!("! {count} notices (n lists them): {}: {}", first.subject, first.text),
+    };
+    let slot = Slot { x: area.x + 1, y: area.y, width: area.width - 1 };
+    slot.left(&text, state.theme.style(Token::Warn), state.glyphs, buffer);
+}
+
+/// All of them, wrapped.
+pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let width = usize::from(area.width.saturating_sub(6));
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for notice in state.shown.iter().flat_map(|view| &view.notices) {
+        lines.push(Line::from(Span::styled(printable(&notice.subject), theme.style(Token::Strong))));
+        lines.extend(wrap(&printable(&notice.text), width).into_iter().map(|l| Line::raw(format!("  {l}"))));
+    }
+    if lines.is_empty() {
+        lines.push(Line::raw("Nothing is wrong."));
+    }
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let area = overlay::centred(area, area.width, height);
+    let inside = overlay::frame(area, "Notices", buffer, state.glyphs, theme.style(Token::Strong));
+    overlay::lines(inside, first, &lines, buffer, theme.style(Token::Muted));
+}
+
+/// Breaks text at spaces into lines of at most `width` cells; a longer word gets a line of its own.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+                continue;
+            }
+            if line.width() + 1 + word.width() <= width {
+                line.push(' ');
+                line.push_str(word);
+                continue;
+            }
+        }
+        lines.push(word.to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wraps_at_spaces() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("", 7), [""]);
+        assert_eq!(wrap("a extraordinarily b", 7), ["a", "extraordinarily", "b"]);
+    }
+}

@@ -1,0 +1,193 @@
+//! The list's rows: which nodes, groups and NICs are shown, in which order, under a sort and a filter.
+
+use crate::monitor::model::view::{GroupKind, GroupView, NicView, View};
+
+/// Identity of a row across ticks. The selection and the history hold on to this, never to a position.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum RowKey {
+    /// A node's name.
+    Node(String),
+    /// A group's key.
+    Group(String),
+    /// A group's and a NIC's key.
+    Nic(String, String),
+}
+
+/// What a row shows; indices are those of the view it was built from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum RowKind {
+    Node { groups: Vec<usize> },
+    Group { group: usize, folded: bool },
+    Nic { group: usize, nic: usize },
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub(super) key: RowKey,
+    pub(super) kind: RowKind,
+}
+
+/// Order of the groups, and of the NICs within them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Sort {
+    /// As the view has them: node, PE or GPU, rail.
+    #[default]
+    Natural,
+    /// Most sent first.
+    Tx,
+    /// Most received first.
+    Rx,
+    /// Worst max/mean first; NICs stay in the order of their rails.
+    Imbalance,
+}
+
+impl Sort {
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Natural => Self::Tx,
+            Self::Tx => Self::Rx,
+            Self::Rx => Self::Imbalance,
+            Self::Imbalance => Self::Natural,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Natural => "natural",
+            Self::Tx => "Tx",
+            Self::Rx => "Rx",
+            Self::Imbalance => "imbalance",
+        }
+    }
+}
+
+/// The worse direction's max/mean.
+pub(super) fn worst(group: &GroupView) -> Option<f64> {
+    let (tx, rx) = (group.tx.spread.max_over_mean, group.rx.spread.max_over_mean);
+    match (tx, rx) {
+        (Some(a), Some(b)) => Some(a.max(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// A group's name without its node: `PE 3`, `GPU 53:00.0`, or the node itself.
+pub(super) fn short_name(group: &GroupView) -> String {
+    match (group.kind, group.pe, &group.gpu) {
+        (GroupKind::Pe, Some(pe), _) => format!("PE {pe}"),
+        (GroupKind::Gpu, _, Some(gpu)) => format!("GPU {}", gpu.strip_prefix("0000:").unwrap_or(gpu)),
+        _ => group.node.clone(),
+    }
+}
+
+/// A group's name with its node: `node0 PE 3`.
+pub(super) fn full_name(group: &GroupView) -> String {
+    let short = short_name(group);
+    if short == group.node { short } else { format!("{} {short}", group.node) }
+}
+
+/// Builds the rows. `folded` says whether a group shows its heading only.
+pub(super) fn build(view: &View, sort: Sort, filter: &str, folded: impl Fn(&str) -> bool) -> Vec<Row> {
+    let needle = filter.trim().to_lowercase();
+    let mut groups: Vec<(usize, Vec<usize>)> =
+        view.groups.iter().enumerate().filter_map(|(i, g)| Some((i, matching(g, &needle)?))).collect();
+    let descending = |a: Option<f64>, b: Option<f64>| b.unwrap_or(-1.0).total_cmp(&a.unwrap_or(-1.0));
+    let group = |i: usize| &view.groups[i];
+    // Stable sorts: equal rows keep their natural order and do not dance.
+    match sort {
+        Sort::Natural => {}
+        Sort::Tx => groups.sort_by(|a, b| descending(group(a.0).tx.bytes_per_s, group(b.0).tx.bytes_per_s)),
+        Sort::Rx => groups.sort_by(|a, b| descending(group(a.0).rx.bytes_per_s, group(b.0).rx.bytes_per_s)),
+        Sort::Imbalance => groups.sort_by(|a, b| descending(worst(group(a.0)), worst(group(b.0)))),
+    }
+    let with_nodes = sort == Sort::Natural && node_lines(view);
+    let mut rows = Vec::new();
+    let mut node: Option<&str> = None;
+    for (position, (index, nics)) in groups.iter().enumerate() {
+        let this = group(*index);
+        if with_nodes && node != Some(&this.node) {
+            node = Some(&this.node);
+            let same = groups[position..].iter().take_while(|(i, _)| group(*i).node == this.node);
+            rows.push(Row {
+                key: RowKey::Node(this.node.clone()),
+                kind: RowKind::Node { groups: same.map(|(i, _)| *i).collect() },
+            });
+        }
+        let folded = folded(&this.key);
+        rows.push(Row {
+            key: RowKey::Group(this.key.clone()),
+            kind: RowKind::Group { group: *index, folded },
+        });
+        if folded {
+            continue;
+        }
+        let mut nics = nics.clone();
+        match sort {
+            Sort::Natural | Sort::Imbalance => {}
+            Sort::Tx => {
+                nics.sort_by(|&a, &b| descending(this.nics[a].tx.bytes_per_s, this.nics[b].tx.bytes_per_s));
+            }
+            Sort::Rx => {
+                nics.sort_by(|&a, &b| descending(this.nics[a].rx.bytes_per_s, this.nics[b].rx.bytes_per_s));
+            }
+        }
+        rows.extend(nics.iter().map(|&nic| Row {
+            key: RowKey::Nic(this.key.clone(), this.nics[nic].key.clone()),
+            kind: RowKind::Nic { group: *index, nic },
+        }));
+    }
+    rows
+}
+
+/// Whether nodes get a line of their own: only where a node has several groups.
+pub(super) fn node_lines(view: &View) -> bool {
+    view.groups.windows(2).any(|pair| pair[0].node == pair[1].node)
+}
+
+/// The NICs of a group that pass the filter: all when the group itself does, `None` when none does.
+fn matching(group: &GroupView, needle: &str) -> Option<Vec<usize>> {
+    let all = || (0..group.nics.len()).collect();
+    if needle.is_empty() {
+        return Some(all());
+    }
+    let has = |text: &str| text.to_lowercase().contains(needle);
+    let about = [Some(full_name(group)), group.gpu.clone(), group.job.clone(), group.policy.clone()];
+    if about.iter().flatten().any(|text| has(text)) {
+        return Some(all());
+    }
+    let of_nic = |nic: &NicView| {
+        has(&nic.device)
+            || has(&nic.driver)
+            || nic.netdev.as_deref().is_some_and(has)
+            || nic.pci.as_deref().is_some_and(has)
+    };
+    let nics: Vec<usize> =
+        group.nics.iter().enumerate().filter(|(_, nic)| of_nic(nic)).map(|(i, _)| i).collect();
+    (!nics.is_empty()).then_some(nics)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::{Cluster, Shape};
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case("", 2 + 8 + 32; "everything")]
+    #[test_case("nic2", 2 + 8 + 8; "one NIC of each group")]
+    #[test_case("NODE1", 1 + 4 + 16; "a node, any case")]
+    #[test_case("pe 3", 1 + 1 + 4; "a PE")]
+    #[test_case("nothing like it", 0; "nothing")]
+    fn filters(filter: &str, rows: usize) {
+        let view = Cluster::default().view(Shape::PairSeq, 3);
+        assert_eq!(build(&view, Sort::Natural, filter, |_| false).len(), rows);
+    }
+
+    #[test]
+    fn sorts_by_imbalance_with_the_worst_first() {
+        let mut view = Cluster::default().view(Shape::PairSeq, 3);
+        view.groups[5].rx.spread.max_over_mean = Some(4.0);
+        let rows = build(&view, Sort::Imbalance, "", |_| true);
+        assert_eq!(rows[0].key, RowKey::Group(view.groups[5].key.clone()));
+        assert_eq!(rows.len(), 8, "no node lines under a sort that mixes nodes");
+    }
+}

@@ -1,0 +1,22 @@
+//! Where the screen gets its data: anything that can hand over the newest [`View`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::handles::Waker;
+use crate::monitor::model::view::View;
+
+/// A producer of [`View`]s, on a thread of its own so that a stuck device never freezes the screen.
+///
+/// The contract is a single-slot mailbox: the producer puts the newest view into the slot and calls
+/// [`Waker::wake`]; the screen takes it when it gets there. A view that was overtaken is dropped.
+pub trait ViewSource {
+    /// Called once before the first frame: `waker.wake()` tells the screen that a view is ready.
+    fn subscribe(&mut self, waker: Waker);
+
+    /// Takes the newest view that was not taken before; `None` when there is none. Never blocks.
+    fn latest(&mut self) -> Option<Arc<View>>;
+
+    /// Asks for another sampling interval; takes effect with the next tick.
+    fn set_interval(&mut self, interval: Duration);
+}

@@ -1,0 +1,157 @@
+//! What keys and data do to the state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::actions::{Action, Command};
+use super::super::format::Units;
+use super::super::glyphs::Glyphs;
+use super::super::synthetic::{Cluster, Shape};
+use super::super::theme::Theme;
+use super::*;
+use test_case::test_case;
+
+fn state(width: u16, height: u16) -> State {
+    let theme = Theme::new(false, None);
+    let mut state = State::new(theme, Glyphs::Unicode, Units::Bits, Duration::from_secs(1));
+    state.update(Action::Resize(width, height));
+    state.update(Action::View(Arc::new(Cluster::default().view(Shape::RoundRobin, 1))));
+    state
+}
+
+fn press(state: &mut State, commands: &[Command]) {
+    for &command in commands {
+        state.update(Action::Command(command));
+    }
+}
+
+fn selected(state: &State) -> RowKey {
+    state.rows[state.selected].key.clone()
+}
+
+#[test]
+fn the_selection_stays_on_its_row_over_a_sort_and_new_data() {
+    let mut state = state(120, 60);
+    press(&mut state, &[Command::Down, Command::Down, Command::Down]);
+    let key = selected(&state);
+    assert!(matches!(key, RowKey::Nic(..)));
+    for _ in 0..4 {
+        press(&mut state, &[Command::Sort]);
+        assert_eq!(selected(&state), key);
+    }
+    let mut view = Cluster::default().view(Shape::RoundRobin, 2);
+    view.groups.reverse();
+    state.update(Action::View(Arc::new(view)));
+    assert_eq!(selected(&state), key);
+}
+
+#[test]
+fn a_folded_nic_hands_the_selection_to_its_group_and_gets_it_back() {
+    let mut state = state(120, 60);
+    press(&mut state, &[Command::Down, Command::Down]);
+    let key = selected(&state);
+    press(&mut state, &[Command::Fold]);
+    assert!(matches!(selected(&state), RowKey::Group(_)));
+    press(&mut state, &[Command::Fold]);
+    assert_eq!(selected(&state), key);
+}
+
+#[test]
+fn the_selected_group_opens_where_not_all_fit() {
+    let mut state = state(100, 30);
+    assert!(state.collapsed);
+    let open = |state: &State| {
+        let nics = state.rows.iter().filter_map(|row| match &row.key {
+            RowKey::Nic(group, _) => Some(group.clone()),
+            _ => None,
+        });
+        nics.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(open(&state).into_iter().collect::<Vec<_>>(), ["job-1/0"]);
+    press(&mut state, &[Command::Down; 5]);
+    assert_eq!(selected(&state), RowKey::Group("job-1/1".to_owned()));
+    assert_eq!(open(&state).into_iter().collect::<Vec<_>>(), ["job-1/1"]);
+    press(&mut state, &[Command::Fold]);
+    assert_eq!(open(&state).len(), 8, "expanded");
+    press(&mut state, &[Command::Fold]);
+    assert_eq!(open(&state).len(), 0, "collapsed");
+}
+
+#[test]
+fn a_row_that_vanishes_leaves_the_selection_in_place() {
+    let mut state = state(120, 60);
+    press(&mut state, &[Command::End]);
+    let mut view = Cluster::default().view(Shape::RoundRobin, 2);
+    view.groups.truncate(1);
+    state.update(Action::View(Arc::new(view)));
+    assert!(state.selected < state.rows.len());
+    state.update(Action::View(Arc::new(View {
+        groups: Vec::new(),
+        ..Cluster::default().view(Shape::RoundRobin, 3)
+    })));
+    assert_eq!((state.rows.len(), state.selected), (0, 0));
+    press(&mut state, &[Command::Down, Command::Enter, Command::FoldOne, Command::PageUp]);
+}
+
+#[test]
+fn pause_freezes_the_screen_and_keeps_the_history() {
+    let mut state = state(120, 60);
+    press(&mut state, &[Command::Pause]);
+    let cluster = Cluster::default();
+    for tick in 2..12 {
+        state.update(Action::View(Arc::new(cluster.view(Shape::PairSeq, tick))));
+    }
+    assert_eq!(state.shown.as_ref().unwrap().mono_ns, cluster.view(Shape::PairSeq, 1).mono_ns);
+    assert_eq!(state.behind(), Some(Duration::from_secs(10)));
+    let key = RowKey::Group(state.shown.as_ref().unwrap().groups[0].key.clone());
+    assert_eq!(state.history.until(&key, u64::MAX).0.len(), 11);
+    press(&mut state, &[Command::Pause]);
+    assert_eq!(state.shown.as_ref().unwrap().mono_ns, cluster.view(Shape::PairSeq, 11).mono_ns);
+}
+
+#[test_case(160, 60, false; "42 rows fit")]
+#[test_case(80, 24, true; "42 rows do not fit")]
+fn groups_collapse_by_themselves_when_they_do_not_fit(width: u16, height: u16, collapsed: bool) {
+    assert_eq!(state(width, height).collapsed, collapsed);
+}
+
+#[test]
+fn escape_closes_one_thing_at_a_time_and_never_quits() {
+    let mut state = state(120, 60);
+    press(&mut state, &[Command::Filter]);
+    state.update(Action::Type('n'));
+    press(&mut state, &[Command::Enter, Command::Help]);
+    assert!(matches!(state.overlay, Some(Overlay::Help(_))));
+    press(&mut state, &[Command::Escape]);
+    assert_eq!((state.overlay.clone(), state.filter.as_str()), (None, "n"));
+    press(&mut state, &[Command::Escape]);
+    assert_eq!(state.filter, "");
+    assert_eq!(state.update(Action::Command(Command::Escape)), Effect::None);
+}
+
+#[test]
+fn the_interval_steps_on_a_ladder_and_comes_back() {
+    let mut state = state(120, 60);
+    assert_eq!(
+        state.update(Action::Command(Command::Faster)),
+        Effect::SetInterval(Duration::from_millis(500))
+    );
+    assert_eq!(state.update(Action::Command(Command::Slower)), Effect::SetInterval(Duration::from_secs(1)));
+    for _ in 0..10 {
+        press(&mut state, &[Command::Slower]);
+    }
+    assert_eq!(state.update(Action::Command(Command::Slower)), Effect::None);
+}
+
+#[test]
+fn the_selected_row_is_always_on_the_screen() {
+    let mut state = state(80, 16);
+    press(&mut state, &[Command::Fold]);
+    for command in
+        [Command::End, Command::PageUp, Command::Home, Command::PageDown, Command::Down, Command::Up]
+    {
+        press(&mut state, &[command]);
+        let height = usize::from(state.plan.unwrap().list.height);
+        assert!(state.top <= state.selected && state.selected < state.top + height, "{command:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Several groups in a sentence: of a node, and of everything.
+
+use super::rows::full_name;
+use crate::balance::Verdict;
+use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
+
+/// One direction or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Tx,
+    Rx,
+}
+
+impl Direction {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Tx => "Tx",
+            Self::Rx => "Rx",
+        }
+    }
+
+    /// This direction of a group.
+    pub(super) fn of(self, group: &GroupView) -> &GroupFlow {
+        match self {
+            Self::Tx => &group.tx,
+            Self::Rx => &group.rx,
+        }
+    }
+}
+
+/// One direction over several groups.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Summary {
+    /// Sum over the groups whose rate is known.
+    pub(super) bytes_per_s: Option<f64>,
+    /// Groups with traffic in this direction; the idle and the dead have no say in the balance.
+    pub(super) busy: usize,
+    /// Of those, how many are skewed or use a single NIC.
+    pub(super) uneven: usize,
+    /// The worst max/mean and whose it is.
+    pub(super) worst: Option<(f64, String)>,
+    /// The worst group's verdict; idle when nothing moves, `None` when no rate is known yet.
+    pub(super) verdict: Option<Verdict>,
+    pub(super) active_nics: usize,
+    pub(super) nics: usize,
+}
+
+impl Summary {
+    pub(super) fn of<'a>(groups: impl Iterator<Item = &'a GroupView>, direction: Direction) -> Self {
+        let mut summary = Self::default();
+        for group in groups {
+            let flow = direction.of(group);
+            summary.nics += flow.spread.nics;
+            if let Some(rate) = flow.bytes_per_s {
+                summary.bytes_per_s = Some(summary.bytes_per_s.unwrap_or(0.0) + rate);
+                summary.verdict.get_or_insert(Verdict::Idle);
+            }
+            let Some(ratio) = flow.spread.max_over_mean else { continue };
+            if flow.bytes_per_s.is_none() || group.marks.contains(&Mark::Dead) {
+                continue;
+            }
+            summary.busy += 1;
+            summary.active_nics += flow.spread.active_nics;
+            summary.uneven += usize::from(flow.spread.verdict.is_imbalance());
+            if summary.worst.as_ref().is_none_or(|(worst, _)| ratio > *worst) {
+                summary.worst = Some((ratio, full_name(group)));
+                summary.verdict = Some(flow.spread.verdict);
+            }
+        }
+        summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic::{Cluster, Shape};
+    use super::*;
+
+    #[test]
+    fn the_worst_group_speaks_and_the_idle_and_the_dead_do_not() {
+        let cluster = Cluster::default();
+        let mut view = cluster.view(Shape::PairSeq, 1);
+        let bad = cluster.view(Shape::RoundRobin, 1);
+        view.groups[3] = bad.groups[3].clone();
+        let summary = Summary::of(view.groups.iter(), Direction::Rx);
+        assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::SingleNic), 1, 8));
+        assert_eq!(summary.worst.as_ref().map(|(_, name)| name.as_str()), Some("node0 PE 3"));
+        view.groups[3].marks = vec![Mark::Dead];
+        let summary = Summary::of(view.groups.iter(), Direction::Rx);
+        assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::Balanced), 0, 7));
+    }
+
+    #[test]
+    fn no_rate_is_not_idle() {
+        let cluster = Cluster::default();
+        let first = cluster.view(Shape::PairSeq, 0);
+        assert_eq!(Summary::of(first.groups.iter(), Direction::Tx).verdict, None);
+        let idle = cluster.view(Shape::Idle, 1);
+        assert_eq!(Summary::of(idle.groups.iter(), Direction::Tx).verdict, Some(Verdict::Idle));
+    }
+}

@@ -1,0 +1,182 @@
+//! The terminal: taken, drawn to, and given back whatever happens.
+//!
+//! Not ratatui's `Terminal`: in 0.30.2 its `clear` asks the terminal where the cursor is and waits for the
+//! answer, which a key press can break. Two buffers and their difference are all that is needed here.
+
+use std::io::{self, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{cursor, execute};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::handles::Waker;
+
+/// Whether the terminal is ours: raw mode, alternate screen, no cursor.
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+/// Held while bytes go out, so that giving back never lands in the middle of a frame.
+static OUTPUT: Mutex<()> = Mutex::new(());
+/// Whether a thread panicked while the terminal was ours.
+static PANICKED: AtomicBool = AtomicBool::new(false);
+/// Whom the panic hook wakes.
+static ON_PANIC: Mutex<Option<Waker>> = Mutex::new(None);
+static HOOK: Once = Once::new();
+
+/// DEC 2026: the terminal shows everything between these at once; terminals without it ignore them.
+const BEGIN_SYNC: &[u8] = b"\x1b[?2026h";
+const END_SYNC: &[u8] = b"\x1b[?2026l";
+
+/// The terminal while it is ours. Given back on drop, and by the panic hook from any thread.
+pub(super) struct Screen {
+    backend: CrosstermBackend<FrameWriter>,
+    shown: Buffer,
+}
+
+impl Screen {
+    /// Takes the terminal. `waker` is called when another thread panics.
+    pub(super) fn enter(waker: &Waker) -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let previous = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                let was_ours = give_back();
+                previous(info);
+                // After the message, or the program could end in the middle of it.
+                if was_ours {
+                    PANICKED.store(true, Ordering::SeqCst);
+                    if let Ok(guard) = ON_PANIC.try_lock()
+                        && let Some(waker) = &*guard
+                    {
+                        waker.wake();
+                    }
+                }
+            }));
+        });
+        PANICKED.store(false, Ordering::SeqCst);
+        *ON_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        let screen = Self {
+            backend: CrosstermBackend::new(FrameWriter { frame: Vec::new(), stdout: io::stdout() }),
+            shown: Buffer::empty(Rect::ZERO),
+        };
+        take()?;
+        Ok(screen)
+    }
+
+    /// Gives the terminal back for a while (Ctrl-Z).
+    pub(super) fn leave() {
+        give_back();
+    }
+
+    /// Takes it again, whatever the shell did to it meanwhile; the next frame is drawn in full.
+    pub(super) fn reenter(&mut self) -> io::Result<()> {
+        give_back();
+        self.forget();
+        take()
+    }
+
+    /// Whether a thread panicked; the terminal is given back already then.
+    pub(super) fn panicked() -> bool {
+        PANICKED.load(Ordering::SeqCst)
+    }
+
+    /// The size in columns and lines; what a terminal had in 1978 where it does not say.
+    pub(super) fn size() -> (u16, u16) {
+        terminal::size().ok().filter(|(width, height)| *width > 0 && *height > 0).unwrap_or((80, 24))
+    }
+
+    /// The next frame is drawn in full: something else has written to the terminal.
+    pub(super) fn forget(&mut self) {
+        self.shown = Buffer::empty(Rect::ZERO);
+    }
+
+    /// Draws `next`: only the cells that differ from what is shown, as one synchronised update.
+    pub(super) fn draw(&mut self, next: Buffer) -> io::Result<()> {
+        if self.shown.area != next.area {
+            self.backend.clear()?;
+            self.shown = Buffer::empty(next.area);
+        }
+        let changes = self.shown.diff(&next);
+        if !changes.is_empty() {
+            self.backend.draw(changes.into_iter())?;
+        }
+        Backend::flush(&mut self.backend)?;
+        self.shown = next;
+        Ok(())
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+        // A panicking thread must not wait for a lock here.
+        if let Ok(mut waker) = ON_PANIC.try_lock() {
+            *waker = None;
+        }
+    }
+}
+
+fn take() -> io::Result<()> {
+    // First, so that a failure or a panic half-way undoes what was done.
+    ACTIVE.store(true, Ordering::SeqCst);
+    let taken =
+        terminal::enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, cursor::Hide));
+    if taken.is_err() {
+        give_back();
+    }
+    taken
+}
+
+/// Gives the terminal back, once; `false` when it was not ours. Errors are of no use to anyone at that point.
+fn give_back() -> bool {
+    if !ACTIVE.swap(false, Ordering::SeqCst) {
+        return false;
+    }
+    // A frame on its way gets 50 ms to finish. A terminal that takes nothing must not block the way out.
+    let mut guard = OUTPUT.try_lock();
+    for _ in 0..10 {
+        if guard.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        guard = OUTPUT.try_lock();
+    }
+    let _ = io::stdout().write_all(END_SYNC);
+    let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
+    let _ = terminal::disable_raw_mode();
+    drop(guard);
+    true
+}
+
+/// Collects a frame and writes it in one piece, or not at all when the terminal is no longer ours.
+struct FrameWriter {
+    frame: Vec<u8>,
+    stdout: Stdout,
+}
+
+impl Write for FrameWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.frame.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.frame.is_empty() {
+            return Ok(());
+        }
+        let _guard = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+        if ACTIVE.load(Ordering::SeqCst) {
+            let mut bytes = Vec::with_capacity(self.frame.len() + BEGIN_SYNC.len() + END_SYNC.len());
+            bytes.extend_from_slice(BEGIN_SYNC);
+            bytes.append(&mut self.frame);
+            bytes.extend_from_slice(END_SYNC);
+            let mut stdout = self.stdout.lock();
+            stdout.write_all(&bytes)?;
+            stdout.flush()?;
+        }
+        self.frame.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! Pieces that know numbers and cells, and nothing of the monitor.
+
+pub(super) mod bar;
+pub(super) mod graph;
+pub(super) mod overlay;
+pub(super) mod strip;

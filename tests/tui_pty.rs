@@ -1,0 +1,268 @@
+//! The screen in a real pseudo-terminal: whatever ends it, the terminal is as it was.
+
+#![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portable_pty::{Child, CommandBuilder, ExitStatus, NativePtySystem, PtyPair, PtySize, PtySystem};
+use test_case::test_case;
+
+/// How long anything may take before the test gives up; nothing waits this long when all is well.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The example program; built once, since `cargo test --test` does not build examples.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", "tui_synthetic"]);
+        assert!(build.status().expect("cargo runs").success(), "the example does not build");
+        // target/<profile>/deps/<this test> -> target/<profile>/examples/
+        let test = std::env::current_exe().expect("own path");
+        let profile = test.parent().and_then(|p| p.parent()).expect("a target folder");
+        profile.join("examples/tui_synthetic")
+    })
+}
+
+/// A program on a terminal of its own.
+struct Session {
+    pty: PtyPair,
+    child: Box<dyn Child + Send + Sync>,
+    output: Arc<Mutex<vt100::Parser>>,
+    keyboard: Box<dyn Write + Send>,
+    /// Line discipline before the program began.
+    cooked: (u32, u32),
+}
+
+impl Session {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = CommandBuilder::new(program());
+        command.args(["--interval", "100ms"]);
+        command.args(arguments);
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: CommandBuilder) -> Self {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pty = NativePtySystem::default().openpty(size).expect("a pseudo-terminal");
+        let cooked = discipline(&pty);
+        command.env("LC_ALL", "C.UTF-8");
+        command.env("TERM", "xterm-256color");
+        command.env_remove("NO_COLOR");
+        // A backtrace would push the message off the screen.
+        command.env_remove("RUST_BACKTRACE");
+        let child = pty.slave.spawn_command(command).expect("the program starts");
+        let output = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 0)));
+        let mut reader = pty.master.try_clone_reader().expect("a reader");
+        let keyboard = pty.master.take_writer().expect("a writer");
+        let sink = Arc::clone(&output);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                sink.lock().expect("no panic").process(&buffer[..n]);
+            }
+        });
+        Self { pty, child, output, keyboard, cooked }
+    }
+
+    fn screen(&self) -> vt100::Screen {
+        self.output.lock().expect("no panic").screen().clone()
+    }
+
+    /// Waits until the screen is as wanted.
+    fn wait_for(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) {
+        let begin = Instant::now();
+        while !wanted(&self.screen()) {
+            assert!(begin.elapsed() < PATIENCE, "no {what} on:\n{}", self.screen().contents());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn wait_for_text(&self, text: &str) {
+        self.wait_for(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Waits until the screen has changed so many times, and so has looked at its keys.
+    fn wait_for_frames(&self, count: usize) {
+        for _ in 0..count {
+            let before = self.screen().contents();
+            self.wait_for("change", |screen| screen.contents() != before);
+        }
+    }
+
+    fn type_keys(&mut self, keys: &[u8]) {
+        self.keyboard.write_all(keys).and_then(|()| self.keyboard.flush()).expect("keys are taken");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = self.child.process_id().expect("it runs");
+        kill(Pid::from_raw(i32::try_from(id).expect("a process id")), signal).expect("it is ours");
+    }
+
+    fn exit_status(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("our child") {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "still runs:\n{}", self.screen().contents());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The terminal is as it was, and what was printed at the end can be read.
+    fn assert_restored(&self, last_words: &str) {
+        self.wait_for_text(last_words);
+        let screen = self.screen();
+        assert!(!screen.alternate_screen(), "alternate screen left on");
+        assert!(!screen.hide_cursor(), "cursor hidden");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        assert_eq!(discipline(&self.pty), self.cooked, "raw mode left on");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).expect("not zero")
+}
+
+/// Input and local flags of the terminal.
+fn discipline(pty: &PtyPair) -> (u32, u32) {
+    let termios = pty.master.get_termios().expect("a terminal");
+    (termios.input_flags.bits(), termios.local_flags.bits())
+}
+
+fn is_up(screen: &vt100::Screen) -> bool {
+    screen.alternate_screen() && screen.hide_cursor() && screen.contents().contains("balanced")
+}
+
+#[test_case(b"q"; "q")]
+#[test_case(b"\x03"; "ctrl c")]
+fn a_key_ends_it_and_the_terminal_is_restored(key: &[u8]) {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    assert_ne!(discipline(&session.pty), session.cooked, "the screen needs raw mode");
+    session.type_keys(key);
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+}
+
+#[test_case(Signal::SIGTERM, 143)]
+#[test_case(Signal::SIGHUP, 129)]
+#[test_case(Signal::SIGINT, 130)]
+#[test_case(Signal::SIGQUIT, 131)]
+fn a_signal_ends_it_and_the_terminal_is_restored(signal: Signal, code: u32) {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.signal(signal);
+    assert_eq!(session.exit_status().exit_code(), code);
+    session.assert_restored("ended: Signal");
+}
+
+#[test]
+fn a_panic_in_another_thread_ends_it_with_its_message_readable() {
+    let mut session = Session::start(&["--panic-after", "1s"]);
+    assert_eq!(session.exit_status().exit_code(), 1);
+    session.assert_restored("asked for with --panic-after");
+    session.assert_restored("error: a thread of railtop panicked");
+}
+
+#[test]
+fn the_caller_can_stop_it() {
+    let mut session = Session::start(&["--stop-after", "500ms"]);
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Stopped");
+}
+
+#[test]
+fn escape_does_not_quit_and_help_opens_and_closes() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"?");
+    session.wait_for_text("Keys and signs");
+    session.type_keys(b"\x1b");
+    session.wait_for("list", |screen| !screen.contents().contains("Keys and signs"));
+    session.type_keys(b"\x1b");
+    // A key sent right behind would make it Alt and that key.
+    session.wait_for_frames(2);
+    session.type_keys(b"u");
+    session.wait_for_text("MB/s");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+#[test]
+fn a_resized_window_is_drawn_anew() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    let size = PtySize { rows: 40, cols: 120, pixel_width: 0, pixel_height: 0 };
+    session.output.lock().expect("no panic").screen_mut().set_size(cells(40), cells(120));
+    session.pty.master.resize(size).expect("it resizes");
+    // A column that 80 columns have no room for.
+    session.wait_for_text("kernel");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+/// Nobody could continue a stopped program here (no shell holds the terminal), so Ctrl-Z must not freeze it.
+#[test]
+fn ctrl_z_without_job_control_goes_on() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"\x1a");
+    session.type_keys(b"?");
+    session.wait_for_text("Keys and signs");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+}
+
+/// As a person has it: below a shell with job control, and below a program (make, sudo) that waits for it.
+#[test]
+fn ctrl_z_gives_the_shell_back_and_fg_returns() {
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("skipped: no /bin/bash");
+        return;
+    }
+    let mut command = CommandBuilder::new("/bin/bash");
+    command.args(["--norc", "--noprofile", "-i"]);
+    command.env("PS1", "prompt$((6*7))> ");
+    command.env("PROGRAM", program());
+    let mut session = Session::start_command(command);
+    session.wait_for_text("prompt42>");
+    session.type_keys(b"sh -c '$PROGRAM --interval 100ms --ticks 1; echo inner $?'\r");
+    session.wait_for("screen", is_up);
+    for _ in 0..2 {
+        session.type_keys(b"\x1a");
+        session.wait_for("shell", |screen| !screen.alternate_screen() && !screen.hide_cursor());
+        session.wait_for_text("Stopped");
+        session.type_keys(b"fg\r");
+        session.wait_for("screen again", is_up);
+    }
+    session.type_keys(b"q");
+    session.wait_for_text("inner 0");
+    session.type_keys(b"exit\r");
+    assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_run_instead() {
+    let output = Command::new(program()).output().expect("the program starts");
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("railtop log"), "{message}");
+    assert!(output.stdout.is_empty());
+}
