@@ -10,8 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::lab::{
-    Ended, Lab, LabCommand, LabError, LabMode, LabSpec, MAX_NICS_PER_PE, MAX_NODES,
-    MAX_PES_PER_NODE, Rate, RateError, RunOptions, RunOutcome, StopHandle,
+    Ended, Lab, LabCommand, LabError, LabMode, LabSpec, MAX_NICS_PER_PE, MAX_NODES, MAX_PES_PER_NODE, Rate,
+    RateError, RunOptions, RunOutcome, StopHandle,
 };
 
 /// Wrong usage; also a lab too large.
@@ -66,11 +66,7 @@ pub struct NicRate(pub Option<Rate>);
 /// # Errors
 /// If it is neither `none` nor a [`Rate`].
 pub fn parse_nic_rate(text: &str) -> Result<NicRate, RateError> {
-    if text == "none" {
-        Ok(NicRate(None))
-    } else {
-        text.parse().map(|rate| NicRate(Some(rate)))
-    }
+    if text == "none" { Ok(NicRate(None)) } else { text.parse().map(|rate| NicRate(Some(rate))) }
 }
 
 impl LabArgs {
@@ -82,11 +78,7 @@ impl LabArgs {
             pes_per_node: self.pes_per_node,
             nics_per_pe: self.nics_per_pe,
             nic_rate: self.nic_rate.0,
-            mode: if self.loopback {
-                LabMode::Loopback
-            } else {
-                LabMode::Namespaces
-            },
+            mode: if self.loopback { LabMode::Loopback } else { LabMode::Namespaces },
         }
     }
 }
@@ -115,11 +107,7 @@ pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Re
         eprintln!("railtop lab: no command after --");
         return Ok(ExitCode::from(USAGE));
     };
-    let command = LabCommand {
-        program,
-        args: words.collect(),
-        env: Vec::new(),
-    };
+    let command = LabCommand { program, args: words.collect(), env: Vec::new() };
 
     let stop = StopHandle::new().context("cannot make a pipe")?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
@@ -129,19 +117,10 @@ pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Re
         std::thread::spawn(move || signals.forever().for_each(|signal| stop.signal(signal)))
     };
     if spec.mode == LabMode::Loopback {
-        eprintln!(
-            "railtop lab: loopback: no namespaces, NICs are loopback addresses without any limit"
-        );
+        eprintln!("railtop lab: loopback: no namespaces, NICs are loopback addresses without any limit");
     }
     let result = Lab::up(spec).and_then(|mut lab| {
-        lab.run(
-            &command,
-            RunOptions {
-                stop: Some(stop),
-                page_dir,
-                ..RunOptions::default()
-            },
-        )
+        lab.run(&command, RunOptions { stop: Some(stop), page_dir, ..RunOptions::default() })
     });
     signals_handle.close();
     // It has nothing left to do but to return; a panic there has been printed.

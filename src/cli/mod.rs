@@ -1,9 +1,95 @@
-//! cli
+//! The command line: parse, dispatch, exit code. Commands live in files of their own.
 
+pub mod bench;
+pub mod check;
+mod columns;
+pub mod demo;
+pub mod exit;
+pub mod global;
+pub mod interrupt;
+pub mod lab;
+pub mod list;
+pub mod log;
+pub mod pe;
+pub mod source;
 pub mod top;
 
-/// Runs the program.
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use self::global::GlobalArgs;
+use crate::counters::PageDir;
+use crate::monitor::Sampler;
+
+/// Terminal RDMA traffic monitor for GPU nodes, with its own multi-NIC transport and workload generator.
+#[derive(Debug, Parser)]
+#[command(name = "railtop", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    /// Without a command, the flags of `top`.
+    #[command(flatten)]
+    top: TopCommand,
+    /// Without a command: top
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What it can do. A new command is a line here and a line in [`Cli::run`].
+#[derive(Debug, Subcommand)]
+enum Command {
+    Top(TopCommand),
+    Log(log::LogArgs),
+    Check(check::CheckArgs),
+    List(list::ListArgs),
+    Bench(bench::BenchArgs),
+    Lab(lab::LabArgs),
+    Demo(demo::DemoArgs),
+}
+
+/// Show the traffic of every NIC, live (the default)
+#[derive(Debug, clap::Args)]
+struct TopCommand {
+    #[command(flatten)]
+    screen: top::TopArgs,
+    #[command(flatten)]
+    selection: source::Selection,
+}
+
+impl Cli {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let global = &self.global;
+        match self.command {
+            None => top(&self.top, global),
+            Some(Command::Top(args)) => top(&args, global),
+            Some(Command::Log(args)) => log::run(&args, global),
+            Some(Command::Check(args)) => check::run(&args, global),
+            Some(Command::List(args)) => list::run(&args, global),
+            Some(Command::Bench(args)) => bench::run(&args),
+            Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
+            Some(Command::Demo(args)) => demo::run(&args, global),
+        }
+    }
+}
+
+/// The screen, fed by a sampler thread.
+fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    exit::require_terminal()?;
+    let mut sampler = Sampler::start(args.selection.config(global, args.screen.interval))?;
+    Ok(top::run(&args.screen, global.color(), &mut sampler)?)
+}
+
+/// Runs the program with the process's arguments.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help for a closed pipe is no error either.
+            let _closed = e.print();
+            return ExitCode::from(if e.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    cli.run().unwrap_or_else(|e| exit::report(&e))
 }

@@ -17,4 +17,14 @@ pub mod host;
 pub mod list;
 pub mod log;
 pub mod model;
+mod natural;
+mod pipeline;
+pub mod sample;
+mod sampler;
+pub mod source;
+mod ticker;
 pub mod tui;
+
+pub use pipeline::{Config, Monitor, Tick};
+pub use sampler::Sampler;
+pub use ticker::Ticker;

@@ -20,3 +20,17 @@ pub trait ViewSource {
     /// Asks for another sampling interval; takes effect with the next tick.
     fn set_interval(&mut self, interval: Duration);
 }
+
+impl ViewSource for crate::monitor::Sampler {
+    fn subscribe(&mut self, waker: Waker) {
+        Self::subscribe(self, move || waker.wake());
+    }
+
+    fn latest(&mut self) -> Option<Arc<View>> {
+        Self::latest(self)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        Self::set_interval(self, interval);
+    }
+}

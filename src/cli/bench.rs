@@ -1,0 +1,181 @@
+//! `railtop bench`: traffic over the built-in transport.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::exit::{ExitError, output_error};
+use super::pe::PeArgs;
+use super::source::TextOrJson;
+use crate::transport::error::TransportError;
+use crate::transport::fabric::FabricError;
+use crate::transport::pe::Pe;
+use crate::transport::select::{self, PolicyKind};
+use crate::units::{parse_duration, parse_size};
+use crate::workload::options::{Options, Pattern};
+use crate::workload::plan::Layout;
+use crate::workload::report::{Json, Reporter, Text};
+use crate::workload::{WorkloadError, run as workload};
+
+/// Length of the short windows in which balance is judged.
+const WINDOW: Duration = Duration::from_millis(10);
+
+/// Generate traffic over all NICs and report bandwidth, bytes per NIC and balance
+#[derive(Debug, Clone, clap::Args)]
+pub struct BenchArgs {
+    /// What to run.
+    #[command(subcommand)]
+    pub pattern: PatternArgs,
+}
+
+/// The patterns.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum PatternArgs {
+    /// PE 0 writes to PE 1: bandwidth per size, as NVSHMEM's shmem_put_bw
+    Put(RunArgs),
+    /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's alltoall_latency
+    Alltoall(RunArgs),
+}
+
+/// Flags of a benchmark; letters and defaults are NVSHMEM's.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// NIC selection: single, round-robin, round-robin-offset or pair-seq; several, one after another, with commas
+    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',',
+          value_parser = parse_policy)]
+    pub policy: Vec<PolicyKind>,
+    /// Smallest size in bytes (K, M, G: powers of 1024)
+    #[arg(short = 'b', long = "min_size", visible_alias = "min-size", value_name = "SIZE", default_value = "4", value_parser = parse_size)]
+    pub min_size: u64,
+    /// Largest size in bytes
+    #[arg(short = 'e', long = "max_size", visible_alias = "max-size", value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    pub max_size: u64,
+    /// Factor from one size to the next
+    #[arg(short = 'f', long = "step", value_name = "FACTOR", default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..))]
+    pub step: u64,
+    /// Timed iterations of each size
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub iters: u64,
+    /// Iterations before them, not timed
+    #[arg(
+        short = 'w',
+        long = "warmup_iters",
+        visible_alias = "warmup-iters",
+        value_name = "COUNT",
+        default_value_t = 5
+    )]
+    pub warmup: u64,
+    /// Puts per iteration of `put` (NVSHMEM's CTAs); an all-to-all has one per peer
+    #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub ctas: u64,
+    /// Threads per CTA; taken for compatibility, the host posts from one thread
+    #[arg(
+        short = 't',
+        long = "threads_per_cta",
+        visible_alias = "threads-per-cta",
+        value_name = "COUNT",
+        default_value_t = 256
+    )]
+    pub threads: u64,
+    /// Scope of a device-side put; taken for compatibility, the host has only its own
+    #[arg(short = 's', long, value_name = "SCOPE", default_value = "all")]
+    pub scope: String,
+    /// Both PEs of `put` send
+    #[arg(long)]
+    pub bidir: bool,
+    /// Fill with patterns and check every byte at the receiver
+    #[arg(long)]
+    pub verify: bool,
+    /// Run each size this long instead of a number of iterations
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<Duration>,
+    /// How the results look
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+    /// Who this PE is.
+    #[command(flatten)]
+    pub job: PeArgs,
+}
+
+/// A policy by name; the error names all of them.
+fn parse_policy(text: &str) -> Result<PolicyKind, select::UnknownPolicy> {
+    text.parse()
+}
+
+impl RunArgs {
+    fn options(&self, pattern: Pattern) -> Result<Options, ExitError> {
+        if self.min_size > self.max_size {
+            return Err(ExitError::Usage(format!(
+                "-b {} is larger than -e {}",
+                self.min_size, self.max_size
+            )));
+        }
+        if self.bidir && pattern != Pattern::Put {
+            return Err(ExitError::Usage(
+                "--bidir is a flag of `bench put`; an all-to-all sends in both directions anyway".into(),
+            ));
+        }
+        Ok(Options {
+            pattern,
+            policies: self.policy.clone(),
+            min_bytes: self.min_size,
+            max_bytes: self.max_size,
+            step: self.step,
+            iters: self.iters,
+            warmup: self.warmup,
+            ctas: self.ctas,
+            bidir: self.bidir,
+            verify: self.verify,
+            duration: self.duration,
+            window: WINDOW,
+        })
+    }
+}
+
+/// Runs the benchmark on this PE.
+///
+/// # Errors
+/// With exit code 2 when flags or environment make no sense, 3 without libfabric or NICs, 1 when the job fails.
+pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let (pattern, args) = match &args.pattern {
+        PatternArgs::Put(args) => (Pattern::Put, args),
+        PatternArgs::Alltoall(args) => (Pattern::AllToAll, args),
+    };
+    let options = args.options(pattern)?;
+    let ranks = args.job.ranks()?;
+    let layout = Layout::of(&options, ranks.world);
+    let first = options.policies.first().copied().unwrap_or(PolicyKind::PairSeq);
+    let config = args.job.config(ranks, layout.heap_bytes(), first)?;
+    let mut pe = Pe::start(&config).map_err(transport)?;
+    let out = io::BufWriter::new(io::stdout().lock());
+    let mut reporter: Box<dyn Reporter> = match args.format {
+        TextOrJson::Text => Box::new(Text::new(out)),
+        TextOrJson::Json => Box::new(Json::new(out)),
+    };
+    match workload::run(&mut pe, &options, reporter.as_mut()) {
+        Ok(()) => {
+            pe.finish().map_err(transport)?;
+            io::stdout().flush().map_err(output_error)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            pe.abort(&format!("PE {}: {error}", pe.rank()));
+            Err(match error {
+                WorkloadError::Usage(text) => ExitError::Usage(text).into(),
+                WorkloadError::Output(source) => output_error(source),
+                WorkloadError::Transport(error) => transport(error),
+                other => other.into(),
+            })
+        }
+    }
+}
+
+/// Without libfabric or NICs there is nothing to measure with.
+fn transport(error: TransportError) -> anyhow::Error {
+    match error {
+        TransportError::Fabric(error @ (FabricError::Load(_) | FabricError::NoProvider { .. })) => {
+            ExitError::Nothing(error.to_string()).into()
+        }
+        other => other.into(),
+    }
+}
