@@ -143,6 +143,27 @@ fn signals_count_once() {
     }
 }
 
+/// A plain put whose group stays open must not hold up the signalled ones behind it, however many there are.
+#[test]
+fn an_open_group_does_not_stop_the_window() {
+    for provider in providers() {
+        let job = Job { pes: 2, pes_per_node: 1, nics: 2, ..Job::new(&provider) };
+        job.run(|pe| {
+            let data = pe.allocate(64).unwrap();
+            let word = pe.allocate(8).unwrap();
+            let dst = 1 - pe.rank();
+            for i in 0..5000_u64 {
+                if i % 1500 == 0 {
+                    pe.put(dst, data, data, 8).unwrap();
+                }
+                let signal = Signal { offset: word, op: SignalOp::Add, value: 1 };
+                pe.put_signal(dst, data, data, 8, signal).unwrap();
+            }
+            pe.wait_until(word, Until::AtLeast(5000)).unwrap();
+        });
+    }
+}
+
 /// A wait that never ends is an error that says what was waited for, and a PE that leaves is named to the others.
 #[test]
 fn nothing_hangs() {
@@ -157,7 +178,7 @@ fn nothing_hangs() {
         let errors = job.run_each(|mut pe| {
             let word = pe.allocate(8).unwrap();
             let error = pe.wait_until(word, Until::AtLeast(1)).unwrap_err().to_string();
-            pe.barrier().unwrap();
+            pe.allgather(b"").unwrap();
             if pe.rank() == 1 {
                 drop(pe);
                 return error;

@@ -159,7 +159,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            pe.abort(&format!("PE {}: {error}", pe.rank()));
+            pe.abort(&error.to_string());
             Err(match error {
                 WorkloadError::Usage(text) => ExitError::Usage(text).into(),
                 WorkloadError::Output(source) => output_error(source),

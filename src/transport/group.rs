@@ -6,8 +6,11 @@
 //! pieces per group, in whatever order pieces and closes arrive and over whichever NICs, and releases a group when
 //! count and close agree.
 //!
-//! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements;
-//! a sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
+//! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: when
+//! a burst from that sender has ended (a turn of the receiver's loop released nothing of it), every [`ACK_EVERY`] groups
+//! within a burst, and at once for a group that is closed by a quiet. So a lone put is acknowledged at once, a stream
+//! rarely, and a quiet after signalled puts usually has nothing left to wait for.
+//! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
 //! and bounds the receiver's memory.
 
 use std::collections::VecDeque;
@@ -138,25 +141,11 @@ impl Outbound {
         self.open.as_ref().map_or(0, |open| open.pieces)
     }
 
-    /// Ends the shared group, if there is one.
+    /// Ends the shared group, if there is one; with `flush` the receiver acknowledges it at once. Signalled groups are
+    /// closed from the start and acknowledged without being asked.
     pub fn close_open(&mut self, flush: bool) -> Option<Close> {
         let open = self.open.take()?;
         Some(Close { seq: open.seq, pieces: open.pieces, signal: None, flush, ledger: open.ledger })
-    }
-
-    /// The close that asks the receiver to acknowledge everything sent so far; `None` when all of it is
-    /// acknowledged already.
-    ///
-    /// # Errors
-    /// When that takes a new group and the window is full.
-    pub fn flush(&mut self) -> Result<Option<Close>, WindowFull> {
-        if let Some(close) = self.close_open(true) {
-            return Ok(Some(close));
-        }
-        if self.is_settled() {
-            return Ok(None);
-        }
-        Ok(Some(Close { seq: self.take()?, pieces: 0, signal: None, flush: true, ledger: Vec::new() }))
     }
 
     /// Takes an acknowledgement in. Acknowledgements may overtake each other: an old one changes nothing.
@@ -191,6 +180,7 @@ struct Arriving {
 pub struct Inbound {
     low: u64,
     acknowledged: u64,
+    low_last_turn: u64,
     flush_after: Option<u64>,
     groups: VecDeque<Arriving>,
 }
@@ -245,10 +235,12 @@ impl Inbound {
         self.settle(seq)
     }
 
-    /// The low mark to send back now, when one is due: a flush has been reached, or many groups were released.
+    /// Asked once in every turn of the receiver's loop: the low mark to send back now, when one is due.
     pub fn take_ack(&mut self) -> Option<u64> {
+        let burst_ended = self.low == std::mem::replace(&mut self.low_last_turn, self.low);
+        let owed = self.low - self.acknowledged;
         let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
-        if !flushed && self.low - self.acknowledged < ACK_EVERY {
+        if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
             return None;
         }
         if flushed {
@@ -256,6 +248,12 @@ impl Inbound {
         }
         self.acknowledged = self.low;
         Some(self.low)
+    }
+
+    /// Whether the sender has not yet been told of everything that is released here.
+    #[must_use]
+    pub fn owes_ack(&self) -> bool {
+        self.low > self.acknowledged
     }
 
     fn group(&mut self, seq: u64) -> Result<&mut Arriving, Violation> {

@@ -84,17 +84,31 @@ fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
     let early = signalled(&mut out, 1, 1);
     let seq = out.add_pieces(1, 0, 100, false).unwrap();
-    let close = out.flush().unwrap().unwrap();
+    let close = out.close_open(true).unwrap();
     assert!(deliver(&mut inbound, Message::Close(close)).unwrap().is_none());
     assert!(deliver(&mut inbound, piece(seq)).unwrap().is_some(), "the plain group is complete");
     assert_eq!(inbound.take_ack(), None, "but the earlier one is not");
+    assert_eq!(inbound.take_ack(), None, "however long it takes");
     for message in early {
         deliver(&mut inbound, message).unwrap();
     }
     let low = inbound.take_ack().expect("now all have landed");
     out.acknowledged(low).unwrap();
     assert!(out.is_settled());
-    assert_eq!(out.flush(), Ok(None), "nothing is left to flush");
+    assert_eq!(out.close_open(true), None, "nothing is left to flush");
+}
+
+#[test]
+fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
+    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    for value in 0..3 {
+        for message in signalled(&mut out, 1, value) {
+            deliver(&mut inbound, message).unwrap();
+        }
+        assert_eq!(inbound.take_ack(), None, "more may follow in the next turn");
+    }
+    assert_eq!(inbound.take_ack(), Some(3));
+    assert_eq!(inbound.take_ack(), None, "once is enough");
 }
 
 #[test]
@@ -146,7 +160,7 @@ fn the_ledger_reaches_the_receiver_with_the_close() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
     let seq = out.add_pieces(1, 2, 64, true).unwrap();
     assert_eq!(out.add_pieces(1, 0, 16, true), Ok(seq));
-    let close = out.flush().unwrap().unwrap();
+    let close = out.close_open(true).unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();
     let release = deliver(&mut inbound, Message::Close(close)).unwrap().unwrap();

@@ -381,7 +381,7 @@ impl Drop for Pe {
     fn drop(&mut self) {
         if self.thread.is_some() && self.fault.reason().is_none() {
             // Dropped in mid-job: the others must not wait for us.
-            self.abort(&format!("PE {} left in the middle of the job", self.rank()));
+            self.abort("left in the middle of the job");
         }
         self.stop_proxy();
     }

@@ -18,7 +18,6 @@ use state::State;
 pub(super) use state::{PROBE_BYTES, PROBE_TARGET, apply as apply_signal};
 
 use super::fault::Fault;
-use super::group::WindowFull;
 use super::heap::Heap;
 use super::nic::{Nic, PeerNic, Piece};
 use super::ring::{Command, Consumer, Put};
@@ -151,20 +150,14 @@ pub struct Proxy<N> {
     /// NIC pair last used per destination: flushes travel where the data did.
     last_route: Vec<Route>,
     wide_immediate: bool,
-    quiet: Option<Quiet>,
+    /// Ticket of the quiet under way.
+    quiet: Option<u64>,
     shared: Arc<Shared>,
     fault: Fault,
     page: Option<PageWriter>,
     process: Option<ProcessBlock>,
     counts: PeCounts,
     next_heartbeat: u64,
-}
-
-/// A quiet under way.
-struct Quiet {
-    ticket: u64,
-    /// Destinations whose flush found no room in the window yet.
-    unflushed: Vec<u32>,
 }
 
 impl<N: Nic> Proxy<N> {
@@ -271,6 +264,9 @@ impl<N: Nic> Proxy<N> {
         match command {
             Command::Put(put) => return self.put(&put),
             Command::Signal { dst, signal } => {
+                if !self.has_room(dst, false)? {
+                    return Ok(Done::NoRoom);
+                }
                 let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
                 self.close(dst, Route::aligned(0), Close::signal(seq, 0, signal));
             }
@@ -286,7 +282,10 @@ impl<N: Nic> Proxy<N> {
                     return Ok(Done::NoRoom);
                 }
                 self.counts.quiets += 1;
-                self.quiet = Some(Quiet { ticket, unflushed: (0..self.place.pes).collect() });
+                self.quiet = Some(ticket);
+                for dst in 0..self.place.pes {
+                    self.close_plain(dst, true)?;
+                }
             }
             Command::Snapshot(ticket) => {
                 let nics = self
@@ -326,8 +325,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn put(&mut self, put: &Put) -> Result<Done, String> {
-        let outbound = self.state.outbound(put.dst)?;
-        if !outbound.has_room_for(put.signal.is_none()) {
+        if !self.has_room(put.dst, put.signal.is_none())? {
             return Ok(Done::NoRoom);
         }
         let route = self.selector.next(put.dst);
@@ -354,6 +352,25 @@ impl<N: Nic> Proxy<N> {
         Ok(Done::Yes)
     }
 
+    /// Whether a group towards `dst` can be started (or, for a plain put, the shared one be continued). A full window
+    /// never empties while the shared group in it stays open, so that one is closed then.
+    fn has_room(&mut self, dst: u32, plain: bool) -> Result<bool, String> {
+        let room = self.state.outbound(dst)?.has_room_for(plain);
+        if !room {
+            self.close_plain(dst, false)?;
+        }
+        Ok(room)
+    }
+
+    /// Closes the group that plain puts to `dst` share, if there is one.
+    fn close_plain(&mut self, dst: u32, flush: bool) -> Result<(), String> {
+        if let Some(close) = self.state.outbound(dst)?.close_open(flush) {
+            let route = self.last_route.get(dst as usize).copied().unwrap_or(Route::aligned(0));
+            self.close(dst, route, close);
+        }
+        Ok(())
+    }
+
     /// A put without a signal: its pieces join the group that plain puts share.
     fn plain(&mut self, put: &Put, route: Route) -> Result<(), String> {
         let pieces = put.len.div_ceil(self.max_piece(route.local));
@@ -363,14 +380,11 @@ impl<N: Nic> Proxy<N> {
         let Ok(seq) = outbound.add_pieces(pieces, route.remote, put.len, ledger) else {
             return Err("a group ran over although there was room".into());
         };
-        if outbound.open_pieces() >= LONG_GROUP {
-            if let Some(close) = outbound.close_open(false) {
-                self.pieces(put, route, seq);
-                self.close(put.dst, route, close);
-                return Ok(());
-            }
-        }
+        let long = outbound.open_pieces() >= LONG_GROUP;
         self.pieces(put, route, seq);
+        if long {
+            self.close_plain(put.dst, false)?;
+        }
         Ok(())
     }
 
@@ -414,38 +428,25 @@ impl<N: Nic> Proxy<N> {
     /// Queues the acknowledgements that arrivals have made due.
     fn send_replies(&mut self) -> bool {
         let mut any = false;
-        while let Some((nic, pe, low)) = self.state.replies.pop() {
+        for (nic, pe, low) in self.state.take_replies() {
             let to = PeerNic { pe, nic: self.state.rail_of(pe, u16::try_from(nic).unwrap_or(0)) };
             if let Some(lane) = self.lanes.get_mut(nic) {
                 lane.push_first(Out::Frame(to, Frame::Ack { low }));
                 any = true;
             }
         }
-        any
+        // What is still owed is due in the next turn: not the moment to rest.
+        any || self.state.owes()
     }
 
-    /// Flushes what a quiet still has to flush, and reports it done when everything is settled.
+    /// Reports a quiet done when everything is settled.
     fn settle_quiet(&mut self) {
-        let Some(mut quiet) = self.quiet.take() else { return };
-        let mut full = Vec::new();
-        for dst in std::mem::take(&mut quiet.unflushed) {
-            let Ok(outbound) = self.state.outbound(dst) else { continue };
-            match outbound.flush() {
-                Ok(Some(close)) => {
-                    let route = self.last_route.get(dst as usize).copied().unwrap_or(Route::aligned(0));
-                    self.close(dst, route, close);
-                }
-                Ok(None) => {}
-                Err(WindowFull) => full.push(dst),
-            }
-        }
-        quiet.unflushed = full;
-        if quiet.unflushed.is_empty() && self.state.is_settled() {
-            self.shared.quiet_done.store(quiet.ticket, Ordering::Release);
+        let Some(ticket) = self.quiet else { return };
+        if self.state.is_settled() {
+            self.quiet = None;
+            self.shared.quiet_done.store(ticket, Ordering::Release);
             self.state.wake = true;
-            return;
         }
-        self.quiet = Some(quiet);
     }
 
     fn publish(&mut self) {

@@ -1,5 +1,6 @@
 //! The protocol state of a PE: groups towards and from every other PE, and what has been received on which NIC.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -41,8 +42,8 @@ pub(super) struct State {
     pub(super) sent: Vec<Vec<u64>>,
     /// Target completions seen while probing, and how many had the right length.
     pub(super) probes: (u64, u64),
-    /// Acknowledgements to send: (own NIC, PE, low mark).
-    pub(super) replies: Vec<(usize, u32, u64)>,
+    /// PEs that are owed an acknowledgement, with the NIC their last arrival came through.
+    owing: BTreeMap<u32, usize>,
     /// A waiter may have something to see.
     pub(super) wake: bool,
     /// What a peer did that it must not do.
@@ -62,7 +63,7 @@ impl State {
             ledger: false,
             sent: widths.iter().map(|&width| vec![0; usize::from(width)]).collect(),
             probes: (0, 0),
-            replies: Vec::new(),
+            owing: BTreeMap::new(),
             wake: false,
             violation: None,
         }
@@ -182,9 +183,27 @@ impl State {
                 }
             }
         }
-        if let Some(low) = self.inbound.get_mut(src as usize).and_then(Inbound::take_ack) {
-            self.replies.push((nic, src, low));
-        }
+        self.owing.insert(src, nic);
+    }
+
+    /// Takes the acknowledgements that are due in this turn: (own NIC, PE, low mark). An acknowledgement goes back
+    /// through the NIC that the last arrival from that PE came through.
+    pub(super) fn take_replies(&mut self) -> Vec<(usize, u32, u64)> {
+        let mut replies = Vec::new();
+        let inbound = &mut self.inbound;
+        self.owing.retain(|&src, &mut nic| {
+            let Some(inbound) = inbound.get_mut(src as usize) else { return false };
+            if let Some(low) = inbound.take_ack() {
+                replies.push((nic, src, low));
+            }
+            inbound.owes_ack()
+        });
+        replies
+    }
+
+    /// Whether an acknowledgement is still to be sent in a later turn.
+    pub(super) fn owes(&self) -> bool {
+        !self.owing.is_empty()
     }
 
     fn violate(&mut self, what: String) {
