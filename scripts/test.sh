@@ -52,7 +52,10 @@ awk -v broken="$broken" -v skipped="$more_skipped" '
         }
     }
     END {
-        for (reason in why) { printf "%s (%d %s)\n", reason, why[reason], why[reason] == 1 ? "test" : "tests"; ours += why[reason] }
+        for (reason in why) {
+            printf "%.200s (%d %s)\n", reason, why[reason], why[reason] == 1 ? "test" : "tests"
+            ours += why[reason]
+        }
         failed += broken
         printf "\n%d passed, %d failed, %d skipped\n", passed - ours, failed, skipped
         exit failed > 0
