@@ -32,7 +32,7 @@ trap 'rm -rf "$work"' EXIT
 echo "mpich==$version --hash=sha256:$sha256" >"$work/requirements.txt"
 timeout 180 python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --require-hashes -r "$work/requirements.txt" -d "$work" >"$work/log" 2>&1 </dev/null ||
-    fail "the download of mpich $version failed: $(grep -v '^ *$' "$work/log" | tail -n 1)"
+    fail "the download of mpich $version failed: $(grep -m 1 '^ERROR' "$work/log" || tail -n 1 "$work/log")"
 python3 -m zipfile -e "$work"/mpich-*.whl "$work/unpacked" || fail "the wheel of mpich $version cannot be unpacked"
 # Complete before it has its name, so that an interrupted run leaves nothing that looks whole.
 rm -rf "$dir"
