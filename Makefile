@@ -1,0 +1,41 @@
+# The commands of this repository. Each one does its own set-up; `make` alone lists them.
+# What needs more than a line is in scripts/, so that it can be read, checked and run without make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint bench clean
+
+CARGO ?= cargo
+# For `make demo`: flags for `railtop demo`, as in `make demo ARGS="--duration 20"`.
+ARGS ?=
+
+export CARGO
+
+help: ## list the commands
+	@echo 'railtop: the commands of this repository'
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
+	@echo 'Missing packages are installed as root (Debian, Ubuntu); NO_INSTALL=1 goes on without them.'
+
+build: ## build target/release/railtop
+	$(CARGO) build --release --locked
+
+demo: ## show the whole story on this machine: emulated cluster, traffic, monitor
+	@scripts/install-deps.sh run
+	@$(MAKE) --no-print-directory build
+	@railtop="$${CARGO_TARGET_DIR:-target}/release/railtop"; \
+	if [ -t 1 ]; then exec "$$railtop" demo $(ARGS); else exec "$$railtop" demo --headless $(ARGS); fi
+
+test: ## run every test, the transport with two versions of libfabric
+	@scripts/install-deps.sh test
+	@scripts/test.sh
+
+lint: ## formatting, clippy, rustdoc and the shell scripts, warnings as errors
+	@scripts/lint.sh
+
+bench: ## measure the hot paths (criterion)
+	$(CARGO) bench --locked --workspace --benches
+
+clean: ## remove what was built and fetched
+	$(CARGO) clean
+	rm -rf .cache

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Makes sure that the packages railtop needs on this machine are there.
+#
+#   scripts/install-deps.sh run     to run the lab, the workloads and the demo
+#   scripts/install-deps.sh test    also what the tests look at
+#
+# Silent, quick and without the network when nothing is missing. As root it installs with apt-get; otherwise it prints
+# the one line to run and exits with 1. NO_INSTALL=1 goes on without: the tests then skip what they cannot do.
+set -euo pipefail
+
+purpose=${1:-run}
+case $purpose in
+    run | test) ;;
+    *)
+        echo "usage: $0 run|test" >&2
+        exit 2
+        ;;
+esac
+
+# An ordinary user's PATH may lack the directories of ip, tc and ldconfig.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+missing=()
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The places where railtop looks for libfabric (libfabric-sys/src/loader.rs).
+has_libfabric() {
+    [ -n "${RAILTOP_LIBFABRIC:-}" ] && return
+    local file
+    for file in /opt/amazon/efa/lib{64,}/libfabric.so.1; do
+        [ -e "$file" ] && return
+    done
+    # Not `grep -q`: it would close the pipe early, which pipefail takes for an error.
+    ldconfig -p 2>/dev/null | grep -F 'libfabric.so' >/dev/null
+}
+
+has_headers() {
+    local dir
+    for dir in "${RAILTOP_LIBFABRIC_INCLUDE:-/usr/include}" /usr/include /usr/local/include; do
+        [ -e "$dir/rdma/fabric.h" ] && return
+    done
+    return 1
+}
+
+if ! has cargo; then
+    echo "railtop is built with Rust, and there is no cargo here: see https://rustup.rs" >&2
+    exit 1
+fi
+has cc || missing+=(gcc libc6-dev)
+has_libfabric || missing+=(libfabric1)
+{ has ip && has tc; } || missing+=(iproute2)
+if [ "$purpose" = test ]; then
+    has make || missing+=(make)
+    has_headers || missing+=(libfabric-dev)
+    # For a second libfabric: scripts/fetch-libfabric2.sh.
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+fi
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ -n "${NO_INSTALL:-}" ]; then
+    echo "going on without: ${missing[*]}" >&2
+    exit 0
+fi
+if ! has apt-get; then
+    {
+        echo "missing here, by their Debian names: ${missing[*]}"
+        echo "install them with this system's package manager, or go on without them: NO_INSTALL=1 make …"
+    } >&2
+    exit 1
+fi
+line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+if [ "$(id -u)" != 0 ]; then
+    {
+        echo "some packages are missing; please run this, and then the command again:"
+        echo "    sudo sh -c '$line'"
+    } >&2
+    exit 1
+fi
+
+echo "installing: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+# Quiet unless it fails: the log is shown then.
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "could not install ${missing[*]}; go on without them with NO_INSTALL=1 make …" >&2
+    exit 1
+fi
