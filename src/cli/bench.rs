@@ -31,9 +31,9 @@ pub struct BenchArgs {
 /// The patterns.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PatternArgs {
-    /// PE 0 writes to PE 1: bandwidth per size, as NVSHMEM's shmem_put_bw
+    /// PE 0 writes to PE 1: bandwidth per size, as NVSHMEM's `shmem_put_bw`
     Put(RunArgs),
-    /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's alltoall_latency
+    /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's `alltoall_latency`
     Alltoall(RunArgs),
 }
 
