@@ -126,6 +126,13 @@ impl Pe {
         &self.heap
     }
 
+    /// A handle with which another thread (one that waits for signals, say) can end this PE's job: whatever waits then
+    /// returns the reason as its error.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault.clone()
+    }
+
     /// Payload bytes (sent, received) per NIC so far; a sampler may keep the returned handle on another thread.
     #[must_use]
     pub fn meter(&self) -> Arc<Shared> {
