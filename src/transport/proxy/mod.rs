@@ -211,10 +211,12 @@ impl<N: Nic> Proxy<N> {
                 }
                 Ok(Turn::Stop) => break,
                 Err(reason) => {
-                    self.fault.raise(reason);
-                    if let Some(page) = &mut self.page {
+                    // A NIC that fails because the others have left already is no news: the page of a job that was
+                    // ended on purpose, or by another PE, is taken away. One that failed here stays to be seen.
+                    if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
                         page.set_state(PageState::Aborted);
                     }
+                    self.fault.raise(reason);
                     self.state.notify();
                     break;
                 }
