@@ -6,4 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod kill;
+mod missing;
+mod rendezvous;
 mod support;
+mod watch;

@@ -157,6 +157,11 @@ impl Running {
         signal_pid(self.pid(), signal);
     }
 
+    /// What it has written so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.text("stdout")
+    }
+
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().unwrap().try_wait().unwrap()
     }
