@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use libfabric_sys::Libfabric;
+
 use super::exit::{ExitError, output_error};
 use super::pe::PeArgs;
 use super::source::TextOrJson;
@@ -143,6 +145,11 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     };
     let options = args.options(pattern)?;
     let ranks = args.job.ranks()?;
+    if let Err(error) = options.fits(ranks.world) {
+        // Known before any PE waits for another; but without libfabric, that is the first thing to say.
+        Libfabric::load().map_err(|error| transport(FabricError::Load(error).into()))?;
+        return Err(ExitError::Usage(error.to_string()).into());
+    }
     let layout = Layout::of(&options, ranks.world);
     let first = options.policies.first().copied().unwrap_or(PolicyKind::PairSeq);
     let config = args.job.config(ranks, layout.heap_bytes(), first)?;
