@@ -2,11 +2,15 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use libfabric_sys::Libfabric;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
-use super::exit::{ExitError, output_error};
+use super::exit::{self, ExitError, output_error};
 use super::pe::PeArgs;
 use super::source::TextOrJson;
 use crate::transport::error::TransportError;
@@ -33,9 +37,9 @@ pub struct BenchArgs {
 /// The patterns.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum PatternArgs {
-    /// PE 0 writes to PE 1: bandwidth per size, as NVSHMEM's shmem_put_bw
+    /// PE 0 writes to PE 1: bandwidth per size, as NVSHMEM's `shmem_put_bw`
     Put(RunArgs),
-    /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's alltoall_latency
+    /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's `alltoall_latency`
     Alltoall(RunArgs),
 }
 
@@ -154,6 +158,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let first = options.policies.first().copied().unwrap_or(PolicyKind::PairSeq);
     let config = args.job.config(ranks, layout.heap_bytes(), first)?;
     let mut pe = Pe::start(&config).map_err(transport)?;
+    let ended = end_on_signal(&pe)?;
     let out = io::BufWriter::new(io::stdout().lock());
     let mut reporter: Box<dyn Reporter> = match args.format {
         TextOrJson::Text => Box::new(Text::new(out)),
@@ -167,6 +172,12 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => {
             pe.abort(&error.to_string());
+            // Dropping the PE takes its counter page away: a job that was ended on purpose leaves none behind.
+            drop(pe);
+            if let signal @ 1.. = ended.load(Ordering::Acquire) {
+                eprintln!("railtop: {error}");
+                return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)));
+            }
             Err(match error {
                 WorkloadError::Usage(text) => ExitError::Usage(text).into(),
                 WorkloadError::Output(source) => output_error(source),
@@ -175,6 +186,23 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
             })
         }
     }
+}
+
+/// Lets SIGINT, SIGTERM and SIGHUP end the job with its other PEs told why. The number that came is in what is returned,
+/// 0 before; a second one ends the process at once.
+fn end_on_signal(pe: &Pe) -> anyhow::Result<Arc<AtomicI32>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (fault, came) = (pe.fault(), Arc::new(AtomicI32::new(0)));
+    let seen = Arc::clone(&came);
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for number in signals.forever() {
+            if seen.swap(number, Ordering::AcqRel) != 0 {
+                std::process::exit(i32::from(exit::INTERRUPTED));
+            }
+            fault.raise(format!("ended by signal {number}"));
+        }
+    })?;
+    Ok(came)
 }
 
 /// Without libfabric or NICs there is nothing to measure with.

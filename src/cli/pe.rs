@@ -14,7 +14,7 @@ use crate::units::parse_duration;
 
 use super::exit::ExitError;
 
-/// Who this PE is and which NICs it has. The environment of torchrun, Open MPI, PMIx and Slurm is read, in this order.
+/// Who this PE is and which NICs it has. The environment of torchrun, Open MPI, `PMIx` and Slurm is read, in this order.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Job")]
 pub struct PeArgs {
@@ -33,7 +33,7 @@ pub struct PeArgs {
     /// This PE's NICs: devices (rdmap79s0), addresses (10.0.0.5), or both (eth1=10.0.0.5); without it, all EFA devices
     #[arg(long, value_name = "LIST", env = "RAILTOP_NICS", value_delimiter = ',')]
     pub nics: Vec<NicRequest>,
-    /// libfabric provider, such as efa, tcp, tcp;ofi_rxm or net (default: the first of these that has the NICs)
+    /// libfabric provider, such as efa, tcp, `tcp;ofi_rxm` or net (default: the first of these that has the NICs)
     #[arg(long, value_name = "NAME", env = "RAILTOP_PROVIDER")]
     pub provider: Option<String>,
     /// How received bytes are counted (default: found out at the start)

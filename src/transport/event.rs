@@ -76,11 +76,11 @@ mod tests {
         let thread = std::thread::spawn(move || {
             for _ in 0..ROUNDS {
                 let ping = writer.word(64).unwrap();
-                let pong = writer.word(128).unwrap();
+                let answer = writer.word(128).unwrap();
                 let next = ping.load(Ordering::Acquire) + 1;
                 ping.store(next, Ordering::Release);
                 Event::of(&writer).unwrap().notify();
-                while pong.load(Ordering::Acquire) < next {
+                while answer.load(Ordering::Acquire) < next {
                     std::hint::spin_loop();
                     std::thread::yield_now();
                 }

@@ -1,7 +1,7 @@
 //! The symmetric heap: one registered mapping per PE, the same size and the same offsets on every PE.
 //!
 //! The mapping is a memfd, so PEs of one node map each other's heap and reach it with plain loads and stores (the role
-//! NVLink has between GPUs of a node). Memory that other processes and NICs write at any time is reached through
+//! `NVLink` has between GPUs of a node). Memory that other processes and NICs write at any time is reached through
 //! atomics only; bulk copies go through [`Heap::copy_to`].
 
 #![expect(unsafe_code, reason = "a shared mapping is raw memory")]
@@ -168,15 +168,20 @@ impl Heap {
     /// # Errors
     /// When they are not inside the heap or `offset` is not a multiple of 8.
     pub fn words(&self, offset: u64, count: u64) -> Result<&[AtomicU64], HeapError> {
-        if offset % 8 != 0 {
+        if !offset.is_multiple_of(8) {
             return Err(HeapError::Unaligned(offset));
         }
         let start = self.at(offset, count.saturating_mul(8))?;
         let count =
             usize::try_from(count).map_err(|_| HeapError::Range { offset, len: count, heap: self.len })?;
-        // SAFETY: inside the mapping (checked), 8-byte aligned (the base is page-aligned), valid for the life of
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "the base is page-aligned and the offset a multiple of 8"
+        )]
+        let words = start.as_ptr().cast::<AtomicU64>();
+        // SAFETY: inside the mapping (checked), 8-byte aligned, valid for the life of
         // `self`, and every bit pattern is an AtomicU64.
-        Ok(unsafe { std::slice::from_raw_parts(start.as_ptr().cast::<AtomicU64>(), count) })
+        Ok(unsafe { std::slice::from_raw_parts(words, count) })
     }
 
     /// The word at `offset`.
@@ -192,7 +197,7 @@ impl Heap {
     /// # Errors
     /// When it is not inside the heap or not aligned.
     pub fn half_word(&self, offset: u64) -> Result<&AtomicU32, HeapError> {
-        if offset % 4 != 0 {
+        if !offset.is_multiple_of(4) {
             return Err(HeapError::Unaligned(offset));
         }
         let start = self.at(offset, 4)?;

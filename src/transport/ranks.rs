@@ -1,6 +1,6 @@
 //! Who am I: the PE's number and the job's size from flags or from the launcher's environment.
 //!
-//! Order (contract): flags, torchrun (`RANK`, …), Open MPI, PMIx, Slurm. A launcher counts only when it names both rank
+//! Order (contract): flags, torchrun (`RANK`, …), Open MPI, `PMIx`, Slurm. A launcher counts only when it names both rank
 //! and size, so that a half-set environment is an error that says which half is missing.
 
 /// A PE's place in its job.
@@ -106,10 +106,6 @@ impl Ranks {
         Ok(Self { rank, world, local_rank, master_addr, master_port, from })
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "four parts of one answer, taken apart at once by the only caller"
-    )]
     fn numbers(
         flags: &RankFlags,
         get: &impl Fn(&str) -> Option<String>,

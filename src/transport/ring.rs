@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn put(i: u64) -> Command {
-        let signal = (i % 3 > 0).then_some(Signal {
+        let signal = (!i.is_multiple_of(3)).then_some(Signal {
             offset: i * 8,
             op: if i % 3 == 1 { SignalOp::Set } else { SignalOp::Add },
             value: !i,

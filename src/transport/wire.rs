@@ -2,7 +2,7 @@
 //!
 //! Every put carries an immediate that fits the 32 bits EFA has: who sent it and which group it belongs to. Where the
 //! provider has 64 bits (tcp, shm) the upper half carries the length, because a target completion's length is 0 there
-//! on libfabric 1.17 (`facts`: measured on `tcp;ofi_rxm` and `net`).
+//! on libfabric 1.17 (seen on `tcp;ofi_rxm` and `net`).
 //!
 //! All integers are little-endian. The layout is described in `docs/transport.md`; [`VERSION`] is exchanged at the
 //! rendezvous, so that two PEs that would misread each other never start.
@@ -161,7 +161,7 @@ impl Frame {
     /// When the length, the kind or the flags are not those of a frame.
     pub fn decode(bytes: &[u8]) -> Result<(u16, Self), FrameError> {
         let wrong_length = FrameError::Length(bytes.len());
-        if bytes.len() > MAX_FRAME_BYTES || bytes.len() % 8 != 0 {
+        if bytes.len() > MAX_FRAME_BYTES || !bytes.len().is_multiple_of(8) {
             return Err(wrong_length);
         }
         let Some((head, ledger)) = bytes.split_first_chunk::<FRAME_BYTES>() else {

@@ -37,10 +37,10 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
         round: 0,
         progress: Progress::new(pe.rank() == 0),
     };
-    if pe.rank() == 0 {
-        if let Some(warning) = warning(pe, options) {
-            eprintln!("railtop: warning: {warning}");
-        }
+    if pe.rank() == 0
+        && let Some(warning) = warning(pe, options)
+    {
+        eprintln!("railtop: warning: {warning}");
     }
     for &policy in &options.policies {
         bench.policy(pe, policy, reporter)?;

@@ -23,7 +23,7 @@ impl Quantiles {
         let middle = sorted.len() / 2;
         let upper = *sorted.get(middle)?;
         let median = match sorted.get(middle.wrapping_sub(1)) {
-            Some(lower) if sorted.len() % 2 == 0 => f64::midpoint(*lower, upper),
+            Some(lower) if sorted.len().is_multiple_of(2) => f64::midpoint(*lower, upper),
             _ => upper,
         };
         Some(Self { min, median, max })

@@ -90,7 +90,9 @@ mod tests {
 
     fn curve(points: &[(u64, u64)]) -> Curve {
         let mut curve = Curve::default();
-        points.iter().for_each(|&(at, bytes)| curve.push(at, bytes));
+        for &(at, bytes) in points {
+            curve.push(at, bytes);
+        }
         curve
     }
 

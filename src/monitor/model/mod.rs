@@ -4,6 +4,7 @@
 //! it for a tick.
 
 mod group;
+mod pair;
 mod rows;
 pub mod track;
 pub mod view;

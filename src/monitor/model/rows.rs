@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::pair::Pairs;
 use super::track::{Rates, Tracks};
-use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind};
+use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
 use super::{group, notice};
 use crate::monitor::natural;
 use crate::monitor::sample::{
@@ -19,6 +20,7 @@ const GONE_NS: u64 = 30_000_000_000;
 pub(super) struct Rows {
     /// By key: what it was, and when it was last there.
     seen: HashMap<String, (Arc<PortFacts>, u64)>,
+    pairs: Pairs,
 }
 
 impl Rows {
@@ -47,7 +49,8 @@ impl Rows {
                             covered.insert(kernel.key.clone());
                         }
                         kernel.key.clone_from(&row.key);
-                        row.kernel = kernel_view(&kernel);
+                        let together = self.pairs.update(&row, &kernel);
+                        row.kernel = kernel_view(&kernel, together);
                         kernel_rows.push(kernel);
                     }
                     row
@@ -55,6 +58,7 @@ impl Rows {
                 .collect();
             groups.push(page_group(page, nics));
         }
+        self.pairs.keep(|key| kernel_rows.iter().any(|row| row.key == key));
         devices.retain(|(row, _)| !covered.contains(&row.key));
         groups.extend(device_groups(devices, host));
         (groups, kernel_rows)
@@ -214,8 +218,9 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
     })
 }
 
-fn kernel_view(row: &NicView) -> Option<KernelView> {
-    (!row.marks.contains(&Mark::Stale)).then_some(KernelView { source: row.source, tx: row.tx, rx: row.rx })
+fn kernel_view(row: &NicView, together: Together) -> Option<KernelView> {
+    let view = KernelView { source: row.source, tx: row.tx, rx: row.rx, together };
+    (!row.marks.contains(&Mark::Stale)).then_some(view)
 }
 
 fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {

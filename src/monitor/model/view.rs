@@ -68,6 +68,15 @@ pub struct CounterView {
     pub per_s: Option<f64>,
 }
 
+/// Bytes that the counter page and the kernel have counted over the same time: (page, kernel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Together {
+    /// Sent; `None` when one of the two is not known.
+    pub tx: Option<(u64, u64)>,
+    /// Received.
+    pub rx: Option<(u64, u64)>,
+}
+
 /// The kernel's numbers for the same NIC, beside a counter page's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelView {
@@ -77,6 +86,8 @@ pub struct KernelView {
     pub tx: Flow,
     /// What the kernel says was received.
     pub rx: Flow,
+    /// Both counters over the last half minute or so, to hold them against each other.
+    pub together: Together,
 }
 
 /// A NIC as one row.

@@ -11,7 +11,8 @@ use super::handles::{CaptionHandle, Waker};
 use super::source::ViewSource;
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
 use crate::monitor::model::view::{
-    CounterView, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, View,
+    CounterView, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind,
+    Together, View,
 };
 
 /// How an all-to-all's traffic falls onto the NICs.
@@ -198,7 +199,15 @@ impl Cluster {
             tx: tx_flow,
             rx: rx_flow,
             in_flight_bytes: Some(if tx > 0.0 { 262_144 } else { 0 }),
-            kernel: Some(KernelView { source: SourceKind::Netdev, tx: flow(tx, 1.02), rx: flow(rx, 1.02) }),
+            kernel: Some(KernelView {
+                source: SourceKind::Netdev,
+                tx: flow(tx, 1.02),
+                rx: flow(rx, 1.02),
+                together: Together {
+                    tx: tx_flow.bytes.zip(flow(tx, 1.02).bytes),
+                    rx: rx_flow.bytes.zip(flow(rx, 1.02).bytes),
+                },
+            }),
             marks: if tick == 0 { vec![Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,
@@ -242,6 +251,8 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
                 third.link_bits_per_s = None;
                 if let Some(kernel) = &mut third.kernel {
                     kernel.tx.bytes_per_s = Some(0.0);
+                    kernel.together.tx = Some((1_000_000_000, 0));
+                    kernel.together.rx = Some((1_000_000_000, 1_600_000_000));
                     kernel.rx.bytes_per_s = third.rx.bytes_per_s.map(|rate| rate * 1.5 + 1e6);
                 }
             }

@@ -261,7 +261,7 @@ impl Hub {
             };
             match event {
                 Some(Event::Joined { rank, world, wire, from, outbox }) => {
-                    self.seat(rank, world, wire, from, outbox)?
+                    self.seat(rank, world, wire, from, outbox)?;
                 }
                 Some(Event::Gone { rank, why }) => {
                     return Err(format!("PE {rank} left before the job began: {why}"));

@@ -39,7 +39,7 @@ impl Secret {
     /// When it is not hexadecimal or shorter than 16 bytes.
     pub fn from_hex(text: &str) -> Result<Self, BadSecret> {
         let text = text.trim().as_bytes();
-        if text.len() < 32 || text.len() % 2 != 0 || text.len() > 1024 {
+        if text.len() < 32 || !text.len().is_multiple_of(2) || text.len() > 1024 {
             return Err(BadSecret);
         }
         let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok()).ok_or(BadSecret);

@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
-use libfabric_sys::av::{fi_addr_t, fi_av_attr};
+use libfabric_sys::av::{fi_addr_t, fi_av_attr, fid_av};
 use libfabric_sys::consts::{
     FI_ADDR_NOTAVAIL, FI_ADDR_UNSPEC, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_ENDPOINT,
     FI_MR_LOCAL, FI_MR_VIRT_ADDR, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
@@ -18,9 +18,9 @@ use libfabric_sys::flags::{
     FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
 };
 use libfabric_sys::inline::{
-    fi_av_insert, fi_av_open, fi_cq_open, fi_cq_read, fi_cq_readerr, fi_cq_strerror, fi_domain, fi_enable,
-    fi_endpoint, fi_ep_bind, fi_getname, fi_inject, fi_mr_bind, fi_mr_desc, fi_mr_enable, fi_mr_key,
-    fi_mr_reg, fi_recv, fi_send, fi_setopt, fi_writedata,
+    fi_av_insert, fi_av_open, fi_close, fi_cq_open, fi_cq_read, fi_cq_readerr, fi_cq_strerror, fi_domain,
+    fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_inject, fi_mr_bind, fi_mr_desc, fi_mr_enable,
+    fi_mr_key, fi_mr_reg, fi_recv, fi_send, fi_setopt, fi_writedata,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ pub struct FabricNic {
     info: Info,
     ep: *mut fid_ep,
     cq: *mut fid_cq,
-    av: *mut libfabric_sys::av::fid_av,
+    av: *mut fid_av,
     heap_desc: *mut c_void,
     frames_desc: *mut c_void,
     card: NicCard,
@@ -135,17 +135,8 @@ impl FabricNic {
             let mut domain = ptr::null_mut();
             ok("fi_domain", fi_domain(fabric, raw, &raw mut domain, ptr::null_mut()))?;
             handles.keep(domain);
-            let mut cq_attr = fi_cq_attr::zeroed();
-            cq_attr.size = CQ_ENTRIES;
-            cq_attr.format = FI_CQ_FORMAT_DATA;
-            cq_attr.wait_obj = FI_WAIT_NONE;
-            let mut cq = ptr::null_mut();
-            ok("fi_cq_open", fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut()))?;
+            let (cq, av) = open_queues(lib, name, domain)?;
             handles.keep(cq);
-            let mut av_attr = fi_av_attr::zeroed();
-            av_attr.type_ = FI_AV_TABLE;
-            let mut av = ptr::null_mut();
-            ok("fi_av_open", fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()))?;
             handles.keep(av);
             let mode = domain_attr.mr_mode;
             let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
@@ -163,15 +154,7 @@ impl FabricNic {
             let mut ep = ptr::null_mut();
             ok("fi_endpoint", fi_endpoint(domain, raw, &raw mut ep, ptr::null_mut()))?;
             handles.keep(ep);
-            // Bytes must pass the NIC to be counted there; providers without the option say so and do no harm.
-            let no = false;
-            fi_setopt(
-                ep,
-                FI_OPT_ENDPOINT,
-                FI_OPT_SHARED_MEMORY_PERMITTED,
-                (&raw const no).cast(),
-                size_of::<bool>(),
-            );
+            forbid_shared_memory(ep);
             ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
             ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
             ok("fi_enable", fi_enable(ep))?;
@@ -397,6 +380,49 @@ impl FabricNic {
             Some((_, Kind::Free)) | None => {}
         }
     }
+}
+
+/// Bytes must pass the NIC to be counted there, also between PEs of one node. Providers without the option say so and
+/// do no harm.
+///
+/// # Safety
+/// `ep` is live and not enabled.
+unsafe fn forbid_shared_memory(ep: *mut fid_ep) {
+    let permitted = false;
+    let (value, len) = ((&raw const permitted).cast(), size_of::<bool>());
+    // SAFETY: the caller's promise; the option takes a bool (fi_endpoint(3)).
+    unsafe { fi_setopt(ep, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, value, len) };
+}
+
+/// Opens a completion queue and an address vector.
+///
+/// # Safety
+/// `domain` is live.
+unsafe fn open_queues(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+) -> Result<(*mut fid_cq, *mut fid_av), FabricError> {
+    let mut cq_attr = fi_cq_attr::zeroed();
+    cq_attr.size = CQ_ENTRIES;
+    cq_attr.format = FI_CQ_FORMAT_DATA;
+    cq_attr.wait_obj = FI_WAIT_NONE;
+    let mut cq = ptr::null_mut();
+    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+    check(lib, nic, "fi_cq_open", unsafe {
+        fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut())
+    })?;
+    let mut av_attr = fi_av_attr::zeroed();
+    av_attr.type_ = FI_AV_TABLE;
+    let mut av = ptr::null_mut();
+    // SAFETY: as above.
+    let code = unsafe { fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()) };
+    if let Err(error) = check(lib, nic, "fi_av_open", code) {
+        // SAFETY: just opened, used by nothing.
+        unsafe { fi_close(&raw mut (*cq).fid) };
+        return Err(error);
+    }
+    Ok((cq, av))
 }
 
 /// Registers memory with a NIC.

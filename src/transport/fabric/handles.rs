@@ -1,6 +1,5 @@
 //! Owned libfabric objects, closed in the right order.
 
-use std::ptr;
 use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
@@ -25,7 +24,7 @@ impl Handles {
 
     /// Takes an opened object over. `object` is any `fid_*`: each begins with its `fid`.
     pub(super) fn keep<T>(&mut self, object: *mut T) -> *mut T {
-        if object != ptr::null_mut() {
+        if !object.is_null() {
             self.open.push(object.cast());
         }
         object

@@ -88,14 +88,14 @@ impl Info {
             if let Some(device) = nic.device_attr.as_ref() {
                 facts.device = Some(text(device.name)).filter(|name| !name.is_empty());
             }
-            if let Some(bus) = nic.bus_attr.as_ref() {
-                if bus.bus_type == FI_BUS_PCI {
-                    let pci = bus.attr.pci;
-                    facts.pci = Some(format!(
-                        "{:04x}:{:02x}:{:02x}.{}",
-                        pci.domain_id, pci.bus_id, pci.device_id, pci.function_id
-                    ));
-                }
+            if let Some(bus) = nic.bus_attr.as_ref()
+                && bus.bus_type == FI_BUS_PCI
+            {
+                let pci = bus.attr.pci;
+                facts.pci = Some(format!(
+                    "{:04x}:{:02x}:{:02x}.{}",
+                    pci.domain_id, pci.bus_id, pci.device_id, pci.function_id
+                ));
             }
             if let Some(link) = nic.link_attr.as_ref() {
                 facts.link_bits_per_s = u64::try_from(link.speed).ok().filter(|&speed| speed > 0);

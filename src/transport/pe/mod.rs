@@ -60,8 +60,7 @@ pub struct Pe {
     producer: Producer,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
-    /// Always there until [`Pe::give_up`] or drop.
-    session: Option<Session>,
+    session: Session,
     fault: Fault,
     provider: String,
     wide_immediate: bool,
@@ -76,13 +75,13 @@ impl Pe {
     /// This PE's number.
     #[must_use]
     pub fn rank(&self) -> u32 {
-        self.session.as_ref().map_or(0, Session::rank)
+        self.session.rank()
     }
 
     /// PEs in the job.
     #[must_use]
     pub fn world(&self) -> u32 {
-        self.session.as_ref().map_or(1, Session::world)
+        self.session.world()
     }
 
     /// Whether `pe` is on this PE's node and reached without a NIC.
@@ -125,6 +124,13 @@ impl Pe {
     #[must_use]
     pub fn heap(&self) -> &Arc<Heap> {
         &self.heap
+    }
+
+    /// A handle with which another thread (one that waits for signals, say) can end this PE's job: whatever waits then
+    /// returns the reason as its error.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.fault.clone()
     }
 
     /// Payload bytes (sent, received) per NIC so far; a sampler may keep the returned handle on another thread.
@@ -257,10 +263,7 @@ impl Pe {
     /// # Errors
     /// When the job has failed or an exchange takes longer than the wait limit.
     pub fn allgather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
-        match &self.session {
-            Some(session) => Ok(session.allgather(bytes, self.wait_limit)?),
-            None => Err(TransportError::Failed("this PE has left its job".into())),
-        }
+        Ok(self.session.allgather(bytes, self.wait_limit)?)
     }
 
     /// Switches to another policy with its counters at 0. Every PE must do so, between two barriers.
@@ -287,9 +290,7 @@ impl Pe {
 
     /// Tells every PE that the job cannot go on.
     pub fn abort(&self, reason: &str) {
-        if let Some(session) = &self.session {
-            session.abort(reason);
-        }
+        self.session.abort(reason);
     }
 
     /// Hands a command to the proxy, waiting for room if need be.
@@ -359,12 +360,6 @@ impl Pe {
         self.shared.settle();
         self.stop_proxy();
         Ok(())
-    }
-
-    /// Stops the proxy and hands the session back, for a start that has failed.
-    fn give_up(mut self) -> Session {
-        self.stop_proxy();
-        self.session.take().unwrap_or_else(|| Session::alone(self.fault.clone()))
     }
 
     fn stop_proxy(&mut self) {

@@ -41,33 +41,20 @@ impl Pe {
             Some(rendezvous) => rendezvous.join(&fault)?,
             None => Session::alone(fault.clone()),
         };
-        match Self::bring_up(config, &lib, session, fault) {
-            Ok(pe) => Ok(pe),
-            Err((session, error)) => {
+        let assembled = match Self::assemble(config, &lib, &session, &fault) {
+            Ok(assembled) => assembled,
+            Err(error) => {
                 session.abort(&error.to_string());
+                return Err(error);
+            }
+        };
+        let mut pe = assembled.into_pe(config, session, fault);
+        match pe.probe(config) {
+            Ok(()) => Ok(pe),
+            Err(error) => {
+                pe.abort(&error.to_string());
                 Err(error)
             }
-        }
-    }
-
-    fn bring_up(
-        config: &PeConfig,
-        lib: &Arc<Libfabric>,
-        session: Session,
-        fault: Fault,
-    ) -> Result<Self, (Session, TransportError)> {
-        match Self::assemble(config, lib, &session, &fault) {
-            Ok(assembled) => {
-                let mut pe = assembled.into_pe(config, session, fault);
-                match pe.probe(config) {
-                    Ok(()) => Ok(pe),
-                    Err(error) => {
-                        let session = pe.give_up();
-                        Err((session, error))
-                    }
-                }
-            }
-            Err(error) => Err((session, error)),
         }
     }
 
@@ -202,7 +189,7 @@ impl Assembled {
             producer: self.producer,
             shared: self.shared,
             thread: Some(self.thread),
-            session: Some(session),
+            session,
             fault,
             provider: self.provider,
             wide_immediate: self.wide_immediate,
@@ -294,7 +281,7 @@ fn open_page(
         eprintln!(
             "railtop: PE {}: no counter page, the monitor will not see this PE: {error}",
             session.rank()
-        )
+        );
     })
     .ok()
 }

@@ -104,10 +104,10 @@ impl Shared {
     pub fn wake(&self) {
         // The fence pairs with the proxy's: either it sees the command, or we see it resting.
         std::sync::atomic::fence(Ordering::SeqCst);
-        if self.resting.load(Ordering::Relaxed) {
-            if let Some(thread) = self.thread.get() {
-                thread.unpark();
-            }
+        if self.resting.load(Ordering::Relaxed)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
         }
     }
 }
@@ -405,7 +405,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn max_piece(&self, nic: u16) -> u64 {
-        self.lanes.get(usize::from(nic)).map_or(1, |lane| lane.max_piece())
+        self.lanes.get(usize::from(nic)).map_or(1, lane::Lane::max_piece)
     }
 
     /// Queues a put's pieces on its NIC and counts the bytes towards the target's NIC. Returns how many pieces.
@@ -469,12 +469,12 @@ impl<N: Nic> Proxy<N> {
         let now = monotonic_ns();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             let received = self.state.received(index);
-            if lane.publish(now, received) {
-                if let Some([tx, rx]) = self.shared.live.get(index) {
-                    let counts = lane.counts(received);
-                    tx.store(counts.tx_done_bytes, Ordering::Relaxed);
-                    rx.store(counts.rx_bytes, Ordering::Relaxed);
-                }
+            if lane.publish(now, received)
+                && let Some([tx, rx]) = self.shared.live.get(index)
+            {
+                let counts = lane.counts(received);
+                tx.store(counts.tx_done_bytes, Ordering::Relaxed);
+                rx.store(counts.rx_bytes, Ordering::Relaxed);
             }
         }
         if now >= self.next_heartbeat {

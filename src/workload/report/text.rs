@@ -105,8 +105,10 @@ impl<W: Write> Reporter for Text<W> {
             "# {:<4} {:<10} {:<12} {:>10} {:>10} {:>16} {:>16}",
             "pe", "node", "nic", "tx Gb/s", "rx Gb/s", "tx bytes", "rx bytes"
         )?;
+        // A PE that only receives has nothing to wait for: the run's time is that of the PE that took longest.
+        let seconds = summary.pes.iter().map(|pe| pe.seconds).fold(0.0, f64::max);
+        let rate = |bytes: u64| (seconds > 0.0).then(|| bytes as f64 * 8.0 / seconds / 1e9);
         for pe in summary.pes {
-            let rate = |bytes: u64| (pe.seconds > 0.0).then(|| bytes as f64 * 8.0 / pe.seconds / 1e9);
             for nic in &pe.nics {
                 writeln!(
                     self.out,

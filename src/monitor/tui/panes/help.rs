@@ -30,7 +30,7 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
         (glyphs.mean(), "in a bar: the mean of the group's NICs"),
         (glyphs.over(), "beside a rate: over the mean by more than 1.25 x"),
         (glyphs.under(), "beside a rate: under it by as much"),
-        (glyphs.differs(), "the kernel sees less (by over 5 % + 1 Mb/s) than was claimed"),
+        (glyphs.differs(), "the kernel saw less (by over 5 % + 16 MB) than was claimed"),
         (MORE, "the kernel sees more: other traffic, or retransmissions"),
         ("-", "not known (0 is a number)"),
     ];

@@ -1,0 +1,109 @@
+//! The demo on the screen: the monitor as anybody would see it, with a caption that follows the policy.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::{DemoArgs, SCENE, story};
+use crate::cli::GlobalArgs;
+use crate::lab::LabMode;
+use crate::monitor::model::view::{GroupKind, View};
+use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
+use crate::monitor::{Config, Sampler, host};
+use crate::transport::select::PolicyKind;
+
+/// How often the policies are repeated when no time was given: longer than anybody watches.
+const ROUNDS: usize = 200;
+
+/// Runs the demo on the screen.
+pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let rounds = if args.duration.is_some() { 1 } else { ROUNDS };
+    let cluster = Cluster::start(args, args.scene(SCENE), rounds, Box::new(|_| {}))?;
+    let caption = CaptionHandle::new();
+    caption.set("Starting the cluster …");
+    let stop = StopFlag::new();
+    let sampler = Sampler::start(Config {
+        sysfs_root: global.sysfs_root.clone(),
+        page_dir: None,
+        host: host::name(),
+        device: None,
+        source: None,
+        interval: args.screen.interval,
+    })?;
+    let mode = cluster.mode;
+    let mut source = Narrated { sampler, caption: caption.clone(), nics: args.nics_per_pe, mode, told: None };
+    let options = TuiOptions {
+        caption: Some(caption),
+        stop: Some(stop.clone()),
+        ascii: args.screen.ascii,
+        color: global.color(),
+        units: args.screen.units,
+        interval: args.screen.interval,
+    };
+    let (ended, cluster) = std::thread::scope(|scope| {
+        let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let left = Arc::clone(&over);
+        // When the cluster has ended, so does the screen.
+        let watch = scope.spawn(move || {
+            while !cluster.is_over() && !left.load(std::sync::atomic::Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            stop.stop();
+            cluster
+        });
+        let ended = tui::run(&mut source, &options);
+        over.store(true, std::sync::atomic::Ordering::Release);
+        (ended, watch.join())
+    });
+    // The terminal is restored by now, so that errors are seen.
+    let cluster = cluster.map_err(|_| anyhow::anyhow!("a thread of the demo panicked"))?;
+    let outcome = cluster.end();
+    let ended = ended?;
+    outcome?;
+    Ok(match ended {
+        Ended::Quit | Ended::Stopped => ExitCode::SUCCESS,
+        Ended::Signal(number) => ExitCode::from(u8::try_from(128 + number).unwrap_or(1)),
+    })
+}
+
+/// A sampler whose views set the caption.
+struct Narrated {
+    sampler: Sampler,
+    caption: CaptionHandle,
+    nics: u16,
+    mode: LabMode,
+    told: Option<PolicyKind>,
+}
+
+impl Narrated {
+    fn tell(&mut self, view: &View) {
+        let mut policies = view
+            .groups
+            .iter()
+            .filter(|group| group.kind == GroupKind::Pe)
+            .filter_map(|group| group.policy.as_deref());
+        let Some(policy) = policies.find_map(|name| name.parse().ok()) else { return };
+        if self.told.replace(policy) == Some(policy) {
+            return;
+        }
+        let note = if self.mode == LabMode::Loopback { story::LOOPBACK } else { "" };
+        self.caption.set(&format!("{note}{}", story::caption(policy, self.nics)));
+    }
+}
+
+impl ViewSource for Narrated {
+    fn subscribe(&mut self, waker: Waker) {
+        self.sampler.subscribe(move || waker.wake());
+    }
+
+    fn latest(&mut self) -> Option<Arc<View>> {
+        let view = self.sampler.latest()?;
+        self.tell(&view);
+        Some(view)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.sampler.set_interval(interval);
+    }
+}
