@@ -24,16 +24,13 @@ fn without_libfabric_only_the_traffic_is_missing() {
         }
     }
     let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
-    let lines = site
-        .run(without().arg("--sysfs-root").arg(&tree).args(["log", "-n", "2", "-i", "50ms"]))
-        .code(0)
-        .lines();
+    let lines =
+        site.run(without().args(["log", "-n", "2", "-i", "50ms", "--sysfs-root"]).arg(&tree)).code(0).lines();
     assert_eq!(lines.len(), 1 + 2 * 8);
     let list =
-        site.run(without().arg("--sysfs-root").arg(&tree).args(["list", "--format", "json"])).code(0).json();
+        site.run(without().args(["list", "--format", "json", "--sysfs-root"]).arg(&tree)).code(0).json();
     assert_eq!(list["nics"].as_array().unwrap().len(), 8);
-    let check =
-        site.run(without().arg("--sysfs-root").arg(&tree).args(["check", "--duration", "50ms"])).code(0);
+    let check = site.run(without().args(["check", "--duration", "50ms", "--sysfs-root"]).arg(&tree)).code(0);
     assert!(check.stdout.ends_with("idle\n"), "{check:#?}");
 }
 
@@ -90,7 +87,7 @@ fn a_reader_that_has_enough_is_no_error() {
     let site = Site::new();
     let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
     let mut command = site.railtop();
-    command.arg("--sysfs-root").arg(&tree).args(["log", "-i", "10ms"]);
+    command.args(["log", "-i", "10ms", "--sysfs-root"]).arg(&tree);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -98,4 +95,17 @@ fn a_reader_that_has_enough_is_no_error() {
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+/// `railtop --sysfs-root DIR log` and `railtop log --sysfs-root DIR` are the same.
+#[test]
+fn global_flags_go_before_and_after_the_command() {
+    let site = Site::new();
+    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
+    for words in [&["log", "-n", "1"][..], &["list"], &["check", "--duration", "50ms"]] {
+        site.run(site.railtop().args(words).arg("--sysfs-root").arg(&tree)).code(0);
+        site.run(site.railtop().arg("--sysfs-root").arg(&tree).args(words)).code(0);
+    }
+    // What belongs to the screen alone does not pass silently before another command.
+    site.run(site.railtop().args(["--ascii", "list"])).code(2);
 }
