@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use libfabric_sys::Libfabric;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -151,6 +152,11 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     };
     let options = args.options(pattern)?;
     let ranks = args.job.ranks()?;
+    if let Err(error) = options.fits(ranks.world) {
+        // Known before any PE waits for another; but without libfabric, that is the first thing to say.
+        Libfabric::load().map_err(|error| transport(FabricError::Load(error).into()))?;
+        return Err(ExitError::Usage(error.to_string()).into());
+    }
     let layout = Layout::of(&options, ranks.world);
     let first = options.policies.first().copied().unwrap_or(PolicyKind::PairSeq);
     let config = args.job.config(ranks, layout.heap_bytes(), first)?;

@@ -1,6 +1,6 @@
 //! Exit codes, and the errors that stand for them. Any other error is [`FAILED`].
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 /// All is well.
@@ -59,9 +59,24 @@ pub fn output_error(error: io::Error) -> anyhow::Error {
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let known = error.chain().find_map(|e| e.downcast_ref::<ExitError>());
     if !matches!(known, Some(ExitError::ClosedPipe)) {
-        eprintln!("railtop: {error:#}");
+        // In one piece: PEs share a terminal.
+        let line = format!("railtop: {}\n", sentence(error));
+        let _closed = io::stderr().lock().write_all(line.as_bytes());
     }
     ExitCode::from(known.map_or(FAILED, ExitError::code))
+}
+
+/// The error and its causes. A cause that the error's own text tells already is not told twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// Makes sure that there is a terminal on both sides.
@@ -78,4 +93,18 @@ pub fn require_terminal() -> Result<(), ExitError> {
          `railtop list` or `railtop demo --headless`"
             .to_owned(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let refused = || io::Error::other("connection refused");
+        let once = anyhow::Error::new(refused()).context("no answer: connection refused; is it up?");
+        assert_eq!(sentence(&once), "no answer: connection refused; is it up?");
+        let both = anyhow::Error::new(refused()).context("no answer");
+        assert_eq!(sentence(&both), "no answer: connection refused");
+    }
 }

@@ -57,6 +57,8 @@ impl AllToAll {
                 let block = Block { src: me, dst, round };
                 block.fill(pe.heap(), send + u64::from(dst) * stride, len).map_err(heap)?;
             }
+            // Else who is done first would time how long the others fill.
+            pe.barrier()?;
         }
         let begun = Instant::now();
         for dst in others() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::WorkloadError;
 use crate::transport::select::PolicyKind;
 
 /// The traffic pattern.
@@ -54,6 +55,23 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether a job of `world` PEs can run the pattern. Every PE can tell by itself, before any waits for another.
+    ///
+    /// # Errors
+    /// When it cannot, with what it needs.
+    pub fn fits(&self, world: u32) -> Result<(), WorkloadError> {
+        match self.pattern {
+            Pattern::Put if world != 2 => {
+                Err(WorkloadError::Usage(format!("`bench put` needs exactly 2 PEs, this job has {world}")))
+            }
+            Pattern::AllToAll if world < 2 => {
+                let hint = "start it with `railtop lab -- railtop bench alltoall`, or any launcher that sets RANK and WORLD_SIZE";
+                Err(WorkloadError::Usage(format!("an all-to-all needs at least 2 PEs: {hint}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The sizes: from the smallest, by the factor, up to the largest.
     pub fn sizes(&self) -> impl Iterator<Item = u64> {
         let (max, step) = (self.max_bytes, self.step.max(2));

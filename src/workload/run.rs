@@ -26,18 +26,7 @@ const BATCH: Duration = Duration::from_millis(300);
 /// When the job cannot do it, the transport fails, or data or counters are wrong.
 pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
     let world = pe.world();
-    match options.pattern {
-        Pattern::Put if world != 2 => {
-            return Err(WorkloadError::Usage(format!(
-                "`bench put` needs exactly 2 PEs, this job has {world}"
-            )));
-        }
-        Pattern::AllToAll if world < 2 => {
-            let hint = "start it with `railtop lab -- railtop bench alltoall`, or any launcher that sets RANK and WORLD_SIZE";
-            return Err(WorkloadError::Usage(format!("an all-to-all needs at least 2 PEs: {hint}")));
-        }
-        _ => {}
-    }
+    options.fits(world)?;
     let layout = Layout::of(options, world);
     let (send, receive) = (pe.allocate(layout.send)?, pe.allocate(layout.receive)?);
     let signals = pe.allocate(layout.signals)?;

@@ -290,6 +290,9 @@ impl Session {
                     Ok(Message::Abort(text)) => return reason.raise(text),
                     Ok(_) => return reason.raise("PE 0 does not keep to the rendezvous' protocol"),
                     Err(_) if left.load(Ordering::Acquire) => return,
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        return reason.raise("PE 0 left the job: its connection closed");
+                    }
                     Err(error) => return reason.raise(format!("lost PE 0: {error}")),
                 }
             }

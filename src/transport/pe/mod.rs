@@ -357,6 +357,7 @@ impl Pe {
         self.barrier()?;
         // Over the rendezvous too: nobody closes an endpoint that another PE's last messages still go to.
         self.allgather(b"done")?;
+        self.shared.settle();
         self.stop_proxy();
         Ok(())
     }

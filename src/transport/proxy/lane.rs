@@ -45,6 +45,15 @@ impl<N: Nic> Lane<N> {
         }
     }
 
+    /// Leaves the NIC open until the process ends, with the memory it may still write to.
+    ///
+    /// Closing an endpoint in mid-traffic drains it, and libfabric 1.17's `tcp;ofi_rxm` follows a null pointer when
+    /// that finds a put with an immediate half received (the error entry of `tcpx_cq_report_error` has no context,
+    /// `rxm_handle_comp_error` wants one). A PE that should say why its job has failed died of SIGSEGV instead.
+    pub(super) fn abandon(self) {
+        std::mem::forget(self.nic);
+    }
+
     pub(super) fn max_piece(&self) -> u64 {
         self.max_piece
     }

@@ -51,6 +51,8 @@ pub struct Shared {
     local_ops: AtomicU64,
     local_bytes: AtomicU64,
     barriers: AtomicU64,
+    /// Every PE has said that nothing is under way any more.
+    settled: AtomicBool,
 }
 
 impl Shared {
@@ -91,6 +93,11 @@ impl Shared {
     /// Counts a barrier; only the caller's thread does.
     pub(super) fn count_barrier(&self) {
         self.barriers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that no PE has anything under way: from here on NICs can be closed.
+    pub(super) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
     }
 
     /// Wakes the proxy if it rests. Called after a command is in the ring.
@@ -193,7 +200,7 @@ impl<N: Nic> Proxy<N> {
         (proxy, shared)
     }
 
-    /// Works until told to stop or until something fails for good.
+    /// Works until told to stop or until something fails for good, here or on another PE.
     pub fn run(mut self) {
         let _ = self.shared.thread.set(std::thread::current());
         let mut idle = Idle::new();
@@ -211,22 +218,29 @@ impl<N: Nic> Proxy<N> {
                 }
                 Ok(Turn::Stop) => break,
                 Err(reason) => {
-                    // A NIC that fails because the others have left already is no news: the page of a job that was
-                    // ended on purpose, or by another PE, is taken away. One that failed here stays to be seen.
-                    if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
-                        page.set_state(PageState::Aborted);
-                    }
                     self.fault.raise(reason);
-                    self.state.notify();
                     break;
                 }
             }
         }
+        if self.fault.reason().is_some() {
+            if let Some(page) = &mut self.page {
+                page.set_state(PageState::Aborted);
+            }
+            self.state.notify();
+        }
         self.publish();
+        if !self.shared.settled.load(Ordering::Acquire) {
+            self.lanes.drain(..).for_each(Lane::abandon);
+        }
     }
 
     /// One round of the loop.
     fn turn(&mut self) -> Result<Turn, String> {
+        // The connections of a PE that is gone are not to be touched: see `Lane::abandon`.
+        if self.fault.reason().is_some() {
+            return Ok(Turn::Stop);
+        }
         let mut worked = false;
         self.counts.proxy_loops += 1;
         for _ in 0..COMMANDS_AT_ONCE {

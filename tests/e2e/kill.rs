@@ -1,0 +1,135 @@
+//! A job that loses a PE, and a lab that is told to end: said, in seconds, and with nothing left.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{
+    Outcome, Running, SECONDS, Shape, Site, eventually, lab_machine, processes_with, signal_pid,
+};
+
+const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 2, nics_per_pe: 2, nic_rate: "50mbit" };
+
+/// A lab under way, and what it is made of.
+struct Victim {
+    lab: Running,
+    job: String,
+    /// By rank.
+    pids: Vec<u32>,
+    namespaces: BTreeSet<PathBuf>,
+}
+
+impl Victim {
+    /// Starts an all-to-all of 4 PEs and waits until it carries traffic.
+    fn start(site: &Site) -> Self {
+        let lab = site.start(&mut site.bench_in_lab(SHAPE, "alltoall -b 1M -e 1M -w 1 --duration 50s"));
+        let pages = eventually("4 PEs carry payload", || {
+            let lines = records(site);
+            let busy = lines.iter().filter(|line| line["rx_bytes"].as_u64() > Some(256 << 10));
+            let pes: BTreeSet<_> = busy.map(|line| line["pe"].as_u64()).collect();
+            (pes.len() == 4).then_some(lines)
+        });
+        let job = pages[0]["job"].as_str().unwrap().to_owned();
+        let members = members(&job);
+        let ranks = processes_with("RANK").into_iter().filter(|(pid, _)| members.contains(pid));
+        let mut pids: Vec<(u32, u32)> = ranks.map(|(pid, rank)| (rank.parse().unwrap(), pid)).collect();
+        pids.sort_unstable();
+        assert_eq!(pids.iter().map(|(rank, _)| *rank).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let pids: Vec<_> = pids.into_iter().map(|(_, pid)| pid).collect();
+        let namespaces: BTreeSet<_> =
+            pids.iter().map(|pid| fs::read_link(format!("/proc/{pid}/ns/net")).unwrap()).collect();
+        assert_eq!(namespaces.len(), 2, "one per node");
+        assert!(!namespaces.contains(&fs::read_link("/proc/self/ns/net").unwrap()));
+        Self { lab, job, pids, namespaces }
+    }
+
+    /// Waits for the end of the lab and sees that nothing of it is left.
+    fn end(self) -> Outcome {
+        let outcome = self.lab.finish(SECONDS);
+        eventually("every process of the lab has ended", || members(&self.job).is_empty().then_some(()));
+        eventually("nobody holds the namespaces", || {
+            (!self.namespaces.iter().any(|link| is_in_use(link))).then_some(())
+        });
+        outcome
+    }
+}
+
+/// Processes of a job.
+fn members(job: &str) -> BTreeSet<u32> {
+    let all = processes_with("RAILTOP_JOB").into_iter();
+    all.filter(|(_, value)| value == job).map(|(pid, _)| pid).collect()
+}
+
+/// Whether any process lives in this network namespace or holds it open.
+fn is_in_use(link: &PathBuf) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let is = |path: PathBuf| fs::read_link(path).is_ok_and(|target| target == *link);
+    processes.into_iter().any(|process| {
+        is(process.join("ns/net"))
+            || fs::read_dir(process.join("fd")).is_ok_and(|fds| fds.flatten().any(|fd| is(fd.path())))
+    })
+}
+
+/// One tick of the counter pages.
+fn records(site: &Site) -> Vec<Value> {
+    let outcome = site.run(site.railtop().args(["log", "-n", "1", "--source", "page"]));
+    if outcome.status.code() == Some(0) { outcome.lines().split_off(1) } else { Vec::new() }
+}
+
+#[test]
+fn a_killed_pe_ends_the_job_and_is_named_by_all() {
+    let Some(_alone) = lab_machine() else { return };
+    for killed in [2, 0] {
+        let site = Site::new();
+        let victim = Victim::start(&site);
+        // A monitor that looks on all the time.
+        let log = site.start(site.railtop().args(["log", "-i", "50ms", "--source", "page"]));
+        eventually("the log has begun", || (log.stdout().lines().count() > 8).then_some(()));
+        signal_pid(victim.pids[killed], Signal::SIGKILL);
+        let outcome = victim.end().code(137);
+        let said = |text: &str| assert!(outcome.stderr.contains(text), "no {text:?} in {}", outcome.stderr);
+        said(&format!("railtop lab: PE {killed} on node{} was killed by SIGKILL", killed / 2));
+        for survivor in (0..4).filter(|&pe| pe != killed) {
+            said(&format!("[pe {survivor} node{}] railtop: PE {killed} left the job", survivor / 2));
+        }
+        assert!(
+            !outcome.stderr.contains("Backtrace") && !outcome.stderr.contains("panicked"),
+            "{}",
+            outcome.stderr
+        );
+
+        // The pages stay for a while, none of them alive: the killed one's, and those of PEs that gave up.
+        let left = records(&site);
+        assert_eq!(left.len(), 4 * 2, "2 NICs of each PE: {left:#?}");
+        for record in &left {
+            assert!(record["flags"].as_array().unwrap().contains(&"dead".into()), "{record}");
+        }
+        let inventory = site.run(site.railtop().args(["list", "--format", "json"])).code(0).json();
+        let pes = inventory["pes"].as_array().unwrap();
+        assert!(pes.len() == 4 && pes.iter().all(|pe| pe["state"] == "dead"), "{inventory}");
+        site.run(site.railtop().args(["check", "--duration", "50ms"])).code(0);
+
+        // The monitor that looked on goes on.
+        let ticks = log.stdout().lines().count();
+        eventually("the log goes on", || (log.stdout().lines().count() > ticks + 4).then_some(()));
+        log.signal(Signal::SIGINT);
+        let log = log.finish(SECONDS).code(0);
+        assert!(log.lines().last().unwrap()["flags"].as_array().unwrap().contains(&"dead".into()));
+    }
+}
+
+#[test]
+fn a_lab_told_to_end_ends_with_the_signal_s_code() {
+    let Some(_alone) = lab_machine() else { return };
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let site = Site::new();
+        let victim = Victim::start(&site);
+        victim.lab.signal(signal);
+        let outcome = victim.end().code(code);
+        assert!(outcome.stderr.contains(&format!("railtop lab: ended by {signal}")), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("Backtrace"), "{}", outcome.stderr);
+    }
+}

@@ -1,0 +1,158 @@
+//! PEs started by hand: what is wrong with how they come together is said by every PE, in seconds.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use test_case::test_case;
+
+use crate::support::{Outcome, Results, SECONDS, Site, has_libfabric, one_at_a_time};
+
+/// 32 bytes in hexadecimal, as a launcher makes them.
+const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/// A job on loopback, each PE on a node of its own.
+struct Job<'a> {
+    site: &'a Site,
+    world: u32,
+    port: u16,
+}
+
+impl<'a> Job<'a> {
+    fn new(site: &'a Site, world: u32) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { site, world, port }
+    }
+
+    /// `railtop bench put …` as this rank.
+    fn pe(&self, rank: u32, words: &str) -> Command {
+        let mut command = self.site.railtop();
+        command.args(["bench", "put"]).args(words.split_whitespace());
+        command
+            .env("RANK", rank.to_string())
+            .env("WORLD_SIZE", self.world.to_string())
+            .env("MASTER_ADDR", "127.0.0.1")
+            .env("MASTER_PORT", self.port.to_string())
+            .env("RAILTOP_JOB_SECRET", SECRET)
+            .env("RAILTOP_NODE", format!("node{rank}"))
+            .env("RAILTOP_NICS", format!("127.0.1.{0},127.0.2.{0}", rank + 1));
+        command
+    }
+
+    /// Runs them together; each must end in seconds.
+    fn run(&self, mut commands: Vec<Command>) -> Vec<Outcome> {
+        let running: Vec<_> = commands.iter_mut().map(|command| self.site.start(command)).collect();
+        running.into_iter().map(|pe| pe.finish(SECONDS)).collect()
+    }
+}
+
+/// The lock, or `None` without libfabric.
+fn ready() -> Option<std::sync::MutexGuard<'static, ()>> {
+    let guard = one_at_a_time();
+    has_libfabric().then_some(guard)
+}
+
+#[test]
+fn two_pes_started_by_hand_make_a_job_and_only_one_speaks() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 2);
+    let words = "-b 64K -e 1M -f 4 -n 5 -w 1 --verify --format json";
+    let outcomes = job.run(vec![job.pe(0, words), job.pe(1, words)]);
+    let [first, second] = outcomes.try_into().unwrap();
+    Results::of(&first.code(0)).assert_exact();
+    assert_eq!(second.code(0).stdout, "");
+}
+
+#[test_case("RANK", &["WORLD_SIZE", "RANK"]; "size without rank")]
+#[test_case("WORLD_SIZE", &["WORLD_SIZE", "RANK"]; "rank without size")]
+#[test_case("MASTER_PORT", &["MASTER_PORT"]; "no port")]
+#[test_case("RAILTOP_JOB_SECRET", &["RAILTOP_JOB_SECRET"]; "no secret")]
+fn a_missing_variable_is_named(missing: &str, named: &[&str]) {
+    let site = Site::new();
+    let outcome = site.run(Job::new(&site, 2).pe(0, "").env_remove(missing)).code(2);
+    assert!(outcome.stdout.is_empty());
+    assert!(named.iter().all(|name| outcome.stderr.contains(name)), "{}", outcome.stderr);
+}
+
+#[test_case("RANK", "2"; "a rank as large as the size")]
+#[test_case("RANK", "first"; "a rank that is no number")]
+#[test_case("WORLD_SIZE", "-2"; "a negative size")]
+#[test_case("MASTER_PORT", "99999"; "a port out of range")]
+#[test_case("RAILTOP_JOB_SECRET", "hunter2"; "a secret that is none")]
+#[test_case("RAILTOP_NIC_RATE_BPS", "fast"; "a rate that is no number")]
+fn a_wrong_variable_is_named(name: &str, value: &str) {
+    let site = Site::new();
+    let outcome = site.run(Job::new(&site, 2).pe(0, "").env(name, value)).code(2);
+    let shown = name.trim_start_matches("RAILTOP_").to_lowercase();
+    let said = outcome.stderr.contains(name) || (name == "RANK" && outcome.stderr.contains(&shown));
+    assert!(said, "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("hunter2"), "a secret is not for the log: {}", outcome.stderr);
+}
+
+#[test]
+fn a_pe_that_never_comes_is_named() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 2);
+    let [outcome] = job.run(vec![job.pe(0, "--join-timeout 1s")]).try_into().unwrap();
+    let outcome = outcome.code(1);
+    assert!(outcome.stderr.contains("PE 1 did not join"), "{}", outcome.stderr);
+
+    let [outcome] = job.run(vec![job.pe(1, "--join-timeout 1s")]).try_into().unwrap();
+    let outcome = outcome.code(1);
+    let place = format!("cannot reach PE 0 at 127.0.0.1:{}", job.port);
+    assert!(outcome.stderr.contains(&place), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.matches("Connection refused").count(), 1, "said once: {}", outcome.stderr);
+}
+
+#[test]
+fn pes_of_different_sizes_are_told_so_on_both_sides() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 2);
+    for outcome in job.run(vec![job.pe(0, "-e 4M"), job.pe(1, "-e 8M")]) {
+        let outcome = outcome.code(1);
+        for part in ["do not fit together", "symmetric heap", "PE 0", "PE 1"] {
+            assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_secret_does_not_get_in_and_both_sides_say_why() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 2);
+    let mut stranger = job.pe(1, "--join-timeout 2s");
+    stranger.env("RAILTOP_JOB_SECRET", SECRET.replace("0f", "f0"));
+    let [first, second] = job.run(vec![job.pe(0, "--join-timeout 2s"), stranger]).try_into().unwrap();
+    let (first, second) = (first.code(1), second.code(1));
+    assert!(second.stderr.contains("RAILTOP_JOB_SECRET"), "{}", second.stderr);
+    assert!(first.stderr.contains("PE 1 did not join"), "{}", first.stderr);
+    assert!(first.stderr.contains("refused a connection from 127.0.0.1"), "{}", first.stderr);
+}
+
+#[test]
+fn a_put_between_three_is_usage_for_all() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 3);
+    for outcome in job.run((0..3).map(|rank| job.pe(rank, "")).collect()) {
+        let outcome = outcome.code(2);
+        assert!(outcome.stderr.contains("needs exactly 2 PEs, this job has 3"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_nic_that_is_not_there_is_named() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    // From the block for documentation (RFC 5737): nobody's address.
+    let job = Job::new(&site, 2);
+    let mut lost = job.pe(1, "");
+    lost.env("RAILTOP_NICS", "192.0.2.7");
+    for outcome in job.run(vec![job.pe(0, ""), lost]) {
+        let outcome = outcome.code(1);
+        assert!(outcome.stderr.contains("192.0.2.7"), "{}", outcome.stderr);
+    }
+}
