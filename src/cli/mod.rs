@@ -24,7 +24,7 @@ use crate::monitor::Sampler;
 
 /// Terminal RDMA traffic monitor for GPU nodes, with its own multi-NIC transport and workload generator.
 #[derive(Debug, Parser)]
-#[command(name = "railtop", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
+#[command(name = "railtop", version, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
