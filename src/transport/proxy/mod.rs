@@ -518,3 +518,6 @@ impl Close {
         Self { seq, pieces, signal: Some(signal), flush: false, ledger: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests;

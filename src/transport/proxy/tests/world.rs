@@ -1,0 +1,205 @@
+//! A job in one thread: proxies on mock NICs and the callers in front of them, all moved on by the test.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::judge::Judge;
+use super::mock::{MockFabric, MockNic, Weather};
+use super::rng::Rng;
+use crate::counters::{NicCounts, RxSource};
+use crate::transport::fault::Fault;
+use crate::transport::heap::Heap;
+use crate::transport::proxy::{Parts, Proxy, Shared, Totals};
+use crate::transport::ring::{Command, Producer, ring};
+use crate::transport::select::PolicyKind;
+
+/// What a caller does next.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    /// Writes into its own heap, a multiple of 8 bytes.
+    Fill(u64, Vec<u8>),
+    /// Hands a command to the proxy.
+    Post(Command),
+    /// Quiet, and waits for it.
+    Quiet,
+    /// Quiet, without waiting: the next steps follow at once.
+    QuietAhead,
+}
+
+/// What the job is made of.
+pub(super) struct Setup {
+    pub(super) widths: Vec<u16>,
+    pub(super) weather: Weather,
+    pub(super) policy: PolicyKind,
+    pub(super) ring: usize,
+    pub(super) heap: u64,
+    /// How each PE knows its Rx bytes.
+    pub(super) sources: Vec<RxSource>,
+}
+
+pub(super) struct Caller {
+    pub(super) proxy: Proxy<MockNic>,
+    pub(super) fault: Fault,
+    shared: Arc<Shared>,
+    producer: Producer,
+    program: VecDeque<Step>,
+    tickets: u64,
+    waits: bool,
+}
+
+/// The whole job.
+pub(super) struct World {
+    pub(super) fabric: MockFabric,
+    pub(super) heaps: Vec<Arc<Heap>>,
+    pub(super) callers: Vec<Caller>,
+    rng: Rng,
+    turns: u64,
+}
+
+impl Caller {
+    /// Goes on with the program as far as ring and quiets let it.
+    fn step(&mut self, heap: &Heap) {
+        loop {
+            if self.waits && self.shared.quiet_done() < self.tickets {
+                return;
+            }
+            self.waits = false;
+            let Some(step) = self.program.front() else { return };
+            let command = match step {
+                Step::Fill(offset, bytes) => {
+                    for (word, bytes) in (0..).zip(bytes.chunks_exact(8)) {
+                        let value = u64::from_le_bytes(bytes.try_into().unwrap());
+                        heap.word(offset + 8 * word).unwrap().store(value, Ordering::Release);
+                    }
+                    self.program.pop_front();
+                    continue;
+                }
+                Step::Post(command) => *command,
+                Step::Quiet | Step::QuietAhead => Command::Quiet(self.tickets + 1),
+            };
+            if !self.producer.try_push(command) {
+                return;
+            }
+            if let Some(Step::Quiet | Step::QuietAhead) = self.program.front() {
+                self.tickets += 1;
+                self.waits = matches!(self.program.front(), Some(Step::Quiet));
+            }
+            self.program.pop_front();
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.program.is_empty() && self.shared.quiet_done() == self.tickets
+    }
+}
+
+impl World {
+    /// Makes the job; every PE counts from zero.
+    pub(super) fn new(rng: &mut Rng, setup: &Setup, judge: Judge) -> Self {
+        let heaps: Vec<_> =
+            setup.widths.iter().map(|_| Arc::new(Heap::create(setup.heap).unwrap())).collect();
+        let fabric = MockFabric::new(Rng::new(rng.next()), setup.weather, &heaps, &setup.widths, judge);
+        let ledger = setup.sources.contains(&RxSource::Ledger);
+        let callers = (0..).zip(&setup.widths).map(|(me, &width)| {
+            let (mut producer, commands) = ring(setup.ring);
+            let fault = Fault::default();
+            let (mut proxy, shared) = Proxy::new(Parts {
+                me,
+                widths: setup.widths.clone(),
+                nics: (0..width).map(|nic| fabric.nic(me, nic)).collect(),
+                wide_immediate: setup.weather.wide,
+                heap: Arc::clone(&heaps[me as usize]),
+                policy: setup.policy,
+                commands,
+                fault: fault.clone(),
+                page: None,
+            });
+            let source = setup.sources[me as usize];
+            if source != RxSource::None {
+                assert!(producer.try_push(Command::SetRxSource { source, ledger }));
+                assert_eq!(proxy.turn().err(), None);
+            }
+            Caller { proxy, fault, shared, producer, program: VecDeque::new(), tickets: 0, waits: false }
+        });
+        let callers = callers.collect();
+        Self { fabric, callers, heaps, rng: Rng::new(rng.next()), turns: 0 }
+    }
+
+    pub(super) fn program(&mut self, pe: usize, steps: impl IntoIterator<Item = Step>) {
+        self.callers[pe].program.extend(steps);
+    }
+
+    /// One turn of one PE, chosen by chance.
+    fn turn(&mut self) -> Result<(), String> {
+        self.turns += 1;
+        let pe = self.rng.index(self.callers.len());
+        let caller = &mut self.callers[pe];
+        caller.step(&self.heaps[pe]);
+        caller.proxy.turn().map(|_| ())
+    }
+
+    /// Runs until every program has ended and its quiets are done, and then until nothing is on its way.
+    pub(super) fn run(&mut self, most_turns: u64) {
+        while !self.callers.iter().all(Caller::is_done) {
+            self.turn().unwrap();
+            assert!(self.turns < most_turns, "the programs have not ended after {most_turns} turns");
+        }
+        self.fabric.conclude();
+        // A last acknowledgement waits for one more turn of its PE.
+        let calm = 64 * self.callers.len();
+        let mut quiet_turns = 0;
+        while quiet_turns < calm {
+            self.turn().unwrap();
+            quiet_turns = if self.fabric.is_empty() { quiet_turns + 1 } else { 0 };
+            assert!(self.turns < 2 * most_turns, "there is no end to the messages");
+        }
+        self.fabric.conclude();
+    }
+
+    pub(super) fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Turns one PE until it fails or `turns` have passed.
+    pub(super) fn turn_one(&mut self, pe: usize, turns: u64) -> Result<(), String> {
+        let caller = &mut self.callers[pe];
+        for _ in 0..turns {
+            caller.step(&self.heaps[pe]);
+            caller.proxy.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Everything every PE has counted.
+    pub(super) fn totals(&mut self) -> Vec<Totals> {
+        let ask = |caller: &mut Caller| {
+            assert!(caller.producer.try_push(Command::Snapshot(1)));
+            assert_eq!(caller.proxy.turn().err(), None);
+            assert_eq!(caller.shared.snapshot_done(), 1);
+            caller.shared.totals()
+        };
+        self.callers.iter_mut().map(ask).collect()
+    }
+
+    /// What the counters of a job that has come to rest must fulfil.
+    pub(super) fn check_counts(&mut self) {
+        let totals = self.totals();
+        for (dst, receiver) in totals.iter().enumerate() {
+            for (nic, counts) in receiver.nics.iter().enumerate() {
+                let sent: u64 = totals.iter().map(|sender| sender.sent[dst][nic]).sum();
+                assert_eq!(counts.rx_bytes, sent, "PE {dst} NIC {nic}: bytes received and sent");
+                assert_eq!(counts.tx_posted_ops, counts.tx_done_ops, "PE {dst} NIC {nic}: operations");
+                assert_eq!(counts.tx_posted_bytes, counts.tx_done_bytes, "PE {dst} NIC {nic}: bytes");
+            }
+        }
+        let sum = |field: fn(&NicCounts) -> u64| -> u64 {
+            totals.iter().flat_map(|totals| &totals.nics).map(field).sum()
+        };
+        assert_eq!(sum(|c| c.tx_posted_ops), sum(|c| c.rx_ops), "puts");
+        assert_eq!(sum(|c| c.tx_posted_bytes), sum(|c| c.rx_bytes), "payload");
+        assert_eq!(sum(|c| c.signal_tx_ops), sum(|c| c.signal_rx_ops), "signals");
+        assert_eq!(sum(|c| c.control_tx_bytes), sum(|c| c.control_rx_bytes), "frames");
+        assert_eq!(sum(|c| c.tx_errors + c.rx_errors), 0, "errors");
+    }
+}
