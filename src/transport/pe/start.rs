@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libfabric_sys::Libfabric;
+use libfabric_sys::signals::KeepSignals;
 
 use super::card::PeCard;
 use super::config::PeConfig;
@@ -11,7 +12,7 @@ use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricNic, Info, KeepSignals, NicRequest, discover};
+use crate::transport::fabric::{FabricNic, Info, NicRequest, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
