@@ -12,7 +12,7 @@ use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricNic, Info, NicRequest, discover};
+use crate::transport::fabric::{FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
@@ -68,7 +68,9 @@ impl Pe {
         fault: &Fault,
     ) -> Result<Assembled, TransportError> {
         let heap = Arc::new(Heap::create(config.heap_bytes)?);
-        let infos = discover(lib, config.provider.as_deref(), &config.nics)?;
+        let share = config.ranks.local_rank.zip(config.ranks.local_world);
+        let share = share.map(|(local_rank, local_world)| Share { local_rank, local_world });
+        let infos = discover(lib, config.provider.as_deref(), &config.nics, share)?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
@@ -160,6 +162,8 @@ impl Pe {
         }
         let expected = self.widths.get(from as usize).copied().unwrap_or(0);
         self.wait_until(PROBE_WORD, Until::AtLeast(u64::from(expected)))?;
+        // Nothing of the probing may complete when the counters have begun.
+        self.quiet()?;
         let Totals { probes, .. } = self.totals()?;
         Ok(probes)
     }
