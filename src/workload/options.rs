@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::WorkloadError;
+use super::plan::ELEMENT_BYTES;
 use crate::transport::select::PolicyKind;
 
 /// The traffic pattern.
@@ -72,11 +73,18 @@ impl Options {
         }
     }
 
-    /// The sizes: from the smallest, by the factor, up to the largest.
-    pub fn sizes(&self) -> impl Iterator<Item = u64> {
-        let (max, step) = (self.max_bytes, self.step.max(2));
-        std::iter::successors(Some(self.min_bytes.max(1)), move |size| size.checked_mul(step))
-            .take_while(move |&size| size <= max)
+    /// The sizes of a job of `world` PEs: from the smallest, by the factor, up to the largest. An all-to-all counts in
+    /// elements per PE, at least one, as NVSHMEM does, so that no size comes twice.
+    pub fn sizes(&self, world: u32) -> impl Iterator<Item = u64> {
+        let unit = match self.pattern {
+            Pattern::Put => 1,
+            Pattern::AllToAll => u64::from(world.max(1)) * ELEMENT_BYTES,
+        };
+        let (first, last, step) =
+            ((self.min_bytes / unit).max(1), (self.max_bytes / unit).max(1), self.step.max(2));
+        std::iter::successors(Some(first), move |count| count.checked_mul(step))
+            .take_while(move |&count| count <= last)
+            .map(move |count| count * unit)
     }
 }
 
@@ -105,8 +113,16 @@ pub(crate) mod tests {
     #[test]
     fn sizes_go_from_smallest_to_largest() {
         let options = options(Pattern::Put);
-        assert_eq!(options.sizes().collect::<Vec<_>>(), [4, 8, 16, 32, 64]);
+        assert_eq!(options.sizes(2).collect::<Vec<_>>(), [4, 8, 16, 32, 64]);
         let odd = Options { min_bytes: 0, max_bytes: 10, step: 3, ..options };
-        assert_eq!(odd.sizes().collect::<Vec<_>>(), [1, 3, 9]);
+        assert_eq!(odd.sizes(2).collect::<Vec<_>>(), [1, 3, 9]);
+    }
+    #[test]
+    fn an_all_to_all_starts_at_one_element_each_and_repeats_no_size() {
+        let alltoall = Options { max_bytes: 300, ..options(Pattern::AllToAll) };
+        assert_eq!(alltoall.sizes(8).collect::<Vec<_>>(), [32, 64, 128, 256]);
+        assert_eq!(alltoall.sizes(6).collect::<Vec<_>>(), [24, 48, 96, 192]);
+        let small = Options { max_bytes: 16, ..alltoall };
+        assert_eq!(small.sizes(8).collect::<Vec<_>>(), [32], "never nothing at all");
     }
 }

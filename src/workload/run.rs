@@ -57,7 +57,7 @@ fn warning(pe: &Pe, options: &Options) -> Option<String> {
         ));
     }
     let empty = options
-        .sizes()
+        .sizes(pe.world())
         .filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
     let largest = empty.max()?;
     Some(format!(
@@ -108,7 +108,7 @@ impl Bench<'_> {
             reporter.begin(self.options, policy)?;
         }
         let mut account = Account::default();
-        for size in self.options.sizes() {
+        for size in self.options.sizes(pe.world()) {
             let timing = self.size(pe, size, &mut account)?;
             let timings = share(pe, &timing)?;
             if pe.rank() == 0 {
