@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libfabric_sys::Libfabric;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -25,6 +25,9 @@ use crate::workload::{WorkloadError, run as workload};
 
 /// Length of the short windows in which balance is judged.
 const WINDOW: Duration = Duration::from_millis(10);
+
+/// Signals within this time count as one.
+const TOGETHER: Duration = Duration::from_millis(500);
 
 /// Generate traffic over all NICs and report bandwidth, bytes per NIC and balance
 #[derive(Debug, Clone, clap::Args)]
@@ -189,16 +192,20 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP end the job with its other PEs told why. The number that came is in what is returned,
-/// 0 before; a second one ends the process at once.
+/// 0 before. A second one ends the process at once, unless it comes together with the first: a launcher may send to the
+/// process and to its group, and so does a terminal.
 fn end_on_signal(pe: &Pe) -> anyhow::Result<Arc<AtomicI32>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (fault, came) = (pe.fault(), Arc::new(AtomicI32::new(0)));
     let seen = Arc::clone(&came);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
+        let mut first = None;
         for number in signals.forever() {
-            if seen.swap(number, Ordering::AcqRel) != 0 {
+            let came = *first.get_or_insert_with(Instant::now);
+            if came.elapsed() > TOGETHER {
                 std::process::exit(i32::from(exit::INTERRUPTED));
             }
+            seen.store(number, Ordering::Release);
             fault.raise(format!("ended by signal {number}"));
         }
     })?;

@@ -82,6 +82,12 @@ impl RunOutcome {
 }
 
 impl Lab {
+    /// Name of the job, by which the PEs' counter pages are known (`RAILTOP_JOB`).
+    #[must_use]
+    pub fn job() -> String {
+        format!("lab-{}", std::process::id())
+    }
+
     /// Runs `command` once per PE, and returns when every process of it has ended.
     ///
     /// The PEs die with the calling thread. Nothing of a run is left when the next one begins.
@@ -163,7 +169,7 @@ impl Lab {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        Ok(RunIdentity { job: format!("lab-{}", std::process::id()), secret, port, page_dir })
+        Ok(RunIdentity { job: Self::job(), secret, port, page_dir })
     }
 }
 

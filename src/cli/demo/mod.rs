@@ -54,7 +54,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "RATE", default_value = "100mbit", value_parser = parse_nic_rate)]
     pub nic_rate: NicRate,
     /// Bytes each PE sends per iteration, its own block included
-    #[arg(long, value_name = "SIZE", default_value = "4M", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", default_value = "2M", value_parser = parse_size)]
     pub size: u64,
     /// How the table looks
     #[arg(long, value_enum, default_value_t)]

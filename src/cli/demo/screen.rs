@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cluster::Cluster;
 use super::{DemoArgs, SCENE, story};
 use crate::cli::GlobalArgs;
-use crate::lab::LabMode;
+use crate::lab::{Lab, LabMode};
 use crate::monitor::model::view::{GroupKind, View};
 use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
 use crate::monitor::{Config, Sampler, host};
@@ -32,7 +32,14 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         interval: args.screen.interval,
     })?;
     let mode = cluster.mode;
-    let mut source = Narrated { sampler, caption: caption.clone(), nics: args.nics_per_pe, mode, told: None };
+    let mut source = Narrated {
+        sampler,
+        caption: caption.clone(),
+        job: Lab::job(),
+        nics: args.nics_per_pe,
+        mode,
+        told: None,
+    };
     let options = TuiOptions {
         caption: Some(caption),
         stop: Some(stop.clone()),
@@ -71,6 +78,8 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
 struct Narrated {
     sampler: Sampler,
     caption: CaptionHandle,
+    /// Name of the demo's own job.
+    job: String,
     nics: u16,
     mode: LabMode,
     told: Option<PolicyKind>,
@@ -98,7 +107,14 @@ impl ViewSource for Narrated {
     }
 
     fn latest(&mut self) -> Option<Arc<View>> {
-        let view = self.sampler.latest()?;
+        let mut view = self.sampler.latest()?;
+        // Other jobs and the machine's own NICs are not part of the story.
+        let shown = Arc::make_mut(&mut view);
+        shown.groups.retain(|group| group.job.as_deref() == Some(&self.job));
+        shown.notices.clear();
+        if shown.groups.is_empty() {
+            shown.nothing = Some("the cluster is starting".into());
+        }
         self.tell(&view);
         Some(view)
     }

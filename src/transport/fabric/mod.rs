@@ -10,11 +10,13 @@ mod discover;
 mod endpoint;
 mod handles;
 mod info;
+mod signals;
 mod slots;
 
 pub use discover::{NicRequest, discover};
 pub use endpoint::{FabricNic, NicCard};
 pub use info::Info;
+pub(crate) use signals::KeepSignals;
 
 use libfabric_sys::Libfabric;
 

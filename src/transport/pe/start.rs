@@ -11,7 +11,7 @@ use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricNic, Info, NicRequest, discover};
+use crate::transport::fabric::{FabricNic, Info, KeepSignals, NicRequest, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
@@ -34,6 +34,7 @@ impl Pe {
     /// # Errors
     /// When libfabric or a NIC is missing, PEs do not come together, or do not fit together.
     pub fn start(config: &PeConfig) -> Result<Self, TransportError> {
+        let _signals = KeepSignals::new();
         // First what fails the same way everywhere: without libfabric nobody needs to wait for anybody.
         let lib = Arc::new(Libfabric::load().map_err(|error| TransportError::Fabric(error.into()))?);
         let fault = Fault::default();

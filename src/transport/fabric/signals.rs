@@ -1,0 +1,38 @@
+//! Keeping libfabric's hands off this process's signals.
+//!
+//! Some providers (shm, psm) install handlers for SIGTERM and others when libfabric is first asked for anything, and
+//! end the process in them: nothing of ours would be cleaned up, and nobody told. Whoever calls decides about signals.
+
+use std::mem::MaybeUninit;
+
+/// Signals that providers are known to take, or might.
+const SIGNALS: [i32; 7] =
+    [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGBUS, libc::SIGSEGV, libc::SIGPIPE];
+
+/// What this process does on each signal, put back on drop.
+pub(crate) struct KeepSignals {
+    actions: Vec<(i32, libc::sigaction)>,
+}
+
+impl KeepSignals {
+    /// Remembers all of them.
+    pub(crate) fn new() -> Self {
+        let remember = |signal| {
+            let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+            // SAFETY: only asks; the memory is as large as a sigaction.
+            let code = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
+            // SAFETY: zeroed is a valid sigaction, and the call has filled it.
+            (code == 0).then(|| (signal, unsafe { action.assume_init() }))
+        };
+        Self { actions: SIGNALS.into_iter().filter_map(remember).collect() }
+    }
+}
+
+impl Drop for KeepSignals {
+    fn drop(&mut self) {
+        for (signal, action) in &self.actions {
+            // SAFETY: an action that was in force before.
+            unsafe { libc::sigaction(*signal, action, std::ptr::null_mut()) };
+        }
+    }
+}
