@@ -68,7 +68,7 @@ pub enum BootstrapError {
     },
     /// PE 0 cannot be reached.
     #[error(
-        "cannot reach PE 0 at {addr} within {seconds} s: {source}; check MASTER_ADDR and MASTER_PORT, and that PE 0 runs"
+        "cannot reach PE 0 at {addr} within {seconds:.1} s: {source}; check MASTER_ADDR and MASTER_PORT, and that PE 0 runs"
     )]
     Connect {
         /// Where.

@@ -141,6 +141,15 @@ impl Pe {
                 "IMM_LEN was asked for, but immediates have 4 bytes here".into(),
             ));
         }
+        let (landed, right) = seen;
+        if source == RxSource::CqeLen && right < landed {
+            // Counting what is known to be wrong would show idle NICs under full load.
+            return Err(TransportError::Failed(format!(
+                "CQE_LEN was asked for, but only {right} of {landed} completions of {} told the right length here; \
+                 leave --rx-source out, or say ledger",
+                self.provider
+            )));
+        }
         let needs_ledger = [u8::from(source == RxSource::Ledger)];
         let ledger = self.allgather(&needs_ledger)?.iter().any(|part| part == &[1]);
         self.rx_source = source;
