@@ -36,6 +36,7 @@ pub mod info;
 pub mod inline;
 pub mod loader;
 pub mod mr;
+pub mod signals;
 mod zeroed;
 
 pub use loader::{API_VERSION, Libfabric, LoadError, MIN_VERSION, PATH_VARIABLE};

@@ -16,6 +16,7 @@ pub use self::error::{Attempt, LoadError, Reason};
 use crate::errno::{FI_ENOMEM, FI_SUCCESS};
 use crate::fid::fid_fabric;
 use crate::info::{fi_fabric_attr, fi_info};
+use crate::signals::KeepSignals;
 use crate::{FI_MAJOR, FI_MINOR, FI_VERSION, consts::FI_TYPE_INFO};
 
 /// Environment variable that names the library to load; when it is set, no other is tried. Empty is as unset.
@@ -76,6 +77,7 @@ impl Libfabric {
     ///
     /// As for [`Libfabric::load`].
     pub fn load_as_told(variable: Option<&OsStr>) -> Result<Self, LoadError> {
+        let _signals = KeepSignals::new();
         let variable = variable.filter(|value| !value.is_empty()).map(PathBuf::from);
         let by_variable = variable.is_some();
         let places = variable.map_or_else(|| SEARCH.iter().map(PathBuf::from).collect(), |path| vec![path]);
@@ -130,6 +132,7 @@ impl Libfabric {
         info: &mut *mut fi_info,
     ) -> c_int {
         let [node, service] = [node, service].map(|text| text.map_or(null(), CStr::as_ptr));
+        let _signals = KeepSignals::new();
         // SAFETY: strings end in NUL, `info` is writable, the caller vouches for `hints`.
         unsafe { (self.symbols.getinfo)(API_VERSION, node, service, flags, hints, info) }
     }

@@ -98,6 +98,9 @@ pub struct RunArgs {
     /// Run each size this long instead of a number of iterations
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
+    /// Run the policies this many times over
+    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true)]
+    pub rounds: usize,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -127,6 +130,7 @@ impl RunArgs {
         Ok(Options {
             pattern,
             policies: self.policy.clone(),
+            rounds: self.rounds,
             min_bytes: self.min_size,
             max_bytes: self.max_size,
             step: self.step,

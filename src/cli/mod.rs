@@ -16,7 +16,9 @@ pub mod top;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use self::global::GlobalArgs;
 use crate::counters::PageDir;
@@ -83,7 +85,7 @@ fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(e) => {
             // Help for a closed pipe is no error either.
@@ -92,4 +94,21 @@ pub fn main() -> ExitCode {
         }
     };
     cli.run().unwrap_or_else(|e| exit::report(&e))
+}
+
+/// Reads the command line. Flags of the screen stand where a command could, so those in front of one are refused by hand.
+fn parse() -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    if let Some(name) = matches.subcommand_name() {
+        let screen = TopCommand::augment_args(clap::Command::new("top"));
+        let given =
+            |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+        if let Some(arg) = screen.get_arguments().find(given) {
+            let text = format!(
+                "{arg} is a flag of `railtop top`; give the flags of `railtop {name}` behind its name\n"
+            );
+            return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+        }
+    }
+    Cli::from_arg_matches(&matches)
 }

@@ -3,6 +3,8 @@
 //! Order (contract): flags, torchrun (`RANK`, …), Open MPI, `PMIx`, Slurm. A launcher counts only when it names both rank
 //! and size, so that a half-set environment is an error that says which half is missing.
 
+use super::wire::MAX_PES;
+
 /// A PE's place in its job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranks {
@@ -12,6 +14,8 @@ pub struct Ranks {
     pub world: u32,
     /// Number among the PEs of this node, when the launcher says.
     pub local_rank: Option<u32>,
+    /// PEs on this node, when the launcher says.
+    pub local_world: Option<u32>,
     /// Where the rendezvous is (host or address), when the launcher says.
     pub master_addr: Option<String>,
     /// Its port, when the launcher says.
@@ -54,6 +58,14 @@ pub enum RankError {
         /// The variable that is not.
         missing: &'static str,
     },
+    /// More PEs than the wire format can name.
+    #[error("a job of {world} PEs (from {from}) is too large: at most {MAX_PES} are possible")]
+    TooMany {
+        /// The size.
+        world: u32,
+        /// Where it came from.
+        from: &'static str,
+    },
     /// A rank that is not below the size.
     #[error("rank {rank} is not below the world size {world} (from {from})")]
     OutOfRange {
@@ -66,25 +78,55 @@ pub enum RankError {
     },
 }
 
+/// What flags or a launcher say about numbers.
+struct Numbers {
+    rank: u32,
+    world: u32,
+    local_rank: Option<u32>,
+    local_world: Option<u32>,
+    from: &'static str,
+}
+
 /// Where a launcher puts rank, size and local rank.
 struct Launcher {
     name: &'static str,
     rank: &'static str,
     world: &'static str,
     local: &'static str,
+    /// PEs of the node.
+    local_world: &'static str,
 }
 
 const LAUNCHERS: [Launcher; 4] = [
-    Launcher { name: "torchrun", rank: "RANK", world: "WORLD_SIZE", local: "LOCAL_RANK" },
+    Launcher {
+        name: "torchrun",
+        rank: "RANK",
+        world: "WORLD_SIZE",
+        local: "LOCAL_RANK",
+        local_world: "LOCAL_WORLD_SIZE",
+    },
     Launcher {
         name: "Open MPI",
         rank: "OMPI_COMM_WORLD_RANK",
         world: "OMPI_COMM_WORLD_SIZE",
         local: "OMPI_COMM_WORLD_LOCAL_RANK",
+        local_world: "OMPI_COMM_WORLD_LOCAL_SIZE",
     },
     // PMIx itself sets no size; launchers that use it do (PRRTE: PMIX_SIZE is not standard, Slurm's SLURM_NTASKS is).
-    Launcher { name: "PMIx", rank: "PMIX_RANK", world: "PMIX_SIZE", local: "PMIX_LOCAL_RANK" },
-    Launcher { name: "Slurm", rank: "SLURM_PROCID", world: "SLURM_NTASKS", local: "SLURM_LOCALID" },
+    Launcher {
+        name: "PMIx",
+        rank: "PMIX_RANK",
+        world: "PMIX_SIZE",
+        local: "PMIX_LOCAL_RANK",
+        local_world: "PMIX_LOCAL_SIZE",
+    },
+    Launcher {
+        name: "Slurm",
+        rank: "SLURM_PROCID",
+        world: "SLURM_NTASKS",
+        local: "SLURM_LOCALID",
+        local_world: "SLURM_NTASKS_PER_NODE",
+    },
 ];
 
 impl Ranks {
@@ -93,9 +135,12 @@ impl Ranks {
     /// # Errors
     /// When a variable is no number, one half is missing, or the rank is not below the size.
     pub fn find(flags: &RankFlags, get: impl Fn(&str) -> Option<String>) -> Result<Self, RankError> {
-        let (rank, world, local_rank, from) = Self::numbers(flags, &get)?;
+        let Numbers { rank, world, local_rank, local_world, from } = Self::numbers(flags, &get)?;
         if rank >= world {
             return Err(RankError::OutOfRange { rank, world, from });
+        }
+        if world > MAX_PES {
+            return Err(RankError::TooMany { world, from });
         }
         let master_port = match flags.master_port {
             Some(port) => Some(port),
@@ -103,15 +148,16 @@ impl Ranks {
         };
         let master_addr =
             flags.master_addr.clone().or_else(|| get("MASTER_ADDR").filter(|addr| !addr.is_empty()));
-        Ok(Self { rank, world, local_rank, master_addr, master_port, from })
+        Ok(Self { rank, world, local_rank, local_world, master_addr, master_port, from })
     }
 
-    fn numbers(
-        flags: &RankFlags,
-        get: &impl Fn(&str) -> Option<String>,
-    ) -> Result<(u32, u32, Option<u32>, &'static str), RankError> {
+    fn numbers(flags: &RankFlags, get: &impl Fn(&str) -> Option<String>) -> Result<Numbers, RankError> {
         match (flags.rank, flags.world) {
-            (Some(rank), Some(world)) => return Ok((rank, world, number(get, "LOCAL_RANK")?, "flags")),
+            (Some(rank), Some(world)) => {
+                let (local_rank, local_world) =
+                    (number(get, "LOCAL_RANK")?, number(get, "LOCAL_WORLD_SIZE")?);
+                return Ok(Numbers { rank, world, local_rank, local_world, from: "flags" });
+            }
             (Some(_), None) => return Err(RankError::Missing { present: "--rank", missing: "--world-size" }),
             (None, Some(_)) => return Err(RankError::Missing { present: "--world-size", missing: "--rank" }),
             (None, None) => {}
@@ -124,7 +170,9 @@ impl Ranks {
             };
             match (rank, world) {
                 (Some(rank), Some(world)) => {
-                    return Ok((rank, world, number(get, launcher.local)?, launcher.name));
+                    let (local_rank, local_world) =
+                        (number(get, launcher.local)?, number(get, launcher.local_world)?);
+                    return Ok(Numbers { rank, world, local_rank, local_world, from: launcher.name });
                 }
                 // Slurm sets SLURM_NTASKS in batch scripts too, and PMIX_RANK may stand beside another launcher's
                 // size: only torchrun's and Open MPI's pair must be whole.
@@ -137,7 +185,7 @@ impl Ranks {
                 _ => {}
             }
         }
-        Ok((0, 1, None, "no launcher"))
+        Ok(Numbers { rank: 0, world: 1, local_rank: None, local_world: None, from: "no launcher" })
     }
 }
 
@@ -217,6 +265,13 @@ mod tests {
         assert!(text.contains("RANK is set but WORLD_SIZE is not"), "{text}");
         assert!(find(&[("WORLD_SIZE", "2")]).is_err());
         assert!(find_with(&RankFlags { rank: Some(1), ..RankFlags::default() }, &[]).is_err());
+    }
+
+    #[test]
+    fn jobs_too_large_for_the_wire_are_refused() {
+        assert!(find(&[("RANK", "0"), ("WORLD_SIZE", "65536")]).is_ok());
+        let error = find(&[("RANK", "0"), ("WORLD_SIZE", "4294967295")]).unwrap_err().to_string();
+        assert!(error.contains("65536"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::WorkloadError;
+use super::plan::ELEMENT_BYTES;
 use crate::transport::select::PolicyKind;
 
 /// The traffic pattern.
@@ -32,6 +33,8 @@ pub struct Options {
     pub pattern: Pattern,
     /// Policies, one after another over the same connections.
     pub policies: Vec<PolicyKind>,
+    /// How often the sequence of policies is run.
+    pub rounds: usize,
     /// Smallest size in bytes (`-b`).
     pub min_bytes: u64,
     /// Largest size in bytes (`-e`).
@@ -72,11 +75,18 @@ impl Options {
         }
     }
 
-    /// The sizes: from the smallest, by the factor, up to the largest.
-    pub fn sizes(&self) -> impl Iterator<Item = u64> {
-        let (max, step) = (self.max_bytes, self.step.max(2));
-        std::iter::successors(Some(self.min_bytes.max(1)), move |size| size.checked_mul(step))
+    /// The sizes in a job of `world` PEs, as NVSHMEM's tests step through them. Of `put`: from the smallest, by the
+    /// factor, up to the largest. Of `alltoall`: elements per PE are stepped, so the size is always a whole number of
+    /// elements for each PE, and starts at one element each.
+    pub fn sizes(&self, world: u32) -> impl Iterator<Item = u64> {
+        let unit = match self.pattern {
+            Pattern::Put => 1,
+            Pattern::AllToAll => u64::from(world.max(1)) * ELEMENT_BYTES,
+        };
+        let (max, step) = (self.max_bytes / unit, self.step.max(2));
+        std::iter::successors(Some((self.min_bytes / unit).max(1)), move |size| size.checked_mul(step))
             .take_while(move |&size| size <= max)
+            .map(move |size| size * unit)
     }
 }
 
@@ -89,6 +99,7 @@ pub(crate) mod tests {
         Options {
             pattern,
             policies: vec![PolicyKind::PairSeq],
+            rounds: 1,
             min_bytes: 4,
             max_bytes: 64,
             step: 2,
@@ -103,10 +114,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn sizes_go_from_smallest_to_largest() {
+    fn sizes_of_put_go_from_smallest_to_largest() {
         let options = options(Pattern::Put);
-        assert_eq!(options.sizes().collect::<Vec<_>>(), [4, 8, 16, 32, 64]);
+        assert_eq!(options.sizes(2).collect::<Vec<_>>(), [4, 8, 16, 32, 64]);
         let odd = Options { min_bytes: 0, max_bytes: 10, step: 3, ..options };
-        assert_eq!(odd.sizes().collect::<Vec<_>>(), [1, 3, 9]);
+        assert_eq!(odd.sizes(2).collect::<Vec<_>>(), [1, 3, 9]);
+    }
+
+    #[test]
+    fn sizes_of_alltoall_are_whole_elements_for_each_pe() {
+        let options = Options { min_bytes: 4, max_bytes: 128, ..options(Pattern::AllToAll) };
+        assert_eq!(options.sizes(8).collect::<Vec<_>>(), [32, 64, 128]);
+        assert_eq!(options.sizes(6).collect::<Vec<_>>(), [24, 48, 96]);
+        assert_eq!(options.sizes(64).count(), 0, "not even one element each");
     }
 }

@@ -42,7 +42,7 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     {
         eprintln!("railtop: warning: {warning}");
     }
-    for &policy in &options.policies {
+    for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
         bench.policy(pe, policy, reporter)?;
     }
     Ok(())
@@ -50,6 +50,13 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
 
 /// What would make the rows say less than they seem to.
 fn warning(pe: &Pe, options: &Options) -> Option<String> {
+    if options.sizes(pe.world()).next().is_none() {
+        let least = u64::from(pe.world()) * super::plan::ELEMENT_BYTES;
+        return Some(format!(
+            "no size to run: -e {} is less than one element for each PE ({least} bytes)",
+            options.max_bytes
+        ));
+    }
     if (1..pe.world()).all(|other| pe.is_local(other)) {
         return Some(format!(
             "all PEs are on {}: they copy through shared memory and no NIC carries anything",
@@ -57,7 +64,7 @@ fn warning(pe: &Pe, options: &Options) -> Option<String> {
         ));
     }
     let empty = options
-        .sizes()
+        .sizes(pe.world())
         .filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
     let largest = empty.max()?;
     Some(format!(
@@ -108,7 +115,7 @@ impl Bench<'_> {
             reporter.begin(self.options, policy)?;
         }
         let mut account = Account::default();
-        for size in self.options.sizes() {
+        for size in self.options.sizes(pe.world()) {
             let timing = self.size(pe, size, &mut account)?;
             let timings = share(pe, &timing)?;
             if pe.rank() == 0 {

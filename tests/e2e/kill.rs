@@ -50,9 +50,7 @@ impl Victim {
     fn end(self) -> Outcome {
         let outcome = self.lab.finish(SECONDS);
         eventually("every process of the lab has ended", || members(&self.job).is_empty().then_some(()));
-        eventually("nobody holds the namespaces", || {
-            (!self.namespaces.iter().any(|link| is_in_use(link))).then_some(())
-        });
+        eventually("nobody holds the namespaces", || (!self.namespaces.iter().any(is_in_use)).then_some(()));
         outcome
     }
 }

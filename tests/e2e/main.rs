@@ -3,7 +3,7 @@
 //! A test that needs namespaces or libfabric says `skipped` where there are none. What is asserted are data, counts,
 //! balance and ratios within one run: never how fast this machine is.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod bench;
 mod kill;

@@ -173,9 +173,11 @@ impl Running {
             if let Some(status) = self.ended() {
                 break status;
             }
-            if begun.elapsed() > limit {
-                panic!("did not end within {limit:?}; stderr so far:\n{}", self.text("stderr"));
-            }
+            assert!(
+                begun.elapsed() <= limit,
+                "did not end within {limit:?}; stderr so far:\n{}",
+                self.text("stderr")
+            );
             std::thread::sleep(Duration::from_millis(5));
         };
         self.child = None;

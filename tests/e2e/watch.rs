@@ -47,7 +47,7 @@ fn check_finds_round_robin_skewed_while_it_runs() {
         match group["direction"].as_str().unwrap() {
             "tx" => assert!(group["verdict"] == "balanced" && group["active_nics"] == 4, "{group}"),
             _ => {
-                assert!(group["verdict"] == "skewed" && group["active_nics"] == 1 && ratio >= 3.5, "{group}")
+                assert!(group["verdict"] == "skewed" && group["active_nics"] == 1 && ratio >= 3.5, "{group}");
             }
         }
     }

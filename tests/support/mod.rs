@@ -68,6 +68,7 @@ impl Job {
                     rank,
                     world: self.pes,
                     local_rank: Some(rank % self.pes_per_node),
+                    local_world: Some(self.pes_per_node),
                     master_addr: None,
                     master_port: Some(port),
                     from: "test",

@@ -96,7 +96,7 @@ impl Drop for Cluster {
 fn command(args: &DemoArgs, scene: Duration, rounds: usize) -> anyhow::Result<LabCommand> {
     let program = std::env::current_exe().context("cannot find the own program file")?;
     let names: Vec<_> = args.policy.iter().map(|policy| policy.name()).collect();
-    let policies = std::iter::repeat_n(names, rounds).flatten().collect::<Vec<_>>().join(",");
+    let (policies, rounds) = (names.join(","), rounds.to_string());
     let size = args.size.to_string();
     let scene = format!("{}ms", scene.as_millis());
     let words = [

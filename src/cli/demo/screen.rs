@@ -13,8 +13,8 @@ use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, View
 use crate::monitor::{Config, Sampler, host};
 use crate::transport::select::PolicyKind;
 
-/// How often the policies are repeated when no time was given: longer than anybody watches.
-const ROUNDS: usize = 200;
+/// How often the policies are repeated when no time was given: for years.
+const ROUNDS: usize = 1_000_000;
 
 /// Runs the demo on the screen.
 pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {

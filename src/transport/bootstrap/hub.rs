@@ -39,9 +39,24 @@ pub(super) struct HubConfig {
 
 /// What a connection tells the hub.
 enum Event {
-    Joined { rank: u32, world: u32, wire: u16, from: SocketAddr, outbox: mpsc::UnboundedSender<Arc<Vec<u8>>> },
-    Said { rank: u32, message: Message },
-    Gone { rank: u32, why: String },
+    Joined {
+        connection: u64,
+        rank: u32,
+        world: u32,
+        wire: u16,
+        from: SocketAddr,
+        outbox: mpsc::UnboundedSender<Arc<Vec<u8>>>,
+    },
+    Said {
+        connection: u64,
+        rank: u32,
+        message: Message,
+    },
+    Gone {
+        connection: u64,
+        rank: u32,
+        why: String,
+    },
 }
 
 /// Serves one job on `listener` until every member has left or the job is aborted.
@@ -64,6 +79,7 @@ pub(super) fn serve(listener: TcpListener, config: HubConfig) -> io::Result<()> 
 async fn accept(listener: tokio::net::TcpListener, secret: Secret, events: mpsc::Sender<Event>) {
     let gate = Arc::new(Semaphore::new(UNPROVEN_AT_ONCE));
     let mut told = false;
+    let mut connections = 0_u64;
     let (refusals, mut refused) = mpsc::channel::<(SocketAddr, io::Error)>(UNPROVEN_AT_ONCE);
     loop {
         let Ok(permit) = Arc::clone(&gate).acquire_owned().await else { return };
@@ -82,13 +98,15 @@ async fn accept(listener: tokio::net::TcpListener, secret: Secret, events: mpsc:
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        connections += 1;
+        let connection = connections;
         let (secret, events, refusals) = (secret.clone(), events.clone(), refusals.clone());
         tokio::spawn(async move {
             let proven = timeout(PROOF_TIME, prove(stream, &secret)).await;
             drop(permit);
             match proven.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no proof in time")))
             {
-                Ok(member) => member.serve(from, events).await,
+                Ok(member) => member.serve(connection, from, events).await,
                 Err(why) => {
                     let _ = refusals.try_send((from, why));
                 }
@@ -147,11 +165,11 @@ pub(super) fn join_parts<'a>(
 
 impl Member {
     /// Registers with the hub, then passes on what the PE says until it leaves.
-    async fn serve(self, from: SocketAddr, events: mpsc::Sender<Event>) {
+    async fn serve(self, connection: u64, from: SocketAddr, events: mpsc::Sender<Event>) {
         let (mut reader, mut writer) = self.stream.into_split();
         let (outbox, mut queue) = mpsc::unbounded_channel::<Arc<Vec<u8>>>();
         let rank = self.rank;
-        let joined = Event::Joined { rank, world: self.world, wire: self.wire, from, outbox };
+        let joined = Event::Joined { connection, rank, world: self.world, wire: self.wire, from, outbox };
         if events.send(joined).await.is_err() {
             return;
         }
@@ -165,7 +183,7 @@ impl Member {
         });
         loop {
             let event = match receive(&mut reader, message::MAX_CONTRIBUTION + 1).await {
-                Ok(message) => Event::Said { rank, message },
+                Ok(message) => Event::Said { connection, rank, message },
                 Err(error) => {
                     let why = match error.kind() {
                         io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
@@ -173,7 +191,7 @@ impl Member {
                         }
                         _ => error.to_string(),
                     };
-                    let _ = events.send(Event::Gone { rank, why }).await;
+                    let _ = events.send(Event::Gone { connection, rank, why }).await;
                     break;
                 }
             };
@@ -202,6 +220,8 @@ async fn receive(stream: &mut impl Source, limit: usize) -> io::Result<Message> 
 /// One place in the job.
 #[derive(Default)]
 struct Seat {
+    /// The connection of the PE that holds it.
+    connection: Option<u64>,
     outbox: Option<mpsc::UnboundedSender<Arc<Vec<u8>>>>,
     contribution: Option<Vec<u8>>,
     left: bool,
@@ -260,13 +280,15 @@ impl Hub {
                 return Err(self.missing());
             };
             match event {
-                Some(Event::Joined { rank, world, wire, from, outbox }) => {
-                    self.seat(rank, world, wire, from, outbox)?;
+                Some(Event::Joined { connection, rank, world, wire, from, outbox }) => {
+                    self.seat(connection, rank, world, wire, from, outbox)?;
                 }
-                Some(Event::Gone { rank, why }) => {
+                Some(Event::Gone { connection, rank, .. } | Event::Said { connection, rank, .. })
+                    if !self.is_seated(rank, connection) => {}
+                Some(Event::Gone { rank, why, .. }) => {
                     return Err(format!("PE {rank} left before the job began: {why}"));
                 }
-                Some(Event::Said { rank, message: Message::Abort(reason) }) => {
+                Some(Event::Said { rank, message: Message::Abort(reason), .. }) => {
                     return Err(format!("PE {rank}: {reason}"));
                 }
                 Some(Event::Said { .. }) => {}
@@ -279,6 +301,7 @@ impl Hub {
 
     fn seat(
         &mut self,
+        connection: u64,
         rank: u32,
         world: u32,
         wire: u16,
@@ -307,8 +330,14 @@ impl Hub {
         if seat.outbox.is_some() {
             return tell(format!("two PEs say they are PE {rank}; the second is at {from}"));
         }
-        seat.outbox = Some(outbox);
+        (seat.connection, seat.outbox) = (Some(connection), Some(outbox));
         Ok(())
+    }
+
+    /// Whether what a connection says counts: one that came as a rank already taken was refused, and its end is not
+    /// that PE's.
+    fn is_seated(&self, rank: u32, connection: u64) -> bool {
+        self.seats.get(rank as usize).is_some_and(|seat| seat.connection == Some(connection))
     }
 
     fn missing(&self) -> String {
@@ -337,12 +366,14 @@ impl Hub {
                     let reason = format!("a PE at {from} came as PE {rank} after the job had begun");
                     let _ = outbox.send(Arc::new(Message::Abort(reason).encode()));
                 }
-                Event::Gone { rank, why } => {
+                Event::Gone { connection, rank, .. } | Event::Said { connection, rank, .. }
+                    if !self.is_seated(rank, connection) => {}
+                Event::Gone { rank, why, .. } => {
                     if self.seats.get(rank as usize).is_some_and(|seat| !seat.left) {
                         return Err(format!("PE {rank} left the job: {why}"));
                     }
                 }
-                Event::Said { rank, message } => self.said(rank, message)?,
+                Event::Said { rank, message, .. } => self.said(rank, message)?,
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ pub const MAX_CONTRIBUTION: usize = 4 << 20;
 pub const MAX_RESULT: usize = 512 << 20;
 
 /// Longest reason that is passed on.
-const MAX_REASON: usize = 1024;
+pub const MAX_REASON: usize = 1024;
 
 /// One message, in either direction.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,12 +15,15 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use message::Message;
+use message::{MAX_REASON, Message};
 use secret::Secret;
 
 use super::fault::Fault;
 use super::ranks::Ranks;
 use super::wire;
+
+/// How long PE 0 waits for the others to leave.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a rendezvous needs to know.
 #[derive(Debug, Clone)]
@@ -65,7 +68,7 @@ pub enum BootstrapError {
     },
     /// PE 0 cannot be reached.
     #[error(
-        "cannot reach PE 0 at {addr} within {seconds} s: {source}; check MASTER_ADDR and MASTER_PORT, and that PE 0 runs"
+        "cannot reach PE 0 at {addr} within {seconds:.1} s: {source}; check MASTER_ADDR and MASTER_PORT, and that PE 0 runs"
     )]
     Connect {
         /// Where.
@@ -203,13 +206,12 @@ impl Rendezvous {
         let not_ours = |why: String| BootstrapError::NotOurs { addr: self.place(), why };
         let failed = |error: io::Error| not_ours(error.to_string());
         let ours = secret::nonce().map_err(|error| not_ours(error.to_string()))?;
-        let remaining = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-        stream.set_read_timeout(Some(remaining)).map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         stream
             .write_all(&Message::Hello { version: message::VERSION, nonce: ours }.encode())
             .map_err(failed)?;
-        let (nonce, proof) = match receive(stream).map_err(failed)? {
+        let mut timely = Timely { stream, deadline };
+        let (nonce, proof) = match receive(&mut timely, message::MAX_UNPROVEN + MAX_REASON).map_err(failed)? {
             Message::Challenge { nonce, proof } => (nonce, proof),
             Message::Abort(reason) => return Err(BootstrapError::Aborted(reason)),
             _ => return Err(not_ours("it does not answer a hello with a challenge".into())),
@@ -220,10 +222,11 @@ impl Rendezvous {
         let (rank, world) = (self.rank, self.world);
         let proof =
             self.secret.prove(&hub::join_parts(&nonce, &ours, &rank.to_le_bytes(), &world.to_le_bytes()));
-        stream
+        timely
+            .stream
             .write_all(&Message::Join { proof, rank, world, wire: wire::VERSION }.encode())
             .map_err(failed)?;
-        match receive(stream) {
+        match receive(&mut timely, message::MAX_UNPROVEN + MAX_REASON) {
             Ok(Message::Welcome) => Ok(()),
             Ok(Message::Abort(reason)) => Err(BootstrapError::Aborted(reason)),
             Ok(_) => Err(not_ours("it does not keep to the protocol".into())),
@@ -234,11 +237,28 @@ impl Rendezvous {
     }
 }
 
-/// Reads one message.
-fn receive(stream: &mut TcpStream) -> io::Result<Message> {
+/// A stream all of whose reads together end at a deadline, however slowly the other side drips.
+struct Timely<'a> {
+    stream: &'a mut TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timely<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
+}
+
+/// Reads one message of at most `limit` bytes.
+fn receive(stream: &mut impl Read, limit: usize) -> io::Result<Message> {
     let mut len = [0; 4];
     stream.read_exact(&mut len)?;
-    let mut body = vec![0; message::check_len(len, message::MAX_RESULT)?];
+    let mut body = vec![0; message::check_len(len, limit)?];
     stream.read_exact(&mut body)?;
     Message::decode(&body)
 }
@@ -283,7 +303,7 @@ impl Session {
         let (left, reason) = (Arc::clone(&leaving), fault.clone());
         let reader = std::thread::Builder::new().name("rendezvous-in".into()).spawn(move || {
             loop {
-                match receive(&mut reading) {
+                match receive(&mut reading, message::MAX_RESULT) {
                     Ok(Message::Result(parts)) if parts.len() == world as usize => {
                         let _ = sender.send(parts);
                     }
@@ -331,6 +351,10 @@ impl Session {
         let results = link.results.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let deadline = Instant::now() + limit;
         loop {
+            // A result that has arrived counts, whatever has gone wrong since.
+            if let Ok(parts) = results.try_recv() {
+                return Ok(parts);
+            }
             if let Some(reason) = self.fault.reason() {
                 return Err(BootstrapError::Aborted(reason.to_owned()));
             }
@@ -379,7 +403,11 @@ impl Drop for Session {
             }
         }
         if let Some(hub) = link.hub.take() {
-            let _ = hub.join();
+            // The others leave at about the same time. One that hangs must not hold us; the hub's thread ends with us.
+            let deadline = Instant::now() + LEAVE_LIMIT;
+            while !hub.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(2));
+            }
         }
         if let Ok(stream) = link.stream.get_mut() {
             let _ = stream.shutdown(std::net::Shutdown::Both);

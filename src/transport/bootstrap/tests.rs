@@ -165,6 +165,41 @@ fn a_pe_that_dies_is_named_to_the_others() {
 }
 
 #[test]
+fn a_late_comer_with_a_rank_in_use_harms_nobody() {
+    let results = job(2, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        session.allgather(b"", LIMIT).unwrap();
+        if session.rank() == 0 {
+            let mut late = place.clone();
+            late.rank = 1;
+            late.join_time = Duration::from_secs(2);
+            let error = late.join(&Fault::default()).unwrap_err().to_string();
+            assert!(error.contains("after the job had begun"), "{error}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        session.allgather(b"x", LIMIT).map(|parts| parts.len()).map_err(|error| error.to_string())
+    });
+    assert_eq!(results, [Ok(2), Ok(2)]);
+}
+
+#[test]
+fn a_rendezvous_that_drips_does_not_hold_a_pe() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let dripping = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.write_all(&[1]).is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let mut place = rendezvous(1, 2, port, SECRET);
+    place.join_time = Duration::ZERO;
+    let error = place.join(&Fault::default()).unwrap_err().to_string();
+    assert!(error.contains("not this job's rendezvous"), "{error}");
+    dripping.join().unwrap();
+}
+
+#[test]
 fn an_abort_reaches_everyone_with_its_reason() {
     let results = job(3, |place| {
         let session = place.join(&Fault::default()).unwrap();
@@ -184,6 +219,7 @@ fn what_is_missing_is_said() {
         rank: 0,
         world: 2,
         local_rank: None,
+        local_world: None,
         master_addr: None,
         master_port: port,
         from: "flags",

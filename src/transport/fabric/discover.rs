@@ -70,15 +70,25 @@ impl fmt::Display for NicRequest {
     }
 }
 
-/// Finds an offer for each NIC, all from the same provider. Without requests, every NIC of the first provider that has
-/// any (RDMA hardware only: plain interfaces are never taken unasked).
+/// Which of the node's NICs are this PE's, when none are named: PE `local_rank` of `local_world` on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Number of this PE on its node.
+    pub local_rank: u32,
+    /// PEs on the node.
+    pub local_world: u32,
+}
+
+/// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the NICs of the first
+/// RDMA provider that has any (plain interfaces are never taken unasked).
 ///
 /// # Errors
-/// When no provider offers all of them.
+/// When no provider offers all of them, or the NICs cannot be shared out evenly.
 pub fn discover(
     lib: &Arc<Libfabric>,
     provider: Option<&str>,
     requests: &[NicRequest],
+    share: Option<Share>,
 ) -> Result<Vec<Info>, FabricError> {
     let candidates: Vec<&str> = match provider {
         Some(provider) => vec![provider],
@@ -89,7 +99,7 @@ pub fn discover(
     'providers: for provider in candidates {
         if requests.is_empty() {
             match offers(lib, provider, &NicRequest { device: None, address: None }) {
-                Ok(found) if !found.is_empty() => return Ok(found),
+                Ok(found) if !found.is_empty() => return share_out(found, share),
                 Ok(_) => tried.push(format!("{provider}: no NIC")),
                 Err(why) => tried.push(format!("{provider}: {why}")),
             }
@@ -115,9 +125,32 @@ pub fn discover(
     Err(FabricError::NoProvider {
         version: format!("{major}.{minor}"),
         library: lib.path().display().to_string(),
-        wanted: requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        wanted: match requests {
+            [] => "any RDMA NIC (name others with --nics or RAILTOP_NICS)".to_owned(),
+            _ => requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        },
         tried: tried.join("; "),
     })
+}
+
+/// The NICs of one PE out of those of its node: as many for each, neighbours on the PCI bus together. On instances whose
+/// GPUs and NICs lie in the same order that is the NICs next to the PE's GPU; elsewhere name them.
+fn share_out(mut found: Vec<Info>, share: Option<Share>) -> Result<Vec<Info>, FabricError> {
+    found.sort_by_key(|info| (info.facts().pci, info.domain()));
+    let Some(Share { local_rank, local_world }) = share.filter(|share| share.local_world > 1) else {
+        return Ok(found);
+    };
+    let Some(range) = slice(found.len(), local_rank, local_world) else {
+        return Err(FabricError::Ambiguous { nics: found.len(), pes: local_world });
+    };
+    Ok(found.drain(range).collect())
+}
+
+/// Which of `nics` are those of PE `rank` of `world`; `None` when they cannot be shared out evenly.
+fn slice(nics: usize, rank: u32, world: u32) -> Option<std::ops::Range<usize>> {
+    let (rank, world) = (usize::try_from(rank).ok()?, usize::try_from(world).ok()?);
+    let each = nics.checked_div(world)?;
+    (each > 0 && each * world == nics && rank < world).then(|| rank * each..(rank + 1) * each)
 }
 
 /// What `provider` offers for one NIC, best first, one entry per domain.
@@ -185,7 +218,9 @@ fn fits(info: &Info, provider: &str, request: &NicRequest) -> bool {
     }
     match (&request.device, &request.address) {
         // An address decides by itself: the domain of an address that lies on no interface is called "tcp".
-        (_, Some(_)) | (None, None) => true,
+        (_, Some(_)) => true,
+        // Unasked, never the loopback interface.
+        (None, None) => info.domain() != "lo",
         (Some(device), None) => {
             let domain = info.domain();
             domain == *device
@@ -198,6 +233,16 @@ fn fits(info: &Info, provider: &str, request: &NicRequest) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nics_are_shared_out_evenly_or_not_at_all() {
+        assert_eq!(slice(32, 0, 8), Some(0..4));
+        assert_eq!(slice(32, 7, 8), Some(28..32));
+        assert_eq!(slice(8, 3, 8), Some(3..4));
+        for (nics, rank, world) in [(4, 0, 8), (9, 0, 8), (8, 8, 8), (0, 0, 1), (8, 0, 0)] {
+            assert_eq!(slice(nics, rank, world), None, "{nics} NICs, PE {rank} of {world}");
+        }
+    }
 
     #[test]
     fn nics_are_read() {

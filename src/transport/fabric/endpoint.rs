@@ -111,9 +111,10 @@ impl FabricNic {
     pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
         let ok = |call, code| check(lib, name, call, code);
         let raw = info.raw();
-        let mut handles = Handles::new(lib);
-        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        // Declared before the handles, so that on an early error the registrations are closed before the memory goes.
         let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; MAX_IN_FLIGHT + RECEIVES].into_boxed_slice();
+        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        let mut handles = Handles::new(lib);
         // SAFETY: `raw` is a live entry of fi_getinfo; objects are opened in dependency order and kept by `handles`;
         // heap and frames outlive the registrations (field order).
         unsafe {
@@ -272,10 +273,8 @@ impl FabricNic {
             let Some((index, _)) = self.slots.take(Kind::Receive) else { break };
             match self.post_receive(index) {
                 Ok(true) => {}
-                Ok(false) => {
-                    self.repost.push(index);
-                    break;
-                }
+                // The queue is full for now; `poll` tries again.
+                Ok(false) => self.repost.push(index),
                 Err(error) => {
                     return Err(FabricError::Call { nic: error.nic, call: "fi_recv", why: error.why });
                 }

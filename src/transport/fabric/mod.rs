@@ -10,13 +10,11 @@ mod discover;
 mod endpoint;
 mod handles;
 mod info;
-mod signals;
 mod slots;
 
-pub use discover::{NicRequest, discover};
+pub use discover::{NicRequest, Share, discover};
 pub use endpoint::{FabricNic, NicCard};
 pub use info::Info;
-pub(crate) use signals::KeepSignals;
 
 use libfabric_sys::Libfabric;
 
@@ -39,6 +37,16 @@ pub enum FabricError {
         wanted: String,
         /// Providers tried, with what each answered.
         tried: String,
+    },
+    /// NICs that cannot be shared out evenly.
+    #[error(
+        "{nics} NICs cannot be shared out evenly to {pes} PEs on this node; name each PE's with --nics or RAILTOP_NICS"
+    )]
+    Ambiguous {
+        /// NICs found.
+        nics: usize,
+        /// PEs on the node.
+        pes: u32,
     },
     /// A call that should have worked did not.
     #[error("NIC {nic}: {call} failed: {why}")]

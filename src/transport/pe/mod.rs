@@ -295,13 +295,13 @@ impl Pe {
 
     /// Hands a command to the proxy, waiting for room if need be.
     fn push(&mut self, command: Command) -> Result<(), TransportError> {
-        let deadline = Instant::now() + self.wait_limit;
+        let mut patience = Patience::new(self.wait_limit);
         let mut tries = 0_u32;
         while !self.producer.try_push(command) {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
-            if Instant::now() > deadline {
+            if patience.is_over(&self.shared) {
                 let what = format!("PE {}: room in the command ring", self.rank());
                 return Err(TransportError::Timeout { what, limit: self.wait_limit });
             }
@@ -325,7 +325,7 @@ impl Pe {
             std::thread::yield_now();
         }
         let event = Event::of(&self.heap)?;
-        let deadline = Instant::now() + self.wait_limit;
+        let mut patience = Patience::new(self.wait_limit);
         loop {
             if ready() {
                 return Ok(());
@@ -333,11 +333,10 @@ impl Pe {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
-            let now = Instant::now();
-            if now > deadline {
+            if patience.is_over(&self.shared) {
                 return Err(TransportError::Timeout { what: what(), limit: self.wait_limit });
             }
-            event.wait(SLICE.min(deadline - now), &ready);
+            event.wait(SLICE.min(self.wait_limit), &ready);
         }
     }
 
@@ -380,6 +379,28 @@ impl Drop for Pe {
             self.abort("left in the middle of the job");
         }
         self.stop_proxy();
+    }
+}
+
+/// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
+/// transfer.
+struct Patience {
+    limit: Duration,
+    since: Instant,
+    moved: u64,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { limit, since: Instant::now(), moved: 0 }
+    }
+
+    fn is_over(&mut self, shared: &Shared) -> bool {
+        let moved = shared.moved();
+        if moved != self.moved {
+            (self.moved, self.since) = (moved, Instant::now());
+        }
+        self.since.elapsed() > self.limit
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libfabric_sys::Libfabric;
+use libfabric_sys::signals::KeepSignals;
 
 use super::card::PeCard;
 use super::config::PeConfig;
@@ -11,7 +12,7 @@ use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricNic, Info, KeepSignals, NicRequest, discover};
+use crate::transport::fabric::{FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
@@ -67,7 +68,9 @@ impl Pe {
         fault: &Fault,
     ) -> Result<Assembled, TransportError> {
         let heap = Arc::new(Heap::create(config.heap_bytes)?);
-        let infos = discover(lib, config.provider.as_deref(), &config.nics)?;
+        let share = config.ranks.local_rank.zip(config.ranks.local_world);
+        let share = share.map(|(local_rank, local_world)| Share { local_rank, local_world });
+        let infos = discover(lib, config.provider.as_deref(), &config.nics, share)?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
@@ -138,6 +141,15 @@ impl Pe {
                 "IMM_LEN was asked for, but immediates have 4 bytes here".into(),
             ));
         }
+        let (landed, right) = seen;
+        if source == RxSource::CqeLen && right < landed {
+            // Counting what is known to be wrong would show idle NICs under full load.
+            return Err(TransportError::Failed(format!(
+                "CQE_LEN was asked for, but only {right} of {landed} completions of {} told the right length here; \
+                 leave --rx-source out, or say ledger",
+                self.provider
+            )));
+        }
         let needs_ledger = [u8::from(source == RxSource::Ledger)];
         let ledger = self.allgather(&needs_ledger)?.iter().any(|part| part == &[1]);
         self.rx_source = source;
@@ -159,6 +171,8 @@ impl Pe {
         }
         let expected = self.widths.get(from as usize).copied().unwrap_or(0);
         self.wait_until(PROBE_WORD, Until::AtLeast(u64::from(expected)))?;
+        // Nothing of the probing may complete when the counters have begun.
+        self.quiet()?;
         let Totals { probes, .. } = self.totals()?;
         Ok(probes)
     }

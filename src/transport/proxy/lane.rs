@@ -58,6 +58,11 @@ impl<N: Nic> Lane<N> {
         self.max_piece
     }
 
+    /// Whether nothing waits and nothing is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.in_flight == 0
+    }
+
     /// What waits for the NIC.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
@@ -112,7 +117,7 @@ impl<N: Nic> Lane<N> {
             Out::Piece(piece) => {
                 self.counts.tx_posted_ops += 1;
                 self.counts.tx_posted_bytes += piece.len;
-                let in_flight = self.counts.tx_posted_ops - self.counts.tx_done_ops;
+                let in_flight = self.counts.tx_posted_ops.saturating_sub(self.counts.tx_done_ops);
                 self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
             }
             Out::Frame(_, Frame::Close(close)) if close.signal.is_some() => self.counts.signal_tx_ops += 1,

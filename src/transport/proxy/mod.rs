@@ -84,6 +84,11 @@ impl Shared {
         self.live.iter().map(|pair| pair.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))).collect()
     }
 
+    /// A number that changes whenever payload moves through a NIC.
+    pub(super) fn moved(&self) -> u64 {
+        self.live.iter().flatten().fold(0, |sum, bytes| sum.wrapping_add(bytes.load(Ordering::Relaxed)))
+    }
+
     /// Counts a put to a PE of the same node; only the caller's thread does.
     pub(super) fn count_local(&self, bytes: u64) {
         self.local_ops.fetch_add(1, Ordering::Relaxed);
@@ -218,17 +223,17 @@ impl<N: Nic> Proxy<N> {
                 }
                 Ok(Turn::Stop) => break,
                 Err(reason) => {
+                    // A NIC that fails because the others have left already is no news: the page of a job that was
+                    // ended on purpose, or by another PE, is taken away. One that failed here stays to be seen.
+                    if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
+                        page.set_state(PageState::Aborted);
+                    }
                     self.fault.raise(reason);
                     break;
                 }
             }
         }
-        if self.fault.reason().is_some() {
-            if let Some(page) = &mut self.page {
-                page.set_state(PageState::Aborted);
-            }
-            self.state.notify();
-        }
+        self.state.notify();
         self.publish();
         if !self.shared.settled.load(Ordering::Acquire) {
             self.lanes.drain(..).for_each(Lane::abandon);
@@ -458,7 +463,8 @@ impl<N: Nic> Proxy<N> {
     /// Reports a quiet done when everything is settled.
     fn settle_quiet(&mut self) {
         let Some(ticket) = self.quiet else { return };
-        if self.state.is_settled() {
+        // Landed there and completed here: only then may sources be reused and do both sides' counters agree.
+        if self.state.is_settled() && self.lanes.iter().all(Lane::is_idle) {
             self.quiet = None;
             self.shared.quiet_done.store(ticket, Ordering::Release);
             self.state.wake = true;
