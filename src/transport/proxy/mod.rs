@@ -282,6 +282,10 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn carry_out(&mut self, command: Command) -> Result<Done, String> {
+        // A quiet speaks of what was posted before it: what comes behind must not keep it from ending.
+        if self.quiet.is_some() && command != Command::Stop {
+            return Ok(Done::NoRoom);
+        }
         match command {
             Command::Put(put) => return self.put(&put),
             Command::Signal { dst, signal } => {
@@ -299,9 +303,6 @@ impl<N: Nic> Proxy<N> {
                 self.close(dst, Route::aligned(nic), Close::signal(seq, 1, signal));
             }
             Command::Quiet(ticket) => {
-                if self.quiet.is_some() {
-                    return Ok(Done::NoRoom);
-                }
                 self.counts.quiets += 1;
                 self.quiet = Some(ticket);
                 for dst in 0..self.place.pes {

@@ -1,8 +1,10 @@
 //! Whole proxies on mock NICs, moved on turn by turn in one thread: a seed decides everything, so what fails once fails
 //! always.
 
+mod hostile;
 mod judge;
 mod mock;
+mod pressure;
 mod program;
 mod rng;
 mod world;

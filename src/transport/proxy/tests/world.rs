@@ -89,7 +89,8 @@ impl Caller {
         }
     }
 
-    fn is_done(&self) -> bool {
+    /// Whether the program has ended and its quiets are done.
+    pub(super) fn is_done(&self) -> bool {
         self.program.is_empty() && self.shared.quiet_done() == self.tickets
     }
 }
@@ -131,7 +132,7 @@ impl World {
     }
 
     /// One turn of one PE, chosen by chance.
-    fn turn(&mut self) -> Result<(), String> {
+    pub(super) fn turn(&mut self) -> Result<(), String> {
         self.turns += 1;
         let pe = self.rng.index(self.callers.len());
         let caller = &mut self.callers[pe];

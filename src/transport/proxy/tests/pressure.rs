@@ -1,0 +1,138 @@
+//! Jobs that press against every bound at once must still come to an end.
+
+use std::sync::atomic::Ordering;
+
+use super::judge::{Judge, Landing};
+use super::mock::Weather;
+use super::rng::{Rng, Seed};
+use super::world::{Setup, Step, World};
+use crate::counters::RxSource;
+use crate::transport::group::WINDOW;
+use crate::transport::heap::RESERVED;
+use crate::transport::ring::{Command, Put};
+use crate::transport::select::PolicyKind;
+use crate::transport::signal::{Signal, SignalOp};
+
+const SOURCE: u64 = RESERVED;
+const COUNTER: u64 = RESERVED + 512;
+const LANDING: Landing = Landing { offset: 2 * RESERVED, len: 24 };
+const HEAP: u64 = 3 * RESERVED;
+
+/// Queues of one operation everywhere, and a ring of two slots.
+fn narrow() -> Weather {
+    Weather { delay: 3, promised_depth: 1, depth: 1, rx_depth: 1, max_piece: 16, ..Weather::fair() }
+}
+
+fn setup(widths: &[u16], weather: Weather) -> Setup {
+    let (policy, sources) = (PolicyKind::PairSeq, vec![RxSource::Ledger; widths.len()]);
+    Setup { widths: widths.to_vec(), weather, policy, ring: 2, heap: HEAP, sources }
+}
+
+/// The same put to `dst` again, with a signal added to the counter or without.
+fn put(dst: usize, signalled: bool) -> Step {
+    let signal = signalled.then_some(Signal { offset: COUNTER, op: SignalOp::Add, value: 1 });
+    let dst = u32::try_from(dst).unwrap();
+    let Landing { offset: remote, len } = LANDING;
+    Step::Post(Command::Put(Put { dst, local: SOURCE, remote, len, signal }))
+}
+
+fn counter(world: &World, pe: usize) -> u64 {
+    world.heaps[pe].word(COUNTER).unwrap().load(Ordering::Acquire)
+}
+
+/// Every PE puts to every other `rounds` times in turn, every second time with a signal.
+fn all_to_all(seed: u64, setup: &Setup, rounds: u64) {
+    let _seed = Seed(seed);
+    let pes = setup.widths.len();
+    let mut rng = Rng::new(seed);
+    let content = vec![0x5a; usize::try_from(LANDING.len).unwrap()];
+    let mut judge = Judge::new(pes, LANDING.offset, HEAP);
+    (0..pes).for_each(|pe| judge.expect_bytes(pe, LANDING, &content));
+    let mut world = World::new(&mut rng, setup, judge);
+    for me in 0..pes {
+        let others = (1..pes).map(|distance| (me + distance) % pes);
+        let round = |i: u64| others.clone().map(move |dst| put(dst, i.is_multiple_of(2)));
+        let puts = (0..rounds).flat_map(round);
+        let fill = Step::Fill(SOURCE, content.clone());
+        world.program(me, std::iter::once(fill).chain(puts).chain([Step::Quiet]));
+    }
+    world.run(3_000_000);
+    world.check_counts();
+    for pe in 0..pes {
+        assert_eq!(counter(&world, pe), rounds.div_ceil(2) * (pes as u64 - 1));
+    }
+}
+
+#[test]
+fn all_to_all_ends_with_queues_of_one() {
+    for seed in 0..10 {
+        for policy in PolicyKind::ALL {
+            all_to_all(seed, &Setup { policy, ..setup(&[2; 5], narrow()) }, 20);
+        }
+    }
+}
+
+#[test]
+fn more_groups_than_the_window_holds_pass_through() {
+    // A second's worth of shared groups among them: each fills the window and is closed on the way.
+    all_to_all(1, &setup(&[1, 1], Weather { rx_depth: 8, ..narrow() }), 6 * WINDOW);
+    all_to_all(
+        2,
+        &setup(&[4, 4, 4], Weather { depth: 32, promised_depth: 32, ..Weather::fair() }),
+        5 * WINDOW,
+    );
+}
+
+#[test]
+fn a_quiet_ends_although_others_keep_sending() {
+    for seed in 0..20 {
+        let _seed = Seed(seed);
+        let mut rng = Rng::new(seed);
+        // No frame is injected, so acknowledgements are in flight all the time.
+        let weather = Weather { inject_percent: 0, delay: 16, ..Weather::fair() };
+        let mut judge = Judge::new(3, LANDING.offset, HEAP);
+        (0..3).for_each(|pe| judge.expect_bytes(pe, LANDING, &[0; 24]));
+        let mut world = World::new(&mut rng, &setup(&[2; 3], weather), judge);
+        world.program(0, [put(1, true), Step::Quiet]);
+        let stream = (0..4000).map(|_| put(0, true));
+        world.program(1, stream.clone().chain([Step::Quiet]));
+        world.program(2, stream.chain([Step::Quiet]));
+        while !world.callers[0].is_done() {
+            world.turn().unwrap();
+        }
+        let meanwhile = counter(&world, 0);
+        assert!(meanwhile < 4000, "{meanwhile} of 8000 puts arrived before a quiet ended");
+        world.run(1_000_000);
+    }
+}
+
+#[test]
+fn a_quiet_is_not_held_up_by_what_follows_it() {
+    let mut rng = Rng::new(0);
+    let mut judge = Judge::new(2, LANDING.offset, HEAP);
+    judge.expect_bytes(1, LANDING, &[0; 24]);
+    let mut world = World::new(&mut rng, &setup(&[1, 1], Weather::fair()), judge);
+    // The group of the last put stays open: nothing but the second quiet closes it.
+    world.program(0, [put(1, false), Step::QuietAhead, put(1, false), Step::Quiet]);
+    world.run(10_000);
+}
+
+#[test]
+fn probes_tell_whether_completions_say_the_length() {
+    for says_len in [false, true] {
+        let mut rng = Rng::new(7);
+        let weather = Weather { says_len, max_piece: 64, ..Weather::fair() };
+        let sources = vec![RxSource::None; 2];
+        let setup = Setup { sources, ..setup(&[3, 3], weather) };
+        let mut world = World::new(&mut rng, &setup, Judge::new(2, LANDING.offset, HEAP));
+        let signal = Signal { offset: COUNTER, op: SignalOp::Add, value: 1 };
+        let probe =
+            |dst, nic| Step::Post(Command::Probe { dst, nic, remote: 2048 + 64 * u64::from(nic), signal });
+        world.program(0, (0..3).map(|nic| probe(1, nic)).chain([Step::Quiet]));
+        world.program(1, (0..3).map(|nic| probe(0, nic)).chain([Step::Quiet]));
+        world.run(10_000);
+        for totals in world.totals() {
+            assert_eq!(totals.probes, (3, if says_len { 3 } else { 0 }));
+        }
+    }
+}
