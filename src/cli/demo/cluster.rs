@@ -112,6 +112,8 @@ fn command(args: &DemoArgs, scene: Duration, rounds: usize) -> anyhow::Result<La
         "1",
         "--duration",
         &scene,
+        "--rounds",
+        &rounds,
     ];
     let args = words.into_iter().chain(["--format", "json"]).map(OsString::from).collect();
     Ok(LabCommand { program: program.into(), args, env: Vec::new() })
