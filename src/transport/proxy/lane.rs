@@ -22,6 +22,8 @@ pub(super) struct Lane<N> {
     counts: NicCounts,
     /// Operations with a completion still to come.
     in_flight: u64,
+    /// Pieces that wait or are in flight.
+    unfinished_pieces: u64,
     max_in_flight: u64,
     max_piece: u64,
     block: Option<NicBlock>,
@@ -37,6 +39,7 @@ impl<N: Nic> Lane<N> {
             queue: VecDeque::new(),
             counts: NicCounts::default(),
             in_flight: 0,
+            unfinished_pieces: 0,
             max_in_flight: limits.max_in_flight.max(1),
             max_piece: limits.max_piece.max(1),
             block,
@@ -58,9 +61,10 @@ impl<N: Nic> Lane<N> {
         self.max_piece
     }
 
-    /// Whether nothing waits and nothing is in flight.
-    pub(super) fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.in_flight == 0
+    /// Whether every piece pushed has completed. Frames do not matter: while others keep sending, some acknowledgement
+    /// is always on its way.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unfinished_pieces == 0
     }
 
     /// What waits for the NIC.
@@ -69,6 +73,7 @@ impl<N: Nic> Lane<N> {
     }
 
     pub(super) fn push(&mut self, out: Out) {
+        self.unfinished_pieces += u64::from(matches!(out, Out::Piece(_)));
         self.queue.push_back(out);
     }
 
@@ -134,6 +139,7 @@ impl<N: Nic> Lane<N> {
         self.counts.tx_done_ops += ops;
         self.counts.tx_done_bytes += bytes;
         self.in_flight = self.in_flight.saturating_sub(ops + frames);
+        self.unfinished_pieces = self.unfinished_pieces.saturating_sub(ops);
         match polled {
             Ok(0) => {
                 self.counts.cq_empty += 1;

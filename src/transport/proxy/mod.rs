@@ -465,7 +465,7 @@ impl<N: Nic> Proxy<N> {
     fn settle_quiet(&mut self) {
         let Some(ticket) = self.quiet else { return };
         // Landed there and completed here: only then may sources be reused and do both sides' counters agree.
-        if self.state.is_settled() && self.lanes.iter().all(Lane::is_idle) {
+        if self.state.is_settled() && self.lanes.iter().all(Lane::is_settled) {
             self.quiet = None;
             self.shared.quiet_done.store(ticket, Ordering::Release);
             self.state.wake = true;

@@ -141,7 +141,7 @@ impl State {
         }
         let (src, frame) = match Frame::decode(bytes) {
             Ok((src, frame)) => (u32::from(src), frame),
-            Err(error) => return self.violate(format!("{error} arrived")),
+            Err(error) => return self.violate(format!("{error} arrived through NIC {nic}")),
         };
         let (Some(inbound), Some(outbound)) =
             (self.inbound.get_mut(src as usize), self.outbound.get_mut(src as usize))
@@ -169,7 +169,8 @@ impl State {
             Ok(Some(release)) => {
                 if self.rx_source == RxSource::Ledger {
                     for (received, bytes) in self.received.iter_mut().zip(&release.ledger) {
-                        received.bytes += bytes;
+                        // The numbers are the peer's: they may be anything.
+                        received.bytes = received.bytes.saturating_add(*bytes);
                     }
                 }
                 if let Some(signal) = release.signal {

@@ -50,7 +50,7 @@ impl Weather {
     /// Anything.
     pub(super) fn any(rng: &mut Rng) -> Self {
         Self {
-            delay: 1 << rng.below(9),
+            delay: 1 << rng.below(8),
             full_percent: [0, 0, 10, 50, 80][rng.index(5)],
             promised_depth: 1 << rng.below(6),
             depth: 1 << rng.below(6),
