@@ -20,7 +20,7 @@ const MOST_TURNS: u64 = 2_000_000;
 
 #[test]
 fn signals_follow_their_bytes_and_everything_adds_up() {
-    for seed in 0..300 {
+    for seed in 0..200 {
         let _seed = Seed(seed);
         let mut rng = Rng::new(seed);
         let Plan { setup, steps, judge, counters } = Plan::any(&mut rng);

@@ -94,15 +94,15 @@ impl Planner<'_> {
                     steps.push(Step::Post(Command::Signal { dst: u32::try_from(dst).unwrap(), signal }));
                 }
                 _ if self.rng.chance(30) => steps.push(Step::QuietAhead),
-                _ => self.quiet(&mut steps, &mut used),
+                _ => Self::quiet(&mut steps, &mut used),
             }
         }
-        self.quiet(&mut steps, &mut used);
+        Self::quiet(&mut steps, &mut used);
         steps
     }
 
     /// After a quiet the sources belong to the caller again, who writes something else there at once.
-    fn quiet(&mut self, steps: &mut Vec<Step>, used: &mut u64) {
+    fn quiet(steps: &mut Vec<Step>, used: &mut u64) {
         steps.push(Step::Quiet);
         steps.push(Step::Fill(SOURCES, vec![0xee; usize::try_from(SOURCE_BYTES).unwrap()]));
         *used = 0;
@@ -111,7 +111,7 @@ impl Planner<'_> {
     fn put(&mut self, steps: &mut Vec<Step>, used: &mut u64, dst: usize, len: u64, signalled: bool) {
         let room = (len + 8).next_multiple_of(8);
         if *used + room > SOURCE_BYTES {
-            self.quiet(steps, used);
+            Self::quiet(steps, used);
         }
         let content: Vec<u8> = (0..room).map(|_| self.rng.next().to_le_bytes()[0]).collect();
         // Sources and landings start anywhere, and landings touch each other.

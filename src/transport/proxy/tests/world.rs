@@ -208,7 +208,7 @@ impl World {
         for (what, fields) in [
             ("puts", (|c| [c.tx_posted_ops, c.rx_ops]) as fn(&NicCounts) -> [u64; 2]),
             ("signals", |c| [c.signal_tx_ops, c.signal_rx_ops]),
-            ("errors", |c| [c.tx_errors, c.rx_errors]),
+            ("errors", |c| [c.tx_errors + c.rx_errors, 0]),
         ] {
             let [sent, received] = self.sums(fields);
             assert_eq!(sent, received, "{what}");
