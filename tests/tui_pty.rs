@@ -172,6 +172,26 @@ fn a_signal_ends_it_and_the_terminal_is_restored(signal: Signal, code: u32) {
     session.assert_restored("ended: Signal");
 }
 
+/// The real program with libfabric loaded, whose providers take signals for themselves if they are let.
+#[test_case(Signal::SIGTERM, 143; "demo, term")]
+#[test_case(Signal::SIGINT, 130; "demo, int")]
+fn the_demo_ends_with_its_cluster_and_the_terminal_is_restored(signal: Signal, code: u32) {
+    if let Err(error) = libfabric_sys::Libfabric::load() {
+        return eprintln!("skipped: {error}");
+    }
+    let pages = tempfile::tempdir().expect("a directory");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_railtop"));
+    command.args(["demo", "--pes-per-node", "1", "--nics-per-pe", "2", "-i", "100ms"]);
+    command.env("RAILTOP_PAGE_DIR", pages.path().join("pages"));
+    let mut session = Session::start_command(command);
+    session.wait_for_text("single (NVSHMEM");
+    session.signal(signal);
+    assert_eq!(session.exit_status().exit_code(), code);
+    session.assert_restored("");
+    let left = std::fs::read_dir(pages.path().join("pages")).expect("the PEs made it").count();
+    assert_eq!(left, 0, "counter pages left behind");
+}
+
 #[test]
 fn a_panic_in_another_thread_ends_it_with_its_message_readable() {
     let mut session = Session::start(&["--panic-after", "1s"]);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 use crate::support::{SECONDS, Site, eventually, lab_machine, processes_with};
 

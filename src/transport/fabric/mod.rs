@@ -10,6 +10,7 @@ mod discover;
 mod endpoint;
 mod handles;
 mod info;
+mod open;
 mod slots;
 
 pub use discover::{NicRequest, Share, discover};

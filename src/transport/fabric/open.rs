@@ -1,0 +1,213 @@
+//! Opening a NIC: fabric, domain, queues, memory, endpoint.
+
+use std::ptr;
+use std::sync::Arc;
+
+use libfabric_sys::Libfabric;
+use libfabric_sys::av::{fi_av_attr, fid_av};
+use libfabric_sys::consts::{
+    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
+    FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
+};
+use libfabric_sys::cq::{fi_cq_attr, fid_cq};
+use libfabric_sys::ep::fid_ep;
+use libfabric_sys::fid::fid_domain;
+use libfabric_sys::flags::{
+    FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
+};
+use libfabric_sys::inline::{
+    fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_bind,
+    fi_mr_desc, fi_mr_enable, fi_mr_key, fi_mr_reg, fi_setopt,
+};
+
+use super::endpoint::{FabricNic, NicCard};
+use super::handles::Handles;
+use super::info::Info;
+use super::slots::Slots;
+use super::{FabricError, check};
+use crate::transport::heap::Heap;
+use crate::transport::nic::Limits;
+use crate::transport::wire::{MAX_FRAME_BYTES, MAX_PIECE};
+
+/// Operations in flight per NIC. EFA does not guard its completion queue, so the bound is ours to keep.
+const MAX_IN_FLIGHT: usize = 256;
+
+/// Receives kept posted per NIC for control frames.
+const RECEIVES: usize = 256;
+
+/// Entries of the completion queue: everything of ours, and room for the immediates of many peers between two polls.
+const CQ_ENTRIES: usize = 16_384;
+
+/// Longest endpoint address.
+const MAX_NAME: usize = 256;
+
+impl FabricNic {
+    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it.
+    ///
+    /// # Errors
+    /// When any part of libfabric refuses.
+    pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
+        let ok = |call, code| check(lib, name, call, code);
+        let raw = info.raw();
+        // Declared before the handles, so that on an early error the registrations are closed before the memory goes.
+        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; MAX_IN_FLIGHT + RECEIVES].into_boxed_slice();
+        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        let mut handles = Handles::new(lib);
+        // SAFETY: `raw` is a live entry of fi_getinfo; objects are opened in dependency order and kept by `handles`;
+        // heap and frames outlive the registrations (field order).
+        unsafe {
+            let (Some(tx), Some(rx), Some(ep_attr), Some(domain_attr)) = (
+                (*raw).tx_attr.as_ref(),
+                (*raw).rx_attr.as_ref(),
+                (*raw).ep_attr.as_ref(),
+                (*raw).domain_attr.as_ref(),
+            ) else {
+                return Err(FabricError::Call {
+                    nic: name.into(),
+                    call: "fi_getinfo",
+                    why: "incomplete answer".into(),
+                });
+            };
+            let mut fabric = ptr::null_mut();
+            ok("fi_fabric", lib.fabric((*raw).fabric_attr, &mut fabric, ptr::null_mut()))?;
+            handles.keep(fabric);
+            let mut domain = ptr::null_mut();
+            ok("fi_domain", fi_domain(fabric, raw, &raw mut domain, ptr::null_mut()))?;
+            handles.keep(domain);
+            let (cq, av) = open_queues(lib, name, domain)?;
+            handles.keep(cq);
+            handles.keep(av);
+            let mode = domain_attr.mr_mode;
+            let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
+            let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
+            handles.keep(heap_mr);
+            let mut frames_desc = ptr::null_mut();
+            let mut frames_mr = ptr::null_mut();
+            if mode & FI_MR_LOCAL != 0 {
+                let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
+                frames_mr =
+                    register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
+                handles.keep(frames_mr);
+                frames_desc = fi_mr_desc(frames_mr);
+            }
+            let mut ep = ptr::null_mut();
+            ok("fi_endpoint", fi_endpoint(domain, raw, &raw mut ep, ptr::null_mut()))?;
+            handles.keep(ep);
+            forbid_shared_memory(ep);
+            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
+            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
+            ok("fi_enable", fi_enable(ep))?;
+            if mode & FI_MR_ENDPOINT != 0 {
+                for mr in [heap_mr, frames_mr].into_iter().filter(|mr| !mr.is_null()) {
+                    ok("fi_mr_bind", fi_mr_bind(mr, &raw mut (*ep).fid, 0))?;
+                    ok("fi_mr_enable", fi_mr_enable(mr))?;
+                }
+            }
+            let mut address = vec![0_u8; MAX_NAME];
+            let mut len = address.len();
+            ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
+            address.truncate(len);
+            let key = fi_mr_key(heap_mr);
+            if key == FI_KEY_NOTAVAIL {
+                return Err(FabricError::Call {
+                    nic: name.into(),
+                    call: "fi_mr_key",
+                    why: "keys longer than 64 bits".into(),
+                });
+            }
+            let base = if mode & FI_MR_VIRT_ADDR != 0 { heap.base() as u64 } else { 0 };
+            let limits = Limits {
+                max_piece: MAX_PIECE.min(ep_attr.max_msg_size as u64).max(1),
+                max_in_flight: MAX_IN_FLIGHT.min(tx.size.max(1)) as u64,
+            };
+            let receives = RECEIVES.min(rx.size.max(1));
+            let inject_size = tx.inject_size;
+            let mut nic = Self {
+                _handles: handles,
+                name: name.to_owned(),
+                lib: Arc::clone(lib),
+                info,
+                ep,
+                cq,
+                av,
+                heap_desc: fi_mr_desc(heap_mr),
+                frames_desc,
+                card: NicCard { name: address, key, base },
+                remotes: Vec::new(),
+                slots,
+                frames,
+                repost: Vec::new(),
+                inject_size,
+                limits,
+                heap: Arc::clone(heap),
+            };
+            nic.post_receives(receives)?;
+            Ok(nic)
+        }
+    }
+}
+
+/// Bytes must pass the NIC to be counted there, also between PEs of one node. Providers without the option say so and
+/// do no harm.
+///
+/// # Safety
+/// `ep` is live and not enabled.
+unsafe fn forbid_shared_memory(ep: *mut fid_ep) {
+    let permitted = false;
+    let (value, len) = ((&raw const permitted).cast(), size_of::<bool>());
+    // SAFETY: the caller's promise; the option takes a bool (fi_endpoint(3)).
+    unsafe { fi_setopt(ep, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, value, len) };
+}
+
+/// Opens a completion queue and an address vector.
+///
+/// # Safety
+/// `domain` is live.
+unsafe fn open_queues(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+) -> Result<(*mut fid_cq, *mut fid_av), FabricError> {
+    let mut cq_attr = fi_cq_attr::zeroed();
+    cq_attr.size = CQ_ENTRIES;
+    cq_attr.format = FI_CQ_FORMAT_DATA;
+    cq_attr.wait_obj = FI_WAIT_NONE;
+    let mut cq = ptr::null_mut();
+    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+    check(lib, nic, "fi_cq_open", unsafe {
+        fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut())
+    })?;
+    let mut av_attr = fi_av_attr::zeroed();
+    av_attr.type_ = FI_AV_TABLE;
+    let mut av = ptr::null_mut();
+    // SAFETY: as above.
+    let code = unsafe { fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()) };
+    if let Err(error) = check(lib, nic, "fi_av_open", code) {
+        // SAFETY: just opened, used by nothing.
+        unsafe { fi_close(&raw mut (*cq).fid) };
+        return Err(error);
+    }
+    Ok((cq, av))
+}
+
+/// Registers memory with a NIC.
+///
+/// # Safety
+/// `domain` is live and the memory stays mapped until the registration is closed.
+unsafe fn register(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+    base: *mut u8,
+    len: u64,
+    access: u64,
+    key: u64,
+) -> Result<*mut libfabric_sys::mr::fid_mr, FabricError> {
+    let mut mr = ptr::null_mut();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    // SAFETY: the caller's promise.
+    let code =
+        unsafe { fi_mr_reg(domain, base.cast(), len, access, 0, key, 0, &raw mut mr, ptr::null_mut()) };
+    check(lib, nic, "fi_mr_reg", code)?;
+    Ok(mr)
+}
