@@ -61,7 +61,7 @@ impl Lab {
 }
 
 fn build(spec: &LabSpec, identity: Identity) -> Result<(Vec<Namespace>, Namespace), LabError> {
-    let recipe = Recipe { host_name: "switch".to_owned(), identity, sysctls: sysctl::SWITCH, peer: None };
+    let recipe = Recipe { host_name: "switch".to_owned(), identity, sysctls: sysctl::switch(), peer: None };
     // The switch's `ip` waits for its commands until the nodes have made its interfaces.
     let (switch, switch_ip) = Namespace::create(recipe)?;
     let mut nodes = Vec::with_capacity(usize::from(spec.nodes));
@@ -69,7 +69,7 @@ fn build(spec: &LabSpec, identity: Identity) -> Result<(Vec<Namespace>, Namespac
         let recipe = Recipe {
             host_name: super::node_name(node),
             identity: switch.identity(),
-            sysctls: sysctl::NODE,
+            sysctls: sysctl::node(spec.nic_rate),
             peer: Some(switch.net().clone()),
         };
         let (namespace, ip) = Namespace::create(recipe)?;

@@ -52,7 +52,7 @@ pub(super) struct Namespace {
 pub(super) struct Recipe {
     pub(super) host_name: String,
     pub(super) identity: Identity,
-    pub(super) sysctls: &'static [Sysctl],
+    pub(super) sysctls: Vec<Sysctl>,
     /// Another namespace's network, to be open in the `ip` process under the same number.
     pub(super) peer: Option<Arc<OwnedFd>>,
 }
@@ -75,12 +75,12 @@ impl Namespace {
         let mut command = iproute::command("ip")?;
         let place = recipe.host_name.clone();
         let identity = recipe.identity.clone();
-        let sysctls = recipe.sysctls;
+        let sysctls = recipe.sysctls.clone();
         let maker = Maker::new(recipe);
         // SAFETY: the closure only makes system calls on data prepared before the fork; it neither
         // allocates nor takes locks.
         unsafe { command.pre_exec(move || maker.run()) };
-        let child = command.spawn().map_err(|error| refusal(&place, sysctls, error))?;
+        let child = command.spawn().map_err(|error| refusal(&place, &sysctls, error))?;
         let batch = Batch::new("ip", place.clone(), child);
         let open_ns = |kind: &str| {
             let path = format!("/proc/{}/ns/{kind}", batch.pid());
@@ -249,12 +249,12 @@ mod tests {
 
     #[test]
     fn a_failed_step_keeps_its_name() {
-        let (step, error) = decoded(sysctl::NODE, coded(5, Errno::EPERM));
+        let (step, error) = decoded(&sysctl::node(None), coded(5, Errno::EPERM));
         assert_eq!(step.as_deref(), Some("unshare a network and a UTS namespace"));
         assert_eq!(error.raw_os_error(), Some(Errno::EPERM as i32));
-        let (step, _) = decoded(sysctl::NODE, coded(SYSCTL + 3, Errno::EROFS));
+        let (step, _) = decoded(&sysctl::node(None), coded(SYSCTL + 3, Errno::EROFS));
         assert_eq!(step.as_deref(), Some("write /proc/sys/net/ipv4/tcp_congestion_control"));
-        let (step, error) = decoded(sysctl::NODE, io::Error::from_raw_os_error(2));
+        let (step, error) = decoded(&sysctl::node(None), io::Error::from_raw_os_error(2));
         assert_eq!((step, error.raw_os_error()), (None, Some(2)));
     }
 }
