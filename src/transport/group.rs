@@ -7,7 +7,7 @@
 //! count and close agree.
 //!
 //! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: when
-//! a burst from that sender has ended (a turn of the receiver's loop released nothing of it), every [`ACK_EVERY`] groups
+//! a burst from that sender has ended (a turn of the receiver's loop released nothing of it), every 256 groups
 //! within a burst, and at once for a group that is closed by a quiet. So a lone put is acknowledged at once, a stream
 //! rarely, and a quiet after signalled puts usually has nothing left to wait for.
 //! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
