@@ -219,7 +219,7 @@ fn a_pe_that_ends_well_is_counted_to_its_last_byte_and_then_gone() {
     let after = monitor.tick();
     assert!(after.view.groups.is_empty(), "{after:?}");
     assert!(after.view.nothing.unwrap().contains("no counter page in"));
-    let report = tally.judge(1.25, &[Direction::Tx]);
+    let report = tally.judge(1.25, &[Direction::Tx]).unwrap();
     assert_eq!((report.verdict, report.groups[0].bytes), (Word::Balanced, 2000));
 }
 

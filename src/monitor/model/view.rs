@@ -147,6 +147,8 @@ pub enum GroupKind {
 pub struct GroupFlow {
     /// Sum over the NICs whose rate is known.
     pub bytes_per_s: Option<f64>,
+    /// NICs whose rate is not known.
+    pub unread: usize,
     /// How evenly the NICs share it.
     pub spread: Spread,
 }

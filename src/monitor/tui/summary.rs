@@ -43,6 +43,8 @@ pub(super) struct Summary {
     pub(super) verdict: Option<Verdict>,
     pub(super) active_nics: usize,
     pub(super) nics: usize,
+    /// NICs whose rate is not known, of groups that cannot be judged for that.
+    pub(super) unread: usize,
 }
 
 impl Summary {
@@ -55,10 +57,13 @@ impl Summary {
                 summary.bytes_per_s = Some(summary.bytes_per_s.unwrap_or(0.0) + rate);
                 summary.verdict.get_or_insert(Verdict::Idle);
             }
-            let Some(ratio) = flow.spread.max_over_mean else { continue };
             if flow.bytes_per_s.is_none() || group.marks.contains(&Mark::Dead) {
                 continue;
             }
+            if flow.spread.verdict == Verdict::Unknown {
+                summary.unread += flow.unread;
+            }
+            let Some(ratio) = flow.spread.max_over_mean else { continue };
             summary.busy += 1;
             summary.active_nics += flow.spread.active_nics;
             summary.uneven += usize::from(flow.spread.verdict.is_imbalance());
@@ -66,6 +71,10 @@ impl Summary {
                 summary.worst = Some((ratio, full_name(group)));
                 summary.verdict = Some(flow.spread.verdict);
             }
+        }
+        // A group that cannot be judged may be worse than the worst that can, unless that is bad already.
+        if summary.unread > 0 && summary.verdict.is_some_and(|verdict| !verdict.is_imbalance()) {
+            (summary.verdict, summary.worst) = (Some(Verdict::Unknown), None);
         }
         summary
     }
@@ -97,5 +106,17 @@ mod tests {
         assert_eq!(Summary::of(first.groups.iter(), Direction::Tx).verdict, None);
         let idle = cluster.view(Shape::Idle, 1);
         assert_eq!(Summary::of(idle.groups.iter(), Direction::Tx).verdict, Some(Verdict::Idle));
+    }
+
+    #[test]
+    fn a_nic_that_cannot_be_read_leaves_the_verdict_open_unless_the_others_decide_it() {
+        let cluster = Cluster::default();
+        let mut view = cluster.view(Shape::PairSeq, 1);
+        (view.groups[3].tx.unread, view.groups[3].tx.spread.verdict) = (3, Verdict::Unknown);
+        let summary = Summary::of(view.groups.iter(), Direction::Tx);
+        assert_eq!((summary.verdict, summary.unread, summary.worst), (Some(Verdict::Unknown), 3, None));
+        view.groups[4] = cluster.view(Shape::Single, 1).groups[4].clone();
+        let summary = Summary::of(view.groups.iter(), Direction::Tx);
+        assert_eq!((summary.verdict, summary.unread), (Some(Verdict::SingleNic), 3));
     }
 }

@@ -55,6 +55,9 @@ pub(super) fn render(
         let (word, style) = match (urgent, flow.bytes_per_s) {
             (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
             (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
+            (None, Some(_)) if verdict == Verdict::Unknown => {
+                (unknown(flow.unread, rest.width), theme.verdict(verdict))
+            }
             (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
         };
         let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
@@ -112,6 +115,7 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
                     format!("{glyph} {uneven}/{busy}")
                 }
             }
+            Some(Verdict::Unknown) => unknown(summary.unread, slots.bar.width),
             Some(verdict) => words(verdict, glyphs.verdict(verdict), slots.bar.width),
         };
         let style = summary.verdict.map_or(theme.style(Token::Muted), |v| theme.verdict(v));
@@ -153,4 +157,10 @@ fn words(verdict: Verdict, glyph: &str, width: u16) -> String {
     } else {
         glyph.to_owned()
     }
+}
+
+/// How many NICs could not be read, for which the verdict is open, in as many words as there is room for.
+fn unknown(unread: usize, width: u16) -> String {
+    let long = format!("? unknown, {unread} unread");
+    if long.len() <= usize::from(width) { long } else { format!("? {unread} unread") }
 }

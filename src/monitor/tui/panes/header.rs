@@ -145,6 +145,12 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     let word = if form == Form::Terse { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
     let text = format!(" {} {word}", state.glyphs.verdict(verdict));
     spans.push(Span::styled(text, theme.verdict(verdict)));
+    if verdict == Verdict::Unknown && form != Form::Terse {
+        spans.push(Span::styled(
+            format!(", {} unread", plural(summary.unread, "NIC")),
+            theme.style(Token::Warn),
+        ));
+    }
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
     if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
