@@ -247,6 +247,25 @@ fn a_pe_that_died_is_dead_without_rates_and_its_next_run_takes_its_place() {
 }
 
 #[test]
+fn a_pe_that_stands_still_has_no_rate_until_it_has_moved_for_a_tick() {
+    let setup = Setup::new();
+    let mut monitor = setup.monitor();
+    let (_writer, mut blocks) = setup.pe(0, 1);
+    // Nothing published for a while, though not for as long as makes a page stalled by itself.
+    let before = monotonic_ns() + 1;
+    let mut tick = |at_ns: u64, bytes| {
+        blocks[0].publish(at_ns, &sent(bytes));
+        let row = nic(&monitor.tick().view, "nic0").clone();
+        (row.tx.bytes, row.tx.bytes_per_s.is_some(), row.marks)
+    };
+    tick(before, 100);
+    std::thread::sleep(Duration::from_millis(310));
+    assert_eq!(tick(before, 100), (Some(100), false, vec![Mark::Stalled]));
+    assert_eq!(tick(monotonic_ns(), 1 << 40), (Some(1 << 40), false, vec![Mark::New]));
+    assert_eq!(tick(monotonic_ns(), 1 << 41), (Some(1 << 41), true, vec![]));
+}
+
+#[test]
 fn a_file_that_is_no_page_is_a_notice_and_the_others_are_shown() {
     let setup = Setup::new();
     let (_writer, _blocks) = setup.pe(0, 1);

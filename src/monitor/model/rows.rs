@@ -162,10 +162,11 @@ fn why(missing: &[Missing]) -> Option<String> {
 
 fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
     let key = format!("{}/nic{}", page.key, nic.index);
-    let mut rates = tracks.good(&key, &nic.reading);
-    if page.state == PageState::Dead {
-        rates.without_rates();
-    }
+    let mut rates = match page.state {
+        PageState::Alive | PageState::Closed => tracks.good(&key, &nic.reading),
+        // What it does is not known, so there is no rate, and none over this gap when it goes on.
+        PageState::Stalled | PageState::Dead => tracks.unmoved(&nic.reading),
+    };
     rates.marks.extend(page_mark(page.state));
     let facts = PortFacts {
         device: nic.device.clone(),

@@ -20,6 +20,9 @@ use crate::text::printable;
 
 /// How often dead pages are looked for to be removed.
 const REAP_EVERY: Duration = Duration::from_secs(5);
+/// A PE that has not published for this long, and not since the last look either, stands still: what it moved is not
+/// known. The transport publishes every 100 ms, also when idle.
+const SILENT_AFTER: Duration = Duration::from_millis(300);
 
 /// The counter page source.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub struct PageSource {
 struct OpenPage {
     inode: u64,
     reader: PageReader,
+    /// When the writer had published last, as of the last look.
+    heartbeat_ns: Option<u64>,
     /// It has said that it is closed, so there is nothing more to hear from it.
     closed: bool,
 }
@@ -133,7 +138,7 @@ impl PageSource {
     fn open(&mut self, entry: &PageEntry) -> Result<(), crate::counters::ReadError> {
         if !self.open.contains_key(&entry.path) {
             let reader = PageReader::open(&entry.path)?;
-            self.open.insert(entry.path.clone(), OpenPage { inode: entry.inode, reader, closed: false });
+            self.open.insert(entry.path.clone(), OpenPage::new(entry.inode, reader));
         }
         Ok(())
     }
@@ -169,11 +174,23 @@ impl PageSource {
 }
 
 impl OpenPage {
+    fn new(inode: u64, reader: PageReader) -> Self {
+        Self { inode, reader, heartbeat_ns: None, closed: false }
+    }
+
+    /// Whether the writer has not published since the last look, for longer than it should.
+    fn is_silent(&mut self, snapshot: &PageSnapshot) -> bool {
+        let before = self.heartbeat_ns.replace(snapshot.heartbeat_ns);
+        let age = Duration::from_nanos(snapshot.read_ns.saturating_sub(snapshot.heartbeat_ns));
+        before == Some(snapshot.heartbeat_ns) && age >= SILENT_AFTER
+    }
+
     fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, crate::counters::ReadError> {
         let before = clock::mono_ns();
         let snapshot = self.reader.read()?;
         let mono_ns = clock::middle(before, clock::mono_ns());
         self.closed = snapshot.liveness == Liveness::Closed;
+        let silent = self.is_silent(&snapshot);
         let identity = self.reader.identity();
         let nics = identity
             .nics
@@ -199,8 +216,8 @@ impl OpenPage {
             policy: some(&snapshot.policy),
             rx_source: (snapshot.rx_source != RxSource::None).then(|| snapshot.rx_source.name().to_owned()),
             state: match snapshot.liveness {
-                Liveness::Live => PageState::Alive,
-                Liveness::Stalled { .. } => PageState::Stalled,
+                Liveness::Live if !silent => PageState::Alive,
+                Liveness::Live | Liveness::Stalled { .. } => PageState::Stalled,
                 Liveness::Closed => PageState::Closed,
                 Liveness::Dead => PageState::Dead,
             },

@@ -263,9 +263,7 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
         group.marks = vec![mark];
         for nic in &mut group.nics {
             nic.marks = vec![mark];
-            if mark != Mark::Stalled {
-                without_rates(nic);
-            }
+            without_rates(nic);
         }
     }
     notices.push(Notice {
