@@ -1,8 +1,8 @@
 //! Several groups in a sentence: of a node, and of everything.
 
-use super::rows::full_name;
+use super::rows::{full_name, is_dead};
 use crate::balance::Verdict;
-use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
+use crate::monitor::model::view::{GroupFlow, GroupView};
 
 /// One direction or the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Direction {
 pub(super) struct Summary {
     /// Sum over the groups whose rate is known.
     pub(super) bytes_per_s: Option<f64>,
-    /// Groups with traffic in this direction; the idle and the dead have no say in the balance.
+    /// Groups with traffic in this direction; the idle have no say in the balance, and the dead in nothing.
     pub(super) busy: usize,
     /// Of those, how many are skewed or use a single NIC.
     pub(super) uneven: usize,
@@ -50,14 +50,14 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn of<'a>(groups: impl Iterator<Item = &'a GroupView>, direction: Direction) -> Self {
         let mut summary = Self::default();
-        for group in groups {
+        for group in groups.filter(|group| !is_dead(group)) {
             let flow = direction.of(group);
             summary.nics += flow.spread.nics;
             if let Some(rate) = flow.bytes_per_s {
                 summary.bytes_per_s = Some(summary.bytes_per_s.unwrap_or(0.0) + rate);
                 summary.verdict.get_or_insert(Verdict::Idle);
             }
-            if flow.bytes_per_s.is_none() || group.marks.contains(&Mark::Dead) {
+            if flow.bytes_per_s.is_none() {
                 continue;
             }
             if flow.spread.verdict == Verdict::Unknown {
@@ -84,6 +84,7 @@ impl Summary {
 mod tests {
     use super::super::synthetic::{Cluster, Shape};
     use super::*;
+    use crate::monitor::model::view::Mark;
 
     #[test]
     fn the_worst_group_speaks_and_the_idle_and_the_dead_do_not() {
@@ -97,6 +98,7 @@ mod tests {
         view.groups[3].marks = vec![Mark::Dead];
         let summary = Summary::of(view.groups.iter(), Direction::Rx);
         assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::Balanced), 0, 7));
+        assert_eq!((summary.active_nics, summary.nics), (28, 28));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::super::format;
 use super::super::history::Point;
-use super::super::rows::{RowKey, full_name};
+use super::super::rows::{RowKey, full_name, node_key, node_name, several_jobs};
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::graph as widget;
@@ -24,9 +24,10 @@ pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     let groups = state.shown.iter().flat_map(|v| &v.groups);
     let (name, link) = match &key {
-        RowKey::Node(node) => {
-            let link = sum(groups.filter(|g| g.node == *node).map(group_link));
-            (node.clone(), link)
+        RowKey::Node(job, node) => {
+            let jobs = state.shown.as_ref().is_some_and(|view| several_jobs(view));
+            let link = sum(groups.filter(|g| node_key(g) == key).map(group_link));
+            (node_name(job.as_deref(), node, jobs), link)
         }
         key => state.group(key).map_or((String::new(), None), |g| (full_name(g), group_link(g))),
     };

@@ -1,12 +1,14 @@
 //! The first lines: where and when, and the verdict over everything.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::{self, Scale};
+use super::super::rows::is_dead;
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
@@ -88,11 +90,13 @@ fn facts(state: &State) -> Line<'static> {
         spans.push(Span::raw("  waiting for data"));
         return Line::from(spans);
     };
-    let nodes = view.groups.iter().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
-    let nics: usize = view.groups.iter().map(|g| g.nics.len()).sum();
-    let groups = view.groups.len();
+    let living = || view.groups.iter().filter(|g| !is_dead(g));
+    let nodes = living().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
+    let nics: usize = living().map(|g| g.nics.len()).sum();
+    let groups = living().count();
+    let dead = view.groups.len() - groups;
     let mut text = format!("  {}", printable(&view.host));
-    if groups > 0 {
+    if !view.groups.is_empty() {
         text.push_str("  ");
         text.push_str(&plural(nodes, "node"));
         if view.groups.iter().any(|g| g.kind != GroupKind::Node) {
@@ -101,6 +105,9 @@ fn facts(state: &State) -> Line<'static> {
         }
         text.push_str(", ");
         text.push_str(&plural(nics, "NIC"));
+        if dead > 0 {
+            let _ = write!(text, ", {dead} dead");
+        }
     }
     if let Some(policy) = common_policy(view) {
         text.push_str("  policy ");

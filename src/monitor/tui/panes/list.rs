@@ -12,7 +12,7 @@ use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::cells::Slot;
 use super::{group_row, nic_row};
-use crate::monitor::model::view::{SourceKind, View};
+use crate::monitor::model::view::{GroupView, SourceKind, View};
 
 /// What all rows of a frame share.
 pub(super) struct Context<'a> {
@@ -24,9 +24,16 @@ pub(super) struct Context<'a> {
     pub(super) auto_top: f64,
     /// Whether group names stand below a node's line.
     pub(super) under_node: bool,
+    /// Whether names need the job's.
+    pub(super) several_jobs: bool,
 }
 
 impl Context<'_> {
+    /// A group's name where it stands.
+    pub(super) fn group_name(&self, group: &GroupView) -> String {
+        group_name(group, self.under_node, self.several_jobs)
+    }
+
     /// Where a direction's columns begin.
     pub(super) fn x(&self, direction: Direction) -> u16 {
         let first = 1 + self.columns.name;
@@ -78,11 +85,14 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
     let under_node = state.sort == Sort::Natural && rows::node_lines(view);
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
-    let group_names = view
+    let several_jobs = rows::several_jobs(view);
+    let group_names = view.groups.iter().map(|g| group_name(g, under_node, several_jobs).width() + 2);
+    let node_names = view
         .groups
         .iter()
-        .map(|g| if under_node { rows::short_name(g).width() + 2 } else { rows::full_name(g).width() + 2 });
-    let longest = nic_names.chain(group_names).max().unwrap_or(0);
+        .filter(|_| under_node && several_jobs)
+        .map(|g| rows::node_name(g.job.as_deref(), &g.node, true).width());
+    let longest = nic_names.chain(group_names).chain(node_names).max().unwrap_or(0);
     let kernel = nics().any(|n| n.kernel.is_some());
     let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
     let context = Context {
@@ -92,6 +102,7 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
         scale: Scale::of(view, state.units),
         auto_top: rates.fold(0.0, f64::max),
         under_node,
+        several_jobs,
     };
     render_titles(&context, titles, buffer);
     for (row, y) in state.rows.iter().enumerate().skip(state.top).zip(area.top()..area.bottom()) {
@@ -112,6 +123,15 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
         }
     }
     more(state, area, buffer);
+}
+
+/// A group's name: under a node's heading, or by itself, then with the job where there are several.
+fn group_name(group: &GroupView, under_node: bool, several_jobs: bool) -> String {
+    if under_node {
+        rows::short_name(group)
+    } else {
+        rows::node_name(group.job.as_deref(), &rows::full_name(group), several_jobs)
+    }
 }
 
 fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
