@@ -171,6 +171,34 @@ fn what_cannot_be_read_is_absent_with_its_reason_and_the_rest_is_shown() {
 }
 
 #[test]
+fn a_name_in_both_directories_is_the_drivers_and_the_other_keeps_its_place() {
+    let tree = Tree::new(&["efa_0"]);
+    fs::create_dir_all(tree.path("efa_0", "ports/1/counters")).unwrap();
+    fs::write(tree.path("efa_0", "ports/1/counters/tx_bytes"), "5\n").unwrap();
+    tree.set("efa_0", 7, 0);
+    let text = stdout_of(railtop(tree.dir.path()).args(["log", "-n", "1"]), 0);
+    let line = &json_lines(&text)[1];
+    assert_eq!((&line["tx_bytes"], &line["counters"]["tx_bytes"]), (&7.into(), &7.into()));
+    assert_eq!(line["counters"]["counters/tx_bytes"], 5);
+}
+
+#[test]
+fn only_what_the_kernel_calls_a_port_is_one() {
+    let tree = Tree::new(&["efa_0", "efa_1"]);
+    for name in ["01", "+1", "256", "x"] {
+        fs::create_dir_all(tree.path("efa_0", "ports").join(name)).unwrap();
+    }
+    fs::remove_dir_all(tree.path("efa_1", "ports")).unwrap();
+    fs::write(tree.path("efa_1", "ports"), "").unwrap();
+    let text = stdout_of(railtop(tree.dir.path()).args(["log", "-n", "1"]), 0);
+    let lines = json_lines(&text);
+    assert_eq!(lines.len(), 1 + 2);
+    assert_eq!((&lines[1]["port"], lines[1].get("tx_bytes").is_some()), (&1.into(), true));
+    let reason = lines[2]["reason"].as_str().unwrap();
+    assert!(reason.contains("cannot list the ports") && reason.contains("os error 20"), "{reason}");
+}
+
+#[test]
 fn control_characters_reach_no_terminal() {
     for args in
         [&["log", "-n", "1", "--format", "table"][..], &["log", "-n", "1", "--format", "csv"], &["list"]]

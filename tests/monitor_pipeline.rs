@@ -224,6 +224,29 @@ fn a_pe_that_ends_well_is_counted_to_its_last_byte_and_then_gone() {
 }
 
 #[test]
+fn a_look_too_short_to_tell_says_so_and_a_clear_case_is_judged() {
+    let verdict = |operations: [u64; 4]| {
+        let setup = Setup::new();
+        let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+        let (_writer, mut blocks) = setup.pe(0, 4);
+        tally.add(&monitor.tick());
+        for (block, count) in blocks.iter_mut().zip(operations) {
+            block.publish(monotonic_ns(), &sent(100 * count));
+        }
+        tally.add(&monitor.tick());
+        tally.judge(1.25, &[Direction::Tx]).map(|report| report.verdict)
+    };
+    // An all-to-all of a second, round-robin and pair-seq.
+    assert_eq!(verdict([24, 0, 0, 0]), Ok(Word::Skewed));
+    assert_eq!(verdict([7, 6, 6, 5]), Ok(Word::Balanced));
+    for operations in [[1, 0, 0, 0], [3, 2, 1, 2], [8, 5, 5, 6]] {
+        let why = verdict(operations).unwrap_err();
+        assert!(why.contains("job1/node0/0: too little traffic to judge"), "{why}");
+    }
+    assert_eq!(verdict([80, 50, 50, 60]), Ok(Word::Skewed), "the same, ten times as long");
+}
+
+#[test]
 fn a_pe_that_died_is_dead_without_rates_and_its_next_run_takes_its_place() {
     let setup = Setup::new();
     let mut monitor = setup.monitor();

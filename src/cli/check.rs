@@ -25,7 +25,8 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
     after_help = "A group is the NICs of one PE (counter pages) or nearest to one GPU, else those of the node.\n\
     Bytes count from the first look to the last; a PE that ends meanwhile counts with its final values.\n\
     A group that moves less than 1 % of the busiest of its kind and job in a direction counts as idle in it.\n\
-    A group with a NIC that cannot be read is judged only if the others alone prove it skewed.\n\
+    A group with a NIC that cannot be read is judged only if the others alone prove it skewed,\n\
+    and a group beyond the limit only if one operation more or less would not change that.\n\
     Ctrl-C ends the look early and judges what was seen.\n\
     Exit: 0 balanced or idle, 1 skewed, 3 nothing to measure, or no group that could be judged."
 )]

@@ -174,6 +174,10 @@ impl GroupTally {
                 Err("the PE is dead".to_owned())
             }
             Verdict::Balanced => Ok(Word::Balanced),
+            Verdict::Skewed | Verdict::SingleNic if self.may_be_rounding(direction, &spread, limit) => {
+                Err("too little traffic to judge: one operation more or less decides it; look longer"
+                    .to_owned())
+            }
             Verdict::Skewed | Verdict::SingleNic => Ok(Word::Skewed),
             Verdict::Idle => Ok(Word::Idle),
             Verdict::Unknown => Err(self.why_unread(direction)),
@@ -194,6 +198,23 @@ impl GroupTally {
             busiest: busiest.filter(|_| skewed).map(|n| n.name.clone()).collect(),
             reason: verdict.err(),
         }
+    }
+
+    /// Whether a spread beyond the limit is within what one operation of the busiest NIC makes.
+    ///
+    /// A page counts an operation when it is done, however long it took: its bytes may have moved before the look, and
+    /// the last ones' bytes are not counted yet. A NIC's bytes are off by less than one operation, then.
+    fn may_be_rounding(&self, direction: Direction, spread: &Spread, limit: f64) -> bool {
+        let busiest = self.read(direction).map(|n| n.of(direction).bytes.moved).max().unwrap_or(0) as f64;
+        let certain = 1.0 - self.bytes_of_operation(direction) / busiest.max(1.0);
+        spread.max_over_mean.is_some_and(|ratio| ratio * certain <= limit)
+    }
+
+    /// The mean size of an operation; that of the other direction where these are not counted, 0 where none are.
+    fn bytes_of_operation(&self, direction: Direction) -> f64 {
+        let ops = |d: Direction| self.read(d).fold(0, |sum: u64, n| sum.saturating_add(n.of(d).ops.moved));
+        let counted = std::iter::once(direction).chain(Direction::BOTH).find(|&d| ops(d) > 0);
+        counted.map_or(0.0, |d| self.bytes(d) as f64 / ops(d) as f64)
     }
 
     /// Names the NICs that could not be read, with the first one's reason.
