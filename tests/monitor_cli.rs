@@ -117,6 +117,7 @@ fn an_efa_node_shows_every_nic_with_its_own_values() {
             (&"efa".into(), &1.into(), &"sysfs".into())
         );
         assert_eq!(line["rate_bps"], 100_000_000_000_u64);
+        assert_eq!(line["state"], "ACTIVE");
         // The first tick has no rate; the second has one, and nothing moves.
         assert_eq!(line.get("tx_bytes_per_s").map(|v| v == 0.0), (i >= 8).then_some(true));
         assert_eq!(line.get("dt_s").is_some(), i >= 8);
@@ -622,4 +623,8 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
     );
     assert_eq!(report["groups"][1]["max_over_mean"], 4.0);
     assert!(run(&["list"], 0).contains("node1"));
+    let list: Value = serde_json::from_str(&run(&["list", "--format", "json"], 0)).unwrap();
+    let rail = &list["nics"][3];
+    assert_eq!((&rail["dev"], &rail["source"], &rail["pe"]), (&"rail3".into(), &"page".into(), &5.into()));
+    assert_eq!((&rail["node"], &rail["driver"]), (&"node1".into(), &"tcp;ofi_rxm".into()));
 }

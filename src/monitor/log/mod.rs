@@ -106,6 +106,7 @@ mod tests {
                 port: 1,
                 driver: Some("efa".to_owned()),
                 link_bits_per_s: Some(100_000_000_000),
+                state: Some(if device.ends_with("79s0") { "ACTIVE" } else { "DOWN" }.to_owned()),
                 ..PortFacts::default()
             }),
             reading,

@@ -81,6 +81,9 @@ pub struct Record<'a> {
     /// Ticks that were skipped since the previous one because the machine was too busy.
     #[serde(skip_serializing_if = "is_zero")]
     pub missed_ticks: u64,
+    /// The port's state: `ACTIVE`, `DOWN`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'a str>,
 }
 
 /// Packets of a device or operations of a page: different things, so they have different names.
@@ -187,6 +190,7 @@ impl<'a> Record<'a> {
             flags: nic.marks.iter().map(|&m| flag(m)).collect(),
             reason: nic.reason.as_deref(),
             missed_ticks: 0,
+            state: nic.state.as_deref(),
         }
     }
 }

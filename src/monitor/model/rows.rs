@@ -46,6 +46,7 @@ impl Rows {
                     let kernel = device.or_else(|| netdev_row(&row, nic, tracks));
                     if let Some(mut kernel) = kernel {
                         if kernel.source == SourceKind::Sysfs {
+                            row.state.clone_from(&kernel.state);
                             covered.insert(kernel.key.clone());
                         }
                         kernel.key.clone_from(&row.key);
@@ -127,6 +128,7 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         pci: facts.pci.clone(),
         numa: facts.numa,
         link_bits_per_s: facts.link_bits_per_s,
+        state: facts.state.clone(),
         source: SourceKind::Sysfs,
         tx: rates.tx,
         rx: rates.rx,

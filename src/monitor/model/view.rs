@@ -109,6 +109,8 @@ pub struct NicView {
     pub numa: Option<u16>,
     /// Line rate in bits per second, where known.
     pub link_bits_per_s: Option<u64>,
+    /// The port's state as the kernel says it (`ACTIVE`, `DOWN`, …), where known.
+    pub state: Option<String>,
     /// Which source the row's numbers come from.
     pub source: SourceKind,
     /// Sent.
@@ -129,6 +131,14 @@ pub struct NicView {
     pub mono_ns: u64,
     /// The measured time since its previous good read.
     pub dt: Option<Duration>,
+}
+
+impl NicView {
+    /// The port's state where it is anything but `ACTIVE`: such a port moves nothing.
+    #[must_use]
+    pub fn not_active(&self) -> Option<&str> {
+        self.state.as_deref().filter(|&state| state != "ACTIVE")
+    }
 }
 
 /// What ties the NICs of a group together.

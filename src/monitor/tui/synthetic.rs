@@ -187,6 +187,7 @@ impl Cluster {
             pci: None,
             numa: None,
             link_bits_per_s: self.link_bits_per_s,
+            state: None,
             source: SourceKind::Page,
             counters: vec![
                 counter("tx_bytes", tx_flow.bytes, tx_flow.bytes_per_s),
@@ -261,6 +262,9 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
             continue;
         };
         group.marks = vec![mark];
+        if let (Mark::Stale, Some(nic)) = (mark, group.nics.last_mut()) {
+            nic.state = Some("DOWN".to_owned());
+        }
         for nic in &mut group.nics {
             nic.marks = vec![mark];
             without_rates(nic);
