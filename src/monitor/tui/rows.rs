@@ -82,6 +82,15 @@ pub(super) fn short_name(group: &GroupView) -> String {
     }
 }
 
+/// What a group of this kind is called.
+pub(super) fn word(kind: GroupKind) -> &'static str {
+    match kind {
+        GroupKind::Pe => "PE",
+        GroupKind::Gpu => "GPU",
+        GroupKind::Node => "group",
+    }
+}
+
 /// A group's name with its node: `node0 PE 3`.
 pub(super) fn full_name(group: &GroupView) -> String {
     let short = short_name(group);

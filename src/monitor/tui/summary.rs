@@ -2,7 +2,7 @@
 
 use super::rows::{full_name, is_dead};
 use crate::balance::Verdict;
-use crate::monitor::model::view::{GroupFlow, GroupView};
+use crate::monitor::model::view::{Flow, GroupFlow, GroupView, NicView};
 
 /// One direction or the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,14 @@ impl Direction {
         match self {
             Self::Tx => "Tx",
             Self::Rx => "Rx",
+        }
+    }
+
+    /// This direction of a NIC.
+    pub(super) fn flow(self, nic: &NicView) -> &Flow {
+        match self {
+            Self::Tx => &nic.tx,
+            Self::Rx => &nic.rx,
         }
     }
 

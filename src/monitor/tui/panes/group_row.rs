@@ -1,6 +1,7 @@
 //! A group's or a node's line: the NICs as a strip, the verdict, total, max/mean, active NICs.
 
 use ratatui::buffer::Buffer;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format;
@@ -37,20 +38,21 @@ pub(super) fn render(
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let flow = direction.of(group);
         let slots = slots(context.columns, context.x(direction), y);
-        let rates: Vec<Option<f64>> = group
-            .nics
-            .iter()
-            .map(|nic| match direction {
-                Direction::Tx => nic.tx.bytes_per_s,
-                Direction::Rx => nic.rx.bytes_per_s,
-            })
-            .collect();
         let verdict = flow.spread.verdict;
         let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * DEFAULT_MAX_OVER_MEAN);
-        let strip_width = strip_width(slots.bar.width, rates.len());
-        let used = strip::render((slots.bar.x, y), strip_width, &rates, buffer, glyphs, |rate| {
-            theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token })
-        });
+        let style =
+            |rate| theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token });
+        let shares: Vec<Option<(f64, Style)>> = group
+            .nics
+            .iter()
+            .map(|nic| {
+                let rate = direction.flow(nic).bytes_per_s?;
+                let share = rate / nic.link_bits_per_s.map_or(context.auto_top, |bits| bits as f64 / 8.0);
+                Some((share, style(rate)))
+            })
+            .collect();
+        let strip_width = strip_width(slots.bar.width, shares.len());
+        let used = strip::render((slots.bar.x, y), strip_width, &shares, buffer, glyphs);
         let rest = Slot { x: slots.bar.x + used, width: slots.bar.width - used, ..slots.bar };
         let (word, style) = match (urgent, flow.bytes_per_s) {
             (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
@@ -113,12 +115,13 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
             None => "no rate yet".to_owned(),
             Some(verdict) if verdict.is_imbalance() => {
                 let (glyph, uneven, busy) = (glyphs.verdict(verdict), summary.uneven, summary.busy);
-                let long = format!("{glyph} {uneven} of {busy} uneven");
-                if long.width() <= usize::from(slots.bar.width) {
-                    long
-                } else {
-                    format!("{glyph} {uneven}/{busy}")
-                }
+                let what = members().next().map_or("group", |group| rows::word(group.kind));
+                let forms = [
+                    format!("{glyph} {uneven} of {busy} {what}s uneven"),
+                    format!("{glyph} {uneven}/{busy} {what}s"),
+                ];
+                let fits = forms.into_iter().find(|form| form.width() <= usize::from(slots.bar.width));
+                fits.unwrap_or_else(|| format!("{glyph} {uneven}/{busy}"))
             }
             Some(Verdict::Unknown) => unknown(summary.unread, slots.bar.width),
             Some(verdict) => words(verdict, glyphs.verdict(verdict), slots.bar.width),

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::{self, Scale};
-use super::super::rows::is_dead;
+use super::super::rows::{is_dead, word};
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
@@ -190,14 +190,9 @@ fn common_policy(view: &View) -> Option<&str> {
 }
 
 fn group_word(view: &View) -> &'static str {
-    let all = |kind| view.groups.iter().all(|g| g.kind == kind);
-    if all(GroupKind::Pe) {
-        "PE"
-    } else if all(GroupKind::Gpu) {
-        "GPU"
-    } else {
-        "group"
-    }
+    let mut kinds = view.groups.iter().map(|g| g.kind);
+    let first = kinds.next().filter(|&first| kinds.all(|kind| kind == first));
+    first.map_or("group", word)
 }
 
 fn plural(count: usize, word: &str) -> String {

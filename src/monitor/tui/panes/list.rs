@@ -139,14 +139,7 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
     let (muted, glyphs) = (state.theme.style(Token::Muted), state.glyphs);
     let name = Slot { x: area.x + 1, y: area.y, width: context.columns.name };
     name.left(super::header::names(context.view), muted, glyphs, buffer);
-    let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
-    let ops = if sources().all(|s| s == SourceKind::Page) {
-        "op/s"
-    } else if sources().any(|s| s == SourceKind::Page) {
-        "#/s"
-    } else {
-        "pk/s"
-    };
+    let (share, count) = right_titles(context);
     let known = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.link_bits_per_s.is_some());
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let slots = slots(context.columns, context.x(direction), area.y);
@@ -165,10 +158,28 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
             rest.left(short, muted, glyphs, buffer);
         }
         slots.rate.right(context.scale.label, muted, glyphs, buffer);
-        slots.percent.right("line", muted, glyphs, buffer);
-        slots.ops.right(ops, muted, glyphs, buffer);
+        slots.percent.right(share, muted, glyphs, buffer);
+        slots.ops.right(count, muted, glyphs, buffer);
         slots.kernel.right("kernel", muted, glyphs, buffer);
     }
+}
+
+/// The titles of the columns that mean one thing on a NIC's row and another on a group's: share of line rate and
+/// max/mean, operations (or packets) per second and NICs that are on. With groups alone, theirs.
+fn right_titles(context: &Context<'_>) -> (&'static str, &'static str) {
+    let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
+    let pages = sources().filter(|&s| s == SourceKind::Page).count();
+    if !context.state.rows.iter().any(|row| matches!(row.kind, RowKind::Nic { .. })) {
+        return ("m/m", "on");
+    }
+    let short = context.columns.ops < 6;
+    let count = match (pages, sources().count()) {
+        _ if short => "#|on",
+        (0, _) => "pk|on",
+        (pages, all) if pages == all => "op|on",
+        _ => "#|on",
+    };
+    ("%|m/m", count)
 }
 
 /// How many rows are out of sight, on the list's last line at the left edge of the titles.
