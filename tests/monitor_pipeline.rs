@@ -303,6 +303,39 @@ fn a_file_that_is_no_page_is_a_notice_and_the_others_are_shown() {
 }
 
 #[test]
+fn many_bad_files_are_one_notice_and_devices_come_first() {
+    let setup = Setup::new();
+    let (_writer, _blocks) = setup.pe(0, 1);
+    for i in 0..20 {
+        fs::write(setup.pages().join(format!("garbage{i:02}")), [0x1b; 9000]).unwrap();
+    }
+    setup.set("zzz_0", 1);
+    fs::remove_file(setup.device("zzz_0").join("ports/1/hw_counters/rx_bytes")).unwrap();
+    let notices = setup.monitor().tick().view.notices;
+    let [device, pages] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!(device.subject, "zzz_0");
+    assert_eq!(pages.subject, setup.pages().to_string_lossy());
+    assert!(pages.text.contains("20 files") && pages.text.contains("garbage00"), "{pages:?}");
+}
+
+#[test]
+fn no_more_pages_are_opened_than_there_are_descriptors_for() {
+    let setup = Setup::new();
+    for rank in 0..513 {
+        // Dead ones, so that the test itself needs no descriptors for them.
+        let (mut writer, _blocks) = setup.pe(rank, 1);
+        writer.set_state(PageState::Aborted);
+    }
+    let view = setup.monitor().tick().view;
+    assert_eq!(view.groups.len(), 512);
+    assert!(
+        view.notices.iter().any(|n| n.text.contains("more than 512 counter pages")),
+        "{:?}",
+        view.notices
+    );
+}
+
+#[test]
 fn a_pages_nic_has_its_devices_counters_beside_it_and_the_device_no_row_of_its_own() {
     let setup = Setup::new();
     setup.set("nic0", 7000);

@@ -145,6 +145,7 @@ mod tests {
                     link_bits_per_s: Some(200_000_000),
                     reading: reading(now + 5, 25_000_000 * tick, Some(0)),
                     in_flight_bytes: Some(65_536),
+                    torn: tick > 0,
                     netdev_reading: Some(Ok(reading(now + 9, 25_900_000 * tick, Some(100 * tick)))),
                 }],
             }],

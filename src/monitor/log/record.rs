@@ -72,7 +72,7 @@ pub struct Record<'a> {
     /// The source's own counters under their own names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<&'a str, u64>,
-    /// `new`, `reset`, `stale`, `dead`, `stalled`.
+    /// `new`, `reset`, `stale`, `dead`, `stalled`, `torn`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<&'static str>,
     /// Why something is missing.
@@ -201,6 +201,7 @@ fn flag(mark: Mark) -> &'static str {
         Mark::Stale => "stale",
         Mark::Dead => "dead",
         Mark::Stalled => "stalled",
+        Mark::Torn => "torn",
         Mark::New => "new",
     }
 }

@@ -170,6 +170,7 @@ fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
         PageState::Stalled | PageState::Dead => tracks.unmoved(&nic.reading),
     };
     rates.marks.extend(page_mark(page.state));
+    rates.marks.extend(nic.torn.then_some(Mark::Torn));
     let facts = PortFacts {
         device: nic.device.clone(),
         port: nic.port.max(1),

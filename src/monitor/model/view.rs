@@ -53,6 +53,8 @@ pub enum Mark {
     Dead,
     /// The writer lives but has not published for longer than it should.
     Stalled,
+    /// The writer was busy at every look: each number is right by itself, but they may be of different moments.
+    Torn,
     /// Seen for the first time: rates come with the next sample.
     New,
 }
@@ -216,7 +218,7 @@ pub struct View {
     pub interval: Duration,
     /// Groups in display order: node, then PE or GPU.
     pub groups: Vec<GroupView>,
-    /// What is wrong, sorted and without repetition.
+    /// What is wrong, without repetition: with devices first.
     pub notices: Vec<Notice>,
     /// Why there is nothing to show, when there is nothing.
     pub nothing: Option<String>,

@@ -20,6 +20,7 @@ pub(super) fn mark_word(mark: Mark) -> &'static str {
         Mark::Stale => "stale",
         Mark::Dead => "dead",
         Mark::Stalled => "stalled",
+        Mark::Torn => "numbers of different moments",
         Mark::New => "new",
     }
 }
@@ -29,14 +30,19 @@ pub(super) fn mark_token(mark: Mark) -> Token {
     match mark {
         Mark::Dead => Token::Bad,
         Mark::Stale | Mark::Stalled => Token::Warn,
-        Mark::Reset | Mark::New => Token::Muted,
+        Mark::Reset | Mark::New | Mark::Torn => Token::Muted,
     }
 }
 
 /// What is to be said about a NIC instead of a bar, and how urgent it is: its link first, which explains the rest.
 fn words(nic: &NicView) -> Option<(String, Token)> {
     let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
-    let marks = nic.marks.iter().map(|&mark| (mark_word(mark).to_owned(), mark_token(mark)));
+    // Torn numbers are still good for a bar; the details say that they are.
+    let marks = nic
+        .marks
+        .iter()
+        .filter(|&&mark| mark != Mark::Torn)
+        .map(|&mark| (mark_word(mark).to_owned(), mark_token(mark)));
     let all: Vec<(String, Token)> = link.into_iter().chain(marks).collect();
     let token = all.first()?.1;
     Some((all.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(", "), token))
