@@ -338,7 +338,7 @@ fn one_nic_cannot_be_skewed_and_none_moving_is_idle() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("idle"));
 }
 
-/// Runs `check` on efa_0 to efa_3 while all move alike, but with `unread` of them saying what has no number.
+/// Runs `check` on `efa_0` to `efa_3` while all move alike, but with `unread` of them saying what has no number.
 fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
     let names: Vec<String> = (0..4).map(|i| format!("efa_{i}")).collect();
     let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -369,8 +369,8 @@ fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
 
 #[test]
 fn a_group_with_nics_that_cannot_be_read_is_not_judged() {
-    let none = Path::new("/nonexistent");
-    let output = check_with_unread(3, none);
+    let no_pages = Path::new("/nonexistent");
+    let output = check_with_unread(3, no_pages);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{stderr}");
     assert!(stderr.contains("cannot read efa_1, efa_2, efa_3 of 4 NICs"), "{stderr}");
@@ -623,8 +623,8 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
     );
     assert_eq!(report["groups"][1]["max_over_mean"], 4.0);
     assert!(run(&["list"], 0).contains("node1"));
-    let list: Value = serde_json::from_str(&run(&["list", "--format", "json"], 0)).unwrap();
-    let rail = &list["nics"][3];
+    let inventory: Value = serde_json::from_str(&run(&["list", "--format", "json"], 0)).unwrap();
+    let rail = &inventory["nics"][3];
     assert_eq!((&rail["dev"], &rail["source"], &rail["pe"]), (&"rail3".into(), &"page".into(), &5.into()));
     assert_eq!((&rail["node"], &rail["driver"]), (&"node1".into(), &"tcp;ofi_rxm".into()));
 }
