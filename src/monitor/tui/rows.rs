@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use unicode_width::UnicodeWidthStr as _;
+
+use super::glyphs::Glyphs;
 use crate::monitor::model::view::{GroupKind, GroupView, Mark, NicView, View};
 
 /// Identity of a row across ticks. The selection and the history hold on to this, never to a position.
@@ -97,9 +100,20 @@ pub(super) fn full_name(group: &GroupView) -> String {
     if short == group.node { short } else { format!("{} {short}", group.node) }
 }
 
-/// A node's heading: with the job's name where there is more than one.
-pub(super) fn node_name(job: Option<&str>, node: &str, jobs: bool) -> String {
-    job.filter(|_| jobs).map_or_else(|| node.to_owned(), |job| format!("{node} {job}"))
+/// A name of a node or PE with its job's, where there are several. What does not fit into `width` is cut from the front
+/// of the job's name: the names of jobs differ at their ends.
+pub(super) fn with_job(name: &str, job: Option<&str>, width: u16, glyphs: Glyphs) -> String {
+    let Some(job) = job else { return name.to_owned() };
+    let mut tail = job;
+    let mut mark = "";
+    while name.width() + 1 + mark.width() + tail.width() > usize::from(width) {
+        let mut chars = tail.chars();
+        if chars.next().is_none() {
+            break;
+        }
+        (tail, mark) = (chars.as_str(), glyphs.ellipsis());
+    }
+    format!("{name} {mark}{tail}")
 }
 
 /// Whether groups of several jobs are shown, so that a node's and a PE's number alone do not tell them apart.
@@ -267,6 +281,14 @@ mod tests {
         assert!(
             sorted[..2].iter().all(|row| matches!(&row.key, RowKey::Group(key) if key.starts_with("b/")))
         );
-        assert_eq!(node_name(Some("b"), "node0", several_jobs(&view)), "node0 b");
+        assert!(several_jobs(&view));
+    }
+
+    #[test_case(40, "node0 lab-24208"; "fits")]
+    #[test_case(12, "node0 …24208"; "the end tells jobs apart")]
+    #[test_case(3, "node0 …"; "no room")]
+    fn jobs_are_told_apart_in_little_room(width: u16, expected: &str) {
+        assert_eq!(with_job("node0", Some("lab-24208"), width, Glyphs::Unicode), expected);
+        assert_eq!(with_job("node0", None, width, Glyphs::Unicode), "node0");
     }
 }

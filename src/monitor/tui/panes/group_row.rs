@@ -31,7 +31,11 @@ pub(super) fn render(
     let marker = Slot { x: 1, y, width: 1 };
     marker.left(glyphs.folded(folded), theme.style(Token::Muted), glyphs, buffer);
     let name = Slot { x: 2, y, width: context.columns.name - 1 };
-    let text = context.group_name(group);
+    let text = if context.under_node {
+        rows::short_name(group)
+    } else {
+        rows::with_job(&rows::full_name(group), context.job(group), name.width, glyphs)
+    };
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);
     let urgent = group.marks.iter().copied().find(|m| matches!(m, Mark::Dead | Mark::Stalled | Mark::Stale));
@@ -100,14 +104,10 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
     let state = context.state;
     let (theme, glyphs) = (state.theme, state.glyphs);
     let members = || groups.iter().map(|&index| &context.view.groups[index]);
-    let name = members().next().map(|g| rows::node_name(g.job.as_deref(), &g.node, context.several_jobs));
+    let width = context.columns.name;
+    let name = members().next().map(|g| rows::with_job(&g.node, context.job(g), width, glyphs));
     let token = if selected { Token::Selected } else { Token::Strong };
-    Slot { x: 1, y, width: context.columns.name }.left(
-        &name.unwrap_or_default(),
-        theme.style(token),
-        glyphs,
-        buffer,
-    );
+    Slot { x: 1, y, width }.left(&name.unwrap_or_default(), theme.style(token), glyphs, buffer);
     for direction in [Direction::Tx, Direction::Rx] {
         let summary = Summary::of(members(), direction);
         let slots = slots(context.columns, context.x(direction), y);

@@ -29,9 +29,9 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A group's name where it stands.
-    pub(super) fn group_name(&self, group: &GroupView) -> String {
-        group_name(group, self.under_node, self.several_jobs)
+    /// A group's job, where it takes that to tell groups apart.
+    pub(super) fn job<'g>(&self, group: &'g GroupView) -> Option<&'g str> {
+        group.job.as_deref().filter(|_| self.several_jobs)
     }
 
     /// Where a direction's columns begin.
@@ -86,13 +86,15 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
     let several_jobs = rows::several_jobs(view);
-    let group_names = view.groups.iter().map(|g| group_name(g, under_node, several_jobs).width() + 2);
-    let node_names = view
-        .groups
-        .iter()
-        .filter(|_| under_node && several_jobs)
-        .map(|g| rows::node_name(g.job.as_deref(), &g.node, true).width());
-    let longest = nic_names.chain(group_names).chain(node_names).max().unwrap_or(0);
+    let group_names = view.groups.iter().map(|g| {
+        let job = g.job.as_deref().filter(|_| several_jobs).map_or(0, |job| job.width() + 1);
+        if under_node {
+            (rows::short_name(g).width() + 2).max(g.node.width() + job)
+        } else {
+            rows::full_name(g).width() + 2 + job
+        }
+    });
+    let longest = nic_names.chain(group_names).max().unwrap_or(0);
     let kernel = nics().any(|n| n.kernel.is_some());
     let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
     let context = Context {
@@ -123,15 +125,6 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
         }
     }
     more(state, area, buffer);
-}
-
-/// A group's name: under a node's heading, or by itself, then with the job where there are several.
-fn group_name(group: &GroupView, under_node: bool, several_jobs: bool) -> String {
-    if under_node {
-        rows::short_name(group)
-    } else {
-        rows::node_name(group.job.as_deref(), &rows::full_name(group), several_jobs)
-    }
 }
 
 fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
