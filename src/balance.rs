@@ -36,6 +36,8 @@ pub enum Verdict {
     SingleNic,
     /// Nothing moves.
     Idle,
+    /// Some NICs are not known, and the others do not decide it.
+    Unknown,
 }
 
 impl Verdict {
@@ -47,6 +49,7 @@ impl Verdict {
             Self::Skewed => "skewed",
             Self::SingleNic => "single NIC",
             Self::Idle => "idle",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -88,6 +91,22 @@ impl Spread {
         };
         Self { max_over_mean, active_nics, nics: bytes.len(), verdict }
     }
+
+    /// Judges a group of which `unread` NICs are not known, by what must be so whatever those carry.
+    ///
+    /// The most even case is that each of them carries as much as the busiest known one. If even that is beyond the
+    /// limit, the group is skewed and `max_over_mean` is this least value; else nothing can be said.
+    #[must_use]
+    pub fn of_known(known: &[f64], unread: usize, limit: f64) -> Self {
+        if unread == 0 {
+            return Self::of(known, limit);
+        }
+        let busiest = known.iter().copied().fold(0.0, f64::max);
+        let most_even: Vec<f64> = known.iter().copied().chain(std::iter::repeat_n(busiest, unread)).collect();
+        let least = max_over_mean(&most_even).filter(|&ratio| ratio > limit);
+        let verdict = if least.is_some() { Verdict::Skewed } else { Verdict::Unknown };
+        Self { max_over_mean: least, active_nics: active_nics(known), nics: most_even.len(), verdict }
+    }
 }
 
 #[cfg(test)]
@@ -109,5 +128,19 @@ mod tests {
             (a, b) => assert_eq!(a, b),
         }
         assert_eq!((spread.active_nics, spread.verdict), (active, verdict));
+    }
+
+    #[test_case(&[8.0], 3, None, Verdict::Unknown; "one of four is known")]
+    #[test_case(&[8.0, 8.0, 8.0], 1, None, Verdict::Unknown; "the fourth may carry anything")]
+    #[test_case(&[0.0, 0.0, 0.0], 1, None, Verdict::Unknown; "the fourth may carry everything")]
+    #[test_case(&[], 4, None, Verdict::Unknown; "none is known")]
+    #[test_case(&[8.0, 0.0, 0.0], 1, Some(2.0), Verdict::Skewed; "the known ones prove it")]
+    #[test_case(&[8.0, 0.0], 0, Some(2.0), Verdict::SingleNic; "all are known")]
+    fn judges_by_what_is_known(known: &[f64], unread: usize, ratio: Option<f64>, verdict: Verdict) {
+        let spread = Spread::of_known(known, unread, DEFAULT_MAX_OVER_MEAN);
+        assert_eq!(
+            (spread.max_over_mean, spread.verdict, spread.nics),
+            (ratio, verdict, known.len() + unread)
+        );
     }
 }

@@ -4,13 +4,16 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use assert_cmd::assert::OutputAssertExt as _;
-use railtop::counters::{NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, RxSource, monotonic_ns};
+use railtop::counters::{
+    NicBlock, NicCounts, NicIdentity, PageDir, PageSpec, PageState, PageWriter, RxSource, monotonic_ns,
+};
 use serde_json::Value;
 
 /// The program, with nothing of the machine it runs on: no counter pages, no sysfs but `root`.
@@ -114,6 +117,7 @@ fn an_efa_node_shows_every_nic_with_its_own_values() {
             (&"efa".into(), &1.into(), &"sysfs".into())
         );
         assert_eq!(line["rate_bps"], 100_000_000_000_u64);
+        assert_eq!(line["state"], "ACTIVE");
         // The first tick has no rate; the second has one, and nothing moves.
         assert_eq!(line.get("tx_bytes_per_s").map(|v| v == 0.0), (i >= 8).then_some(true));
         assert_eq!(line.get("dt_s").is_some(), i >= 8);
@@ -165,6 +169,34 @@ fn what_cannot_be_read_is_absent_with_its_reason_and_the_rest_is_shown() {
     assert_eq!(line("mlx5_1")["rx_bytes"], 100);
     // The driver comes from a link that leads nowhere, and that is enough.
     assert_eq!(line("efa_9")["driver"], "efa");
+}
+
+#[test]
+fn a_name_in_both_directories_is_the_drivers_and_the_other_keeps_its_place() {
+    let tree = Tree::new(&["efa_0"]);
+    fs::create_dir_all(tree.path("efa_0", "ports/1/counters")).unwrap();
+    fs::write(tree.path("efa_0", "ports/1/counters/tx_bytes"), "5\n").unwrap();
+    tree.set("efa_0", 7, 0);
+    let text = stdout_of(railtop(tree.dir.path()).args(["log", "-n", "1"]), 0);
+    let line = &json_lines(&text)[1];
+    assert_eq!((&line["tx_bytes"], &line["counters"]["tx_bytes"]), (&7.into(), &7.into()));
+    assert_eq!(line["counters"]["counters/tx_bytes"], 5);
+}
+
+#[test]
+fn only_what_the_kernel_calls_a_port_is_one() {
+    let tree = Tree::new(&["efa_0", "efa_1"]);
+    for name in ["01", "+1", "256", "x"] {
+        fs::create_dir_all(tree.path("efa_0", "ports").join(name)).unwrap();
+    }
+    fs::remove_dir_all(tree.path("efa_1", "ports")).unwrap();
+    fs::write(tree.path("efa_1", "ports"), "").unwrap();
+    let text = stdout_of(railtop(tree.dir.path()).args(["log", "-n", "1"]), 0);
+    let lines = json_lines(&text);
+    assert_eq!(lines.len(), 1 + 2);
+    assert_eq!((&lines[1]["port"], lines[1].get("tx_bytes").is_some()), (&1.into(), true));
+    let reason = lines[2]["reason"].as_str().unwrap();
+    assert!(reason.contains("cannot list the ports") && reason.contains("os error 20"), "{reason}");
 }
 
 #[test]
@@ -304,6 +336,113 @@ fn one_nic_cannot_be_skewed_and_none_moving_is_idle() {
     let output = assert.get_output();
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("{\"verdict\":\"idle\""));
     assert!(String::from_utf8_lossy(&output.stderr).contains("idle"));
+}
+
+/// Runs `check` on `efa_0` to `efa_3` while all move alike, but with `unread` of them saying what has no number.
+fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
+    let names: Vec<String> = (0..4).map(|i| format!("efa_{i}")).collect();
+    let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for name in names.iter().rev().take(unread) {
+        for counter in ["tx_bytes", "rx_bytes"] {
+            fs::write(tree.path(name, "ports/1/hw_counters").join(counter), "N/A (no PMA)\n").unwrap();
+        }
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut n = 0;
+            while !done.load(Ordering::Relaxed) {
+                n += 1;
+                names.iter().take(4 - unread).for_each(|name| tree.set(name, 1000 * n, 1000 * n));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let output = railtop(tree.dir.path())
+            .env("RAILTOP_PAGE_DIR", pages)
+            .args(["check", "--duration", "300ms", "--format", "json"])
+            .output()
+            .unwrap();
+        done.store(true, Ordering::Relaxed);
+        output
+    })
+}
+
+#[test]
+fn a_group_with_nics_that_cannot_be_read_is_not_judged() {
+    let no_pages = Path::new("/nonexistent");
+    let output = check_with_unread(3, no_pages);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{stderr}");
+    assert!(stderr.contains("cannot read efa_1, efa_2, efa_3 of 4 NICs"), "{stderr}");
+    assert!(stderr.contains("N/A (no PMA)"), "{stderr}");
+
+    // Another group can be judged: that one is, and the other is named on stderr.
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, _blocks) = idle_pe(dir.path(), 0);
+    let output = check_with_unread(1, dir.path());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("is not judged: cannot read efa_3"), "{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let groups = report["groups"].as_array().unwrap();
+    let node = groups.iter().find(|g| g["group"].as_str().unwrap().starts_with("node:")).unwrap();
+    assert_eq!((node.get("verdict"), node.get("max_over_mean")), (None, None));
+    assert_eq!((&node["nics"], &node["unread_nics"]), (&4.into(), &1.into()));
+    assert!(node["reason"].as_str().unwrap().contains("efa_3"));
+}
+
+/// A PE with two NICs on which nothing moves.
+fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {
+    let spec = PageSpec {
+        node: "node0".to_owned(),
+        job: "idle".to_owned(),
+        rank,
+        rx_source: RxSource::ImmLen,
+        nics: (0..2).map(|i| NicIdentity { device: format!("rail{i}"), ..NicIdentity::default() }).collect(),
+        threads: 1,
+        ..PageSpec::default()
+    };
+    fs::set_permissions(pages, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut writer = PageWriter::create(&PageDir::create(pages).unwrap(), &spec).unwrap();
+    let blocks = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+    (writer, blocks)
+}
+
+#[test]
+fn a_wrong_sysfs_root_is_said_even_where_pages_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_writer, _blocks) = idle_pe(dir.path(), 0);
+    for args in [&["log", "-n", "1"][..], &["check", "--duration", "20ms"], &["list"]] {
+        let mut command = railtop(Path::new("/nonexistent/sys"));
+        let output = command.env("RAILTOP_PAGE_DIR", dir.path()).args(args).output().unwrap();
+        let all =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {all}");
+        assert!(all.contains("there is no directory /nonexistent/sys"), "{args:?}: {all}");
+    }
+}
+
+#[test]
+fn dead_pes_alone_are_nothing_to_measure_and_beside_others_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, blocks) = idle_pe(dir.path(), 0);
+    writer.set_state(PageState::Aborted);
+    drop((blocks, writer));
+    let check = || {
+        let mut command = railtop(&fixture("empty"));
+        command.env("RAILTOP_PAGE_DIR", dir.path()).args(["check", "--duration", "50ms", "--format", "json"]);
+        command.output().unwrap()
+    };
+    let output = check();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("all PEs are dead"));
+
+    let (_writer, _blocks) = idle_pe(dir.path(), 1);
+    let output = check();
+    assert_eq!(output.status.code(), Some(0));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["verdict"], &report["groups"][0]["state"]), (&"idle".into(), &"dead".into()));
+    assert_eq!((report["groups"][0].get("verdict"), &report["groups"][2]["verdict"]), (None, &"idle".into()));
 }
 
 #[test]
@@ -484,4 +623,8 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
     );
     assert_eq!(report["groups"][1]["max_over_mean"], 4.0);
     assert!(run(&["list"], 0).contains("node1"));
+    let inventory: Value = serde_json::from_str(&run(&["list", "--format", "json"], 0)).unwrap();
+    let rail = &inventory["nics"][3];
+    assert_eq!((&rail["dev"], &rail["source"], &rail["pe"]), (&"rail3".into(), &"page".into(), &5.into()));
+    assert_eq!((&rail["node"], &rail["driver"]), (&"node1".into(), &"tcp;ofi_rxm".into()));
 }

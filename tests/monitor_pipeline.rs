@@ -219,8 +219,31 @@ fn a_pe_that_ends_well_is_counted_to_its_last_byte_and_then_gone() {
     let after = monitor.tick();
     assert!(after.view.groups.is_empty(), "{after:?}");
     assert!(after.view.nothing.unwrap().contains("no counter page in"));
-    let report = tally.judge(1.25, &[Direction::Tx]);
+    let report = tally.judge(1.25, &[Direction::Tx]).unwrap();
     assert_eq!((report.verdict, report.groups[0].bytes), (Word::Balanced, 2000));
+}
+
+#[test]
+fn a_look_too_short_to_tell_says_so_and_a_clear_case_is_judged() {
+    let verdict = |operations: [u64; 4]| {
+        let setup = Setup::new();
+        let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+        let (_writer, mut blocks) = setup.pe(0, 4);
+        tally.add(&monitor.tick());
+        for (block, count) in blocks.iter_mut().zip(operations) {
+            block.publish(monotonic_ns(), &sent(100 * count));
+        }
+        tally.add(&monitor.tick());
+        tally.judge(1.25, &[Direction::Tx]).map(|report| report.verdict)
+    };
+    // An all-to-all of a second, round-robin and pair-seq.
+    assert_eq!(verdict([24, 0, 0, 0]), Ok(Word::Skewed));
+    assert_eq!(verdict([7, 6, 6, 5]), Ok(Word::Balanced));
+    for operations in [[1, 0, 0, 0], [3, 2, 1, 2], [8, 5, 5, 6]] {
+        let why = verdict(operations).unwrap_err();
+        assert!(why.contains("job1/node0/0: too little traffic to judge"), "{why}");
+    }
+    assert_eq!(verdict([80, 50, 50, 60]), Ok(Word::Skewed), "the same, ten times as long");
 }
 
 #[test]
@@ -247,6 +270,25 @@ fn a_pe_that_died_is_dead_without_rates_and_its_next_run_takes_its_place() {
 }
 
 #[test]
+fn a_pe_that_stands_still_has_no_rate_until_it_has_moved_for_a_tick() {
+    let setup = Setup::new();
+    let mut monitor = setup.monitor();
+    let (_writer, mut blocks) = setup.pe(0, 1);
+    // Nothing published for a while, though not for as long as makes a page stalled by itself.
+    let before = monotonic_ns() + 1;
+    let mut tick = |at_ns: u64, bytes| {
+        blocks[0].publish(at_ns, &sent(bytes));
+        let row = nic(&monitor.tick().view, "nic0").clone();
+        (row.tx.bytes, row.tx.bytes_per_s.is_some(), row.marks)
+    };
+    tick(before, 100);
+    std::thread::sleep(Duration::from_millis(310));
+    assert_eq!(tick(before, 100), (Some(100), false, vec![Mark::Stalled]));
+    assert_eq!(tick(monotonic_ns(), 1 << 40), (Some(1 << 40), false, vec![Mark::New]));
+    assert_eq!(tick(monotonic_ns(), 1 << 41), (Some(1 << 41), true, vec![]));
+}
+
+#[test]
 fn a_file_that_is_no_page_is_a_notice_and_the_others_are_shown() {
     let setup = Setup::new();
     let (_writer, _blocks) = setup.pe(0, 1);
@@ -258,6 +300,39 @@ fn a_file_that_is_no_page_is_a_notice_and_the_others_are_shown() {
         panic!("{:?}", view.notices)
     };
     assert!(notice.text.contains("not a counter page"));
+}
+
+#[test]
+fn many_bad_files_are_one_notice_and_devices_come_first() {
+    let setup = Setup::new();
+    let (_writer, _blocks) = setup.pe(0, 1);
+    for i in 0..20 {
+        fs::write(setup.pages().join(format!("garbage{i:02}")), [0x1b; 9000]).unwrap();
+    }
+    setup.set("zzz_0", 1);
+    fs::remove_file(setup.device("zzz_0").join("ports/1/hw_counters/rx_bytes")).unwrap();
+    let notices = setup.monitor().tick().view.notices;
+    let [device, pages] = notices.as_slice() else { panic!("{notices:?}") };
+    assert_eq!(device.subject, "zzz_0");
+    assert_eq!(pages.subject, setup.pages().to_string_lossy());
+    assert!(pages.text.contains("20 files") && pages.text.contains("garbage00"), "{pages:?}");
+}
+
+#[test]
+fn no_more_pages_are_opened_than_there_are_descriptors_for() {
+    let setup = Setup::new();
+    for rank in 0..513 {
+        // Dead ones, so that the test itself needs no descriptors for them.
+        let (mut writer, _blocks) = setup.pe(rank, 1);
+        writer.set_state(PageState::Aborted);
+    }
+    let view = setup.monitor().tick().view;
+    assert_eq!(view.groups.len(), 512);
+    assert!(
+        view.notices.iter().any(|n| n.text.contains("more than 512 counter pages")),
+        "{:?}",
+        view.notices
+    );
 }
 
 #[test]

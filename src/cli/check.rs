@@ -10,7 +10,7 @@ use super::GlobalArgs;
 use super::columns::Columns;
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
-use super::source::{Selection, TextOrJson};
+use super::source::{Selection, TextOrJson, Told};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
 use crate::monitor::{Monitor, Ticker};
@@ -25,8 +25,10 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
     after_help = "A group is the NICs of one PE (counter pages) or nearest to one GPU, else those of the node.\n\
     Bytes count from the first look to the last; a PE that ends meanwhile counts with its final values.\n\
     A group that moves less than 1 % of the busiest of its kind and job in a direction counts as idle in it.\n\
+    A group with a NIC that cannot be read is judged only if the others alone prove it skewed,\n\
+    and a group beyond the limit only if one operation more or less would not change that.\n\
     Ctrl-C ends the look early and judges what was seen.\n\
-    Exit: 0 balanced or idle, 1 skewed, 3 nothing to measure."
+    Exit: 0 balanced or idle, 1 skewed, 3 nothing to measure, or no group that could be judged."
 )]
 pub struct CheckArgs {
     /// How long to look (20ms to 1h)
@@ -85,25 +87,28 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);
     let mut why_not = None;
+    let mut told = Told::default();
     loop {
         let last = ticker.deadline() >= end;
         let interrupted = interrupt.wait_until(ticker.deadline().min(end));
         let tick = monitor.tick();
         tally.add(&tick);
-        why_not = tick
-            .view
-            .nothing
-            .or_else(|| tick.view.notices.first().map(|n| format!("{}: {}", n.subject, n.text)))
-            .or(why_not);
+        told.tell(&tick.view);
+        why_not = tick.view.nothing.or(why_not);
         if last || interrupted {
             break;
         }
         ticker.advance(Instant::now());
     }
-    let report = tally.judge(args.max_over_mean, args.direction.directions());
-    if report.groups.is_empty() {
+    if tally.is_empty() {
         let reason = why_not.unwrap_or_else(|| "no NIC's bytes are known".to_owned());
         return Err(ExitError::Nothing(reason).into());
+    }
+    let report = tally.judge(args.max_over_mean, args.direction.directions()).map_err(ExitError::Nothing)?;
+    for group in &report.groups {
+        if let Some(reason) = &group.reason {
+            eprintln!("railtop: {} {} is not judged: {reason}", group.group, group.direction.name());
+        }
     }
     let mut out = io::stdout().lock();
     match args.format {
@@ -127,7 +132,7 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     let mut columns = Columns::new(&["group", "direction", "bytes", "max/mean", "active", "verdict"]);
     for g in &report.groups {
         columns.row(vec![
-            g.group.clone(),
+            g.state.map_or_else(|| g.group.clone(), |state| format!("{} ({state})", g.group)),
             g.direction.name().to_owned(),
             format_size(g.bytes),
             g.max_over_mean.map(|r| format!("{r:.2}")).unwrap_or_default(),
@@ -135,11 +140,11 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
                 0 => format!("{}/{}", g.active_nics, g.nics),
                 n => format!("{}/{} ({n} unread)", g.active_nics, g.nics),
             },
-            word(g.verdict).to_owned(),
+            g.verdict.map_or("not judged", word).to_owned(),
         ]);
     }
     columns.write(out)?;
-    for g in report.groups.iter().filter(|g| g.verdict == Word::Skewed) {
+    for g in report.groups.iter().filter(|g| g.verdict == Some(Word::Skewed)) {
         writeln!(out, "{}", sentence(g, limit))?;
     }
     writeln!(out, "{}", word(report.verdict))?;

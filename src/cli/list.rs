@@ -9,7 +9,7 @@ use super::columns::{Columns, optional};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
 use crate::monitor::Monitor;
-use crate::monitor::list::Inventory;
+use crate::monitor::list::{Inventory, NicEntry};
 use crate::units::format_bit_rate;
 
 /// The nominal interval of the one look, which allows devices a second to answer.
@@ -55,11 +55,13 @@ fn json(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 }
 
 fn text(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
-    if !inventory.nics.is_empty() {
-        nics(out, inventory)?;
+    // A PE's NICs stand in its own line.
+    let devices: Vec<&NicEntry> = inventory.nics.iter().filter(|nic| nic.pe.is_none()).collect();
+    if !devices.is_empty() {
+        nics(out, &devices)?;
     }
     if !inventory.pes.is_empty() {
-        if !inventory.nics.is_empty() {
+        if !devices.is_empty() {
             writeln!(out)?;
         }
         pes(out, inventory)?;
@@ -70,7 +72,7 @@ fn text(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     out.flush()
 }
 
-fn nics(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+fn nics(out: &mut impl Write, devices: &[&NicEntry]) -> io::Result<()> {
     let mut columns = Columns::new(&[
         "device",
         "port",
@@ -84,7 +86,7 @@ fn nics(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         "nearest gpu",
         "firmware",
     ]);
-    for nic in &inventory.nics {
+    for nic in devices {
         columns.row(vec![
             nic.dev.clone(),
             nic.port.to_string(),
@@ -101,7 +103,7 @@ fn nics(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     }
     columns.write(out)?;
     let mut missing = Columns::default();
-    for nic in &inventory.nics {
+    for nic in devices {
         for m in &nic.missing {
             missing.row(vec![
                 format!("{}/{}", nic.dev, nic.port),

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use super::GlobalArgs;
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
-use super::source::{Selection, parse_interval};
+use super::source::{Selection, Told, parse_interval};
 use crate::monitor::log::{Format, Header, records};
 use crate::monitor::{Monitor, Ticker, clock, host};
 
@@ -61,12 +61,14 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let source = config.source;
     let mut monitor = Monitor::new(config);
     let mut ticker = Ticker::new(Instant::now(), args.interval);
+    let mut told = Told::default();
     let mut seen = false;
     let mut nothing: Option<String> = None;
     let mut missed = 0;
     let mut left = args.count;
     while left != Some(0) && !interrupt.wait_until(ticker.deadline()) {
         let tick = monitor.tick();
+        told.tell(&tick.view);
         let records = records(&tick, source, missed);
         if !seen && !records.is_empty() {
             seen = true;

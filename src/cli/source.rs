@@ -1,10 +1,11 @@
 //! What several commands ask for: which devices, and from which source.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::GlobalArgs;
 use crate::monitor::glob::Glob;
-use crate::monitor::model::view::SourceKind;
+use crate::monitor::model::view::{SourceKind, View};
 use crate::monitor::{Config, host};
 
 /// `--source` on the command line.
@@ -61,6 +62,21 @@ impl Selection {
             device: self.device.clone(),
             source: self.source.map(Into::into),
             interval,
+        }
+    }
+}
+
+/// Which notices were told on stderr: each subject once, since the text of some changes from tick to tick.
+#[derive(Debug, Default)]
+pub(super) struct Told(HashSet<String>);
+
+impl Told {
+    /// Tells what is new, unless there is nothing to show at all: then the reason for that says it.
+    pub(super) fn tell(&mut self, view: &View) {
+        for notice in view.notices.iter().filter(|_| view.nothing.is_none()) {
+            if self.0.insert(notice.subject.clone()) {
+                eprintln!("railtop: {}: {}", notice.subject, notice.text);
+            }
         }
     }
 }

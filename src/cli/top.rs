@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::source::parse_interval;
 use crate::monitor::tui::synthetic::{Cluster, SyntheticSource};
 use crate::monitor::tui::{self, CaptionHandle, Ended, TuiError, TuiOptions, Units, ViewSource};
 
 /// Flags of the full-screen view.
 #[derive(Debug, Clone, Args)]
 pub struct TopArgs {
-    /// Time between two samples, such as 1s or 200ms; `+` and `-` change it on the screen
+    /// Time between two samples, such as 1s or 200ms (10ms to 1h); `+` and `-` change it on the screen
     #[arg(short, long, value_name = "TIME", default_value = "1s", env = "RAILTOP_INTERVAL",
-          value_parser = crate::units::parse_duration)]
+          value_parser = parse_interval)]
     pub interval: Duration,
     /// Rates in bits or bytes per second; `u` changes it on the screen
     #[arg(long, value_enum, default_value_t, env = "RAILTOP_UNITS")]
@@ -74,6 +75,8 @@ mod tests {
         let args =
             Wrapper::try_parse_from(["railtop", "-i", "200ms", "--units", "bytes", "--ascii"]).unwrap().top;
         assert_eq!((args.interval, args.units, args.ascii), (Duration::from_millis(200), Units::Bytes, true));
-        assert!(Wrapper::try_parse_from(["railtop", "-i", "soon"]).is_err());
+        for wrong in ["soon", "0s", "9ms", "2h"] {
+            assert!(Wrapper::try_parse_from(["railtop", "-i", wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -2,17 +2,28 @@
 
 use serde::Serialize;
 
-use super::model::view::Notice;
-use super::sample::{PageSample, PageState, PortFacts, PortSample, Sample};
+use super::model::view::{Notice, SourceKind};
+use super::sample::{Missing, PageSample, PageState, PortFacts, PortSample, Reading, Sample};
 
-/// One port of one RDMA device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One port of one RDMA device, or one NIC of a PE, under the keys that `log` uses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct NicEntry {
     /// Device name.
     pub dev: String,
     /// Port.
     pub port: u8,
-    /// Kernel driver.
+    /// `sysfs` for a device, `page` for a PE's NIC.
+    pub source: &'static str,
+    /// Job of the PE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Node of the PE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// PE number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pe: Option<u32>,
+    /// Kernel driver, or libfabric provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver: Option<String>,
     /// `ACTIVE`, `DOWN`, …
@@ -97,7 +108,7 @@ pub struct NoticeEntry {
 pub struct Inventory {
     /// Host.
     pub host: String,
-    /// Ports in natural order.
+    /// Ports in natural order, then the PEs' NICs.
     pub nics: Vec<NicEntry>,
     /// PEs.
     pub pes: Vec<PeEntry>,
@@ -112,7 +123,7 @@ impl Inventory {
     pub fn of(sample: &Sample, host: &str) -> Self {
         Self {
             host: host.to_owned(),
-            nics: sample.ports.iter().map(nic).collect(),
+            nics: sample.ports.iter().map(nic).chain(sample.pages.iter().flat_map(page_nics)).collect(),
             pes: sample.pages.iter().map(pe).collect(),
             notices: sample.notices.iter().map(notice).collect(),
         }
@@ -122,21 +133,14 @@ impl Inventory {
 fn nic(port: &PortSample) -> NicEntry {
     let PortFacts { device, port: number, driver, netdev, pci, numa, .. } = port.facts.as_ref().clone();
     let missing = match &port.reading {
-        Ok(reading) => reading
-            .missing
-            .iter()
-            .map(|m| MissingEntry {
-                counter: m.counter.clone(),
-                file: m.place.clone(),
-                reason: m.reason.clone(),
-            })
-            .collect(),
+        Ok(reading) => missing(reading),
         Err(reason) => vec![MissingEntry { counter: "all".to_owned(), file: None, reason: reason.clone() }],
     };
     let facts = &port.facts;
     NicEntry {
         dev: device,
         port: number,
+        source: SourceKind::Sysfs.name(),
         driver,
         state: facts.state.clone(),
         rate_bps: facts.link_bits_per_s,
@@ -147,7 +151,37 @@ fn nic(port: &PortSample) -> NicEntry {
         gpu: facts.gpus.clone(),
         fw_ver: facts.fw_ver.clone(),
         missing,
+        ..NicEntry::default()
     }
+}
+
+/// The NICs of a PE.
+fn page_nics(page: &PageSample) -> impl Iterator<Item = NicEntry> {
+    page.nics.iter().map(|nic| NicEntry {
+        dev: nic.device.clone(),
+        port: nic.port.max(1),
+        source: SourceKind::Page.name(),
+        job: Some(page.job.clone()),
+        node: Some(page.node.clone()),
+        pe: Some(page.pe),
+        driver: Some(page.provider.clone()),
+        rate_bps: nic.link_bits_per_s,
+        netdev: nic.netdev.clone(),
+        pci: nic.pci.clone(),
+        numa: nic.numa,
+        gpu: page.gpu.iter().cloned().collect(),
+        missing: missing(&nic.reading),
+        ..NicEntry::default()
+    })
+}
+
+fn missing(reading: &Reading) -> Vec<MissingEntry> {
+    let entry = |m: &Missing| MissingEntry {
+        counter: m.counter.clone(),
+        file: m.place.clone(),
+        reason: m.reason.clone(),
+    };
+    reading.missing.iter().map(entry).collect()
 }
 
 fn pe(page: &PageSample) -> PeEntry {

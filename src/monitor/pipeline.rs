@@ -83,6 +83,7 @@ impl Monitor {
         if let Some(sysfs) = &mut self.sysfs {
             let devices = sysfs.read(deadline);
             sample.ports = devices.ports;
+            sample.notices.splice(..0, devices.notice);
             // Why there is no device comes first: most who see the sentence have no page either.
             sample.nothing.splice(..0, devices.nothing);
         }

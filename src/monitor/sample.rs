@@ -144,6 +144,8 @@ pub struct PageNic {
     pub reading: Reading,
     /// Posted and not yet done.
     pub in_flight_bytes: Option<u64>,
+    /// The writer was never seen between two updates: the numbers may belong to different ones.
+    pub torn: bool,
     /// The kernel's statistics of the network interface, where they are this NIC's alone; or why there are none.
     pub netdev_reading: Option<Result<Reading, String>>,
 }

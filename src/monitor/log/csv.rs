@@ -7,7 +7,7 @@ use super::record::Count;
 
 const COLUMNS: &str = "ts,mono_ns,dt_s,host,dev,port,source,job,node,pe,policy,rx_source,driver,netdev,rate_bps,\
 tx_bytes,rx_bytes,tx_bytes_per_s,rx_bytes_per_s,tx_pkts,rx_pkts,tx_pkts_per_s,rx_pkts_per_s,\
-tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks";
+tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks,state";
 
 pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
     out.write_all(COLUMNS.as_bytes())?;
@@ -47,7 +47,13 @@ pub(super) fn record(out: &mut impl Write, r: &Record<'_>) -> io::Result<()> {
     ];
     fields.extend(packets);
     fields.extend(operations);
-    fields.extend([number(r.in_flight_bytes), r.flags.join(" "), text(r.reason), r.missed_ticks.to_string()]);
+    fields.extend([
+        number(r.in_flight_bytes),
+        r.flags.join(" "),
+        text(r.reason),
+        r.missed_ticks.to_string(),
+        text(r.state),
+    ]);
     write!(out, "{}\r\n", fields.join(","))
 }
 

@@ -106,6 +106,7 @@ mod tests {
                 port: 1,
                 driver: Some("efa".to_owned()),
                 link_bits_per_s: Some(100_000_000_000),
+                state: Some(if device.ends_with("79s0") { "ACTIVE" } else { "DOWN" }.to_owned()),
                 ..PortFacts::default()
             }),
             reading,
@@ -144,6 +145,7 @@ mod tests {
                     link_bits_per_s: Some(200_000_000),
                     reading: reading(now + 5, 25_000_000 * tick, Some(0)),
                     in_flight_bytes: Some(65_536),
+                    torn: tick > 0,
                     netdev_reading: Some(Ok(reading(now + 9, 25_900_000 * tick, Some(100 * tick)))),
                 }],
             }],

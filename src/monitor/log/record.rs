@@ -72,7 +72,7 @@ pub struct Record<'a> {
     /// The source's own counters under their own names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<&'a str, u64>,
-    /// `new`, `reset`, `stale`, `dead`, `stalled`.
+    /// `new`, `reset`, `stale`, `dead`, `stalled`, `torn`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<&'static str>,
     /// Why something is missing.
@@ -81,6 +81,9 @@ pub struct Record<'a> {
     /// Ticks that were skipped since the previous one because the machine was too busy.
     #[serde(skip_serializing_if = "is_zero")]
     pub missed_ticks: u64,
+    /// The port's state: `ACTIVE`, `DOWN`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'a str>,
 }
 
 /// Packets of a device or operations of a page: different things, so they have different names.
@@ -187,6 +190,7 @@ impl<'a> Record<'a> {
             flags: nic.marks.iter().map(|&m| flag(m)).collect(),
             reason: nic.reason.as_deref(),
             missed_ticks: 0,
+            state: nic.state.as_deref(),
         }
     }
 }
@@ -197,6 +201,7 @@ fn flag(mark: Mark) -> &'static str {
         Mark::Stale => "stale",
         Mark::Dead => "dead",
         Mark::Stalled => "stalled",
+        Mark::Torn => "torn",
         Mark::New => "new",
     }
 }

@@ -43,9 +43,11 @@ impl Model {
     /// Takes the next sample. `interval` is what the time since the last one should be; much more is a gap.
     pub fn update(&mut self, sample: &Sample, interval: Duration) -> Derived {
         self.tracks.begin(interval);
-        let mut notices = sample.notices.clone();
+        // A device that fails concerns everybody; a stray file among the counter pages can wait.
+        let mut notices = Vec::new();
         let (groups, kernel_rows) = self.rows.make(sample, &self.host, &mut self.tracks, &mut notices);
         notices.sort();
+        notices.extend(sample.notices.iter().cloned());
         notices.dedup();
         let nothing = groups.is_empty().then(|| sample.nothing.join("; "));
         let view = View {

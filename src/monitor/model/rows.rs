@@ -46,6 +46,7 @@ impl Rows {
                     let kernel = device.or_else(|| netdev_row(&row, nic, tracks));
                     if let Some(mut kernel) = kernel {
                         if kernel.source == SourceKind::Sysfs {
+                            row.state.clone_from(&kernel.state);
                             covered.insert(kernel.key.clone());
                         }
                         kernel.key.clone_from(&row.key);
@@ -127,6 +128,7 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         pci: facts.pci.clone(),
         numa: facts.numa,
         link_bits_per_s: facts.link_bits_per_s,
+        state: facts.state.clone(),
         source: SourceKind::Sysfs,
         tx: rates.tx,
         rx: rates.rx,
@@ -162,11 +164,13 @@ fn why(missing: &[Missing]) -> Option<String> {
 
 fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
     let key = format!("{}/nic{}", page.key, nic.index);
-    let mut rates = tracks.good(&key, &nic.reading);
-    if page.state == PageState::Dead {
-        rates.without_rates();
-    }
+    let mut rates = match page.state {
+        PageState::Alive | PageState::Closed => tracks.good(&key, &nic.reading),
+        // What it does is not known, so there is no rate, and none over this gap when it goes on.
+        PageState::Stalled | PageState::Dead => tracks.unmoved(&nic.reading),
+    };
     rates.marks.extend(page_mark(page.state));
+    rates.marks.extend(nic.torn.then_some(Mark::Torn));
     let facts = PortFacts {
         device: nic.device.clone(),
         port: nic.port.max(1),

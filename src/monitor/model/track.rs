@@ -77,6 +77,12 @@ impl Tracks {
         rates
     }
 
+    /// A read whose values nobody updates any more: no rate, and a gap before the next good read.
+    #[must_use]
+    pub fn unmoved(&self, reading: &Reading) -> Rates {
+        Rates { marks: Vec::new(), ..derive(None, reading, self.tick, self.longest) }
+    }
+
     /// The row `key` could not be read: what it last said, without any rate.
     #[must_use]
     pub fn stale(&self, key: &str) -> Rates {
@@ -249,6 +255,20 @@ mod tests {
         assert_eq!(stale.mono_ns, 2_000_000_000);
 
         // It comes back two ticks later: no rate over the gap, then rates again.
+        let back = tick(&mut tracks, &reading(4_000_000_000, 9_000_000));
+        assert_eq!((back.tx.bytes_per_s, back.marks), (None, vec![Mark::New]));
+        assert_eq!(tick(&mut tracks, &reading(5_000_000_000, 9_000_050)).tx.bytes_per_s, Some(50.0));
+    }
+
+    #[test]
+    fn values_that_nobody_updates_have_no_rate_and_neither_has_the_jump_after_them() {
+        let mut tracks = Tracks::default();
+        tick(&mut tracks, &reading(1_000_000_000, 100));
+        for second in 2..4 {
+            tracks.begin(SECOND);
+            let still = tracks.unmoved(&reading(second * 1_000_000_000, 100));
+            assert_eq!((still.tx.bytes, still.tx.bytes_per_s, still.marks), (Some(100), None, vec![]));
+        }
         let back = tick(&mut tracks, &reading(4_000_000_000, 9_000_000));
         assert_eq!((back.tx.bytes_per_s, back.marks), (None, vec![Mark::New]));
         assert_eq!(tick(&mut tracks, &reading(5_000_000_000, 9_000_050)).tx.bytes_per_s, Some(50.0));

@@ -53,6 +53,8 @@ pub enum Mark {
     Dead,
     /// The writer lives but has not published for longer than it should.
     Stalled,
+    /// The writer was busy at every look: each number is right by itself, but they may be of different moments.
+    Torn,
     /// Seen for the first time: rates come with the next sample.
     New,
 }
@@ -109,6 +111,8 @@ pub struct NicView {
     pub numa: Option<u16>,
     /// Line rate in bits per second, where known.
     pub link_bits_per_s: Option<u64>,
+    /// The port's state as the kernel says it (`ACTIVE`, `DOWN`, …), where known.
+    pub state: Option<String>,
     /// Which source the row's numbers come from.
     pub source: SourceKind,
     /// Sent.
@@ -131,6 +135,14 @@ pub struct NicView {
     pub dt: Option<Duration>,
 }
 
+impl NicView {
+    /// The port's state where it is anything but `ACTIVE`: such a port moves nothing.
+    #[must_use]
+    pub fn not_active(&self) -> Option<&str> {
+        self.state.as_deref().filter(|&state| state != "ACTIVE")
+    }
+}
+
 /// What ties the NICs of a group together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupKind {
@@ -147,6 +159,8 @@ pub enum GroupKind {
 pub struct GroupFlow {
     /// Sum over the NICs whose rate is known.
     pub bytes_per_s: Option<f64>,
+    /// NICs whose rate is not known.
+    pub unread: usize,
     /// How evenly the NICs share it.
     pub spread: Spread,
 }
@@ -204,7 +218,7 @@ pub struct View {
     pub interval: Duration,
     /// Groups in display order: node, then PE or GPU.
     pub groups: Vec<GroupView>,
-    /// What is wrong, sorted and without repetition.
+    /// What is wrong, without repetition: with devices first.
     pub notices: Vec<Notice>,
     /// Why there is nothing to show, when there is nothing.
     pub nothing: Option<String>,

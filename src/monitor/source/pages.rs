@@ -3,13 +3,14 @@
 //! A page stays open while it is watched, so that the last numbers of a PE that ends are still read after its page has
 //! lost its name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::counters::{
     DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
-    PageIdentity, PageReader, PageSnapshot, RxSource, Scan,
+    PageIdentity, PageReader, PageSnapshot, ReadError, RxSource, Scan,
 };
 use crate::monitor::clock;
 use crate::monitor::glob::Glob;
@@ -20,6 +21,13 @@ use crate::text::printable;
 
 /// How often dead pages are looked for to be removed.
 const REAP_EVERY: Duration = Duration::from_secs(5);
+/// A PE that has not published for this long, and not since the last look either, stands still: what it moved is not
+/// known. The transport publishes every 100 ms, also when idle.
+const SILENT_AFTER: Duration = Duration::from_millis(300);
+
+/// Most pages of one directory that are kept open: far more than a node has PEs, and well below the usual limit of
+/// open files.
+const MAX_OPEN: usize = 512;
 
 /// The counter page source.
 #[derive(Debug)]
@@ -35,6 +43,8 @@ pub struct PageSource {
 struct OpenPage {
     inode: u64,
     reader: PageReader,
+    /// When the writer had published last, as of the last look.
+    heartbeat_ns: Option<u64>,
     /// It has said that it is closed, so there is nothing more to hear from it.
     closed: bool,
 }
@@ -76,22 +86,25 @@ impl PageSource {
             found.notices.push(about("counter pages", problem));
         }
         self.read_departed(&scan, &mut found);
-        for entry in &scan.entries {
-            if let Err(e) = self.open(entry) {
-                if !e.is_gone() {
-                    found.notices.push(about(&entry.path.to_string_lossy(), &e));
+        let mut unusable = Unusable::default();
+        for entries in scan.entries.chunk_by(|a, b| a.path.parent() == b.path.parent()) {
+            let mut open = 0;
+            for entry in entries {
+                if open == MAX_OPEN {
+                    found.notices.push(too_many(entry));
+                    break;
                 }
-                continue;
-            }
-            let Some(page) = self.open.get_mut(&entry.path) else { continue };
-            match page.sample(self.device.as_ref()) {
-                Ok(sample) => found.pages.push(sample),
-                Err(e) => {
-                    found.notices.push(about(&entry.path.to_string_lossy(), &e));
-                    self.open.remove(&entry.path);
+                match self.read_page(entry) {
+                    Ok(sample) => {
+                        found.pages.push(sample);
+                        open += 1;
+                    }
+                    Err(e) if e.is_gone() => {}
+                    Err(e) => unusable.add(entry, &e),
                 }
             }
         }
+        found.notices.extend(unusable.notices());
         found.pages.retain(|p| !p.sample.nics.is_empty());
         unique(&mut found.pages);
         if found.pages.is_empty() {
@@ -130,12 +143,17 @@ impl PageSource {
         });
     }
 
-    fn open(&mut self, entry: &PageEntry) -> Result<(), crate::counters::ReadError> {
-        if !self.open.contains_key(&entry.path) {
-            let reader = PageReader::open(&entry.path)?;
-            self.open.insert(entry.path.clone(), OpenPage { inode: entry.inode, reader, closed: false });
+    /// Reads a page, which stays open unless it can no longer be read.
+    fn read_page(&mut self, entry: &PageEntry) -> Result<FoundPage, ReadError> {
+        let page = match self.open.entry(entry.path.clone()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(free) => free.insert(OpenPage::new(entry.inode, PageReader::open(&entry.path)?)),
+        };
+        let sample = page.sample(self.device.as_ref());
+        if sample.is_err() {
+            self.open.remove(&entry.path);
         }
-        Ok(())
+        sample
     }
 
     fn why_nothing(&self, entries: usize, notices: &[Notice]) -> String {
@@ -169,11 +187,23 @@ impl PageSource {
 }
 
 impl OpenPage {
-    fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, crate::counters::ReadError> {
+    fn new(inode: u64, reader: PageReader) -> Self {
+        Self { inode, reader, heartbeat_ns: None, closed: false }
+    }
+
+    /// Whether the writer has not published since the last look, for longer than it should.
+    fn is_silent(&mut self, snapshot: &PageSnapshot) -> bool {
+        let before = self.heartbeat_ns.replace(snapshot.heartbeat_ns);
+        let age = Duration::from_nanos(snapshot.read_ns.saturating_sub(snapshot.heartbeat_ns));
+        before == Some(snapshot.heartbeat_ns) && age >= SILENT_AFTER
+    }
+
+    fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, ReadError> {
         let before = clock::mono_ns();
         let snapshot = self.reader.read()?;
         let mono_ns = clock::middle(before, clock::mono_ns());
         self.closed = snapshot.liveness == Liveness::Closed;
+        let silent = self.is_silent(&snapshot);
         let identity = self.reader.identity();
         let nics = identity
             .nics
@@ -199,8 +229,8 @@ impl OpenPage {
             policy: some(&snapshot.policy),
             rx_source: (snapshot.rx_source != RxSource::None).then(|| snapshot.rx_source.name().to_owned()),
             state: match snapshot.liveness {
-                Liveness::Live => PageState::Alive,
-                Liveness::Stalled { .. } => PageState::Stalled,
+                Liveness::Live if !silent => PageState::Alive,
+                Liveness::Live | Liveness::Stalled { .. } => PageState::Stalled,
                 Liveness::Closed => PageState::Closed,
                 Liveness::Dead => PageState::Dead,
             },
@@ -256,6 +286,7 @@ fn page_nic(
             missing: missing.into_iter().collect(),
         },
         in_flight_bytes: Some(counts.in_flight_bytes()),
+        torn: snapshot.torn,
         netdev_reading: None,
     }
 }
@@ -285,6 +316,43 @@ fn unique(pages: &mut Vec<FoundPage>) {
         }
         lives && seen.insert(page.sample.key.clone())
     });
+}
+
+/// Files among the pages that are none, by directory: how many, and what is wrong with the first.
+#[derive(Debug, Default)]
+struct Unusable<'a>(BTreeMap<&'a Path, (usize, Notice)>);
+
+impl<'a> Unusable<'a> {
+    fn add(&mut self, entry: &'a PageEntry, problem: &ReadError) {
+        let dir = entry.path.parent().unwrap_or(&entry.path);
+        let first = || (0, about(&entry.path.to_string_lossy(), problem));
+        self.0.entry(dir).or_insert_with(first).0 += 1;
+    }
+
+    /// A notice for each directory: a thousand stray files must not bury what else is wrong.
+    fn notices(self) -> impl Iterator<Item = Notice> {
+        self.0.into_iter().map(|(dir, (count, first))| match count {
+            1 => first,
+            count => Notice {
+                subject: printable(&dir.to_string_lossy()),
+                text: format!(
+                    "{count} files are no usable counter pages, the first: {}: {}",
+                    first.subject, first.text
+                ),
+            },
+        })
+    }
+}
+
+/// There are more pages than are read.
+fn too_many(entry: &PageEntry) -> Notice {
+    let dir = entry.path.parent().unwrap_or(&entry.path);
+    Notice {
+        subject: format!("pages in {}", printable(&dir.to_string_lossy())),
+        text: format!("there are more than {MAX_OPEN} counter pages; those from {} on are not shown", {
+            printable(&entry.path.file_name().unwrap_or_default().to_string_lossy())
+        }),
+    }
 }
 
 fn about(subject: &str, problem: &dyn std::error::Error) -> Notice {

@@ -46,6 +46,7 @@ impl Glyphs {
             Verdict::Skewed => self.pick("▲", "!"),
             Verdict::SingleNic => self.pick("✗", "X"),
             Verdict::Idle => self.pick("·", "."),
+            Verdict::Unknown => "?",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::rows::RowKey;
+use super::rows::{RowKey, node_key};
 use crate::monitor::model::view::View;
 
 /// Ticks kept: 4 min at 2 Hz, 8.5 min at 1 Hz; more than the widest graph shows.
@@ -51,7 +51,7 @@ impl History {
         let mut now: HashMap<RowKey, Point> = HashMap::new();
         for group in &view.groups {
             let point = Point::new(group.tx.bytes_per_s, group.rx.bytes_per_s);
-            now.entry(RowKey::Node(group.node.clone())).or_default().add(point);
+            now.entry(node_key(group)).or_default().add(point);
             now.insert(RowKey::Group(group.key.clone()), point);
             for nic in &group.nics {
                 now.insert(

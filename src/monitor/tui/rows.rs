@@ -1,12 +1,17 @@
 //! The list's rows: which nodes, groups and NICs are shown, in which order, under a sort and a filter.
 
-use crate::monitor::model::view::{GroupKind, GroupView, NicView, View};
+use std::collections::HashMap;
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::glyphs::Glyphs;
+use crate::monitor::model::view::{GroupKind, GroupView, Mark, NicView, View};
 
 /// Identity of a row across ticks. The selection and the history hold on to this, never to a position.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum RowKey {
-    /// A node's name.
-    Node(String),
+    /// The job on a node: its name, where it has one, and the node's.
+    Node(Option<String>, String),
     /// A group's key.
     Group(String),
     /// A group's and a NIC's key.
@@ -80,10 +85,52 @@ pub(super) fn short_name(group: &GroupView) -> String {
     }
 }
 
+/// What a group of this kind is called.
+pub(super) fn word(kind: GroupKind) -> &'static str {
+    match kind {
+        GroupKind::Pe => "PE",
+        GroupKind::Gpu => "GPU",
+        GroupKind::Node => "group",
+    }
+}
+
 /// A group's name with its node: `node0 PE 3`.
 pub(super) fn full_name(group: &GroupView) -> String {
     let short = short_name(group);
     if short == group.node { short } else { format!("{} {short}", group.node) }
+}
+
+/// A name of a node or PE with its job's, where there are several. What does not fit into `width` is cut from the front
+/// of the job's name: the names of jobs differ at their ends.
+pub(super) fn with_job(name: &str, job: Option<&str>, width: u16, glyphs: Glyphs) -> String {
+    let Some(job) = job else { return name.to_owned() };
+    let mut tail = job;
+    let mut mark = "";
+    while name.width() + 1 + mark.width() + tail.width() > usize::from(width) {
+        let mut chars = tail.chars();
+        if chars.next().is_none() {
+            break;
+        }
+        (tail, mark) = (chars.as_str(), glyphs.ellipsis());
+    }
+    format!("{name} {mark}{tail}")
+}
+
+/// Whether groups of several jobs are shown, so that a node's and a PE's number alone do not tell them apart.
+pub(super) fn several_jobs(view: &View) -> bool {
+    let mut jobs = view.groups.iter().filter_map(|group| group.job.as_deref());
+    let first = jobs.next();
+    jobs.any(|job| Some(job) != first)
+}
+
+/// Whether the PE ended without a word: it is shown last and counts nowhere.
+pub(super) fn is_dead(group: &GroupView) -> bool {
+    group.marks.contains(&Mark::Dead)
+}
+
+/// The key of the heading that a group stands under.
+pub(super) fn node_key(group: &GroupView) -> RowKey {
+    RowKey::Node(group.job.clone(), group.node.clone())
 }
 
 /// Builds the rows. `folded` says whether a group shows its heading only.
@@ -101,17 +148,21 @@ pub(super) fn build(view: &View, sort: Sort, filter: &str, folded: impl Fn(&str)
         Sort::Imbalance => groups.sort_by(|a, b| descending(worst(group(a.0)), worst(group(b.0)))),
     }
     let with_nodes = sort == Sort::Natural && node_lines(view);
+    if with_nodes {
+        dead_last_by_node(view, &mut groups);
+    } else {
+        groups.sort_by_key(|&(i, _)| is_dead(group(i)));
+    }
     let mut rows = Vec::new();
-    let mut node: Option<&str> = None;
+    let mut node: Option<RowKey> = None;
     for (position, (index, nics)) in groups.iter().enumerate() {
         let this = group(*index);
-        if with_nodes && node != Some(&this.node) {
-            node = Some(&this.node);
-            let same = groups[position..].iter().take_while(|(i, _)| group(*i).node == this.node);
-            rows.push(Row {
-                key: RowKey::Node(this.node.clone()),
-                kind: RowKind::Node { groups: same.map(|(i, _)| *i).collect() },
-            });
+        let key = node_key(this);
+        if with_nodes && node.as_ref() != Some(&key) {
+            let same = groups[position..].iter().take_while(|(i, _)| node_key(group(*i)) == key);
+            let kind = RowKind::Node { groups: same.map(|(i, _)| *i).collect() };
+            rows.push(Row { key: key.clone(), kind });
+            node = Some(key);
         }
         let folded = folded(&this.key);
         rows.push(Row {
@@ -141,7 +192,17 @@ pub(super) fn build(view: &View, sort: Sort, filter: &str, folded: impl Fn(&str)
 
 /// Whether nodes get a line of their own: only where a node has several groups.
 pub(super) fn node_lines(view: &View) -> bool {
-    view.groups.windows(2).any(|pair| pair[0].node == pair[1].node)
+    view.groups.windows(2).any(|pair| node_key(&pair[0]) == node_key(&pair[1]))
+}
+
+/// Puts the dead last below each heading, and headings with nobody alive last of all.
+fn dead_last_by_node(view: &View, groups: &mut [(usize, Vec<usize>)]) {
+    let mut order: HashMap<RowKey, (bool, usize)> = HashMap::new();
+    for (index, group) in view.groups.iter().enumerate() {
+        let place = order.entry(node_key(group)).or_insert((true, index));
+        place.0 &= is_dead(group);
+    }
+    groups.sort_by_key(|&(i, _)| (order.get(&node_key(&view.groups[i])).copied(), is_dead(&view.groups[i])));
 }
 
 /// The NICs of a group that pass the filter: all when the group itself does, `None` when none does.
@@ -189,5 +250,45 @@ mod tests {
         let rows = build(&view, Sort::Imbalance, "", |_| true);
         assert_eq!(rows[0].key, RowKey::Group(view.groups[5].key.clone()));
         assert_eq!(rows.len(), 8, "no node lines under a sort that mixes nodes");
+    }
+
+    #[test]
+    fn jobs_on_the_same_nodes_have_headings_of_their_own_and_the_dead_come_last() {
+        let cluster = Cluster { nodes: 1, pes_per_node: 2, ..Cluster::default() };
+        let mut view = cluster.view(Shape::PairSeq, 3);
+        for mut group in cluster.view(Shape::PairSeq, 3).groups {
+            (group.key, group.job) = (format!("b/{}", group.key), Some("b".to_owned()));
+            view.groups.push(group);
+        }
+        view.groups[0].marks = vec![Mark::Dead];
+        let rows = |view: &View| build(view, Sort::Natural, "", |_| true).into_iter().map(|r| r.key);
+        let node = |job: &str| RowKey::Node(Some(job.to_owned()), "node0".to_owned());
+        let group = |key: &str| RowKey::Group(key.to_owned());
+        assert_eq!(
+            rows(&view).collect::<Vec<_>>(),
+            [
+                node("alltoall-1"),
+                group("job-1/1"),
+                group("job-1/0"),
+                node("b"),
+                group("b/job-1/0"),
+                group("b/job-1/1")
+            ]
+        );
+        view.groups[1].marks = vec![Mark::Dead];
+        assert_eq!(rows(&view).next(), Some(node("b")));
+        let sorted = build(&view, Sort::Tx, "", |_| true);
+        assert!(
+            sorted[..2].iter().all(|row| matches!(&row.key, RowKey::Group(key) if key.starts_with("b/")))
+        );
+        assert!(several_jobs(&view));
+    }
+
+    #[test_case(40, "node0 lab-24208"; "fits")]
+    #[test_case(12, "node0 …24208"; "the end tells jobs apart")]
+    #[test_case(3, "node0 …"; "no room")]
+    fn jobs_are_told_apart_in_little_room(width: u16, expected: &str) {
+        assert_eq!(with_job("node0", Some("lab-24208"), width, Glyphs::Unicode), expected);
+        assert_eq!(with_job("node0", None, width, Glyphs::Unicode), "node0");
     }
 }

@@ -202,6 +202,20 @@ fn device_counters_by_gpu() {
 }
 
 #[test]
+fn two_jobs_on_a_node_one_of_them_with_a_dead_pe() {
+    let cluster = Cluster { nodes: 1, pes_per_node: 2, ..Cluster::default() };
+    let mut view = cluster.view(Shape::PairSeq, 5);
+    for mut group in cluster.view(Shape::Single, 5).groups {
+        (group.key, group.job) = (format!("job-2/{}", group.key), Some("alltoall-2".to_owned()));
+        view.groups.push(group);
+    }
+    view.groups[0].marks = vec![Mark::Dead];
+    let mut state = state(80, 24, Glyphs::Unicode, &cluster, &[]);
+    state.update(Action::View(Arc::new(view)));
+    assert_snapshot!("two_jobs@80x24", text(&state));
+}
+
+#[test]
 fn thirty_two_nics_in_a_group() {
     let cluster = Cluster { nodes: 1, pes_per_node: 8, nics: 32, ..Cluster::default() };
     let screen = text(&state(80, 24, Glyphs::Unicode, &cluster, &[Shape::RoundRobin]));

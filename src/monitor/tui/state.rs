@@ -245,9 +245,9 @@ impl State {
     fn fold_selected(&mut self, fold: bool) {
         let groups: Vec<String> = match self.rows.get(self.selected).map(|row| &row.key) {
             Some(RowKey::Group(group) | RowKey::Nic(group, _)) => vec![group.clone()],
-            Some(RowKey::Node(node)) => {
+            Some(node @ RowKey::Node(..)) => {
                 let groups = self.shown.iter().flat_map(|view| &view.groups);
-                groups.filter(|g| g.node == *node).map(|g| g.key.clone()).collect()
+                groups.filter(|g| rows::node_key(g) == *node).map(|g| g.key.clone()).collect()
             }
             None => return,
         };
@@ -277,6 +277,7 @@ impl State {
             self.plan = layout::plan(self.size.0, self.size.1, wants).map(|p| p.0);
             return;
         };
+        self.forget_vanished(&view);
         let build = |folded: &dyn Fn(&str) -> bool| rows::build(&view, self.sort, &self.filter, folded);
         let open = self.selected_group(&view);
         let expanded = build(&|_| false);
@@ -309,12 +310,33 @@ impl State {
         self.scroll();
     }
 
+    /// When what is selected has gone for good, the nearest row that is still there takes its place, else the first
+    /// group that lives; a row that is only folded or filtered away keeps the selection.
+    fn forget_vanished(&mut self, view: &View) {
+        let there = |key: &RowKey| match key {
+            RowKey::Group(group) => view.groups.iter().any(|g| g.key == *group),
+            RowKey::Nic(group, nic) => {
+                view.groups.iter().any(|g| g.key == *group && g.nics.iter().any(|n| n.key == *nic))
+            }
+            RowKey::Node(..) => view.groups.iter().any(|g| rows::node_key(g) == *key),
+        };
+        if self.selected_key.as_ref().is_none_or(there) || view.groups.is_empty() {
+            return;
+        }
+        let distance = |(index, _): &(usize, &Row)| index.abs_diff(self.selected);
+        let group = |row: &Row| !matches!(row.kind, RowKind::Node { .. }) && there(&row.key);
+        let near = self.rows.iter().enumerate().filter(|(_, row)| group(row)).min_by_key(distance);
+        self.selected_key = near
+            .map(|(_, row)| row.key.clone())
+            .or_else(|| first_group(view).map(|group| RowKey::Group(group.key.clone())));
+    }
+
     /// The group that the selection is in; the first group as long as nothing is selected.
     fn selected_group(&self, view: &View) -> Option<String> {
         match &self.selected_key {
             Some(RowKey::Group(group) | RowKey::Nic(group, _)) => Some(group.clone()),
-            Some(RowKey::Node(_)) => None,
-            None => view.groups.first().map(|group| group.key.clone()),
+            Some(RowKey::Node(..)) => None,
+            None => first_group(view).map(|group| group.key.clone()),
         }
     }
 
@@ -385,6 +407,11 @@ impl State {
         let (shown, newest) = (self.shown.as_ref()?, self.newest.as_ref()?);
         self.paused.then(|| Duration::from_nanos(newest.mono_ns.saturating_sub(shown.mono_ns)))
     }
+}
+
+/// The first group that lives, else the first.
+fn first_group(view: &View) -> Option<&GroupView> {
+    view.groups.iter().find(|group| !rows::is_dead(group)).or(view.groups.first())
 }
 
 #[cfg(test)]

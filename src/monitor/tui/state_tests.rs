@@ -9,6 +9,7 @@ use super::super::glyphs::Glyphs;
 use super::super::synthetic::{Cluster, Shape};
 use super::super::theme::Theme;
 use super::*;
+use crate::monitor::model::view::Mark;
 use test_case::test_case;
 
 fn state(width: u16, height: u16) -> State {
@@ -91,6 +92,28 @@ fn a_row_that_vanishes_leaves_the_selection_in_place() {
     })));
     assert_eq!((state.rows.len(), state.selected), (0, 0));
     press(&mut state, &[Command::Down, Command::Enter, Command::FoldOne, Command::PageUp]);
+}
+
+#[test]
+fn a_selection_that_has_gone_goes_to_a_group_that_opens() {
+    let mut state = state(80, 24);
+    let mut view = Cluster::default().view(Shape::RoundRobin, 2);
+    for group in &mut view.groups {
+        group.key = format!("next-{}", group.key);
+    }
+    view.groups[0].marks = vec![Mark::Dead];
+    state.update(Action::View(Arc::new(view.clone())));
+    assert_eq!(selected(&state), RowKey::Group("next-job-1/1".to_owned()));
+    assert!(
+        state.rows.iter().any(|row| matches!(&row.key, RowKey::Nic(group, _) if group == "next-job-1/1"))
+    );
+
+    // Its neighbour takes its place when it alone has gone.
+    press(&mut state, &[Command::End]);
+    assert_eq!(selected(&state), RowKey::Group("next-job-1/7".to_owned()));
+    view.groups.pop();
+    state.update(Action::View(Arc::new(view)));
+    assert_eq!(selected(&state), RowKey::Group("next-job-1/6".to_owned()));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Several groups in a sentence: of a node, and of everything.
 
-use super::rows::full_name;
+use super::rows::{full_name, is_dead};
 use crate::balance::Verdict;
-use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
+use crate::monitor::model::view::{Flow, GroupFlow, GroupView, NicView};
 
 /// One direction or the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,14 @@ impl Direction {
         match self {
             Self::Tx => "Tx",
             Self::Rx => "Rx",
+        }
+    }
+
+    /// This direction of a NIC.
+    pub(super) fn flow(self, nic: &NicView) -> &Flow {
+        match self {
+            Self::Tx => &nic.tx,
+            Self::Rx => &nic.rx,
         }
     }
 
@@ -33,7 +41,7 @@ impl Direction {
 pub(super) struct Summary {
     /// Sum over the groups whose rate is known.
     pub(super) bytes_per_s: Option<f64>,
-    /// Groups with traffic in this direction; the idle and the dead have no say in the balance.
+    /// Groups with traffic in this direction; the idle have no say in the balance, and the dead in nothing.
     pub(super) busy: usize,
     /// Of those, how many are skewed or use a single NIC.
     pub(super) uneven: usize,
@@ -43,22 +51,27 @@ pub(super) struct Summary {
     pub(super) verdict: Option<Verdict>,
     pub(super) active_nics: usize,
     pub(super) nics: usize,
+    /// NICs whose rate is not known, of groups that cannot be judged for that.
+    pub(super) unread: usize,
 }
 
 impl Summary {
     pub(super) fn of<'a>(groups: impl Iterator<Item = &'a GroupView>, direction: Direction) -> Self {
         let mut summary = Self::default();
-        for group in groups {
+        for group in groups.filter(|group| !is_dead(group)) {
             let flow = direction.of(group);
             summary.nics += flow.spread.nics;
             if let Some(rate) = flow.bytes_per_s {
                 summary.bytes_per_s = Some(summary.bytes_per_s.unwrap_or(0.0) + rate);
                 summary.verdict.get_or_insert(Verdict::Idle);
             }
-            let Some(ratio) = flow.spread.max_over_mean else { continue };
-            if flow.bytes_per_s.is_none() || group.marks.contains(&Mark::Dead) {
+            if flow.bytes_per_s.is_none() {
                 continue;
             }
+            if flow.spread.verdict == Verdict::Unknown {
+                summary.unread += flow.unread;
+            }
+            let Some(ratio) = flow.spread.max_over_mean else { continue };
             summary.busy += 1;
             summary.active_nics += flow.spread.active_nics;
             summary.uneven += usize::from(flow.spread.verdict.is_imbalance());
@@ -66,6 +79,10 @@ impl Summary {
                 summary.worst = Some((ratio, full_name(group)));
                 summary.verdict = Some(flow.spread.verdict);
             }
+        }
+        // A group that cannot be judged may be worse than the worst that can, unless that is bad already.
+        if summary.unread > 0 && summary.verdict.is_some_and(|verdict| !verdict.is_imbalance()) {
+            (summary.verdict, summary.worst) = (Some(Verdict::Unknown), None);
         }
         summary
     }
@@ -75,6 +92,7 @@ impl Summary {
 mod tests {
     use super::super::synthetic::{Cluster, Shape};
     use super::*;
+    use crate::monitor::model::view::Mark;
 
     #[test]
     fn the_worst_group_speaks_and_the_idle_and_the_dead_do_not() {
@@ -88,6 +106,7 @@ mod tests {
         view.groups[3].marks = vec![Mark::Dead];
         let summary = Summary::of(view.groups.iter(), Direction::Rx);
         assert_eq!((summary.verdict, summary.uneven, summary.busy), (Some(Verdict::Balanced), 0, 7));
+        assert_eq!((summary.active_nics, summary.nics), (28, 28));
     }
 
     #[test]
@@ -97,5 +116,17 @@ mod tests {
         assert_eq!(Summary::of(first.groups.iter(), Direction::Tx).verdict, None);
         let idle = cluster.view(Shape::Idle, 1);
         assert_eq!(Summary::of(idle.groups.iter(), Direction::Tx).verdict, Some(Verdict::Idle));
+    }
+
+    #[test]
+    fn a_nic_that_cannot_be_read_leaves_the_verdict_open_unless_the_others_decide_it() {
+        let cluster = Cluster::default();
+        let mut view = cluster.view(Shape::PairSeq, 1);
+        (view.groups[3].tx.unread, view.groups[3].tx.spread.verdict) = (3, Verdict::Unknown);
+        let summary = Summary::of(view.groups.iter(), Direction::Tx);
+        assert_eq!((summary.verdict, summary.unread, summary.worst), (Some(Verdict::Unknown), 3, None));
+        view.groups[4] = cluster.view(Shape::Single, 1).groups[4].clone();
+        let summary = Summary::of(view.groups.iter(), Direction::Tx);
+        assert_eq!((summary.verdict, summary.unread), (Some(Verdict::SingleNic), 3));
     }
 }

@@ -136,7 +136,7 @@ impl Cluster {
 
     fn group(&self, shape: Shape, tick: u64, pe: usize, mono_ns: u64) -> GroupView {
         let nics: Vec<NicView> = (0..self.nics).map(|nic| self.nic(shape, tick, pe, nic, mono_ns)).collect();
-        let idle = GroupFlow { bytes_per_s: None, spread: Spread::of(&[], DEFAULT_MAX_OVER_MEAN) };
+        let idle = GroupFlow { bytes_per_s: None, unread: 0, spread: Spread::of(&[], DEFAULT_MAX_OVER_MEAN) };
         GroupView {
             key: format!("job-1/{pe}"),
             kind: GroupKind::Pe,
@@ -187,6 +187,7 @@ impl Cluster {
             pci: None,
             numa: None,
             link_bits_per_s: self.link_bits_per_s,
+            state: None,
             source: SourceKind::Page,
             counters: vec![
                 counter("tx_bytes", tx_flow.bytes, tx_flow.bytes_per_s),
@@ -219,9 +220,11 @@ impl Cluster {
 /// One direction of a group, over the NICs whose rate is known.
 fn sum(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
     let rates: Vec<f64> = nics.iter().filter_map(rate).collect();
+    let unread = nics.len() - rates.len();
     GroupFlow {
         bytes_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
-        spread: Spread::of(&rates, DEFAULT_MAX_OVER_MEAN),
+        unread,
+        spread: Spread::of_known(&rates, unread, DEFAULT_MAX_OVER_MEAN),
     }
 }
 
@@ -259,11 +262,12 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
             continue;
         };
         group.marks = vec![mark];
+        if let (Mark::Stale, Some(nic)) = (mark, group.nics.last_mut()) {
+            nic.state = Some("DOWN".to_owned());
+        }
         for nic in &mut group.nics {
             nic.marks = vec![mark];
-            if mark != Mark::Stalled {
-                without_rates(nic);
-            }
+            without_rates(nic);
         }
     }
     notices.push(Notice {

@@ -67,7 +67,7 @@ impl Theme {
     pub(super) fn verdict(self, verdict: Verdict) -> Style {
         self.style(match verdict {
             Verdict::Balanced => Token::Good,
-            Verdict::Skewed => Token::Warn,
+            Verdict::Skewed | Verdict::Unknown => Token::Warn,
             Verdict::SingleNic => Token::Bad,
             Verdict::Idle => Token::Muted,
         })

@@ -1,5 +1,6 @@
 //! One device: what it is, and its ports.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,16 @@ use super::topology::{self, Gpu};
 use super::{CLASS, port::PortReader};
 use crate::monitor::sample::{Missing, PortFacts, PortSample, Reading};
 use crate::text::printable;
+
+/// A port's number: only as the kernel writes it, so that `01` and `+1` are no second port 1.
+fn port_number(name: &str) -> Option<u8> {
+    name.parse().ok().filter(|number: &u8| number.to_string() == name)
+}
+
+/// What the system says about a directory, with the errno in it.
+fn io_reason(error: &io::Error) -> String {
+    format!("cannot list the ports: {error}")
+}
 
 /// How long link rate, state and the list of ports are taken as unchanged.
 const FACTS_HOLD: Duration = Duration::from_secs(2);
@@ -20,13 +31,15 @@ pub(super) struct DeviceReader {
     gpus: Arc<Vec<Gpu>>,
     name: String,
     ports: Vec<PortReader>,
+    /// Why the list of ports could not be read, where it could not.
+    no_ports: Option<String>,
     /// When facts were last read.
     looked: Option<Instant>,
 }
 
 impl DeviceReader {
     pub(super) fn new(root: Arc<Root>, gpus: Arc<Vec<Gpu>>, name: String) -> Self {
-        Self { root, gpus, name, ports: Vec::new(), looked: None }
+        Self { root, gpus, name, ports: Vec::new(), no_ports: None, looked: None }
     }
 
     /// Reads all ports.
@@ -49,13 +62,9 @@ impl DeviceReader {
     /// Reads what changes seldom, and keeps the open files of ports that are still there.
     fn look(&mut self) {
         let dir = self.dir();
-        let mut numbers: Vec<u8> = self
-            .root
-            .list(dir.join("ports"))
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|n| n.parse().ok())
-            .collect();
+        let listed = self.root.list(dir.join("ports"));
+        self.no_ports = listed.as_ref().err().filter(|e| e.kind() != io::ErrorKind::NotFound).map(io_reason);
+        let mut numbers: Vec<u8> = listed.unwrap_or_default().iter().filter_map(|n| port_number(n)).collect();
         numbers.sort_unstable();
         let mut before = std::mem::take(&mut self.ports);
         for number in numbers {
@@ -77,7 +86,7 @@ impl DeviceReader {
     /// A device without a readable port is still a row.
     fn no_port(&self) -> PortSample {
         let place = Some(format!("{CLASS}/{}/ports", printable(&self.name)));
-        let reason = "the device shows no port".to_owned();
+        let reason = self.no_ports.clone().unwrap_or_else(|| "the device shows no port".to_owned());
         let missing = vec![Missing { counter: "ports".to_owned(), place, reason }];
         let mono_ns = crate::monitor::clock::mono_ns();
         PortSample {

@@ -14,7 +14,7 @@ mod topology;
 mod worker;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub use root::Root;
 pub use topology::Gpu;
 
 use super::super::glob::Glob;
+use super::super::model::view::Notice;
 use super::super::natural;
 use super::super::sample::PortSample;
 use crate::text::printable;
@@ -31,6 +32,8 @@ use worker::{MakeReader, Pool};
 
 /// Where RDMA devices are listed.
 const CLASS: &str = "class/infiniband";
+/// Where a machine without RDMA drivers has no such directory, and nothing is wrong with that.
+const DEFAULT_ROOT: &str = "/sys";
 
 /// The sysfs source.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub struct SysfsSample {
     pub ports: Vec<PortSample>,
     /// Why there is no device, when there is none.
     pub nothing: Option<String>,
+    /// The same, where it is not simply that this machine has none.
+    pub notice: Option<Notice>,
 }
 
 impl SysfsSource {
@@ -61,9 +66,12 @@ impl SysfsSource {
     pub fn read(&mut self, deadline: Duration) -> SysfsSample {
         let all = match self.devices() {
             Ok(all) => all,
-            Err(reason) => {
+            Err((kind, reason)) => {
                 self.pool.keep_only(&[]);
-                return SysfsSample { ports: Vec::new(), nothing: Some(reason) };
+                let subject = printable(&self.root.full(CLASS).to_string_lossy());
+                let usual = kind == io::ErrorKind::NotFound && self.root.full("") == Path::new(DEFAULT_ROOT);
+                let notice = (!usual).then(|| Notice { subject, text: reason.clone() });
+                return SysfsSample { ports: Vec::new(), nothing: Some(reason), notice };
             }
         };
         let wanted: Vec<String> =
@@ -73,14 +81,14 @@ impl SysfsSource {
             n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
         });
         self.pool.keep_only(&wanted);
-        SysfsSample { ports: self.pool.read(&wanted, deadline), nothing }
+        SysfsSample { ports: self.pool.read(&wanted, deadline), nothing, notice: None }
     }
 
     /// The device names, in natural order; or why there are none.
-    fn devices(&self) -> Result<Vec<String>, String> {
+    fn devices(&self) -> Result<Vec<String>, (io::ErrorKind, String)> {
         let place = self.root.full(CLASS);
         let place = printable(&place.to_string_lossy());
-        let mut names = self.root.list(CLASS).map_err(|e| match e.kind() {
+        let mut names = self.root.list(CLASS).map_err(|e| (e.kind(), match e.kind() {
             io::ErrorKind::NotFound if !self.root.full("").is_dir() => format!(
                 "no RDMA device: there is no directory {} (--sysfs-root)",
                 printable(&self.root.full("").to_string_lossy())
@@ -91,7 +99,7 @@ impl SysfsSource {
             ),
             io::ErrorKind::PermissionDenied => format!("no RDMA device: no permission to read {place}"),
             _ => format!("no RDMA device: {place}: {e}"),
-        })?;
+        }))?;
         names.sort_by(|a, b| natural::compare(a, b));
         Ok(names)
     }

@@ -95,10 +95,11 @@ impl PortReader {
         reading.traffic = self.traffic(table, &values, &mut reading.missing);
         for ((dir, name), value) in values {
             match value {
-                Ok(value) if reading.counters.iter().all(|c| c.name != name) => {
+                Ok(value) => {
+                    let taken = reading.counters.iter().any(|c| c.name == name);
+                    let name = if taken { format!("{}/{name}", dir.name()).into() } else { name };
                     reading.counters.push(RawCounter { name, value });
                 }
-                Ok(_) => {}
                 // A quantity that is missing for this very file's sake has said so already.
                 Err(_) if first.iter().any(|(d, n)| *d == dir && *n == name) => {}
                 Err(e) => {

@@ -3,14 +3,14 @@
 /// A directory of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dir {
-    /// `counters`: the InfiniBand port counters (PMA); data is counted in 4-byte words.
-    Counters,
     /// `hw_counters`: whatever the driver counts.
     HwCounters,
+    /// `counters`: the InfiniBand port counters (PMA); data is counted in 4-byte words.
+    Counters,
 }
 
 impl Dir {
-    /// Both, in the order they are read. A name in both is taken from the first.
+    /// Both, in the order they are read and sorted. A name in both is the first's; the other's has its directory in it.
     pub(super) const ALL: [Self; 2] = [Self::HwCounters, Self::Counters];
 
     /// The directory's name.

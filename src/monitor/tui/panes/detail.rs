@@ -49,7 +49,8 @@ fn of_nic(state: &State, nic: &NicView, width: usize) -> Vec<Line<'static>> {
     let numa = nic.numa.map_or_else(|| MISSING.to_owned(), |node| node.to_string());
     lines.add("where", &format!("PCI {}, NUMA {numa}, interface {}", or(&nic.pci), or(&nic.netdev)));
     let link = nic.link_bits_per_s.map(|bits| bits as f64 / 8.0);
-    lines.add("line rate", &format::rate(link, state.units));
+    let port = nic.state.as_ref().map_or_else(String::new, |word| format!(", link {word}"));
+    lines.add("line rate", &format!("{}{port}", format::rate(link, state.units)));
     let dt = nic.dt.map_or_else(|| MISSING.to_owned(), format::duration);
     lines.add("source", &format!("{}, {dt} since the read before", kernel::source_name(nic.source)));
     if !nic.marks.is_empty() {

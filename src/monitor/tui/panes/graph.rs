@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::super::format;
 use super::super::history::Point;
-use super::super::rows::{RowKey, full_name};
+use super::super::rows::{RowKey, full_name, node_key, several_jobs, with_job};
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::graph as widget;
@@ -23,12 +23,17 @@ pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
         key => key.clone(),
     };
     let groups = state.shown.iter().flat_map(|v| &v.groups);
+    let several = state.shown.as_ref().is_some_and(|view| several_jobs(view));
+    let named =
+        |name: &str, job: Option<&str>| with_job(name, job.filter(|_| several), area.width / 4, state.glyphs);
     let (name, link) = match &key {
-        RowKey::Node(node) => {
-            let link = sum(groups.filter(|g| g.node == *node).map(group_link));
-            (node.clone(), link)
+        RowKey::Node(job, node) => {
+            let link = sum(groups.filter(|g| node_key(g) == key).map(group_link));
+            (named(node, job.as_deref()), link)
         }
-        key => state.group(key).map_or((String::new(), None), |g| (full_name(g), group_link(g))),
+        key => state.group(key).map_or((String::new(), None), |group| {
+            (named(&full_name(group), group.job.as_deref()), group_link(group))
+        }),
     };
     render(state, &key, &name, link, area, buffer);
 }

@@ -1,6 +1,7 @@
 //! A group's or a node's line: the NICs as a strip, the verdict, total, max/mean, active NICs.
 
 use ratatui::buffer::Buffer;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format;
@@ -30,31 +31,39 @@ pub(super) fn render(
     let marker = Slot { x: 1, y, width: 1 };
     marker.left(glyphs.folded(folded), theme.style(Token::Muted), glyphs, buffer);
     let name = Slot { x: 2, y, width: context.columns.name - 1 };
-    let text = if context.under_node { rows::short_name(group) } else { rows::full_name(group) };
+    let text = if context.under_node {
+        rows::short_name(group)
+    } else {
+        rows::with_job(&rows::full_name(group), context.job(group), name.width, glyphs)
+    };
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);
     let urgent = group.marks.iter().copied().find(|m| matches!(m, Mark::Dead | Mark::Stalled | Mark::Stale));
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let flow = direction.of(group);
         let slots = slots(context.columns, context.x(direction), y);
-        let rates: Vec<Option<f64>> = group
-            .nics
-            .iter()
-            .map(|nic| match direction {
-                Direction::Tx => nic.tx.bytes_per_s,
-                Direction::Rx => nic.rx.bytes_per_s,
-            })
-            .collect();
         let verdict = flow.spread.verdict;
         let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * DEFAULT_MAX_OVER_MEAN);
-        let strip_width = strip_width(slots.bar.width, rates.len());
-        let used = strip::render((slots.bar.x, y), strip_width, &rates, buffer, glyphs, |rate| {
-            theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token })
-        });
+        let style =
+            |rate| theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token });
+        let shares: Vec<Option<(f64, Style)>> = group
+            .nics
+            .iter()
+            .map(|nic| {
+                let rate = direction.flow(nic).bytes_per_s?;
+                let share = rate / nic.link_bits_per_s.map_or(context.auto_top, |bits| bits as f64 / 8.0);
+                Some((share, style(rate)))
+            })
+            .collect();
+        let strip_width = strip_width(slots.bar.width, shares.len());
+        let used = strip::render((slots.bar.x, y), strip_width, &shares, buffer, glyphs);
         let rest = Slot { x: slots.bar.x + used, width: slots.bar.width - used, ..slots.bar };
         let (word, style) = match (urgent, flow.bytes_per_s) {
             (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
             (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
+            (None, Some(_)) if verdict == Verdict::Unknown => {
+                (unknown(flow.unread, rest.width), theme.verdict(verdict))
+            }
             (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
         };
         let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
@@ -95,9 +104,10 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
     let state = context.state;
     let (theme, glyphs) = (state.theme, state.glyphs);
     let members = || groups.iter().map(|&index| &context.view.groups[index]);
-    let name = members().next().map_or("", |group| group.node.as_str());
+    let width = context.columns.name;
+    let name = members().next().map(|g| rows::with_job(&g.node, context.job(g), width, glyphs));
     let token = if selected { Token::Selected } else { Token::Strong };
-    Slot { x: 1, y, width: context.columns.name }.left(name, theme.style(token), glyphs, buffer);
+    Slot { x: 1, y, width }.left(&name.unwrap_or_default(), theme.style(token), glyphs, buffer);
     for direction in [Direction::Tx, Direction::Rx] {
         let summary = Summary::of(members(), direction);
         let slots = slots(context.columns, context.x(direction), y);
@@ -105,13 +115,15 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
             None => "no rate yet".to_owned(),
             Some(verdict) if verdict.is_imbalance() => {
                 let (glyph, uneven, busy) = (glyphs.verdict(verdict), summary.uneven, summary.busy);
-                let long = format!("{glyph} {uneven} of {busy} uneven");
-                if long.width() <= usize::from(slots.bar.width) {
-                    long
-                } else {
-                    format!("{glyph} {uneven}/{busy}")
-                }
+                let what = members().next().map_or("group", |group| rows::word(group.kind));
+                let forms = [
+                    format!("{glyph} {uneven} of {busy} {what}s uneven"),
+                    format!("{glyph} {uneven}/{busy} {what}s"),
+                ];
+                let fits = forms.into_iter().find(|form| form.width() <= usize::from(slots.bar.width));
+                fits.unwrap_or_else(|| format!("{glyph} {uneven}/{busy}"))
             }
+            Some(Verdict::Unknown) => unknown(summary.unread, slots.bar.width),
             Some(verdict) => words(verdict, glyphs.verdict(verdict), slots.bar.width),
         };
         let style = summary.verdict.map_or(theme.style(Token::Muted), |v| theme.verdict(v));
@@ -153,4 +165,10 @@ fn words(verdict: Verdict, glyph: &str, width: u16) -> String {
     } else {
         glyph.to_owned()
     }
+}
+
+/// How many NICs could not be read, for which the verdict is open, in as many words as there is room for.
+fn unknown(unread: usize, width: u16) -> String {
+    let long = format!("? unknown, {unread} unread");
+    if long.len() <= usize::from(width) { long } else { format!("? {unread} unread") }
 }

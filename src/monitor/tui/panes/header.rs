@@ -1,12 +1,14 @@
 //! The first lines: where and when, and the verdict over everything.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::{self, Scale};
+use super::super::rows::{is_dead, word};
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
@@ -88,11 +90,13 @@ fn facts(state: &State) -> Line<'static> {
         spans.push(Span::raw("  waiting for data"));
         return Line::from(spans);
     };
-    let nodes = view.groups.iter().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
-    let nics: usize = view.groups.iter().map(|g| g.nics.len()).sum();
-    let groups = view.groups.len();
+    let living = || view.groups.iter().filter(|g| !is_dead(g));
+    let nodes = living().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
+    let nics: usize = living().map(|g| g.nics.len()).sum();
+    let groups = living().count();
+    let dead = view.groups.len() - groups;
     let mut text = format!("  {}", printable(&view.host));
-    if groups > 0 {
+    if !view.groups.is_empty() {
         text.push_str("  ");
         text.push_str(&plural(nodes, "node"));
         if view.groups.iter().any(|g| g.kind != GroupKind::Node) {
@@ -101,6 +105,9 @@ fn facts(state: &State) -> Line<'static> {
         }
         text.push_str(", ");
         text.push_str(&plural(nics, "NIC"));
+        if dead > 0 {
+            let _ = write!(text, ", {dead} dead");
+        }
     }
     if let Some(policy) = common_policy(view) {
         text.push_str("  policy ");
@@ -145,6 +152,12 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     let word = if form == Form::Terse { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
     let text = format!(" {} {word}", state.glyphs.verdict(verdict));
     spans.push(Span::styled(text, theme.verdict(verdict)));
+    if verdict == Verdict::Unknown && form != Form::Terse {
+        spans.push(Span::styled(
+            format!(", {} unread", plural(summary.unread, "NIC")),
+            theme.style(Token::Warn),
+        ));
+    }
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
     if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
@@ -177,14 +190,9 @@ fn common_policy(view: &View) -> Option<&str> {
 }
 
 fn group_word(view: &View) -> &'static str {
-    let all = |kind| view.groups.iter().all(|g| g.kind == kind);
-    if all(GroupKind::Pe) {
-        "PE"
-    } else if all(GroupKind::Gpu) {
-        "GPU"
-    } else {
-        "group"
-    }
+    let mut kinds = view.groups.iter().map(|g| g.kind);
+    let first = kinds.next().filter(|&first| kinds.all(|kind| kind == first));
+    first.map_or("group", word)
 }
 
 fn plural(count: usize, word: &str) -> String {

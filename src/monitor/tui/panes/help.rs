@@ -27,6 +27,10 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
         (glyphs.verdict(Verdict::Skewed), "skewed: more than that"),
         (glyphs.verdict(Verdict::SingleNic), "single NIC: one carries it all, the others nothing"),
         (glyphs.verdict(Verdict::Idle), "idle: nothing moves"),
+        (
+            glyphs.verdict(Verdict::Unknown),
+            "unknown: some NICs cannot be read, and the others do not decide it",
+        ),
         (glyphs.mean(), "in a bar: the mean of the group's NICs"),
         (glyphs.over(), "beside a rate: over the mean by more than 1.25 x"),
         (glyphs.under(), "beside a rate: under it by as much"),
@@ -40,7 +44,16 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
             Span::raw(meaning),
         ]));
     }
-    lines.push(Line::raw("1.00x is max/mean: 1 is even, 4 is one NIC of four. 3/4: active NICs of all."));
+    let columns = [
+        ("%|m/m", "a NIC's share of line rate; a group's max/mean: 1x is even, 4x one NIC of 4"),
+        ("op|on #|on", "a NIC's operations (or packets) a second; a group's active NICs of all"),
+    ];
+    for (title, meaning) in columns {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{title:<11}"), theme.style(Token::Strong)),
+            Span::raw(meaning),
+        ]));
+    }
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, 86, height);
     let inside = overlay::frame(area, "Keys and signs", buffer, glyphs, theme.style(Token::Strong));

@@ -12,7 +12,7 @@ use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::cells::Slot;
 use super::{group_row, nic_row};
-use crate::monitor::model::view::{SourceKind, View};
+use crate::monitor::model::view::{GroupView, SourceKind, View};
 
 /// What all rows of a frame share.
 pub(super) struct Context<'a> {
@@ -24,9 +24,16 @@ pub(super) struct Context<'a> {
     pub(super) auto_top: f64,
     /// Whether group names stand below a node's line.
     pub(super) under_node: bool,
+    /// Whether names need the job's.
+    pub(super) several_jobs: bool,
 }
 
 impl Context<'_> {
+    /// A group's job, where it takes that to tell groups apart.
+    pub(super) fn job<'g>(&self, group: &'g GroupView) -> Option<&'g str> {
+        group.job.as_deref().filter(|_| self.several_jobs)
+    }
+
     /// Where a direction's columns begin.
     pub(super) fn x(&self, direction: Direction) -> u16 {
         let first = 1 + self.columns.name;
@@ -78,10 +85,15 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
     let under_node = state.sort == Sort::Natural && rows::node_lines(view);
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
-    let group_names = view
-        .groups
-        .iter()
-        .map(|g| if under_node { rows::short_name(g).width() + 2 } else { rows::full_name(g).width() + 2 });
+    let several_jobs = rows::several_jobs(view);
+    let group_names = view.groups.iter().map(|g| {
+        let job = g.job.as_deref().filter(|_| several_jobs).map_or(0, |job| job.width() + 1);
+        if under_node {
+            (rows::short_name(g).width() + 2).max(g.node.width() + job)
+        } else {
+            rows::full_name(g).width() + 2 + job
+        }
+    });
     let longest = nic_names.chain(group_names).max().unwrap_or(0);
     let kernel = nics().any(|n| n.kernel.is_some());
     let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
@@ -92,6 +104,7 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
         scale: Scale::of(view, state.units),
         auto_top: rates.fold(0.0, f64::max),
         under_node,
+        several_jobs,
     };
     render_titles(&context, titles, buffer);
     for (row, y) in state.rows.iter().enumerate().skip(state.top).zip(area.top()..area.bottom()) {
@@ -119,14 +132,7 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
     let (muted, glyphs) = (state.theme.style(Token::Muted), state.glyphs);
     let name = Slot { x: area.x + 1, y: area.y, width: context.columns.name };
     name.left(super::header::names(context.view), muted, glyphs, buffer);
-    let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
-    let ops = if sources().all(|s| s == SourceKind::Page) {
-        "op/s"
-    } else if sources().any(|s| s == SourceKind::Page) {
-        "#/s"
-    } else {
-        "pk/s"
-    };
+    let (share, count) = right_titles(context);
     let known = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.link_bits_per_s.is_some());
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let slots = slots(context.columns, context.x(direction), area.y);
@@ -145,10 +151,28 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
             rest.left(short, muted, glyphs, buffer);
         }
         slots.rate.right(context.scale.label, muted, glyphs, buffer);
-        slots.percent.right("line", muted, glyphs, buffer);
-        slots.ops.right(ops, muted, glyphs, buffer);
+        slots.percent.right(share, muted, glyphs, buffer);
+        slots.ops.right(count, muted, glyphs, buffer);
         slots.kernel.right("kernel", muted, glyphs, buffer);
     }
+}
+
+/// The titles of the columns that mean one thing on a NIC's row and another on a group's: share of line rate and
+/// max/mean, operations (or packets) per second and NICs that are on. With groups alone, theirs.
+fn right_titles(context: &Context<'_>) -> (&'static str, &'static str) {
+    let sources = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.source);
+    let pages = sources().filter(|&s| s == SourceKind::Page).count();
+    if !context.state.rows.iter().any(|row| matches!(row.kind, RowKind::Nic { .. })) {
+        return ("m/m", "on");
+    }
+    let short = context.columns.ops < 6;
+    let count = match (pages, sources().count()) {
+        _ if short => "#|on",
+        (0, _) => "pk|on",
+        (pages, all) if pages == all => "op|on",
+        _ => "#|on",
+    };
+    ("%|m/m", count)
 }
 
 /// How many rows are out of sight, on the list's last line at the left edge of the titles.

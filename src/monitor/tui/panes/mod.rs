@@ -4,11 +4,11 @@
 //!  railtop  gpu-7  2 nodes, 8 PEs, 32 NICs  policy round-robin  every 1 s   10:00Z  header: where and when
 //!  Tx 1552.2 Mb/s ✓ balanced 1.01x   Rx 1551.9 Mb/s ✗ single NIC 4.00x, 8/8 PEs           the verdict
 //!  Look at Rx: all of it lands on one NIC of each PE.                        caption (demo, two lines)
-//!  PE, NIC  Tx of line rate   Mb/s  line  op/s  kernel Rx of line rate …     titles
-//!  node0    ✓ balanced       776.7 1.01x 16/16         ✗ 4 of 4 uneven …     list: node,
-//! ▶▾PE 0    ████ ✓ balanced  194.5 1.01x   4/4   198.4 █··· ✗ single …         group: strip, verdict, sums,
+//!  PE, NIC  Tx of line rate   Mb/s %|m/m op|on  kernel Rx of line rate …     titles: of a NIC | of a group
+//!  node0    ✓ balanced       776.7 1.01x 16/16         ✗ 4/4 PEs …           list: node,
+//! ▶▾PE 0    ▂▂▂▂ ✓ balanced  194.5 1.01x   4/4   198.4 █··· ✗ single …         group: strip, verdict, sums,
 //!   nic0    ███│···········   48.1   24%    92    49.1 ███│██████████▍▲ …      NIC: bar with the mean
-//!  ▸PE 1    ████ ✓ balanced  194.3 1.01x   4/4   198.2 ·█·· ✗ single …
+//!  ▸PE 1    ▂▂▂▂ ✓ balanced  194.3 1.01x   4/4   198.2 ·█·· ✗ single …
 //!  node0 PE 0 Tx 194 Mb/s ─ full 800 Mb/s, 29 s ─ node0 PE 0 Rx 192 Mb/s …   graph of the selected group
 //!       ⣿⣿⣿⣿⣿⣶⣶⣶⣶⣶                                   ⣿⣿⣿⣿⣿⣶⣶⣶⣶⣶
 //!  ! 2 notices (n lists them): mlx5_1: cannot read …                          notices

@@ -20,6 +20,7 @@ pub(super) fn mark_word(mark: Mark) -> &'static str {
         Mark::Stale => "stale",
         Mark::Dead => "dead",
         Mark::Stalled => "stalled",
+        Mark::Torn => "numbers of different moments",
         Mark::New => "new",
     }
 }
@@ -29,8 +30,22 @@ pub(super) fn mark_token(mark: Mark) -> Token {
     match mark {
         Mark::Dead => Token::Bad,
         Mark::Stale | Mark::Stalled => Token::Warn,
-        Mark::Reset | Mark::New => Token::Muted,
+        Mark::Reset | Mark::New | Mark::Torn => Token::Muted,
     }
+}
+
+/// What is to be said about a NIC instead of a bar, and how urgent it is: its link first, which explains the rest.
+fn words(nic: &NicView) -> Option<(String, Token)> {
+    let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
+    // Torn numbers are still good for a bar; the details say that they are.
+    let marks = nic
+        .marks
+        .iter()
+        .filter(|&&mark| mark != Mark::Torn)
+        .map(|&mark| (mark_word(mark).to_owned(), mark_token(mark)));
+    let all: Vec<(String, Token)> = link.into_iter().chain(marks).collect();
+    let token = all.first()?.1;
+    Some((all.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(", "), token))
 }
 
 /// Draws a NIC's line.
@@ -74,10 +89,8 @@ fn render_direction(
     let against = Against::of(flow, mean, direction.of(group).spread.verdict.is_imbalance());
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
     let fill = if against == Against::Over { theme.style(Token::Warn) } else { theme.style(token) };
-    let words: Vec<&str> = nic.marks.iter().map(|&m| mark_word(m)).collect();
-    if let (Some(first), Direction::Tx) = (nic.marks.first(), direction) {
-        let style = theme.style(mark_token(*first));
-        cells.bar.left(&words.join(", "), style, glyphs, buffer);
+    if let (Some((words, token)), Direction::Tx) = (words(nic), direction) {
+        cells.bar.left(&words, theme.style(token), glyphs, buffer);
     } else if let (Some(rate), true) = (flow.bytes_per_s, whole > 0.0) {
         let area = ratatui::layout::Rect::new(cells.bar.x, y, cells.bar.width, 1);
         let bar = Bar {
