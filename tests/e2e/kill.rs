@@ -108,7 +108,7 @@ fn a_killed_pe_ends_the_job_and_is_named_by_all() {
         let inventory = site.run(site.railtop().args(["list", "--format", "json"])).code(0).json();
         let pes = inventory["pes"].as_array().unwrap();
         assert!(pes.len() == 4 && pes.iter().all(|pe| pe["state"] == "dead"), "{inventory}");
-        site.run(site.railtop().args(["check", "--duration", "50ms"])).code(0);
+        site.run(site.railtop().args(["check", "--duration", "50ms"])).code(3);
 
         // The monitor that looked on goes on.
         let ticks = log.stdout().lines().count();
