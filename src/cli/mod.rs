@@ -104,8 +104,9 @@ fn parse() -> Result<Cli, clap::Error> {
         let given =
             |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
         if let Some(arg) = screen.get_arguments().find(given) {
+            let flag = arg.get_long().unwrap_or(arg.get_id().as_str());
             let text = format!(
-                "{arg} is a flag of `railtop top`; give the flags of `railtop {name}` behind its name\n"
+                "--{flag} is a flag of `railtop top`; give the flags of `railtop {name}` behind its name\n"
             );
             return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
         }

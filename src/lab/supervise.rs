@@ -83,6 +83,8 @@ pub(super) struct Grace {
     pub(super) terminate: Duration,
 }
 
+/// How much later than those who noticed it a killed process may be found dead.
+const SHORTLY: Duration = Duration::from_millis(500);
 /// After SIGKILL, before a process that does not even die of that is left alone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -112,11 +114,21 @@ pub(super) struct Supervisor {
     deadline: Option<Instant>,
     ended: Option<Ended>,
     signals: u32,
+    /// When the first PE failed.
+    first_failure: Option<Instant>,
 }
 
 impl Supervisor {
     pub(super) fn new(grace: Grace) -> Self {
-        Self { watched: Vec::new(), grace, phase: Phase::Running, deadline: None, ended: None, signals: 0 }
+        Self {
+            watched: Vec::new(),
+            grace,
+            phase: Phase::Running,
+            deadline: None,
+            ended: None,
+            signals: 0,
+            first_failure: None,
+        }
     }
 
     /// Takes over a started PE.
@@ -174,6 +186,7 @@ impl Supervisor {
 
     /// Notes the PEs that have ended, without reaping them.
     fn collect(&mut self) {
+        let mut failed = Vec::new();
         for watched in self.watched.iter_mut().filter(|watched| watched.running.is_some()) {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
             let exit = match waitid(Id::Pid(watched.group), flags) {
@@ -186,11 +199,34 @@ impl Supervisor {
             };
             watched.running = None;
             watched.exit = Some(exit);
-            if exit != PeExit::Code(0) && self.ended.is_none() {
-                self.ended = Some(Ended::Failed(watched.pe, exit));
+            if exit != PeExit::Code(0) {
+                failed.push((watched.pe, exit));
+            }
+        }
+        for (pe, exit) in failed {
+            self.failed(pe, exit);
+        }
+    }
+
+    /// A PE has failed: the first one ends the run.
+    ///
+    /// A killed process closes its connections before it can be waited for, so that others may notice, say so and leave
+    /// before it. As long as nobody here has sent a signal, a PE that was killed shortly after is the cause.
+    fn failed(&mut self, pe: Pe, exit: PeExit) {
+        match self.ended {
+            None => {
+                self.ended = Some(Ended::Failed(pe, exit));
                 self.phase = Phase::LastWords;
+                self.first_failure = Some(Instant::now());
                 self.deadline = Some(Instant::now() + self.grace.last_words);
             }
+            Some(Ended::Failed(_, PeExit::Code(_))) if matches!(exit, PeExit::Signal(_)) => {
+                let soon = self.first_failure.is_some_and(|at| at.elapsed() < SHORTLY);
+                if soon && self.phase == Phase::LastWords && self.signals == 0 {
+                    self.ended = Some(Ended::Failed(pe, exit));
+                }
+            }
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! What has gone wrong for good, told once to everyone who waits.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// A job that has failed: the first reason stays, every later one is a consequence.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +11,14 @@ impl Fault {
     /// Records the reason, if it is the first.
     pub fn raise(&self, reason: impl Into<String>) {
         let _ = self.0.set(reason.into());
+    }
+
+    /// Waits up to `limit` for a reason.
+    pub fn await_reason(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        while self.reason().is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The reason, once there is one. Cheap enough for every turn of a wait.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
+use std::time::Duration;
 
 use idle::Idle;
 use lane::{Lane, Out};
@@ -34,6 +35,9 @@ const MAX_WAITING: usize = 1024;
 
 /// Pieces a shared group may have before it is closed on the way, so that no count can overflow.
 const LONG_GROUP: u32 = 1 << 20;
+
+/// How long after a NIC's failure the news of a lost PE may take.
+const ECHO: Duration = Duration::from_millis(300);
 
 /// How often an idle proxy shows that it lives.
 const HEARTBEAT_NS: u64 = 100_000_000;
@@ -223,8 +227,9 @@ impl<N: Nic> Proxy<N> {
                 }
                 Ok(Turn::Stop) => break,
                 Err(reason) => {
-                    // A NIC that fails because the others have left already is no news: the page of a job that was
-                    // ended on purpose, or by another PE, is taken away. One that failed here stays to be seen.
+                    // A NIC that fails because a PE is gone is only the echo of that: the rendezvous says so a moment
+                    // later, and better. Then the page is taken away; one whose own NIC failed stays to be seen.
+                    self.fault.await_reason(ECHO);
                     if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
                         page.set_state(PageState::Aborted);
                     }
