@@ -20,7 +20,8 @@ const SIGNALS: [i32; 9] = [
     libc::SIGPIPE,
 ];
 
-/// What this process does on each signal, put back on drop. [`crate::Libfabric::load`] and
+/// What this process does on each signal, put back on drop. Handlers that other threads install meanwhile are lost:
+/// hold it no longer than libfabric's calls take. [`crate::Libfabric::load`] and
 /// [`crate::Libfabric::getinfo`] hold one; whoever opens fabrics and domains should too.
 pub struct KeepSignals {
     actions: Vec<(i32, libc::sigaction)>,

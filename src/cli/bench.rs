@@ -99,8 +99,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// Run the policies this many times over
-    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true)]
-    pub rounds: usize,
+    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -130,7 +130,7 @@ impl RunArgs {
         Ok(Options {
             pattern,
             policies: self.policy.clone(),
-            rounds: self.rounds,
+            rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
             min_bytes: self.min_size,
             max_bytes: self.max_size,
             step: self.step,
@@ -171,28 +171,25 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         TextOrJson::Text => Box::new(Text::new(out)),
         TextOrJson::Json => Box::new(Json::new(out)),
     };
-    match workload::run(&mut pe, &options, reporter.as_mut()) {
-        Ok(()) => {
-            pe.finish().map_err(transport)?;
-            io::stdout().flush().map_err(output_error)?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            pe.abort(&error.to_string());
-            // Dropping the PE takes its counter page away: a job that was ended on purpose leaves none behind.
-            drop(pe);
-            if let signal @ 1.. = ended.load(Ordering::Acquire) {
-                eprintln!("railtop: {error}");
-                return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)));
-            }
-            Err(match error {
-                WorkloadError::Usage(text) => ExitError::Usage(text).into(),
-                WorkloadError::Output(source) => output_error(source),
-                WorkloadError::Transport(error) => transport(error),
-                other => other.into(),
-            })
-        }
+    // A PE that leaves in good order does so inside; one that is dropped takes its counter page along, so that a job that
+    // was ended on purpose leaves none behind.
+    let outcome = workload::run(&mut pe, &options, reporter.as_mut())
+        .inspect_err(|error| pe.abort(&error.to_string()))
+        .and_then(|()| pe.finish().map_err(WorkloadError::Transport));
+    let Err(error) = outcome else {
+        io::stdout().flush().map_err(output_error)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    if let signal @ 1.. = ended.load(Ordering::Acquire) {
+        eprintln!("railtop: {error}");
+        return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)));
     }
+    Err(match error {
+        WorkloadError::Usage(text) => ExitError::Usage(text).into(),
+        WorkloadError::Output(source) => output_error(source),
+        WorkloadError::Transport(error) => transport(error),
+        other => other.into(),
+    })
 }
 
 /// Lets SIGINT, SIGTERM and SIGHUP end the job with its other PEs told why. The number that came is in what is returned,

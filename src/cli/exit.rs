@@ -26,9 +26,6 @@ pub enum ExitError {
     /// Who reads our output has enough. Not an error.
     #[error("the reader of the output closed it")]
     ClosedPipe,
-    /// Interrupted twice.
-    #[error("interrupted")]
-    Interrupted,
 }
 
 impl ExitError {
@@ -39,7 +36,6 @@ impl ExitError {
             Self::Usage(_) => USAGE,
             Self::Nothing(_) => NOTHING,
             Self::ClosedPipe => OK,
-            Self::Interrupted => INTERRUPTED,
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct PeArgs {
     /// Its port
     #[arg(long, value_name = "PORT")]
     pub master_port: Option<u16>,
-    /// This PE's NICs: devices (rdmap79s0), addresses (10.0.0.5), or both (eth1=10.0.0.5); without it, all EFA devices
+    /// This PE's NICs: devices (rdmap79s0), addresses (10.0.0.5), or both (eth1=10.0.0.5); without it, this PE's share of the node's EFA devices, in PCI order
     #[arg(long, value_name = "LIST", env = "RAILTOP_NICS", value_delimiter = ',')]
     pub nics: Vec<NicRequest>,
     /// libfabric provider, such as efa, tcp, `tcp;ofi_rxm` or net (default: the first of these that has the NICs)
@@ -42,7 +42,7 @@ pub struct PeArgs {
     /// How long all PEs may take to come together
     #[arg(long, value_name = "TIME", env = "RAILTOP_JOIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub join_timeout: Duration,
-    /// How long any single wait may take before the job is given up
+    /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete)
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// No counter page: the monitor will not see this PE

@@ -64,7 +64,7 @@ impl fmt::Display for PeExit {
 pub enum Ended {
     /// Every PE exited with 0.
     Succeeded,
-    /// This PE was the first to fail; the others were ended.
+    /// This PE was the first to fail (one killed by SIGKILL counts before those who left over it); the others were ended.
     Failed(Pe, PeExit),
     /// A signal was forwarded by [`StopHandle::signal`].
     Signalled(i32),
@@ -210,8 +210,9 @@ impl Supervisor {
 
     /// A PE has failed: the first one ends the run.
     ///
-    /// A killed process closes its connections before it can be waited for, so that others may notice, say so and leave
-    /// before it. As long as nobody here has sent a signal, a PE that was killed shortly after is the cause.
+    /// A process killed by SIGKILL closes its connections before it can be waited for, so that others may notice, say so
+    /// and leave before it. As long as nobody here has sent a signal, such a one found shortly after is the cause. A
+    /// crash is not: it may well be what the loss of another PE led to.
     fn failed(&mut self, pe: Pe, exit: PeExit) {
         match self.ended {
             None => {
@@ -220,7 +221,7 @@ impl Supervisor {
                 self.first_failure = Some(Instant::now());
                 self.deadline = Some(Instant::now() + self.grace.last_words);
             }
-            Some(Ended::Failed(_, PeExit::Code(_))) if matches!(exit, PeExit::Signal(_)) => {
+            Some(Ended::Failed(_, PeExit::Code(_))) if exit == PeExit::Signal(Signal::SIGKILL as i32) => {
                 let soon = self.first_failure.is_some_and(|at| at.elapsed() < SHORTLY);
                 if soon && self.phase == Phase::LastWords && self.signals == 0 {
                     self.ended = Some(Ended::Failed(pe, exit));

@@ -23,7 +23,7 @@ pub enum TransportError {
     Failed(String),
     /// Nothing came for too long.
     #[error(
-        "{what} did not happen within {limit:?}; a PE hangs or is far behind (raise --timeout if it only needs longer)"
+        "{what} did not happen, and nothing moved on its NICs for {limit:?}; a PE hangs or is far behind (raise --timeout if it only needs longer)"
     )]
     Timeout {
         /// What was waited for.

@@ -71,7 +71,22 @@ impl Options {
                 let hint = "start it with `railtop lab -- railtop bench alltoall`, or any launcher that sets RANK and WORLD_SIZE";
                 Err(WorkloadError::Usage(format!("an all-to-all needs at least 2 PEs: {hint}")))
             }
+            _ if self.sizes(world).next().is_none() => {
+                let unit = self.unit(world);
+                Err(WorkloadError::Usage(format!(
+                    "no size to run: -e {} is below {unit} bytes, the smallest size here",
+                    self.max_bytes
+                )))
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// Every size is a multiple of it: an element for each PE in an all-to-all.
+    fn unit(&self, world: u32) -> u64 {
+        match self.pattern {
+            Pattern::Put => 1,
+            Pattern::AllToAll => u64::from(world.max(1)) * ELEMENT_BYTES,
         }
     }
 
@@ -79,10 +94,7 @@ impl Options {
     /// factor, up to the largest. Of `alltoall`: elements per PE are stepped, so the size is always a whole number of
     /// elements for each PE, and starts at one element each.
     pub fn sizes(&self, world: u32) -> impl Iterator<Item = u64> {
-        let unit = match self.pattern {
-            Pattern::Put => 1,
-            Pattern::AllToAll => u64::from(world.max(1)) * ELEMENT_BYTES,
-        };
+        let unit = self.unit(world);
         let (max, step) = (self.max_bytes / unit, self.step.max(2));
         std::iter::successors(Some((self.min_bytes / unit).max(1)), move |size| size.checked_mul(step))
             .take_while(move |&size| size <= max)

@@ -50,13 +50,6 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
 
 /// What would make the rows say less than they seem to.
 fn warning(pe: &Pe, options: &Options) -> Option<String> {
-    if options.sizes(pe.world()).next().is_none() {
-        let least = u64::from(pe.world()) * super::plan::ELEMENT_BYTES;
-        return Some(format!(
-            "no size to run: -e {} is less than one element for each PE ({least} bytes)",
-            options.max_bytes
-        ));
-    }
     if (1..pe.world()).all(|other| pe.is_local(other)) {
         return Some(format!(
             "all PEs are on {}: they copy through shared memory and no NIC carries anything",

@@ -101,6 +101,20 @@ fn a_program_that_is_not_there_is_named() {
     );
 }
 
+/// Who fails first counts; only a SIGKILL counts before those who have left because of it.
+#[test]
+fn the_first_failure_counts_and_a_kill_before_its_echo() {
+    let _alone = one_at_a_time();
+    let mut lab = up(loopback(1, 2, 1)).unwrap();
+    for (second, code) in [("kill -SEGV $$", 3), ("kill -KILL $$", 137)] {
+        let script = format!("[ $RANK = 0 ] && exit 3; sleep 0.03; {second}");
+        let last_words = std::time::Duration::from_secs(2);
+        let options = railtop::lab::RunOptions { last_words, ..Lines::default().options() };
+        let outcome = lab.run(&shell(&script), options).unwrap();
+        assert_eq!(outcome.exit_code(), code, "{second}");
+    }
+}
+
 #[test]
 fn what_a_pe_leaves_behind_is_ended_with_the_run() {
     let _alone = one_at_a_time();

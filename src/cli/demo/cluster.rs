@@ -67,6 +67,14 @@ impl Cluster {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// A way to ask what the PEs said last.
+    pub(super) fn last_words(&self) -> Box<dyn Fn() -> Option<String>> {
+        let stderr = Arc::clone(&self.stderr);
+        Box::new(move || {
+            stderr.lock().unwrap_or_else(PoisonError::into_inner).back().map(|line| line.trim().to_owned())
+        })
+    }
+
     /// Ends the PEs if need be, and waits until nothing of the lab is left. An error holds what the PEs said last.
     pub(super) fn end(mut self) -> anyhow::Result<()> {
         self.stop.stop();
@@ -116,7 +124,9 @@ fn command(args: &DemoArgs, scene: Duration, rounds: usize) -> anyhow::Result<La
         &rounds,
     ];
     let args = words.into_iter().chain(["--format", "json"]).map(OsString::from).collect();
-    Ok(LabCommand { program: program.into(), args, env: Vec::new() })
+    // The screen lives on the PEs' pages, whatever the caller's environment says.
+    let env = vec![("RAILTOP_NO_PAGE".into(), "false".into())];
+    Ok(LabCommand { program: program.into(), args, env })
 }
 
 fn keep(kept: &Mutex<VecDeque<String>>, pe: Pe, line: &[u8]) {

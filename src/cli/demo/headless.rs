@@ -122,8 +122,8 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     for scene in scenes.try_iter() {
         printer.print(&scene)?;
     }
-    if interrupted {
-        eprintln!("railtop demo: ended early; the policies above are complete");
+    if interrupted && printer.printed < args.policy.len() {
+        eprintln!("railtop demo: ended early, after {} of {} policies", printer.printed, args.policy.len());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -36,6 +36,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         sampler,
         caption: caption.clone(),
         job: Lab::job(),
+        last_words: cluster.last_words(),
         nics: args.nics_per_pe,
         mode,
         told: None,
@@ -80,6 +81,8 @@ struct Narrated {
     caption: CaptionHandle,
     /// Name of the demo's own job.
     job: String,
+    /// What the cluster said last on its stderr.
+    last_words: Box<dyn Fn() -> Option<String>>,
     nics: u16,
     mode: LabMode,
     told: Option<PolicyKind>,
@@ -113,7 +116,8 @@ impl ViewSource for Narrated {
         shown.groups.retain(|group| group.job.as_deref() == Some(&self.job));
         shown.notices.clear();
         if shown.groups.is_empty() {
-            shown.nothing = Some("the cluster is starting".into());
+            let last = (self.last_words)().map_or_else(String::new, |words| format!("; it says: {words}"));
+            shown.nothing = Some(format!("no counter page of the demo's cluster yet{last}"));
         }
         self.tell(&view);
         Some(view)

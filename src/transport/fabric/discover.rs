@@ -71,13 +71,20 @@ impl fmt::Display for NicRequest {
     }
 }
 
-/// Which of the node's NICs are this PE's, when none are named: PE `local_rank` of `local_world` on this node.
+/// Which of the node's NICs are this PE's, when none are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Share {
-    /// Number of this PE on its node.
-    pub local_rank: u32,
-    /// PEs on the node.
-    pub local_world: u32,
+pub enum Share {
+    /// All: it is the only PE of the job.
+    Alone,
+    /// As many as each other PE of the node has.
+    Of {
+        /// Number of this PE on its node.
+        local_rank: u32,
+        /// PEs on the node.
+        local_world: u32,
+    },
+    /// Nobody says how many PEs the node has.
+    Unknown,
 }
 
 /// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the NICs of the first
@@ -89,7 +96,7 @@ pub fn discover(
     lib: &Arc<Libfabric>,
     provider: Option<&str>,
     requests: &[NicRequest],
-    share: Option<Share>,
+    share: Share,
 ) -> Result<Vec<Info>, FabricError> {
     let candidates: Vec<&str> = match provider {
         Some(provider) => vec![provider],
@@ -136,10 +143,13 @@ pub fn discover(
 
 /// The NICs of one PE out of those of its node: as many for each, neighbours on the PCI bus together. On instances whose
 /// GPUs and NICs lie in the same order that is the NICs next to the PE's GPU; elsewhere name them.
-fn share_out(mut found: Vec<Info>, share: Option<Share>) -> Result<Vec<Info>, FabricError> {
+fn share_out(mut found: Vec<Info>, share: Share) -> Result<Vec<Info>, FabricError> {
     found.sort_by_key(|info| (info.facts().pci, info.domain()));
-    let Some(Share { local_rank, local_world }) = share.filter(|share| share.local_world > 1) else {
-        return Ok(found);
+    let Share::Of { local_rank, local_world } = share else {
+        return match share {
+            Share::Alone => Ok(found),
+            _ => Err(FabricError::UnknownShare { nics: found.len() }),
+        };
     };
     let Some(range) = slice(found.len(), local_rank, local_world) else {
         return Err(FabricError::Ambiguous { nics: found.len(), pes: local_world });

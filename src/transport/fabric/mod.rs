@@ -49,6 +49,14 @@ pub enum FabricError {
         /// PEs on the node.
         pes: u32,
     },
+    /// NICs to share out, and nobody says among how many.
+    #[error(
+        "{nics} NICs, and the launcher does not say how many PEs this node has (LOCAL_WORLD_SIZE, OMPI_COMM_WORLD_LOCAL_SIZE, SLURM_NTASKS_PER_NODE); name each PE's with --nics or RAILTOP_NICS"
+    )]
+    UnknownShare {
+        /// NICs found.
+        nics: usize,
+    },
     /// A call that should have worked did not.
     #[error("NIC {nic}: {call} failed: {why}")]
     Call {

@@ -18,7 +18,7 @@ pub struct PeConfig {
     pub rendezvous: Option<Rendezvous>,
     /// libfabric provider; `None`: the best that has the NICs.
     pub provider: Option<String>,
-    /// NICs by name or address; empty: all RDMA NICs there are.
+    /// NICs by name or address; empty: this PE's share of the node's RDMA NICs.
     pub nics: Vec<NicRequest>,
     /// Line rate of the NICs in bits per second, where the NIC does not say and the launcher knows.
     pub nic_bits_per_s: Option<u64>,
@@ -36,7 +36,7 @@ pub struct PeConfig {
     pub command: String,
     /// Directory of the counter page; `None`: no page.
     pub page_dir: Option<PathBuf>,
-    /// How long any wait may take before it is an error.
+    /// How long a wait goes on while nothing moves on this PE's NICs before it is an error.
     pub wait_limit: Duration,
     /// How received bytes are known; `None`: found out at the start.
     pub rx_source: Option<RxSource>,

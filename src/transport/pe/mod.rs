@@ -383,7 +383,7 @@ impl Drop for Pe {
 }
 
 /// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
-/// transfer.
+/// transfer. A piece counts when it is complete.
 struct Patience {
     limit: Duration,
     since: Instant,

@@ -35,7 +35,6 @@ impl Pe {
     /// # Errors
     /// When libfabric or a NIC is missing, PEs do not come together, or do not fit together.
     pub fn start(config: &PeConfig) -> Result<Self, TransportError> {
-        let _signals = KeepSignals::new();
         // First what fails the same way everywhere: without libfabric nobody needs to wait for anybody.
         let lib = Arc::new(Libfabric::load().map_err(|error| TransportError::Fabric(error.into()))?);
         let fault = Fault::default();
@@ -67,9 +66,13 @@ impl Pe {
         session: &Session,
         fault: &Fault,
     ) -> Result<Assembled, TransportError> {
+        let _signals = KeepSignals::new();
         let heap = Arc::new(Heap::create(config.heap_bytes)?);
-        let share = config.ranks.local_rank.zip(config.ranks.local_world);
-        let share = share.map(|(local_rank, local_world)| Share { local_rank, local_world });
+        let share = match (config.ranks.world, config.ranks.local_rank, config.ranks.local_world) {
+            (1, ..) => Share::Alone,
+            (_, Some(local_rank), Some(local_world)) => Share::Of { local_rank, local_world },
+            _ => Share::Unknown,
+        };
         let infos = discover(lib, config.provider.as_deref(), &config.nics, share)?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
