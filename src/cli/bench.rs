@@ -16,7 +16,7 @@ use super::source::TextOrJson;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::FabricError;
 use crate::transport::pe::Pe;
-use crate::transport::select::{self, PolicyKind};
+use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
 use crate::workload::options::{Options, Pattern};
 use crate::workload::plan::Layout;
@@ -50,8 +50,7 @@ pub enum PatternArgs {
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
     /// NIC selection: single, round-robin, round-robin-offset or pair-seq; several, one after another, with commas
-    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',',
-          value_parser = parse_policy)]
+    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',')]
     pub policy: Vec<PolicyKind>,
     /// Smallest size in bytes (K, M, G: powers of 1024)
     #[arg(short = 'b', long = "min_size", visible_alias = "min-size", value_name = "SIZE", default_value = "4", value_parser = parse_size)]
@@ -107,11 +106,6 @@ pub struct RunArgs {
     /// Who this PE is.
     #[command(flatten)]
     pub job: PeArgs,
-}
-
-/// A policy by name; the error names all of them.
-fn parse_policy(text: &str) -> Result<PolicyKind, select::UnknownPolicy> {
-    text.parse()
 }
 
 impl RunArgs {

@@ -14,7 +14,7 @@ use super::lab::{NicRate, parse_nic_rate};
 use super::source::TextOrJson;
 use super::top::TopArgs;
 use crate::lab::{LabMode, LabSpec, MAX_NICS_PER_PE, MAX_NODES, MAX_PES_PER_NODE};
-use crate::transport::select::{self, PolicyKind};
+use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
 
 /// How long each policy is shown on the screen before the next.
@@ -38,8 +38,12 @@ pub struct DemoArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
     /// NIC policies, in this order
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "single,round-robin,round-robin-offset,pair-seq",
-          value_parser = parse_policy)]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "single,round-robin,round-robin-offset,pair-seq"
+    )]
     pub policy: Vec<PolicyKind>,
     /// Nodes
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(2..=i64::from(MAX_NODES)))]
@@ -62,11 +66,6 @@ pub struct DemoArgs {
     /// How the screen looks.
     #[command(flatten)]
     pub screen: TopArgs,
-}
-
-/// A policy by name; the error names all of them.
-fn parse_policy(text: &str) -> Result<PolicyKind, select::UnknownPolicy> {
-    text.parse()
 }
 
 impl DemoArgs {
