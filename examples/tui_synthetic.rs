@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use railtop::lab::Rate;
 use railtop::monitor::tui::synthetic::{Cluster, SyntheticSource};
 use railtop::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, Units};
 
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         nodes: args.nodes,
         pes_per_node: args.pes.max(1),
         nics: args.nics.max(1),
-        link_bits_per_s: railtop::units::parse_rate(&args.rate).ok(),
+        link_bits_per_s: args.rate.parse::<Rate>().ok().map(Rate::bits_per_s),
         interval: args.interval,
         troubles: args.troubles,
     };

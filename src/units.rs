@@ -1,11 +1,11 @@
 //! Sizes, rates and durations as people write them, and back.
 //!
 //! Sizes follow NVSHMEM's perftest: `K`, `M`, `G`, `T` are powers of 1024 and fractions are allowed.
-//! Rates follow `tc`: `mbit`, `gbit` are powers of 1000 and bits per second.
+//! Rates are read by [`crate::lab::Rate`], as `tc` writes them; here they are only printed, in powers of 1000.
 
 use std::time::Duration;
 
-/// Why a size, rate or duration could not be read.
+/// Why a size or a duration could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read {input:?} as {wanted}")]
 pub struct UnitError {
@@ -47,30 +47,6 @@ pub fn parse_size(input: &str) -> Result<u64, UnitError> {
         _ => return Err(error()),
     };
     to_u64(value * factor).ok_or_else(error)
-}
-
-/// Reads a rate in bits per second: `200mbit`, `1gbit`, `100g`, `2500000`.
-///
-/// # Errors
-/// When the text is not a number with one of these units, or the rate is zero.
-pub fn parse_rate(input: &str) -> Result<u64, UnitError> {
-    let error = || UnitError {
-        input: input.to_owned(),
-        wanted: "a rate in bits per second such as 200mbit or 1gbit",
-    };
-    let (value, unit) = split(input).ok_or_else(error)?;
-    let lower = unit.to_ascii_lowercase();
-    let factor = match lower.trim_end_matches("/s").trim_end_matches("ps") {
-        "" | "bit" | "b" => 1.0,
-        "k" | "kbit" | "kb" => 1e3,
-        "m" | "mbit" | "mb" => 1e6,
-        "g" | "gbit" | "gb" => 1e9,
-        _ => return Err(error()),
-    };
-    match to_u64(value * factor) {
-        Some(rate) if rate > 0 => Ok(rate),
-        _ => Err(error()),
-    }
 }
 
 /// Reads a duration: `1s`, `200ms`, `1.5`, `2m`. A bare number means seconds.
@@ -161,19 +137,6 @@ mod tests {
     #[test_case("99999999999T")]
     fn refuses_what_is_no_size(text: &str) {
         assert!(parse_size(text).is_err());
-    }
-
-    #[test_case("200mbit", 200_000_000)]
-    #[test_case("1Gbit", 1_000_000_000)]
-    #[test_case("2.5gbit/s", 2_500_000_000)]
-    #[test_case("100G", 100_000_000_000)]
-    fn reads_rates(text: &str, bits: u64) {
-        assert_eq!(parse_rate(text), Ok(bits));
-    }
-
-    #[test]
-    fn refuses_a_rate_of_zero() {
-        assert!(parse_rate("0mbit").is_err());
     }
 
     #[test_case("1s", 1000)]

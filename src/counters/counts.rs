@@ -28,6 +28,15 @@ impl FieldKind {
         }
     }
 
+    /// What a value has gained since an earlier one. Only a counter gains; of the others the later value is all there is.
+    #[must_use]
+    pub fn since(self, later: u64, earlier: u64) -> u64 {
+        match self {
+            Self::Counter => later.saturating_sub(earlier),
+            Self::Gauge | Self::HighWater => later,
+        }
+    }
+
     pub(super) fn code(self) -> u32 {
         match self {
             Self::Counter => 0,
@@ -92,6 +101,12 @@ macro_rules! counter_block {
             pub fn from_array(values: [u64; Self::LEN]) -> Self {
                 let [$( $field, )+] = values;
                 Self { $( $field, )+ }
+            }
+
+            /// What was counted since `earlier`.
+            #[must_use]
+            pub fn since(&self, earlier: &Self) -> Self {
+                Self { $( $field: FieldKind::$kind.since(self.$field, earlier.$field), )+ }
             }
         }
 
@@ -167,6 +182,15 @@ counter_block! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_difference_is_of_counters_only() {
+        let earlier =
+            NicCounts { tx_done_bytes: 10, rx_ops: 3, max_in_flight_ops: 7, ..NicCounts::default() };
+        let later = NicCounts { tx_done_bytes: 25, rx_ops: 3, max_in_flight_ops: 8, ..NicCounts::default() };
+        let gained = NicCounts { tx_done_bytes: 15, max_in_flight_ops: 8, ..NicCounts::default() };
+        assert_eq!(later.since(&earlier), gained);
+    }
 
     #[test]
     fn names_are_unique_and_fit_the_page() {

@@ -82,19 +82,7 @@ pub fn share<T: Serialize + DeserializeOwned>(pe: &Pe, value: &T) -> Result<Vec<
 /// What was counted between two snapshots.
 #[must_use]
 pub fn difference(after: &Totals, before: &Totals) -> Totals {
-    let nics = after
-        .nics
-        .iter()
-        .zip(&before.nics)
-        .map(|(after, before)| {
-            let mut delta = *after;
-            delta.tx_done_bytes = after.tx_done_bytes.saturating_sub(before.tx_done_bytes);
-            delta.tx_done_ops = after.tx_done_ops.saturating_sub(before.tx_done_ops);
-            delta.rx_bytes = after.rx_bytes.saturating_sub(before.rx_bytes);
-            delta.rx_ops = after.rx_ops.saturating_sub(before.rx_ops);
-            delta
-        })
-        .collect();
+    let nics = after.nics.iter().zip(&before.nics).map(|(after, before)| after.since(before)).collect();
     let sent = after
         .sent
         .iter()

@@ -62,6 +62,12 @@ pub fn message_bytes(size: u64, ctas: u64) -> u64 {
     size / 8 / ctas.max(1) * 8
 }
 
+/// Bytes one iteration of `put` moves: all messages together.
+#[must_use]
+pub fn put_bytes(size: u64, ctas: u64) -> u64 {
+    message_bytes(size, ctas) * ctas.max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 
 use super::WorkloadError;
 use super::options::Options;
-use super::plan::message_bytes;
+use super::plan::{message_bytes, put_bytes};
 use super::verify::{self, Block};
 use crate::transport::pe::Pe;
 
@@ -51,7 +51,7 @@ pub(super) fn prepare(
     size: u64,
     round: u64,
 ) -> Result<(), WorkloadError> {
-    let bytes = message_bytes(size, options.ctas) * options.ctas;
+    let bytes = put_bytes(size, options.ctas);
     let me = pe.rank();
     Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes).map_err(transport)?;
     verify::poison(pe.heap(), buffers.receive, bytes).map_err(transport)
@@ -69,7 +69,7 @@ pub(super) fn check(
     if me == 0 && !options.bidir {
         return Ok(());
     }
-    let bytes = message_bytes(size, options.ctas) * options.ctas;
+    let bytes = put_bytes(size, options.ctas);
     let block = Block { src: 1 - me.min(1), dst: me, round };
     block.check(pe.heap(), buffers.receive, bytes).map_err(transport)?.map_err(WorkloadError::Corrupt)
 }

@@ -9,7 +9,7 @@ use super::alltoall::{self, AllToAll};
 use super::gather::{NicResult, PeResult, difference, reconcile, share};
 use super::meter::{Meter, Watch};
 use super::options::{Options, Pattern};
-use super::plan::{Layout, block_bytes, message_bytes};
+use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
 use super::stats::Quantiles;
@@ -58,7 +58,7 @@ fn warning(pe: &Pe, options: &Options) -> Option<String> {
     }
     let empty = options
         .sizes(pe.world())
-        .filter(|&size| options.pattern == Pattern::Put && message_bytes(size, options.ctas) == 0);
+        .filter(|&size| options.pattern == Pattern::Put && put_bytes(size, options.ctas) == 0);
     let largest = empty.max()?;
     Some(format!(
         "sizes up to {largest} move no data: split over -c {} puts they leave less than 8 bytes each (as in shmem_put_bw)",
@@ -151,11 +151,7 @@ impl Bench<'_> {
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
             Pattern::AllToAll => spans.iter().map(|(_, span)| span.as_secs_f64()).collect(),
-            Pattern::Put => put_iterations(
-                &watch,
-                message_bytes(size, self.options.ctas) * self.options.ctas,
-                self.options.window,
-            ),
+            Pattern::Put => put_iterations(&watch, put_bytes(size, self.options.ctas), self.options.window),
         };
         let spread = Quantiles::of(&single).map(|q| (q.min, q.median, q.max));
         Ok(Timing { iters, seconds, spread })
@@ -210,7 +206,7 @@ impl Bench<'_> {
     fn row(&self, pe: &Pe, policy: PolicyKind, size: u64, timings: &[Timing]) -> Row {
         match self.options.pattern {
             Pattern::Put => {
-                let bytes = message_bytes(size, self.options.ctas) * self.options.ctas;
+                let bytes = put_bytes(size, self.options.ctas);
                 let senders = if self.options.bidir { 2 } else { 1 };
                 let rate = |timing: &Timing| bytes as f64 * timing.iters as f64 / timing.seconds / 1e9;
                 let bandwidth = (bytes > 0).then(|| timings.iter().take(senders).map(rate).sum());

@@ -37,26 +37,28 @@ pub(super) struct HubConfig {
     pub(super) join_time: Duration,
 }
 
+/// A PE that asks for its seat.
+struct Joining {
+    connection: u64,
+    rank: u32,
+    world: u32,
+    wire: u16,
+    from: SocketAddr,
+    outbox: mpsc::UnboundedSender<Arc<Vec<u8>>>,
+}
+
+impl Joining {
+    /// Tells it why it cannot have the seat.
+    fn refuse(&self, reason: &str) {
+        let _ = self.outbox.send(Arc::new(Message::Abort(reason.to_owned()).encode()));
+    }
+}
+
 /// What a connection tells the hub.
 enum Event {
-    Joined {
-        connection: u64,
-        rank: u32,
-        world: u32,
-        wire: u16,
-        from: SocketAddr,
-        outbox: mpsc::UnboundedSender<Arc<Vec<u8>>>,
-    },
-    Said {
-        connection: u64,
-        rank: u32,
-        message: Message,
-    },
-    Gone {
-        connection: u64,
-        rank: u32,
-        why: String,
-    },
+    Joined(Joining),
+    Said { connection: u64, rank: u32, message: Message },
+    Gone { connection: u64, rank: u32, why: String },
 }
 
 /// Serves one job on `listener` until every member has left or the job is aborted.
@@ -169,7 +171,8 @@ impl Member {
         let (mut reader, mut writer) = self.stream.into_split();
         let (outbox, mut queue) = mpsc::unbounded_channel::<Arc<Vec<u8>>>();
         let rank = self.rank;
-        let joined = Event::Joined { connection, rank, world: self.world, wire: self.wire, from, outbox };
+        let joined =
+            Event::Joined(Joining { connection, rank, world: self.world, wire: self.wire, from, outbox });
         if events.send(joined).await.is_err() {
             return;
         }
@@ -232,8 +235,8 @@ async fn farewell(inbox: &mut mpsc::Receiver<Event>, absent: usize, reason: &str
     let mut told = 0;
     while told < absent {
         match inbox.recv().await {
-            Some(Event::Joined { outbox, .. }) => {
-                let _ = outbox.send(Arc::new(Message::Abort(reason.to_owned()).encode()));
+            Some(Event::Joined(pe)) => {
+                pe.refuse(reason);
                 told += 1;
             }
             Some(_) => {}
@@ -280,9 +283,7 @@ impl Hub {
                 return Err(self.missing());
             };
             match event {
-                Some(Event::Joined { connection, rank, world, wire, from, outbox }) => {
-                    self.seat(connection, rank, world, wire, from, outbox)?;
-                }
+                Some(Event::Joined(pe)) => self.seat(pe)?,
                 Some(Event::Gone { connection, rank, .. } | Event::Said { connection, rank, .. })
                     if !self.is_seated(rank, connection) => {}
                 Some(Event::Gone { rank, why, .. }) => {
@@ -299,17 +300,10 @@ impl Hub {
         Ok(())
     }
 
-    fn seat(
-        &mut self,
-        connection: u64,
-        rank: u32,
-        world: u32,
-        wire: u16,
-        from: SocketAddr,
-        outbox: mpsc::UnboundedSender<Arc<Vec<u8>>>,
-    ) -> Result<(), String> {
+    fn seat(&mut self, pe: Joining) -> Result<(), String> {
+        let Joining { connection, rank, world, wire, from, .. } = pe;
         let tell = |reason: String| {
-            let _ = outbox.send(Arc::new(Message::Abort(reason.clone()).encode()));
+            pe.refuse(&reason);
             Err(reason)
         };
         if world != self.config.world {
@@ -330,7 +324,7 @@ impl Hub {
         if seat.outbox.is_some() {
             return tell(format!("two PEs say they are PE {rank}; the second is at {from}"));
         }
-        (seat.connection, seat.outbox) = (Some(connection), Some(outbox));
+        (seat.connection, seat.outbox) = (Some(connection), Some(pe.outbox));
         Ok(())
     }
 
@@ -362,9 +356,8 @@ impl Hub {
         while self.seats.iter().any(|seat| !seat.left) {
             let Some(event) = inbox.recv().await else { return Ok(()) };
             match event {
-                Event::Joined { from, outbox, rank, .. } => {
-                    let reason = format!("a PE at {from} came as PE {rank} after the job had begun");
-                    let _ = outbox.send(Arc::new(Message::Abort(reason).encode()));
+                Event::Joined(pe) => {
+                    pe.refuse(&format!("a PE at {} came as PE {} after the job had begun", pe.from, pe.rank));
                 }
                 Event::Gone { connection, rank, .. } | Event::Said { connection, rank, .. }
                     if !self.is_seated(rank, connection) => {}

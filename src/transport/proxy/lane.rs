@@ -92,10 +92,9 @@ impl<N: Nic> Lane<N> {
                 Out::Frame(to, frame) => {
                     #[expect(clippy::cast_possible_truncation, reason = "a job has at most 2^16 PEs")]
                     let bytes = frame.encode(me as u16);
-                    self.counts.control_tx_bytes += bytes.as_slice().len() as u64;
                     let posted = self.nic.send(*to, bytes.as_slice())?;
-                    if posted == Posted::Full {
-                        self.counts.control_tx_bytes -= bytes.as_slice().len() as u64;
+                    if posted != Posted::Full {
+                        self.counts.control_tx_bytes += bytes.as_slice().len() as u64;
                     }
                     posted
                 }
@@ -122,7 +121,7 @@ impl<N: Nic> Lane<N> {
             Out::Piece(piece) => {
                 self.counts.tx_posted_ops += 1;
                 self.counts.tx_posted_bytes += piece.len;
-                let in_flight = self.counts.tx_posted_ops.saturating_sub(self.counts.tx_done_ops);
+                let in_flight = self.counts.in_flight_ops();
                 self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
             }
             Out::Frame(_, Frame::Close(close)) if close.signal.is_some() => self.counts.signal_tx_ops += 1,
@@ -168,10 +167,10 @@ impl<N: Nic> Lane<N> {
         }
     }
 
-    /// Publishes the counters if they have changed.
-    pub(super) fn publish(&mut self, now: u64, received: Received) -> bool {
+    /// Publishes the counters if they have changed, and returns them then.
+    pub(super) fn publish(&mut self, now: u64, received: Received) -> Option<NicCounts> {
         if !self.dirty && received == self.published_rx {
-            return false;
+            return None;
         }
         self.dirty = false;
         self.published_rx = received;
@@ -179,7 +178,7 @@ impl<N: Nic> Lane<N> {
         if let Some(block) = &mut self.block {
             block.publish(now, &counts);
         }
-        true
+        Some(counts)
     }
 
     /// Starts counting from zero (after probing).

@@ -481,10 +481,8 @@ impl<N: Nic> Proxy<N> {
         let now = monotonic_ns();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             let received = self.state.received(index);
-            if lane.publish(now, received)
-                && let Some([tx, rx]) = self.shared.live.get(index)
+            if let (Some(counts), Some([tx, rx])) = (lane.publish(now, received), self.shared.live.get(index))
             {
-                let counts = lane.counts(received);
                 tx.store(counts.tx_done_bytes, Ordering::Relaxed);
                 rx.store(counts.rx_bytes, Ordering::Relaxed);
             }
