@@ -12,6 +12,7 @@
 
 pub mod check;
 pub mod clock;
+pub mod counter;
 pub mod glob;
 pub mod host;
 pub mod list;

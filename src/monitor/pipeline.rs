@@ -7,7 +7,7 @@ use super::clock;
 use super::glob::Glob;
 use super::model::view::SourceKind;
 use super::model::{Derived, Model};
-use super::sample::Sample;
+use super::sample::{Needs, Sample};
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
@@ -43,6 +43,7 @@ pub struct Monitor {
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
     sysfs: Option<SysfsSource>,
+    needs: Needs,
     model: Model,
 }
 
@@ -57,7 +58,7 @@ impl Monitor {
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
         let model = Model::new(config.host.clone());
-        Self { config, pages, netdev, sysfs, model }
+        Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -93,6 +94,11 @@ impl Monitor {
     /// The nominal time between ticks, which decides what counts as a gap.
     pub fn set_interval(&mut self, interval: Duration) {
         self.config.interval = interval;
+    }
+
+    /// From now on only this is read. All of it ([`Needs::everything`]) unless told otherwise.
+    pub fn set_needs(&mut self, needs: Needs) {
+        self.needs = needs;
     }
 
     /// What is monitored.

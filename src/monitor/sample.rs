@@ -1,20 +1,38 @@
 //! What the sources read, before anything is derived from it: values, when they were read, and why others are missing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::model::view::Notice;
+use serde::{Deserialize, Serialize};
 
-/// A counter under its own name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use super::counter::Desc;
+use super::model::view::{Notice, SourceKind};
+
+/// A counter and its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RawCounter {
-    /// The kernel's or the page's name, verbatim.
-    pub name: Arc<str>,
+    /// What it is. One value for all reads of the same counter.
+    pub desc: Arc<Desc>,
     /// The value, in the unit of its source (so `port_xmit_data` is in 4-byte words).
     pub value: u64,
 }
 
+impl RawCounter {
+    /// A counter of which only the name is known.
+    #[must_use]
+    pub fn unknown(name: &str, value: u64) -> Self {
+        Self { desc: Arc::new(Desc::unknown(name.to_owned())), value }
+    }
+
+    /// The kernel's or the page's name, verbatim.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.desc.name
+    }
+}
+
 /// A counter that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     /// Its name: canonical (`tx_bytes`) where the whole quantity is missing, else the file's.
     pub counter: String,
@@ -25,7 +43,7 @@ pub struct Missing {
 }
 
 /// The four quantities every source has in common, cumulative. Bytes are bytes, whatever the source counts in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Traffic {
     /// Bytes sent.
     pub tx_bytes: Option<u64>,
@@ -56,14 +74,12 @@ impl Traffic {
 }
 
 /// One read of one NIC by one source.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reading {
     /// The middle of the read of the traffic counters, on the monotonic clock.
     pub mono_ns: u64,
     /// Changes when the counters belong to something new under an old name (a restarted PE, a returned device).
     pub incarnation: u64,
-    /// Whether *every* counter only grows, so that any decrease means that all of them began again.
-    pub all_monotonic: bool,
     /// The quantities rates are made from.
     pub traffic: Traffic,
     /// All counters, by name.
@@ -73,7 +89,7 @@ pub struct Reading {
 }
 
 /// What does not change from tick to tick about a device's port.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PortFacts {
     /// Device name, `mlx5_0`.
     pub device: String,
@@ -89,10 +105,14 @@ pub struct PortFacts {
     pub numa: Option<u16>,
     /// Line rate in bits per second.
     pub link_bits_per_s: Option<u64>,
+    /// Whether the line rate is not the one that the kernel says, but one set for this device or instance type.
+    pub link_overridden: bool,
     /// `InfiniBand`, `Ethernet` or `Unknown`.
     pub link_layer: Option<String>,
     /// `ACTIVE`, `DOWN`, …
     pub state: Option<String>,
+    /// `LinkUp`, `Polling`, …
+    pub phys_state: Option<String>,
     /// Firmware version.
     pub fw_ver: Option<String>,
     /// PCI addresses of the nearest GPUs: one, or several that are equally near; none when nothing is known.
@@ -101,17 +121,19 @@ pub struct PortFacts {
     pub gpus_in_all: usize,
 }
 
-/// One port of one RDMA device, as sysfs shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One port of one RDMA device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortSample {
     /// What it is.
     pub facts: Arc<PortFacts>,
+    /// Where its bytes come from: the device's own counters (sysfs, netlink), or its network interface's.
+    pub source: SourceKind,
     /// What it said, or why it has not answered.
     pub reading: Result<Reading, String>,
 }
 
 /// How the writer of a counter page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PageState {
     /// Writes.
     Alive,
@@ -124,7 +146,7 @@ pub enum PageState {
 }
 
 /// One NIC of a counter page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageNic {
     /// Rail number within the PE.
     pub index: usize,
@@ -148,10 +170,23 @@ pub struct PageNic {
     pub torn: bool,
     /// The kernel's statistics of the network interface, where they are this NIC's alone; or why there are none.
     pub netdev_reading: Option<Result<Reading, String>>,
+    /// What was received in each short window since the last tick, where that was asked for.
+    pub rx_windows: Option<Windows>,
+}
+
+/// Bytes in each of a row of equally long windows, the last of which ends at `end_mono_ns`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Windows {
+    /// Length of a window in nanoseconds.
+    pub window_ns: u64,
+    /// When the last one ended, on the monotonic clock.
+    pub end_mono_ns: u64,
+    /// Bytes, oldest first; `None` for a window that was not looked at in time.
+    pub bytes: Vec<Option<u64>>,
 }
 
 /// One counter page: one PE.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageSample {
     /// `job/node/pe`: the same for the next run of the same job's PE, and unique within a sample.
     pub key: String,
@@ -179,8 +214,131 @@ pub struct PageSample {
     pub nics: Vec<PageNic>,
 }
 
+/// A process with queue pairs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProcessSample {
+    /// Process id, in the monitor's own namespace.
+    pub pid: u32,
+    /// Name of the user it runs as; `None` when only the number is known.
+    pub user: Option<String>,
+    /// The user's number.
+    pub uid: Option<u32>,
+    /// The command line, or the kernel's short name in brackets where there is none.
+    pub command: String,
+    /// Resident memory in bytes.
+    pub resident_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u32>,
+    /// Queue pairs by device.
+    pub qps: BTreeMap<String, u32>,
+}
+
+/// Who holds the queue pairs of the machine's devices.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Processes {
+    /// When it was read, on the monotonic clock: more seldom than the counters.
+    pub mono_ns: u64,
+    /// By process id.
+    pub processes: Vec<ProcessSample>,
+    /// Queue pairs of the kernel itself, by device.
+    pub kernel_qps: BTreeMap<String, u32>,
+    /// Queue pairs whose process the kernel does not show in this PID namespace, by device.
+    pub hidden_qps: BTreeMap<String, u32>,
+    /// Why nothing, or not everything, is known.
+    pub reason: Option<String>,
+}
+
+/// One NVLink of a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NvLinkSample {
+    /// Link number.
+    pub link: u32,
+    /// Whether it is up.
+    pub active: bool,
+    /// Bytes sent since the counter began.
+    pub tx_bytes: Option<u64>,
+    /// Bytes received.
+    pub rx_bytes: Option<u64>,
+    /// The device at the other end, as a PCI address.
+    pub remote: Option<String>,
+}
+
+/// One GPU, as NVML shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GpuSample {
+    /// NVML's index.
+    pub index: u32,
+    /// Product name.
+    pub name: Option<String>,
+    /// PCI address in the form sysfs uses, `0000:53:00.0`.
+    pub pci: Option<String>,
+    /// When it was read, on the monotonic clock.
+    pub mono_ns: u64,
+    /// Share of time with a kernel running, in per cent.
+    pub busy_percent: Option<u32>,
+    /// Memory in use and in all, in bytes.
+    pub memory_used_bytes: Option<u64>,
+    /// See [`memory_used_bytes`](Self::memory_used_bytes).
+    pub memory_total_bytes: Option<u64>,
+    /// Temperature.
+    pub celsius: Option<u32>,
+    /// Power draw in milliwatts.
+    pub milliwatts: Option<u32>,
+    /// NVLinks, by number.
+    pub nvlinks: Vec<NvLinkSample>,
+    /// Why something is missing.
+    pub reason: Option<String>,
+}
+
+/// The GPUs of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Gpus {
+    /// By index.
+    pub gpus: Vec<GpuSample>,
+    /// Why there are none, in words.
+    pub nothing: Option<String>,
+}
+
+/// What the kernel said about devices coming and going, between two ticks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceChange {
+    /// A device appeared.
+    Added(String),
+    /// A device went away.
+    Removed(String),
+    /// A device has another name.
+    Renamed {
+        /// The name it had.
+        from: String,
+        /// The name it has.
+        to: String,
+    },
+}
+
+/// What a tick should read: what nobody looks at is not read.
+#[expect(clippy::struct_excessive_bools, reason = "four independent switches")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Every counter of every device, not only those that make the list's columns.
+    pub all_counters: bool,
+    /// Who holds the queue pairs.
+    pub processes: bool,
+    /// GPUs.
+    pub gpus: bool,
+    /// Bytes received in short windows.
+    pub windows: bool,
+}
+
+impl Needs {
+    /// All there is, but the short windows: what a log or a recording wants.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { all_counters: true, processes: true, gpus: true, windows: false }
+    }
+}
+
 /// Everything read in one tick.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sample {
     /// Wall clock, nanoseconds since 1970.
     pub realtime_ns: i128,
@@ -190,6 +348,12 @@ pub struct Sample {
     pub ports: Vec<PortSample>,
     /// Counter pages, by job, node and PE.
     pub pages: Vec<PageSample>,
+    /// Who holds queue pairs, where that was asked for.
+    pub processes: Option<Processes>,
+    /// GPUs, where they were asked for.
+    pub gpus: Option<Gpus>,
+    /// Devices that came, went or were renamed since the tick before.
+    pub changes: Vec<DeviceChange>,
     /// What a person should know.
     pub notices: Vec<Notice>,
     /// Per source that has nothing, why.

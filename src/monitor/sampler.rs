@@ -10,11 +10,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::model::view::View;
+use super::sample::Needs;
 use super::{Config, Monitor, Ticker};
 
 /// What the screen asks of the sampler.
 enum Request {
     Interval(Duration),
+    Needs(Needs),
     Stop,
 }
 
@@ -52,6 +54,7 @@ impl Sampler {
                         monitor.set_interval(interval);
                         ticker.set_interval(interval, Instant::now());
                     }
+                    Ok(Request::Needs(needs)) => monitor.set_needs(needs),
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
                         let view = Arc::new(monitor.tick().view);
@@ -84,6 +87,11 @@ impl Sampler {
     pub fn set_interval(&mut self, interval: Duration) {
         // The thread is gone only after a bug, which `is_alive` tells.
         let _gone = self.requests.send(Request::Interval(interval));
+    }
+
+    /// Changes what is read, from the next tick on.
+    pub fn set_needs(&mut self, needs: Needs) {
+        let _gone = self.requests.send(Request::Needs(needs));
     }
 
     /// Whether the sampler still runs. If not, there will be no other view.

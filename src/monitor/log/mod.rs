@@ -76,6 +76,7 @@ mod tests {
 
     use super::*;
     use crate::monitor::model::Model;
+    use crate::monitor::model::view::SourceKind;
     use crate::monitor::sample::{
         Missing, PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic,
     };
@@ -91,7 +92,7 @@ mod tests {
                 tx_ops: Some(tx_bytes / 1000),
                 rx_ops: None,
             },
-            counters: vec![RawCounter { name: "tx_bytes".into(), value: tx_bytes }],
+            counters: vec![RawCounter::unknown("tx_bytes", tx_bytes)],
             missing: if rx_bytes.is_none() { vec![missing] } else { Vec::new() },
             ..Reading::default()
         }
@@ -109,6 +110,7 @@ mod tests {
                 state: Some(if device.ends_with("79s0") { "ACTIVE" } else { "DOWN" }.to_owned()),
                 ..PortFacts::default()
             }),
+            source: SourceKind::Sysfs,
             reading,
         };
         let slow = if tick == 0 {
@@ -146,6 +148,7 @@ mod tests {
                     reading: reading(now + 5, 25_000_000 * tick, Some(0)),
                     in_flight_bytes: Some(65_536),
                     torn: tick > 0,
+                    rx_windows: None,
                     netdev_reading: Some(Ok(reading(now + 9, 25_900_000 * tick, Some(100 * tick)))),
                 }],
             }],
@@ -186,7 +189,7 @@ mod tests {
         let tick = model.update(&sample(0), Duration::from_secs(1));
         let sources = |source| records(&tick, source, 0).iter().map(|r| r.source).collect::<Vec<_>>();
         assert_eq!(sources(None), ["page", "netdev", "sysfs", "sysfs"]);
-        assert_eq!(sources(Some(crate::monitor::model::view::SourceKind::Netdev)), ["netdev"]);
+        assert_eq!(sources(Some(SourceKind::Netdev)), ["netdev"]);
     }
 
     #[test]

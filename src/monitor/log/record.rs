@@ -72,7 +72,7 @@ pub struct Record<'a> {
     /// The source's own counters under their own names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<&'a str, u64>,
-    /// `new`, `reset`, `stale`, `dead`, `stalled`, `torn`.
+    /// `new`, `reset`, `stale`, `gone`, `dead`, `stalled`, `torn`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<&'static str>,
     /// Why something is missing.
@@ -148,7 +148,7 @@ pub fn records(tick: &Tick, source: Option<SourceKind>, missed_ticks: u64) -> Ve
 impl<'a> Record<'a> {
     fn new(tick: &'a Tick, group: &'a GroupView, nic: &'a NicView) -> Self {
         // A stale row's numbers were not read at this tick, so a log has none.
-        let live = !nic.marks.contains(&Mark::Stale);
+        let live = !nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
         let (tx, rx) = if live { (nic.tx, nic.rx) } else { Default::default() };
         let count = match nic.source {
             SourceKind::Page => Count::Operations {
@@ -157,7 +157,7 @@ impl<'a> Record<'a> {
                 tx_ops_per_s: tx.ops_per_s,
                 rx_ops_per_s: rx.ops_per_s,
             },
-            SourceKind::Sysfs | SourceKind::Netdev => Count::Packets {
+            SourceKind::Sysfs | SourceKind::Netlink | SourceKind::Netdev => Count::Packets {
                 tx_pkts: tx.ops,
                 rx_pkts: rx.ops,
                 tx_pkts_per_s: tx.ops_per_s,
@@ -186,7 +186,7 @@ impl<'a> Record<'a> {
             rx_bytes_per_s: rx.bytes_per_s,
             count,
             in_flight_bytes: nic.in_flight_bytes.filter(|_| live),
-            counters: nic.counters.iter().filter(|_| live).map(|c| (c.name.as_str(), c.value)).collect(),
+            counters: nic.counters.iter().filter(|_| live).map(|c| (c.name(), c.value)).collect(),
             flags: nic.marks.iter().map(|&m| flag(m)).collect(),
             reason: nic.reason.as_deref(),
             missed_ticks: 0,
@@ -203,5 +203,6 @@ fn flag(mark: Mark) -> &'static str {
         Mark::Stalled => "stalled",
         Mark::Torn => "torn",
         Mark::New => "new",
+        Mark::Gone => "gone",
     }
 }

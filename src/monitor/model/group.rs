@@ -11,5 +11,6 @@ pub(super) fn flow(nics: &[NicView], direction: impl Fn(&NicView) -> Flow) -> Gr
         bytes_per_s: (!known.is_empty()).then(|| known.iter().sum()),
         unread,
         spread: Spread::of_known(&known, unread, DEFAULT_MAX_OVER_MEAN),
+        distribution: None,
     }
 }

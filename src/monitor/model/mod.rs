@@ -9,6 +9,7 @@ mod rows;
 pub mod track;
 pub mod view;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::rows::Rows;
@@ -58,6 +59,9 @@ impl Model {
             groups,
             notices,
             nothing,
+            processes: None,
+            gpus: None,
+            events: Arc::new([]),
         };
         Derived { view, kernel_rows }
     }

@@ -43,9 +43,10 @@ impl Rows {
                 .map(|nic| {
                     let mut row = page_row(page, nic, tracks);
                     let device = devices.iter().map(|(r, _)| r).find(|r| is_same_port(r, nic)).cloned();
+                    let covered_by_device = device.is_some();
                     let kernel = device.or_else(|| netdev_row(&row, nic, tracks));
                     if let Some(mut kernel) = kernel {
-                        if kernel.source == SourceKind::Sysfs {
+                        if covered_by_device {
                             row.state.clone_from(&kernel.state);
                             covered.insert(kernel.key.clone());
                         }
@@ -88,8 +89,9 @@ impl Rows {
                 let seconds = (sample.mono_ns - at) / 1_000_000_000;
                 let reason = format!("the device is gone (since {seconds} s)");
                 notices.push(notice(&facts.device, "the device is gone"));
-                let gone = row(key.clone(), facts, tracks.stale(key), Some(reason));
-                rows.push((gone, Arc::clone(facts)));
+                let mut rates = tracks.stale(key);
+                rates.marks = vec![Mark::Gone];
+                rows.push((row(key.clone(), facts, rates, Some(reason)), Arc::clone(facts)));
             }
         }
         rows.sort_by(|(a, _), (b, _)| natural::compare(&a.device, &b.device).then(a.port.cmp(&b.port)));
@@ -102,7 +104,7 @@ fn port_key(facts: &PortFacts) -> String {
 }
 
 fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
-    match &port.reading {
+    let row = match &port.reading {
         Ok(reading) if reading.traffic.is_unknown() && tracks.had_traffic(&key) => {
             let rates = tracks.stale(&key);
             row(key, &port.facts, rates, why(&reading.missing))
@@ -115,7 +117,8 @@ fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
             let rates = tracks.stale(&key);
             row(key, &port.facts, rates, Some(reason.clone()))
         }
-    }
+    };
+    NicView { source: port.source, ..row }
 }
 
 fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> NicView {
@@ -128,11 +131,18 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         pci: facts.pci.clone(),
         numa: facts.numa,
         link_bits_per_s: facts.link_bits_per_s,
+        link_overridden: facts.link_overridden,
+        link_layer: facts.link_layer.clone(),
+        phys_state: facts.phys_state.clone(),
+        fw_ver: facts.fw_ver.clone(),
+        gpus: facts.gpus.clone(),
         state: facts.state.clone(),
         source: SourceKind::Sysfs,
         tx: rates.tx,
         rx: rates.rx,
+        health: rates.health,
         in_flight_bytes: None,
+        rx_windows: None,
         kernel: None,
         counters: rates.counters,
         marks: rates.marks,
@@ -186,6 +196,7 @@ fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
     NicView {
         source: SourceKind::Page,
         in_flight_bytes: nic.in_flight_bytes,
+        rx_windows: nic.rx_windows.clone(),
         ..row(key, &facts, rates, reason)
     }
 }
@@ -211,7 +222,9 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
         source: SourceKind::Netdev,
         tx: rates.tx,
         rx: rates.rx,
+        health: rates.health,
         in_flight_bytes: None,
+        rx_windows: None,
         kernel: None,
         counters: rates.counters,
         marks: rates.marks,
@@ -224,7 +237,7 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
 
 fn kernel_view(row: &NicView, together: Together) -> Option<KernelView> {
     let view = KernelView { source: row.source, tx: row.tx, rx: row.rx, together };
-    (!row.marks.contains(&Mark::Stale)).then_some(view)
+    (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then_some(view)
 }
 
 fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {

@@ -2,12 +2,14 @@
 //!
 //! No rate at first sight, after a reset, or over a gap (a tick without a good read, or a pause of the monitor).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::view::{CounterView, Flow, Mark};
-use crate::monitor::sample::{Reading, Traffic};
+use super::view::{CounterView, Flow, Mark, Tally};
+use crate::monitor::counter::{Kind, PerHealth};
+use crate::monitor::sample::{RawCounter, Reading, Traffic};
 
 /// The last good read of one row.
 #[derive(Debug)]
@@ -15,7 +17,8 @@ struct Track {
     reading_ns: u64,
     incarnation: u64,
     traffic: Traffic,
-    counters: HashMap<Arc<str>, u64>,
+    /// Values by name.
+    counters: HashMap<Cow<'static, str>, u64>,
     /// Tick of the last good read.
     tick: u64,
     /// What was shown at it.
@@ -31,6 +34,8 @@ pub struct Rates {
     pub rx: Flow,
     /// By name.
     pub counters: Vec<CounterView>,
+    /// Sums of those that tell how the NIC is.
+    pub health: PerHealth<Tally>,
     /// When it was read.
     pub mono_ns: u64,
     /// Since the previous good read.
@@ -69,7 +74,7 @@ impl Tracks {
             reading_ns: reading.mono_ns,
             incarnation: reading.incarnation,
             traffic: reading.traffic,
-            counters: reading.counters.iter().map(|c| (Arc::clone(&c.name), c.value)).collect(),
+            counters: reading.counters.iter().map(|c| (c.desc.name.clone(), c.value)).collect(),
             tick: self.tick,
             shown: rates.clone(),
         };
@@ -108,6 +113,7 @@ impl Rates {
         for counter in &mut self.counters {
             counter.per_s = None;
         }
+        self.health = health(&self.counters);
         self.dt = None;
     }
 }
@@ -116,14 +122,11 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
     let mut rates = Rates {
         tx: Flow { bytes: reading.traffic.tx_bytes, ops: reading.traffic.tx_ops, ..Flow::default() },
         rx: Flow { bytes: reading.traffic.rx_bytes, ops: reading.traffic.rx_ops, ..Flow::default() },
-        counters: reading
-            .counters
-            .iter()
-            .map(|c| CounterView { name: c.name.to_string(), value: c.value, per_s: None })
-            .collect(),
+        counters: reading.counters.iter().map(value).collect(),
         mono_ns: reading.mono_ns,
         ..Rates::default()
     };
+    rates.health = health(&rates.counters);
     // After a gap a row begins again, like at first sight.
     let Some(before) = before.filter(|b| b.incarnation == reading.incarnation && tick - b.tick <= 1) else {
         rates.marks.push(Mark::New);
@@ -143,45 +146,102 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         return rates;
     }
     rates.dt = Some(dt);
-    let rate = |now: Option<u64>, then: Option<u64>| per_second(now?, then?, dt);
+    let rate = |now: Option<u64>, then: Option<u64>| Some(per_second(now?.checked_sub(then?)?, dt));
     rates.tx.bytes_per_s = rate(reading.traffic.tx_bytes, before.traffic.tx_bytes);
     rates.rx.bytes_per_s = rate(reading.traffic.rx_bytes, before.traffic.rx_bytes);
     rates.tx.ops_per_s = rate(reading.traffic.tx_ops, before.traffic.tx_ops);
     rates.rx.ops_per_s = rate(reading.traffic.rx_ops, before.traffic.rx_ops);
-    for (counter, raw) in rates.counters.iter_mut().zip(&reading.counters) {
-        counter.per_s = rate(Some(raw.value), before.counters.get(&raw.name).copied());
+    for counter in &mut rates.counters {
+        let then = before.counters.get(counter.name()).copied();
+        let grown = then.and_then(|then| growth(counter.desc.kind, then, counter.value));
+        counter.per_s = grown.map(|grown| per_second(grown, dt));
     }
+    rates.health = health(&rates.counters);
     rates
 }
 
-/// Whether the counters began again.
-fn went_back(before: &Track, reading: &Reading) -> bool {
-    reading.traffic.went_back(&before.traffic)
-        || (reading.all_monotonic
-            && reading
-                .counters
-                .iter()
-                .any(|c| before.counters.get(&c.name).is_some_and(|&then| c.value < then)))
+/// A counter without a rate yet.
+fn value(counter: &RawCounter) -> CounterView {
+    CounterView {
+        desc: Arc::clone(&counter.desc),
+        value: counter.value,
+        per_s: None,
+        saturated: counter.desc.kind.maximum().is_some_and(|maximum| counter.value >= maximum),
+    }
 }
 
-/// Change per second; none when the counter went down.
-fn per_second(now: u64, then: u64, dt: Duration) -> Option<f64> {
-    now.checked_sub(then).map(|delta| delta as f64 / dt.as_secs_f64())
+/// By how much a counter has grown; `None` where its kind has no growth, or it is not known.
+fn growth(kind: Kind, then: u64, now: u64) -> Option<u64> {
+    match kind {
+        // At its maximum a counter may have counted any number more.
+        Kind::Saturating(_) if kind.maximum() == Some(now) => None,
+        // A smaller value means that it began again, or that somebody cleared it.
+        Kind::Monotonic64 | Kind::Saturating(_) => now.checked_sub(then),
+        Kind::Wrap32 => {
+            let grown = u32::try_from(now).ok()?.wrapping_sub(u32::try_from(then).ok()?);
+            // More than half of the range in one interval is no wrap: nothing counts two thousand million so fast.
+            (now >= then || grown < 1 << 31).then_some(grown.into())
+        }
+        Kind::Gauge | Kind::Setting => None,
+    }
+}
+
+/// The health quantities: sums of the counters that feed them. A rate is known when one of its counters has one.
+fn health(counters: &[CounterView]) -> PerHealth<Tally> {
+    let mut all = PerHealth::<Tally>::default();
+    for counter in counters {
+        let Some(quantity) = counter.desc.feeds else { continue };
+        let tally = &mut all[quantity];
+        tally.total = Some(tally.total.unwrap_or(0).saturating_add(counter.value));
+        if let Some(per_s) = counter.per_s {
+            tally.per_s = Some(tally.per_s.unwrap_or(0.0) + per_s);
+        }
+    }
+    all
+}
+
+/// Whether the device's counters began again.
+///
+/// One that only grows and is smaller says so. 32-bit counters wrap: of those it takes two that fell to near nothing
+/// at the same time, which is no coincidence, and no single one can say it.
+fn went_back(before: &Track, reading: &Reading) -> bool {
+    if reading.traffic.went_back(&before.traffic) {
+        return true;
+    }
+    let mut fell = 0;
+    for counter in &reading.counters {
+        if before.counters.get(counter.name()).is_none_or(|&then| counter.value >= then) {
+            continue;
+        }
+        match counter.desc.kind {
+            Kind::Monotonic64 => return true,
+            Kind::Wrap32 => fell += usize::from(counter.value < NEAR_NOTHING),
+            Kind::Saturating(_) | Kind::Gauge | Kind::Setting => {}
+        }
+    }
+    fell >= 2
+}
+
+/// A 32-bit counter that fell below this may have begun again rather than wrapped.
+const NEAR_NOTHING: u64 = 1 << 16;
+
+fn per_second(grown: u64, dt: Duration) -> f64 {
+    grown as f64 / dt.as_secs_f64()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::sample::RawCounter;
+    use crate::monitor::counter::{Desc, Health};
+    use test_case::test_case;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn reading(at_ns: u64, bytes: u64) -> Reading {
         Reading {
             mono_ns: at_ns,
-            all_monotonic: true,
             traffic: Traffic { tx_bytes: Some(bytes), rx_bytes: Some(2 * bytes), ..Traffic::default() },
-            counters: vec![RawCounter { name: "tx_bytes".into(), value: bytes }],
+            counters: vec![RawCounter::unknown("tx_bytes", bytes)],
             ..Reading::default()
         }
     }
@@ -225,22 +285,51 @@ mod tests {
         assert_eq!(after.marks, []);
     }
 
-    #[test]
-    fn one_counter_going_down_resets_all_where_all_only_grow() {
+    /// A reading with one more counter of this kind.
+    fn with(ns: u64, bytes: u64, kind: Kind, value: u64) -> Reading {
+        let mut r = reading(ns, bytes);
+        let desc = Desc { kind, feeds: Some(Health::Drops), ..Desc::unknown("other") };
+        r.counters.push(RawCounter { desc: Arc::new(desc), value });
+        r
+    }
+
+    #[test_case(Kind::Monotonic64, 7, 17, Some(10.0), false; "grows")]
+    #[test_case(Kind::Monotonic64, 7, 0, None, true; "one that only grows and is smaller resets all")]
+    #[test_case(Kind::Wrap32, 4_294_967_290, 4, Some(10.0), false; "wraps")]
+    #[test_case(Kind::Wrap32, 2_000, 4, None, false; "no wrap and not enough for a reset")]
+    #[test_case(Kind::Wrap32, 1 << 40, 4, None, false; "wider than it should be")]
+    #[test_case(Kind::Saturating(4), 3, 9, Some(6.0), false; "below its maximum")]
+    #[test_case(Kind::Saturating(4), 3, 15, None, false; "reaches its maximum")]
+    #[test_case(Kind::Saturating(16), 65_535, 0, None, false; "cleared")]
+    #[test_case(Kind::Gauge, 9, 3, None, false; "a gauge falls")]
+    #[test_case(Kind::Setting, 10, 12, None, false; "a setting changes")]
+    fn a_rate_follows_the_kind(kind: Kind, then: u64, now: u64, per_s: Option<f64>, reset: bool) {
         let mut tracks = Tracks::default();
-        let with = |ns, bytes, errors| {
-            let mut r = reading(ns, bytes);
-            r.counters.push(RawCounter { name: "cmds_err".into(), value: errors });
+        tick(&mut tracks, &with(1_000_000_000, 500, kind, then));
+        let rates = tick(&mut tracks, &with(2_000_000_000, 600, kind, now));
+        assert_eq!(rates.counters[1].per_s, per_s);
+        assert_eq!(rates.health[Health::Drops], Tally { total: Some(now), per_s });
+        assert_eq!(rates.marks, if reset { vec![Mark::Reset] } else { vec![] });
+        assert_eq!(rates.tx.bytes_per_s, (!reset).then_some(100.0));
+    }
+
+    #[test]
+    fn two_narrow_counters_near_nothing_at_once_are_a_reset() {
+        let two = |ns, a, b| {
+            let mut r = with(ns, 500, Kind::Wrap32, a);
+            let desc = Desc { kind: Kind::Wrap32, ..Desc::unknown("another") };
+            r.counters.push(RawCounter { desc: Arc::new(desc), value: b });
             r
         };
-        tick(&mut tracks, &with(1_000_000_000, 10, 7));
-        assert_eq!(tick(&mut tracks, &with(2_000_000_000, 500, 0)).marks, [Mark::Reset]);
+        let mut tracks = Tracks::default();
+        tick(&mut tracks, &two(1_000_000_000, 4_294_967_290, 4_294_967_295));
+        assert_eq!(tick(&mut tracks, &two(2_000_000_000, 4, 0)).marks, [Mark::Reset]);
+    }
 
-        let gauge = |ns, v| Reading { all_monotonic: false, ..with(ns, 500, v) };
-        tick(&mut tracks, &gauge(3_000_000_000, 9));
-        let rates = tick(&mut tracks, &gauge(4_000_000_000, 3));
-        assert_eq!(rates.marks, []);
-        assert_eq!((rates.tx.bytes_per_s, rates.counters[1].per_s), (Some(0.0), None));
+    #[test]
+    fn a_counter_at_its_maximum_is_marked() {
+        let rates = tick(&mut Tracks::default(), &with(5, 1, Kind::Saturating(8), 255));
+        assert!(rates.counters[1].saturated && !rates.counters[0].saturated);
     }
 
     #[test]

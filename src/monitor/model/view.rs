@@ -2,17 +2,24 @@
 //!
 //! Everything that may be unknown is an `Option`; a rate is unknown at first sight, after a reset and over a gap.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::balance::Spread;
+use crate::monitor::counter::{Desc, PerHealth};
+use crate::monitor::sample::{GpuSample, ProcessSample, Windows};
 
 /// Where a number comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SourceKind {
     /// A counter page of railtop's transport: payload of one PE on one NIC.
     Page,
     /// The RDMA device's own counters in sysfs: all processes together.
     Sysfs,
+    /// The RDMA device's own counters over RDMA netlink: all processes together.
+    Netlink,
     /// Statistics of a network interface: everything on it, headers included. Only for software NICs.
     Netdev,
 }
@@ -24,6 +31,7 @@ impl SourceKind {
         match self {
             Self::Page => "page",
             Self::Sysfs => "sysfs",
+            Self::Netlink => "netlink",
             Self::Netdev => "netdev",
         }
     }
@@ -57,16 +65,37 @@ pub enum Mark {
     Torn,
     /// Seen for the first time: rates come with the next sample.
     New,
+    /// The device went away; these are its last numbers.
+    Gone,
 }
 
 /// A named counter with its value and rate, for the detail pane and `log`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CounterView {
-    /// The kernel's or the page's own name.
-    pub name: String,
+    /// What it is: name, kind, class, help.
+    pub desc: Arc<Desc>,
     /// Its value.
     pub value: u64,
     /// Change per second over the last interval.
+    pub per_s: Option<f64>,
+    /// It has reached its maximum and counts no more.
+    pub saturated: bool,
+}
+
+impl CounterView {
+    /// The kernel's or the page's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.desc.name
+    }
+}
+
+/// A health quantity: the sum of the counters that feed it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Tally {
+    /// So far; `None` when the source has no such counter.
+    pub total: Option<u64>,
+    /// Per second over the last interval.
     pub per_s: Option<f64>,
 }
 
@@ -111,6 +140,16 @@ pub struct NicView {
     pub numa: Option<u16>,
     /// Line rate in bits per second, where known.
     pub link_bits_per_s: Option<u64>,
+    /// Whether the line rate was set for this device or instance type, against what the kernel says.
+    pub link_overridden: bool,
+    /// `InfiniBand`, `Ethernet` or `Unknown`, where known.
+    pub link_layer: Option<String>,
+    /// `LinkUp`, `Polling`, …, where known.
+    pub phys_state: Option<String>,
+    /// Firmware version, where known.
+    pub fw_ver: Option<String>,
+    /// PCI addresses of the nearest GPUs.
+    pub gpus: Vec<String>,
     /// The port's state as the kernel says it (`ACTIVE`, `DOWN`, …), where known.
     pub state: Option<String>,
     /// Which source the row's numbers come from.
@@ -119,8 +158,12 @@ pub struct NicView {
     pub tx: Flow,
     /// Received.
     pub rx: Flow,
+    /// Drops, retransmits, timeouts, congestion.
+    pub health: PerHealth<Tally>,
     /// Bytes posted and not yet done (counter pages only).
     pub in_flight_bytes: Option<u64>,
+    /// Bytes received in each short window since the tick before (counter pages, where asked for).
+    pub rx_windows: Option<Windows>,
     /// The kernel's view of the same NIC, where both are known.
     pub kernel: Option<KernelView>,
     /// All counters of the row's source, by name.
@@ -163,6 +206,24 @@ pub struct GroupFlow {
     pub unread: usize,
     /// How evenly the NICs share it.
     pub spread: Spread,
+    /// How the known rates are distributed; `None` when none is known.
+    pub distribution: Option<Distribution>,
+}
+
+/// How the rates of a group's NICs are distributed, in bytes per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Distribution {
+    /// The slowest NIC's.
+    pub min: f64,
+    /// The middle one's, or the mean of the two in the middle.
+    pub median: f64,
+    /// The fastest NIC's.
+    pub max: f64,
+    /// Jain's fairness index, (sum x)^2 / (n sum x^2): 1 = even, 1/n = one NIC of n. `None` when nothing moves.
+    /// Source: R. Jain, D. Chiu, W. Hawe, DEC-TR-301 (1984).
+    pub jain: Option<f64>,
+    /// Position in the group of a NIC that is far slower than the others, when there is exactly one reason to look at.
+    pub slow: Option<usize>,
 }
 
 /// NICs that should share one load.
@@ -197,12 +258,143 @@ pub struct GroupView {
 }
 
 /// Something the person should know: a device that cannot be read, a page that is no page.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Notice {
     /// What it is about (`mlx5_1`, a path).
     pub subject: String,
     /// What is wrong and what can be done.
     pub text: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A port's state is not `ACTIVE` any more.
+    LinkDown,
+    /// A port's state is `ACTIVE` again.
+    LinkUp,
+    /// A device's counters began again.
+    Reset,
+    /// A device appeared that was not there at the start.
+    Added,
+    /// A device went away.
+    Gone,
+    /// A device that had gone is there again.
+    Back,
+    /// A device has another name.
+    Renamed,
+    /// A device stopped to answer.
+    Silent,
+    /// A device answers again.
+    Answers,
+    /// Retransmissions, drops or timeouts began.
+    LossBegins,
+    /// They have ended.
+    LossEnds,
+    /// A counter reached its maximum.
+    Saturated,
+    /// A group's NICs do not share the load any more.
+    ImbalanceBegins,
+    /// They do again.
+    ImbalanceEnds,
+    /// A PE ended without a word.
+    PeDied,
+}
+
+/// How urgent an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it when you can.
+    Warning,
+    /// Something is broken.
+    Bad,
+}
+
+/// Something that happened between two ticks, told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Wall clock of the tick that saw it, nanoseconds since 1970.
+    pub realtime_ns: i128,
+    /// Monotonic clock of the same tick.
+    pub mono_ns: u64,
+    /// What happened.
+    pub kind: EventKind,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// To what (`mlx5_1`, `node0 PE 3`).
+    pub subject: String,
+    /// In words, with numbers.
+    pub text: String,
+}
+
+/// A process with queue pairs, and what its NICs moved where a counter page tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessView {
+    /// The process.
+    pub sample: ProcessSample,
+    /// Bytes sent and received by device, from the counter page of the process.
+    pub traffic: Vec<ProcessNic>,
+}
+
+/// What a process moved over one NIC.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessNic {
+    /// Device.
+    pub device: String,
+    /// Sent.
+    pub tx: Flow,
+    /// Received.
+    pub rx: Flow,
+}
+
+/// Who uses the devices.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProcessesView {
+    /// Those with most queue pairs first.
+    pub processes: Vec<ProcessView>,
+    /// Queue pairs of the kernel itself, summed over the devices.
+    pub kernel_qps: u32,
+    /// Queue pairs whose process cannot be seen from here.
+    pub hidden_qps: u32,
+    /// Why nothing, or not everything, is known.
+    pub reason: Option<String>,
+}
+
+/// Rates of one NVLink.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct NvLinkView {
+    /// Link number.
+    pub link: u32,
+    /// Whether it is up.
+    pub active: bool,
+    /// Sent.
+    pub tx: Flow,
+    /// Received.
+    pub rx: Flow,
+}
+
+/// A GPU with the rates of its links.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuView {
+    /// What NVML said.
+    pub sample: GpuSample,
+    /// Sent over all links.
+    pub tx: Flow,
+    /// Received over all links.
+    pub rx: Flow,
+    /// Its links, by number.
+    pub nvlinks: Vec<NvLinkView>,
+}
+
+/// The GPUs, or why there are none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GpusView {
+    /// By index.
+    pub gpus: Vec<GpuView>,
+    /// Why there are none.
+    pub nothing: Option<String>,
 }
 
 /// Everything known at one tick.
@@ -222,4 +414,10 @@ pub struct View {
     pub notices: Vec<Notice>,
     /// Why there is nothing to show, when there is nothing.
     pub nothing: Option<String>,
+    /// Who holds queue pairs; `None` when nobody asked.
+    pub processes: Option<ProcessesView>,
+    /// GPUs; `None` when nobody asked.
+    pub gpus: Option<GpusView>,
+    /// The latest events, oldest first.
+    pub events: Arc<[Event]>,
 }

@@ -139,14 +139,13 @@ fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
     ];
     let reading = Reading {
         mono_ns,
-        all_monotonic: true,
         traffic: Traffic {
             tx_bytes: Some(tx_bytes),
             rx_bytes: Some(rx_bytes),
             tx_ops: Some(tx_pkts),
             rx_ops: Some(rx_pkts),
         },
-        counters: counters.map(|(name, value)| RawCounter { name: name.into(), value }).into(),
+        counters: counters.map(|(name, value)| RawCounter::unknown(name, value)).into(),
         ..Reading::default()
     };
     Some((name.trim().to_owned(), reading))

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::counters::{
@@ -13,6 +14,7 @@ use crate::counters::{
     PageIdentity, PageReader, PageSnapshot, ReadError, RxSource, Scan,
 };
 use crate::monitor::clock;
+use crate::monitor::counter::{Class, Desc, Kind, Unit};
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::Notice;
 use crate::monitor::natural;
@@ -253,9 +255,17 @@ fn page_nic(
     let named = NicCounts::FIELDS.iter().zip(counts.to_array());
     let mut counters: Vec<RawCounter> = named
         .filter(|(field, _)| rx_known || field.name != "rx_bytes")
-        .map(|(field, value)| RawCounter { name: field.name.into(), value })
+        .map(|(field, value)| RawCounter {
+            desc: desc(field.name, field.unit, field.kind, field.help),
+            value,
+        })
         .collect();
-    counters.extend(snapshot.extras.iter().map(|e| RawCounter { name: e.name.clone(), value: e.value }));
+    counters.extend(
+        snapshot
+            .extras
+            .iter()
+            .map(|e| RawCounter { desc: desc(&e.name, &e.unit, e.kind, ""), value: e.value }),
+    );
     let missing = (!rx_known).then(|| Missing {
         counter: "rx_bytes".to_owned(),
         place: None,
@@ -273,8 +283,6 @@ fn page_nic(
         reading: Reading {
             mono_ns,
             incarnation: page.started_monotonic_ns ^ u64::from(page.pid),
-            // Gauges of a newer writer may go down without meaning anything.
-            all_monotonic: snapshot.extras.iter().all(|e| e.kind != FieldKind::Gauge),
             traffic: Traffic {
                 // Done, not posted: what is still queued has not left.
                 tx_bytes: Some(counts.tx_done_bytes),
@@ -288,7 +296,24 @@ fn page_nic(
         in_flight_bytes: Some(counts.in_flight_bytes()),
         torn: snapshot.torn,
         netdev_reading: None,
+        rx_windows: None,
     }
+}
+
+/// What a field of a page is.
+fn desc(name: &str, unit: &str, kind: FieldKind, help: &'static str) -> Arc<Desc> {
+    let kind = match kind {
+        FieldKind::Counter => Kind::Monotonic64,
+        // Only says how high it got; and a kind of a newer writer may go down without meaning anything.
+        _ => Kind::Gauge,
+    };
+    let unit = match unit {
+        "bytes" => Unit::Bytes,
+        "ops" => Unit::Operations,
+        _ => Unit::Count,
+    };
+    let class = if name.contains("error") { Class::Error } else { Class::Traffic };
+    Arc::new(Desc { kind, unit, class, help: help.into(), ..Desc::unknown(name.to_owned()) })
 }
 
 /// Sorts the pages and makes their keys unique: of several runs of the same PE the one that lives is shown, and two

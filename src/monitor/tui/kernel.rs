@@ -48,6 +48,7 @@ pub(super) fn source_name(source: SourceKind) -> &'static str {
     match source {
         SourceKind::Page => "counter page",
         SourceKind::Sysfs => "RDMA device (sysfs)",
+        SourceKind::Netlink => "RDMA device (netlink)",
         SourceKind::Netdev => "network interface",
     }
 }

@@ -239,7 +239,7 @@ fn hostile_names_do_not_escape() {
             nic.device = evil.to_owned();
             nic.netdev = Some(evil.to_owned());
             nic.reason = Some(evil.to_owned());
-            nic.counters[0].name = evil.to_owned();
+            nic.counters[0].desc = Arc::new(crate::monitor::counter::Desc::unknown(evil));
         }
     }
     let view = Arc::new(view);

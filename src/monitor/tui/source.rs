@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::handles::Waker;
 use crate::monitor::model::view::View;
+use crate::monitor::sample::Needs;
 
 /// A producer of [`View`]s, on a thread of its own so that a stuck device never freezes the screen.
 ///
@@ -19,6 +20,9 @@ pub trait ViewSource {
 
     /// Asks for another sampling interval; takes effect with the next tick.
     fn set_interval(&mut self, interval: Duration);
+
+    /// Says what the screen shows, so that nothing else is read; takes effect with the next tick.
+    fn set_needs(&mut self, _needs: Needs) {}
 }
 
 impl ViewSource for crate::monitor::Sampler {
@@ -32,5 +36,9 @@ impl ViewSource for crate::monitor::Sampler {
 
     fn set_interval(&mut self, interval: Duration) {
         Self::set_interval(self, interval);
+    }
+
+    fn set_needs(&mut self, needs: Needs) {
+        Self::set_needs(self, needs);
     }
 }

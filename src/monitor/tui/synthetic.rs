@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::handles::{CaptionHandle, Waker};
 use super::source::ViewSource;
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
+use crate::monitor::counter::{Desc, PerHealth};
 use crate::monitor::model::view::{
     CounterView, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind,
     Together, View,
@@ -131,12 +132,15 @@ impl Cluster {
             groups,
             notices,
             nothing: None,
+            processes: None,
+            gpus: None,
+            events: Arc::new([]),
         }
     }
 
     fn group(&self, shape: Shape, tick: u64, pe: usize, mono_ns: u64) -> GroupView {
         let nics: Vec<NicView> = (0..self.nics).map(|nic| self.nic(shape, tick, pe, nic, mono_ns)).collect();
-        let idle = GroupFlow { bytes_per_s: None, unread: 0, spread: Spread::of(&[], DEFAULT_MAX_OVER_MEAN) };
+        let idle = sum(&[], |nic| nic.tx.bytes_per_s);
         GroupView {
             key: format!("job-1/{pe}"),
             kind: GroupKind::Pe,
@@ -173,10 +177,11 @@ impl Cluster {
             }
         };
         let (tx_flow, rx_flow) = (flow(tx, 1.0), flow(rx, 1.0));
-        let counter = |name: &str, value: Option<u64>, per_s: Option<f64>| CounterView {
-            name: name.to_owned(),
+        let counter = |name: &'static str, value: Option<u64>, per_s: Option<f64>| CounterView {
+            desc: Arc::new(Desc::unknown(name)),
             value: value.unwrap_or(0),
             per_s,
+            saturated: false,
         };
         NicView {
             key: format!("nic{nic}"),
@@ -187,6 +192,11 @@ impl Cluster {
             pci: None,
             numa: None,
             link_bits_per_s: self.link_bits_per_s,
+            link_overridden: false,
+            link_layer: None,
+            phys_state: None,
+            fw_ver: None,
+            gpus: Vec::new(),
             state: None,
             source: SourceKind::Page,
             counters: vec![
@@ -199,6 +209,8 @@ impl Cluster {
             ],
             tx: tx_flow,
             rx: rx_flow,
+            health: PerHealth::default(),
+            rx_windows: None,
             in_flight_bytes: Some(if tx > 0.0 { 262_144 } else { 0 }),
             kernel: Some(KernelView {
                 source: SourceKind::Netdev,
@@ -225,6 +237,7 @@ fn sum(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
         bytes_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
         unread,
         spread: Spread::of_known(&rates, unread, DEFAULT_MAX_OVER_MEAN),
+        distribution: None,
     }
 }
 

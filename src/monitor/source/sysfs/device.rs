@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::root::Root;
 use super::topology::{self, Gpu};
 use super::{CLASS, port::PortReader};
+use crate::monitor::model::view::SourceKind;
 use crate::monitor::sample::{Missing, PortFacts, PortSample, Reading};
 use crate::text::printable;
 
@@ -91,6 +92,7 @@ impl DeviceReader {
         let mono_ns = crate::monitor::clock::mono_ns();
         PortSample {
             facts: Arc::new(PortFacts { port: 1, ..self.facts(1) }),
+            source: SourceKind::Sysfs,
             reading: Ok(Reading { mono_ns, missing, ..Reading::default() }),
         }
     }
@@ -122,8 +124,10 @@ impl DeviceReader {
             pci,
             numa: text("device/numa_node".to_owned()).and_then(|n| n.parse().ok()),
             link_bits_per_s: text(format!("ports/{port}/rate")).and_then(|r| link_rate(&r)),
+            link_overridden: false,
             link_layer: text(format!("ports/{port}/link_layer")),
             state: text(format!("ports/{port}/state")).map(|s| state_word(&s)),
+            phys_state: text(format!("ports/{port}/phys_state")).map(|s| state_word(&s)),
             fw_ver: text("fw_ver".to_owned()),
             gpus: topology::nearest(&pci_path, &self.gpus),
             gpus_in_all: self.gpus.len(),

@@ -8,6 +8,8 @@ use super::file::{CounterFile, ReadError};
 use super::root::Root;
 use super::table::{self, Dir, DriverTable, Place};
 use crate::monitor::clock;
+use crate::monitor::counter::{Desc, Kind};
+use crate::monitor::model::view::SourceKind;
 use crate::monitor::sample::{Missing, PortFacts, PortSample, RawCounter, Reading, Traffic};
 
 /// Names longer than this are no counters.
@@ -89,16 +91,17 @@ impl PortReader {
         let mut reading = Reading {
             mono_ns: clock::middle(before, after),
             incarnation: self.incarnation,
-            all_monotonic: table.all_monotonic,
             ..Reading::default()
         };
         reading.traffic = self.traffic(table, &values, &mut reading.missing);
         for ((dir, name), value) in values {
             match value {
                 Ok(value) => {
-                    let taken = reading.counters.iter().any(|c| c.name == name);
-                    let name = if taken { format!("{}/{name}", dir.name()).into() } else { name };
-                    reading.counters.push(RawCounter { name, value });
+                    let taken = reading.counters.iter().any(|c| c.name() == &*name);
+                    let name = if taken { format!("{}/{name}", dir.name()) } else { name.to_string() };
+                    let kind = if table.all_monotonic { Kind::Monotonic64 } else { Kind::Gauge };
+                    let desc = Arc::new(Desc { kind, ..Desc::unknown(name) });
+                    reading.counters.push(RawCounter { desc, value });
                 }
                 // A quantity that is missing for this very file's sake has said so already.
                 Err(_) if first.iter().any(|(d, n)| *d == dir && *n == name) => {}
@@ -108,7 +111,7 @@ impl PortReader {
                 }
             }
         }
-        PortSample { facts: Arc::clone(&self.facts), reading: Ok(reading) }
+        PortSample { facts: Arc::clone(&self.facts), source: SourceKind::Sysfs, reading: Ok(reading) }
     }
 
     /// The files the canonical quantities are made from, that exist.

@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::monitor::model::view::SourceKind;
 use crate::monitor::sample::{PortFacts, PortSample};
 use crate::text::printable;
 
@@ -125,7 +126,10 @@ impl Pool {
         } else {
             known
         };
-        known.into_iter().map(|facts| PortSample { facts, reading: Err(reason.clone()) }).collect()
+        known
+            .into_iter()
+            .map(|facts| PortSample { facts, source: SourceKind::Sysfs, reading: Err(reason.clone()) })
+            .collect()
     }
 
     fn start(&mut self, device: &str) -> Result<Worker, String> {
@@ -158,7 +162,7 @@ mod tests {
 
     fn port(device: &str) -> PortSample {
         let facts = PortFacts { device: device.to_owned(), port: 1, ..PortFacts::default() };
-        PortSample { facts: Arc::new(facts), reading: Ok(Reading::default()) }
+        PortSample { facts: Arc::new(facts), source: SourceKind::Sysfs, reading: Ok(Reading::default()) }
     }
 
     fn names(devices: &[&str]) -> Vec<String> {

@@ -78,12 +78,15 @@ fn of_nic(state: &State, nic: &NicView, width: usize) -> Vec<Line<'static>> {
         lines.add("in flight", &format!("{} B posted and not yet done", format::grouped(bytes)));
     }
     lines.gap();
-    let name = nic.counters.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).clamp(8, 40);
+    let name = nic.counters.iter().map(|c| c.name().chars().count()).max().unwrap_or(0).clamp(8, 40);
     lines.head(&format!("{:<name$} {:>26} {:>12}", "counter", "value", "per second"));
     for counter in &nic.counters {
         let per_s = counter.per_s.map_or_else(|| MISSING.to_owned(), per_second);
-        let text =
-            format!("{:<name$} {:>26} {per_s:>12}", printable(&counter.name), format::grouped(counter.value));
+        let text = format!(
+            "{:<name$} {:>26} {per_s:>12}",
+            printable(counter.name()),
+            format::grouped(counter.value)
+        );
         lines.lines.push(Line::raw(text));
     }
     if nic.counters.is_empty() {

@@ -22,13 +22,14 @@ pub(super) fn mark_word(mark: Mark) -> &'static str {
         Mark::Stalled => "stalled",
         Mark::Torn => "numbers of different moments",
         Mark::New => "new",
+        Mark::Gone => "gone",
     }
 }
 
 /// How urgent a mark is.
 pub(super) fn mark_token(mark: Mark) -> Token {
     match mark {
-        Mark::Dead => Token::Bad,
+        Mark::Dead | Mark::Gone => Token::Bad,
         Mark::Stale | Mark::Stalled => Token::Warn,
         Mark::Reset | Mark::New | Mark::Torn => Token::Muted,
     }
