@@ -37,6 +37,7 @@ impl Setup {
             device: None,
             source: None,
             interval: Duration::from_secs(1),
+            line_rates: Vec::new(),
         }
     }
 
