@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::GlobalArgs;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{SourceKind, View};
-use crate::monitor::{Config, host};
+use crate::monitor::{Config, Thresholds, host};
 
 /// `--source` on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,6 +62,7 @@ impl Selection {
             device: self.device.clone(),
             source: self.source.map(Into::into),
             interval,
+            thresholds: Thresholds::default(),
         }
     }
 }
