@@ -12,7 +12,7 @@ use railtop::counters::{
 };
 use railtop::monitor::check::{Direction, Tally, Word};
 use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
-use railtop::monitor::{Config, Monitor, Sampler, Tick};
+use railtop::monitor::{Config, Monitor, Sampler, Thresholds, Tick};
 
 struct Setup {
     dir: tempfile::TempDir,
@@ -38,6 +38,7 @@ impl Setup {
             source: None,
             interval: Duration::from_secs(1),
             line_rates: Vec::new(),
+            thresholds: Thresholds::default(),
         }
     }
 

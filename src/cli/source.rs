@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::GlobalArgs;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{SourceKind, View};
-use crate::monitor::{Config, host};
+use crate::monitor::{Config, Thresholds, host};
 use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
@@ -70,6 +70,7 @@ impl Selection {
             source: self.source.map(Into::into),
             interval,
             line_rates: self.line_rates.iter().map(|l| (l.glob.clone(), l.bits_per_s)).collect(),
+            thresholds: Thresholds::default(),
         }
     }
 }

@@ -24,9 +24,11 @@ pub mod sample;
 mod sampler;
 pub mod source;
 pub mod table;
+mod thresholds;
 mod ticker;
 pub mod tui;
 
 pub use pipeline::{Config, Monitor, Tick};
 pub use sampler::Sampler;
+pub use thresholds::Thresholds;
 pub use ticker::Ticker;

@@ -1,16 +1,18 @@
 //! Sources, model and clocks put together: one call, one tick.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::glob::Glob;
-use super::model::view::SourceKind;
+use super::model::view::{Notice, SourceKind};
 use super::model::{Derived, Model};
 use super::sample::{Needs, Sample};
+use super::source::gpus::GpuSource;
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
+use super::thresholds::Thresholds;
 
 /// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
 /// device that is late is not waited for again until it has answered.
@@ -33,6 +35,8 @@ pub struct Config {
     pub interval: Duration,
     /// Line rates in bits per second to take for devices that match, whatever the kernel says; the first counts.
     pub line_rates: Vec<(Glob, u64)>,
+    /// What counts as an event.
+    pub thresholds: Thresholds,
 }
 
 /// One tick's result.
@@ -45,6 +49,9 @@ pub struct Monitor {
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
     sysfs: Option<SysfsSource>,
+    /// Made when GPUs are first asked for.
+    gpus: Option<GpuSource>,
+    gpu_patience: Duration,
     needs: Needs,
     model: Model,
 }
@@ -60,8 +67,18 @@ impl Monitor {
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
-        let model = Model::new(config.host.clone());
-        Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
+        let mut model = Model::new(config.host.clone());
+        model.set_thresholds(config.thresholds);
+        Self {
+            config,
+            pages,
+            netdev,
+            sysfs,
+            gpus: None,
+            gpu_patience: Duration::ZERO,
+            needs: Needs::everything(),
+            model,
+        }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -75,7 +92,14 @@ impl Monitor {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
         let deadline = self.config.interval.clamp(DEADLINES.0, DEADLINES.1);
+        if self.needs.gpus {
+            self.gpus.get_or_insert_with(GpuSource::nvml).ask(Instant::now());
+        }
         if let Some(pages) = &mut self.pages {
+            if let Err(e) = pages.set_windows(self.needs.windows) {
+                let text = format!("cannot start a thread to look at short windows: {e}");
+                sample.notices.push(Notice { subject: "counter pages".to_owned(), text });
+            }
             let mut found = pages.read();
             if let Some(netdev) = &mut self.netdev {
                 netdev.read(&mut found.pages);
@@ -91,6 +115,9 @@ impl Monitor {
             // Why there is no device comes first: most who see the sentence have no page either.
             sample.nothing.splice(..0, devices.nothing);
         }
+        if let Some(gpus) = self.gpus.as_mut().filter(|_| self.needs.gpus) {
+            sample.gpus = Some(gpus.take(Instant::now(), self.gpu_patience));
+        }
         sample
     }
 
@@ -105,6 +132,11 @@ impl Monitor {
         if let Some(sysfs) = &mut self.sysfs {
             sysfs.set_needs(needs);
         }
+    }
+
+    /// How long a tick waits for the GPUs; not at all unless told otherwise, so that they come with the tick after.
+    pub fn set_gpu_patience(&mut self, patience: Duration) {
+        self.gpu_patience = patience;
     }
 
     /// What is monitored.

@@ -10,7 +10,7 @@ use crate::cli::GlobalArgs;
 use crate::lab::{Lab, LabMode};
 use crate::monitor::model::view::{GroupKind, View};
 use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
-use crate::monitor::{Config, Sampler, host};
+use crate::monitor::{Config, Sampler, Thresholds, host};
 use crate::transport::select::PolicyKind;
 
 /// How often the policies are repeated when no time was given: for years.
@@ -31,6 +31,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         source: None,
         interval: args.screen.interval,
         line_rates: Vec::new(),
+        thresholds: Thresholds::default(),
     })?;
     let mode = cluster.mode;
     let mut source = Narrated {
