@@ -335,6 +335,12 @@ impl Needs {
     pub fn everything() -> Self {
         Self { all_counters: true, processes: true, gpus: true, windows: false }
     }
+
+    /// This, and [`everything`](Self::everything) if it is recorded.
+    #[must_use]
+    pub fn and_recorded(self, recorded: bool) -> Self {
+        if recorded { Self { windows: self.windows, ..Self::everything() } } else { self }
+    }
 }
 
 /// Everything read in one tick.
