@@ -11,6 +11,12 @@ pub fn printable(text: &str) -> String {
     text.chars().take(MAX_SHOWN).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same without cutting, for text that is as long as it has to be and was bounded when it was read.
+#[must_use]
+pub fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// C0, C1, DEL, line separators, and the characters that reorder text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
@@ -34,5 +40,6 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
+        assert_eq!(without_controls(&"\n".repeat(1000)).chars().count(), 1000);
     }
 }

@@ -46,6 +46,7 @@ impl Tree {
             device: None,
             source: Some(SourceKind::Sysfs),
             interval: Duration::from_secs(1),
+            thresholds: railtop::monitor::Thresholds::default(),
             line_rates: vec![("mlx4_*".parse().unwrap(), 40_000_000_000)],
         })
     }

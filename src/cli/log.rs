@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,8 +13,9 @@ use super::GlobalArgs;
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
-use crate::monitor::log::{Format, Header, event, new_events, records};
-use crate::monitor::{Monitor, Ticker, clock, host};
+use crate::monitor::log::{Format, event, new_events, records};
+use crate::monitor::record::{About, Recorder};
+use crate::monitor::{Monitor, Ticker};
 
 /// Log every NIC's counters and rates, without a terminal
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -42,6 +43,11 @@ pub struct LogArgs {
     #[arg(long)]
     pub events: bool,
 
+    /// Record all that is read to this file too, for `railtop replay` and `railtop export`; a recording that is there
+    /// is appended to. With -o /dev/null it is all that is kept
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
     /// Which NICs, by which source.
     #[command(flatten)]
     pub selection: Selection,
@@ -58,16 +64,18 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         )
         .into());
     }
-    let (mut out, fresh) = open(args.output.as_deref())?;
+    let Output { mut out, fresh, file } = open(args.output.as_deref())?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
     let config = args.selection.config(global, args.interval);
-    let header = Header {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: config.host.clone(),
-        boot_id: host::boot_id(),
-        interval_ms: u64::try_from(args.interval.as_millis()).unwrap_or(u64::MAX),
-        started_ns: clock::realtime_ns(),
-    };
+    let about = About::of(&config);
+    let mut recorder = args.record.as_deref().map(|path| Recorder::open(path, &about)).transpose()?;
+    if let (Some(recorder), Some(file)) = (&recorder, &file)
+        && same_file(recorder.file(), file)
+    {
+        return Err(ExitError::Usage("--output and --record name the same file".to_owned()).into());
+    }
+    let mut record_error = None;
+    let header = about.log;
     let source = config.source;
     let mut monitor = Monitor::new(config);
     let mut ticker = Ticker::new(Instant::now(), args.interval);
@@ -77,7 +85,14 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let mut missed = 0;
     let mut left = args.count;
     while left != Some(0) && !interrupt.wait_until(ticker.deadline()) {
-        let tick = monitor.tick();
+        let sample = monitor.sample();
+        let tick = monitor.derive(&sample);
+        if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, args.interval, missed)) {
+            // The log is worth something without it.
+            eprintln!("railtop: {error}; the recording has ended, the log goes on");
+            recorder = None;
+            record_error = Some(error);
+        }
         told.tell(&tick.view);
         let records = records(&tick, source, missed);
         if !seen && !records.is_empty() {
@@ -106,16 +121,34 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         left = left.map(|n| n - 1);
         missed = ticker.advance(Instant::now());
     }
+    if let Some(error) = record_error {
+        return Err(error.into());
+    }
     match nothing {
         Some(reason) if !seen && args.count.is_some() => Err(ExitError::Nothing(reason).into()),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// The output, and whether it begins empty.
-fn open(path: Option<&Path>) -> anyhow::Result<(Box<dyn Write>, bool)> {
+/// Where a log goes.
+pub(super) struct Output {
+    pub(super) out: Box<dyn Write>,
+    /// Whether it begins empty.
+    pub(super) fresh: bool,
+    /// The file, if it is one.
+    pub(super) file: Option<File>,
+}
+
+/// Whether two open files are one.
+pub(super) fn same_file(one: &File, other: &File) -> bool {
+    let id = |file: &File| file.metadata().map(|m| (m.dev(), m.ino())).ok();
+    id(one).is_some() && id(one) == id(other)
+}
+
+/// Opens the output.
+pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Output> {
     let Some(path) = path.filter(|p| *p != Path::new("-")) else {
-        return Ok((Box::new(BufWriter::new(io::stdout().lock())), true));
+        return Ok(Output { out: Box::new(BufWriter::new(io::stdout().lock())), fresh: true, file: None });
     };
     let file = File::options()
         .append(true)
@@ -130,5 +163,6 @@ fn open(path: Option<&Path>) -> anyhow::Result<(Box<dyn Write>, bool)> {
             _ => anyhow::Error::new(e).context(format!("cannot open {}", path.display())),
         })?;
     let fresh = file.metadata().map_or(true, |m| m.len() == 0);
-    Ok((Box::new(BufWriter::new(file)), fresh))
+    let copy = file.try_clone().ok();
+    Ok(Output { out: Box::new(BufWriter::new(file)), fresh, file: copy })
 }

@@ -11,9 +11,11 @@ pub mod lab;
 pub mod list;
 pub mod log;
 pub mod pe;
+pub mod replay;
 pub mod source;
 pub mod top;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -45,6 +47,7 @@ enum Command {
     Log(log::LogArgs),
     Check(check::CheckArgs),
     List(list::ListArgs),
+    Replay(replay::ReplayArgs),
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
@@ -57,6 +60,9 @@ struct TopCommand {
     screen: top::TopArgs,
     #[command(flatten)]
     selection: source::Selection,
+    /// Record all that is read to this file, for `railtop replay` and `railtop export`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Cli {
@@ -68,6 +74,7 @@ impl Cli {
             Some(Command::Log(args)) => log::run(&args, global),
             Some(Command::Check(args)) => check::run(&args, global),
             Some(Command::List(args)) => list::run(&args, global),
+            Some(Command::Replay(args)) => replay::run(&args, global),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),
@@ -79,7 +86,23 @@ impl Cli {
 fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     exit::require_terminal()?;
     let mut sampler = Sampler::start(args.selection.config(global, args.screen.interval))?;
-    Ok(top::run(&args.screen, global.color(), &mut sampler)?)
+    if let Some(path) = &args.record {
+        sampler.start_recording(path)?;
+    }
+    let code = top::run(&args.screen, global.color(), &mut sampler)?;
+    // The screen has told it as well, but it is gone.
+    if let Some(status) = sampler.recording() {
+        match &status.error {
+            Some(error) => eprintln!("railtop: {error}; the recording had ended"),
+            None => eprintln!(
+                "railtop: {} ticks, {} bytes recorded in {}",
+                status.ticks,
+                status.bytes,
+                status.path.display()
+            ),
+        }
+    }
+    Ok(code)
 }
 
 /// Runs the program with the process's arguments.

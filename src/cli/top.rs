@@ -38,12 +38,13 @@ pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<E
     let mut options = TuiOptions {
         caption: None,
         stop: None,
+        replay: None,
         ascii: args.ascii,
         color,
         units: args.units,
         interval: args.interval,
     };
-    let ended = if args.synthetic {
+    let how = if args.synthetic {
         let caption = CaptionHandle::new();
         options.caption = Some(caption.clone());
         let cluster = Cluster { interval: args.interval, ..Cluster::default() };
@@ -51,10 +52,15 @@ pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<E
     } else {
         tui::run(source, &options)?
     };
-    Ok(match ended {
+    Ok(ended(how))
+}
+
+/// The exit code after the screen.
+pub(super) fn ended(how: Ended) -> ExitCode {
+    match how {
         Ended::Quit | Ended::Stopped => ExitCode::SUCCESS,
         Ended::Signal(number) => ExitCode::from(u8::try_from(128 + number).unwrap_or(1)),
-    })
+    }
 }
 
 #[cfg(test)]

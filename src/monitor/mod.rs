@@ -20,6 +20,8 @@ pub mod log;
 pub mod model;
 mod natural;
 mod pipeline;
+pub mod record;
+pub mod replay;
 pub mod sample;
 mod sampler;
 pub mod source;

@@ -87,6 +87,11 @@ impl Monitor {
         self.model.update(&sample, self.config.interval)
     }
 
+    /// Derives the view of a sample that was read apart, as a recording needs it.
+    pub fn derive(&mut self, sample: &Sample) -> Tick {
+        self.model.update(sample, self.config.interval)
+    }
+
     /// Reads everything once.
     pub fn sample(&mut self) -> Sample {
         let mut sample =

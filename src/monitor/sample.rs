@@ -343,6 +343,12 @@ impl Needs {
     pub fn list() -> Self {
         Self::default()
     }
+
+    /// This, and [`everything`](Self::everything) if it is recorded.
+    #[must_use]
+    pub fn and_recorded(self, recorded: bool) -> Self {
+        if recorded { Self { windows: self.windows, ..Self::everything() } } else { self }
+    }
 }
 
 /// Everything read in one tick.

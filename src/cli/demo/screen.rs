@@ -46,6 +46,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
     let options = TuiOptions {
         caption: Some(caption),
         stop: Some(stop.clone()),
+        replay: None,
         ascii: args.screen.ascii,
         color: global.color(),
         units: args.screen.units,

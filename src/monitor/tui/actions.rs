@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::monitor::model::view::View;
+use crate::monitor::replay::ReplayStatus;
 
 /// What changes the state of the screen.
 #[derive(Debug, Clone)]
@@ -16,6 +17,10 @@ pub(super) enum Action {
     Type(char),
     /// New data.
     View(Arc<View>),
+    /// A jump in time: these views, oldest first, are the history of the one that comes next.
+    Past(Vec<Arc<View>>),
+    /// Where the recording stands that is shown.
+    Replay(ReplayStatus),
     /// The window has this size.
     Resize(u16, u16),
     /// What to look at.

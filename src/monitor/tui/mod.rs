@@ -12,6 +12,7 @@ mod history;
 mod kernel;
 mod layout;
 mod panes;
+mod replay;
 mod rows;
 mod signals;
 mod source;
@@ -44,11 +45,15 @@ use state::{Effect, State};
 use terminal::Screen;
 use theme::Theme;
 
+use crate::monitor::replay::ReplayHandle;
+
 /// How the screen looks and who may reach into it.
 #[derive(Debug, Clone)]
 pub struct TuiOptions {
     /// A text at the top that says what to look at (`demo`).
     pub caption: Option<CaptionHandle>,
+    /// Steers the recording that is shown; `None` when what is shown is now.
+    pub replay: Option<ReplayHandle>,
     /// Ends the screen from outside (`demo`).
     pub stop: Option<StopFlag>,
     /// Only ASCII characters, whatever the locale says.
@@ -65,6 +70,7 @@ impl Default for TuiOptions {
     fn default() -> Self {
         Self {
             caption: None,
+            replay: None,
             stop: None,
             ascii: false,
             color: true,
@@ -207,6 +213,13 @@ impl Loop<'_> {
                 self.state.update(Action::Caption(text));
             }
         }
+        if let Some(replay) = &self.options.replay {
+            self.heard = Instant::now();
+            self.state.update(Action::Replay(replay.status()));
+        }
+        if let Some(past) = self.source.past() {
+            self.state.update(Action::Past(past));
+        }
         if let Some(view) = self.source.latest() {
             self.heard = Instant::now();
             self.state.update(Action::View(view));
@@ -260,6 +273,12 @@ impl Loop<'_> {
         while event::poll(Duration::ZERO).map_err(doing("read"))? {
             let action = match event::read().map_err(doing("read"))? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
+                    if let Some(replay) = self.options.replay.as_ref().filter(|_| !self.state.typing)
+                        && let Some(command) = replay::of_key(key)
+                    {
+                        replay.command(command);
+                        continue;
+                    }
                     actions::of_key(key, self.state.typing)
                 }
                 Event::Resize(width, height) => Some(Action::Resize(width, height)),

@@ -13,6 +13,7 @@ use super::rows::{self, Row, RowKey, RowKind, Sort};
 use super::theme::Theme;
 use super::widgets::graph::Look;
 use crate::monitor::model::view::{GroupView, NicView, View};
+use crate::monitor::replay::ReplayStatus;
 
 /// What the loop has to do after an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(super) struct State {
     /// For how long no data came, when that is too long.
     pub(super) silent: Option<Duration>,
     pub(super) history: History,
+    /// Where the recording stands, if what is shown is one.
+    pub(super) replay: Option<ReplayStatus>,
     /// The view on the screen; older than the newest while paused.
     pub(super) shown: Option<Arc<View>>,
     newest: Option<Arc<View>>,
@@ -93,6 +96,7 @@ impl State {
             caption: String::new(),
             silent: None,
             history: History::default(),
+            replay: None,
             shown: None,
             newest: None,
             rows: Vec::new(),
@@ -117,6 +121,17 @@ impl State {
                 if !self.paused {
                     self.shown.clone_from(&self.newest);
                 }
+                Effect::None
+            }
+            Action::Past(views) => {
+                self.history = History::default();
+                for view in &views {
+                    self.history.push(view);
+                }
+                Effect::None
+            }
+            Action::Replay(status) => {
+                self.replay = Some(status);
                 Effect::None
             }
             Action::Resize(width, height) => {

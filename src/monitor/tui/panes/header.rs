@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::{self, Scale};
+use super::super::replay;
 use super::super::rows::{is_dead, word};
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
@@ -123,7 +124,9 @@ fn facts(state: &State) -> Line<'static> {
 
 /// What must not be overlooked, at the right end of the first line.
 fn tag(state: &State, line: Rect, buffer: &mut Buffer) {
-    let text = if state.paused {
+    let text = if let Some(replay) = &state.replay {
+        replay::cursor(replay)
+    } else if state.paused {
         let behind = state.behind().filter(|d| !d.is_zero());
         format!(" PAUSED{} ", behind.map_or_else(String::new, |d| format!(" {} ago", format::duration(d))))
     } else if let Some(silent) = state.silent {

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 
 use super::super::actions::BINDINGS;
 use super::super::glyphs::MORE;
+use super::super::replay;
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::overlay;
@@ -15,6 +16,12 @@ use crate::balance::Verdict;
 pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
     let (theme, glyphs) = (state.theme, state.glyphs);
     let mut lines: Vec<Line<'_>> = Vec::new();
+    for (label, what) in replay::HELP.into_iter().filter(|_| state.replay.is_some()) {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{label:<14}"), theme.style(Token::Strong)),
+            Span::raw(format!("replay: {what}")),
+        ]));
+    }
     for binding in BINDINGS.iter().filter(|b| !b.help.is_empty()) {
         lines.push(Line::from(vec![
             Span::styled(format!("{:<14}", binding.label), theme.style(Token::Strong)),

@@ -33,17 +33,29 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
             Fold::All => "collapse",
             Fold::None => "expand",
         };
+        let live = state.replay.is_none();
+        let playing = state.replay.as_ref().is_some_and(|replay| replay.playing);
         let items = [
             ("q", "quit".to_owned()),
             ("?", "help".to_owned()),
-            ("p", if state.paused { "resume".to_owned() } else { "pause".to_owned() }),
+            (
+                "p",
+                if live {
+                    if state.paused { "resume" } else { "pause" }
+                } else if playing {
+                    "stop"
+                } else {
+                    "play"
+                }
+                .to_owned(),
+            ),
             ("s", format!("sort: {}", state.sort.name())),
             ("/", "filter".to_owned()),
             ("Enter", "detail".to_owned()),
             ("c", fold.to_owned()),
             ("u", units.to_owned()),
             ("g", "graph".to_owned()),
-            ("+-", "interval".to_owned()),
+            ("+-", if live { "interval" } else { "speed" }.to_owned()),
         ];
         for (key, what) in items {
             let width = key.len() + what.chars().count() + 4;
