@@ -88,6 +88,7 @@ fn main() -> ExitCode {
         color: !args.no_color,
         units: if args.bytes { Units::Bytes } else { Units::Bits },
         interval: args.interval,
+        ..TuiOptions::default()
     };
     match tui::run(&mut source, &options) {
         Ok(ended) => {

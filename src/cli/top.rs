@@ -42,6 +42,7 @@ pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<E
         color,
         units: args.units,
         interval: args.interval,
+        ..TuiOptions::default()
     };
     let ended = if args.synthetic {
         let caption = CaptionHandle::new();

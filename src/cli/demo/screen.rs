@@ -48,6 +48,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         color: global.color(),
         units: args.screen.units,
         interval: args.screen.interval,
+        ..TuiOptions::default()
     };
     let (ended, cluster) = std::thread::scope(|scope| {
         let over = Arc::new(std::sync::atomic::AtomicBool::new(false));

@@ -10,6 +10,8 @@ mod glyphs;
 mod handles;
 mod history;
 mod kernel;
+mod key;
+mod keymap;
 mod layout;
 mod panes;
 mod rows;
@@ -35,6 +37,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 pub use format::Units;
 pub use handles::{CaptionHandle, StopFlag, Waker};
+pub use key::KeyError;
+pub use keymap::{BindError, Keymap};
 pub use source::ViewSource;
 
 use actions::Action;
@@ -59,6 +63,8 @@ pub struct TuiOptions {
     pub units: Units,
     /// The source's interval to begin with; a key changes it.
     pub interval: Duration,
+    /// Which key means what.
+    pub keymap: Keymap,
 }
 
 impl Default for TuiOptions {
@@ -70,6 +76,7 @@ impl Default for TuiOptions {
             color: true,
             units: Units::default(),
             interval: Duration::from_secs(1),
+            keymap: Keymap::default(),
         }
     }
 }
@@ -154,6 +161,7 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     );
     let theme = Theme::new(options.color, std::env::var_os("NO_COLOR").as_deref());
     let mut state = State::new(theme, glyphs, options.units, options.interval);
+    state.keymap = options.keymap.clone();
     source.subscribe(waker.clone());
     let mut control =
         Loop { source, options, waker, signals: &signals, state: &mut state, heard: Instant::now() };
@@ -260,7 +268,7 @@ impl Loop<'_> {
         while event::poll(Duration::ZERO).map_err(doing("read"))? {
             let action = match event::read().map_err(doing("read"))? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    actions::of_key(key, self.state.typing)
+                    actions::of_key(key, &self.state.keymap, self.state.typing)
                 }
                 Event::Resize(width, height) => Some(Action::Resize(width, height)),
                 _ => None,

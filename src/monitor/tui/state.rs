@@ -8,6 +8,7 @@ use super::actions::{Action, Command};
 use super::format::Units;
 use super::glyphs::Glyphs;
 use super::history::History;
+use super::keymap::Keymap;
 use super::layout::{self, Plan, Room, Wants};
 use super::rows::{self, Row, RowKey, RowKind, Sort};
 use super::theme::Theme;
@@ -48,6 +49,8 @@ const INTERVALS_MS: [u64; 7] = [100, 200, 500, 1000, 2000, 5000, 10_000];
 pub(super) struct State {
     pub(super) theme: Theme,
     pub(super) glyphs: Glyphs,
+    /// Which key means what, for the dispatch, the help and the status line.
+    pub(super) keymap: Keymap,
     pub(super) units: Units,
     pub(super) look: Look,
     pub(super) interval: Duration,
@@ -82,6 +85,7 @@ impl State {
         Self {
             theme,
             glyphs,
+            keymap: Keymap::default(),
             units,
             look: Look::first(glyphs),
             interval,
@@ -168,7 +172,7 @@ impl State {
             }
             Command::Units => self.units = self.units.toggled(),
             Command::Graph => self.look = self.look.next(self.glyphs),
-            Command::Fold => {
+            Command::Collapse => {
                 self.fold = self.next_fold();
                 self.folds.clear();
             }
@@ -180,6 +184,26 @@ impl State {
             Command::PageDown => self.go(self.page()),
             Command::Home => self.go(isize::MIN),
             Command::End => self.go(isize::MAX),
+            // The screen's tabs, columns, averages, peaks and records are made where those panes are.
+            Command::NextTab
+            | Command::PreviousTab
+            | Command::Tab1
+            | Command::Tab2
+            | Command::Tab3
+            | Command::Tab4
+            | Command::Tab5
+            | Command::StepBack
+            | Command::StepForth
+            | Command::Columns
+            | Command::Cumulative
+            | Command::Average
+            | Command::Wider
+            | Command::Narrower
+            | Command::Heat
+            | Command::PeaksReset
+            | Command::Record
+            | Command::Theme
+            | Command::SaveSettings => {}
         }
         Effect::None
     }

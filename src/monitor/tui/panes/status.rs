@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::actions::Command;
 use super::super::format::Units;
 use super::super::state::{Fold, State};
 use super::super::theme::Token;
@@ -33,20 +34,23 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
             Fold::All => "collapse",
             Fold::None => "expand",
         };
+        let label = |command: Command| command.binding().label.to_owned();
         let items = [
-            ("q", "quit".to_owned()),
-            ("?", "help".to_owned()),
-            ("p", if state.paused { "resume".to_owned() } else { "pause".to_owned() }),
-            ("s", format!("sort: {}", state.sort.name())),
-            ("/", "filter".to_owned()),
-            ("Enter", "detail".to_owned()),
-            ("c", fold.to_owned()),
-            ("u", units.to_owned()),
-            ("g", "graph".to_owned()),
-            ("+-", "interval".to_owned()),
+            (Command::Quit, label(Command::Quit)),
+            (Command::Help, label(Command::Help)),
+            (Command::Pause, if state.paused { "resume".to_owned() } else { label(Command::Pause) }),
+            (Command::Sort, format!("sort: {}", state.sort.name())),
+            (Command::Filter, label(Command::Filter)),
+            (Command::Enter, label(Command::Enter)),
+            (Command::Collapse, fold.to_owned()),
+            (Command::Units, units.to_owned()),
+            (Command::Graph, label(Command::Graph)),
+            (Command::Faster, label(Command::Faster)),
+            (Command::Slower, label(Command::Slower)),
         ];
-        for (key, what) in items {
-            let width = key.len() + what.chars().count() + 4;
+        for (command, what) in items {
+            let Some(key) = state.keymap.first(command) else { continue };
+            let width = key.chars().count() + what.chars().count() + 4;
             if used + width > usize::from(area.width) {
                 break;
             }
