@@ -70,6 +70,31 @@ pub fn parse_duration(input: &str) -> Result<Duration, UnitError> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
+/// Reads a bit rate: `400Gb/s`, `100gbit`, `25G`, `2500M` (powers of 1000). A bare number means bits per second.
+///
+/// # Errors
+/// When the text is not a number with one of these units, or the rate is below 1 Mb/s or above 100 Tb/s, which no
+/// network interface for RDMA has.
+pub fn parse_bit_rate(input: &str) -> Result<u64, UnitError> {
+    let error =
+        || UnitError { input: input.to_owned(), wanted: "a bit rate such as 400Gb/s, 100gbit or 25G" };
+    let (value, unit) = split(input).ok_or_else(error)?;
+    let unit = unit.to_ascii_lowercase();
+    let unit = ["bit/s", "bits/s", "bit", "b/s", "bps"]
+        .into_iter()
+        .find_map(|suffix| unit.strip_suffix(suffix))
+        .unwrap_or(&unit);
+    let factor = match unit {
+        "" => 1.0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => return Err(error()),
+    };
+    to_u64(value * factor).filter(|rate| (1_000_000..=100_000_000_000_000).contains(rate)).ok_or_else(error)
+}
+
 /// A size in bytes, short, in powers of 1024: `0 B`, `64 KiB`, `1.5 MiB`.
 #[must_use]
 pub fn format_size(bytes: u64) -> String {
@@ -137,6 +162,19 @@ mod tests {
     #[test_case("99999999999T")]
     fn refuses_what_is_no_size(text: &str) {
         assert!(parse_size(text).is_err());
+    }
+
+    #[test_case("400Gb/s", Some(400_000_000_000))]
+    #[test_case("100gbit", Some(100_000_000_000))]
+    #[test_case("2.5 G", Some(2_500_000_000))]
+    #[test_case("25000M", Some(25_000_000_000); "in mega")]
+    #[test_case("100000000000", Some(100_000_000_000); "in bits")]
+    #[test_case("400", None; "400 bits per second")]
+    #[test_case("400GB", None; "bytes")]
+    #[test_case("fast", None)]
+    #[test_case("1e9T", None)]
+    fn reads_bit_rates(text: &str, rate: Option<u64>) {
+        assert_eq!(parse_bit_rate(text).ok(), rate);
     }
 
     #[test_case("1s", 1000)]

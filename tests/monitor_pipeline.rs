@@ -12,7 +12,7 @@ use railtop::counters::{
 };
 use railtop::monitor::check::{Direction, Tally, Word};
 use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
-use railtop::monitor::{Config, Monitor, Sampler, Tick};
+use railtop::monitor::{Config, Monitor, Sampler, Thresholds, Tick};
 
 struct Setup {
     dir: tempfile::TempDir,
@@ -37,6 +37,7 @@ impl Setup {
             device: None,
             source: None,
             interval: Duration::from_secs(1),
+            thresholds: Thresholds::default(),
         }
     }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::GlobalArgs;
 use super::columns::{Columns, optional};
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
-use crate::monitor::Monitor;
 use crate::monitor::list::{Inventory, NicEntry};
+use crate::monitor::{Config, Monitor};
 use crate::units::format_bit_rate;
 
 /// The nominal interval of the one look, which allows devices a second to answer.
@@ -32,7 +33,8 @@ pub struct ListArgs {
 /// # Errors
 /// When the output cannot be written, or there is neither a device nor a page.
 pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let config = args.selection.config(global, PATIENCE);
+    let given = Given { selection: args.selection.clone(), ..Given::default() };
+    let config = Config { interval: PATIENCE, ..Settings::load(global, &given)?.monitor() };
     let host = config.host.clone();
     let sample = Monitor::new(config).sample();
     let inventory = Inventory::of(&sample, &host);

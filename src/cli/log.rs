@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::GlobalArgs;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
@@ -26,9 +27,9 @@ pub struct LogArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 
-    /// Time between ticks (10ms to 1h)
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
-    pub interval: Duration,
+    /// Time between ticks (10ms to 1h) [default: 1s]
+    #[arg(short, long, value_name = "TIME", env = "RAILTOP_INTERVAL", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
 
     /// End after this many ticks
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -48,19 +49,22 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let interval = settings.preferences.interval;
     let (mut out, fresh) = open(args.output.as_deref())?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
-    let config = args.selection.config(global, args.interval);
+    let config = settings.monitor();
     let header = Header {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: config.host.clone(),
         boot_id: host::boot_id(),
-        interval_ms: u64::try_from(args.interval.as_millis()).unwrap_or(u64::MAX),
+        interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
         started_ns: clock::realtime_ns(),
     };
     let source = config.source;
     let mut monitor = Monitor::new(config);
-    let mut ticker = Ticker::new(Instant::now(), args.interval);
+    let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
     let mut seen = false;
     let mut nothing: Option<String> = None;

@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::GlobalArgs;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{SourceKind, View};
-use crate::monitor::{Config, host};
 
 /// `--source` on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,8 +37,8 @@ pub enum TextOrJson {
     Json,
 }
 
-/// Which NICs, by which source.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+/// Which NICs, by which source; the configuration file's where nothing is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Selection {
     /// Only devices whose name matches: `mlx5_*`, `rdmap7?s0`
     #[arg(long, value_name = "GLOB")]
@@ -49,21 +47,6 @@ pub struct Selection {
     /// Only this source of numbers
     #[arg(long, value_name = "NAME")]
     pub source: Option<SourceArg>,
-}
-
-impl Selection {
-    /// What the monitor needs to know.
-    #[must_use]
-    pub fn config(&self, global: &GlobalArgs, interval: Duration) -> Config {
-        Config {
-            sysfs_root: global.sysfs_root.clone(),
-            page_dir: None,
-            host: host::name(),
-            device: self.device.clone(),
-            source: self.source.map(Into::into),
-            interval,
-        }
-    }
 }
 
 /// Which notices were told on stderr: each subject once, since the text of some changes from tick to tick.

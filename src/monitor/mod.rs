@@ -23,9 +23,11 @@ mod pipeline;
 pub mod sample;
 mod sampler;
 pub mod source;
+mod thresholds;
 mod ticker;
 pub mod tui;
 
 pub use pipeline::{Config, Monitor, Tick};
 pub use sampler::Sampler;
+pub use thresholds::Thresholds;
 pub use ticker::Ticker;

@@ -11,6 +11,7 @@ use super::sample::{Needs, Sample};
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
+use super::thresholds::Thresholds;
 
 /// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
 /// device that is late is not waited for again until it has answered.
@@ -31,6 +32,8 @@ pub struct Config {
     pub source: Option<SourceKind>,
     /// Nominal time between ticks.
     pub interval: Duration,
+    /// What counts as an event.
+    pub thresholds: Thresholds,
 }
 
 /// One tick's result.
@@ -57,7 +60,8 @@ impl Monitor {
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
-        let model = Model::new(config.host.clone());
+        let mut model = Model::new(config.host.clone());
+        model.set_thresholds(config.thresholds);
         Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
     }
 

@@ -16,11 +16,13 @@ use self::rows::Rows;
 use self::track::Tracks;
 use self::view::{NicView, Notice, View};
 use super::sample::Sample;
+use super::thresholds::Thresholds;
 
 /// Remembers what the next tick's rates are made from.
 #[derive(Debug, Default)]
 pub struct Model {
     host: String,
+    thresholds: Thresholds,
     tracks: Tracks,
     rows: Rows,
 }
@@ -41,12 +43,18 @@ impl Model {
         Self { host, ..Self::default() }
     }
 
+    /// From now on events, verdicts and hints follow these; the defaults until then.
+    pub fn set_thresholds(&mut self, thresholds: Thresholds) {
+        self.thresholds = thresholds;
+    }
+
     /// Takes the next sample. `interval` is what the time since the last one should be; much more is a gap.
     pub fn update(&mut self, sample: &Sample, interval: Duration) -> Derived {
         self.tracks.begin(interval);
         // A device that fails concerns everybody; a stray file among the counter pages can wait.
         let mut notices = Vec::new();
-        let (groups, kernel_rows) = self.rows.make(sample, &self.host, &mut self.tracks, &mut notices);
+        let (groups, kernel_rows) =
+            self.rows.make(sample, &self.host, self.thresholds.max_over_mean, &mut self.tracks, &mut notices);
         notices.sort();
         notices.extend(sample.notices.iter().cloned());
         notices.dedup();

@@ -24,11 +24,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Makes all rows of a tick. Also returns the kernel's rows of NICs that a page shows.
+    /// Makes all rows of a tick, groups judged under the limit `max_over_mean`. Also returns the kernel's rows of NICs that a page shows.
     pub(super) fn make(
         &mut self,
         sample: &Sample,
         host: &str,
+        max_over_mean: f64,
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
     ) -> (Vec<GroupView>, Vec<NicView>) {
@@ -58,11 +59,11 @@ impl Rows {
                     row
                 })
                 .collect();
-            groups.push(page_group(page, nics));
+            groups.push(page_group(page, nics, max_over_mean));
         }
         self.pairs.keep(|key| kernel_rows.iter().any(|row| row.key == key));
         devices.retain(|(row, _)| !covered.contains(&row.key));
-        groups.extend(device_groups(devices, host));
+        groups.extend(device_groups(devices, host, max_over_mean));
         (groups, kernel_rows)
     }
 
@@ -240,7 +241,7 @@ fn kernel_view(row: &NicView, together: Together) -> Option<KernelView> {
     (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then_some(view)
 }
 
-fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
+fn page_group(page: &PageSample, nics: Vec<NicView>, max_over_mean: f64) -> GroupView {
     GroupView {
         key: page.key.clone(),
         kind: GroupKind::Pe,
@@ -251,15 +252,15 @@ fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
         pid: Some(page.pid),
         policy: page.policy.clone(),
         rx_source: page.rx_source.clone(),
-        tx: group::flow(&nics, |n| n.tx),
-        rx: group::flow(&nics, |n| n.rx),
+        tx: group::flow(&nics, max_over_mean, |n| n.tx),
+        rx: group::flow(&nics, max_over_mean, |n| n.rx),
         nics,
         marks: page_mark(page.state).into_iter().collect(),
     }
 }
 
 /// Devices that no page covers, by nearest GPUs where that tells them apart, else all of the node together.
-fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<GroupView> {
+fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str, max_over_mean: f64) -> Vec<GroupView> {
     let mut by_gpu: BTreeMap<Option<String>, Vec<NicView>> = BTreeMap::new();
     for (row, facts) in devices {
         // Equally near to every GPU of the machine says nothing.
@@ -279,8 +280,8 @@ fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<Gro
             pid: None,
             policy: None,
             rx_source: None,
-            tx: group::flow(&nics, |n| n.tx),
-            rx: group::flow(&nics, |n| n.rx),
+            tx: group::flow(&nics, max_over_mean, |n| n.tx),
+            rx: group::flow(&nics, max_over_mean, |n| n.rx),
             nics,
             marks: Vec::new(),
         })

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 
 use super::key::Key;
 use super::keymap::Keymap;
+use super::theme::Background;
 use crate::monitor::model::view::View;
 
 /// What changes the state of the screen.
@@ -22,6 +23,10 @@ pub(super) enum Action {
     Resize(u16, u16),
     /// What to look at.
     Caption(String),
+    /// A sentence for the status line, until the next key.
+    Message(String),
+    /// The terminal has said what its background is like.
+    Background(Background),
     /// No data for this long, though it should have come.
     Silent(Duration),
 }

@@ -104,6 +104,14 @@ impl Keymap {
         BINDINGS.iter().map(|b| b.name)
     }
 
+    /// Name, keys and meaning of each command, in the order of the help.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, Vec<String>, &'static str)> {
+        BINDINGS.iter().map(|binding| {
+            let keys = self.keys(binding.command).iter().map(Key::to_string).collect();
+            (binding.name, keys, binding.help)
+        })
+    }
+
     /// Command, keys and meaning, a line each (`--print-keys`).
     #[must_use]
     pub fn listing(&self) -> String {

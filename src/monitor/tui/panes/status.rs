@@ -18,6 +18,8 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::styled(" filter: ", theme.style(Token::Tag)));
         spans.push(Span::raw(format!(" {}_", printable(&state.filter))));
         spans.push(Span::styled("   Enter keeps it, Esc drops it", theme.style(Token::Muted)));
+    } else if let Some(message) = &state.message {
+        spans.push(Span::styled(format!(" {} ", printable(message)), theme.style(Token::Tag)));
     } else {
         let units = match state.units {
             Units::Bits => "bits",
