@@ -13,6 +13,7 @@ use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
+use crate::monitor::sample::Needs;
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
 
@@ -87,6 +88,8 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = Config { interval: every, ..settings.monitor() };
     let mut tally = Tally::new(config.source);
     let mut monitor = Monitor::new(config);
+    // What does not carry bytes has no say.
+    monitor.set_needs(Needs { all_counters: false, ..Needs::default() });
     let start = Instant::now();
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);
@@ -151,6 +154,12 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     for g in report.groups.iter().filter(|g| g.verdict == Some(Word::Skewed)) {
         writeln!(out, "{}", sentence(g, limit))?;
     }
+    for g in &report.groups {
+        if let Some(slow) = &g.slow {
+            let done = done(g.direction);
+            writeln!(out, "{}: {slow} {done} far less than the others, which are even", g.group)?;
+        }
+    }
     writeln!(out, "{}", word(report.verdict))?;
     out.flush()
 }
@@ -163,11 +172,15 @@ fn word(word: Word) -> &'static str {
     }
 }
 
-fn sentence(group: &GroupReport, limit: f64) -> String {
-    let done = match group.direction {
+fn done(direction: Direction) -> &'static str {
+    match direction {
         Direction::Tx => "sent",
         Direction::Rx => "received",
-    };
+    }
+}
+
+fn sentence(group: &GroupReport, limit: f64) -> String {
+    let done = done(group.direction);
     let ratio = group.max_over_mean.unwrap_or_default();
     let who = group.busiest.join(", ");
     if group.active_nics == 1 {

@@ -14,7 +14,7 @@ use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
-use crate::monitor::log::{Format, Header, records};
+use crate::monitor::log::{Format, Header, event, new_events, records};
 use crate::monitor::{Monitor, Ticker, clock, host};
 
 /// Log every NIC's counters and rates, without a terminal
@@ -39,6 +39,10 @@ pub struct LogArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    /// Also write what happens (links, resets, losses, imbalance; see docs/events.md) as lines `{"type":"event",…}`
+    #[arg(long)]
+    pub events: bool,
+
     /// Which NICs, by which source.
     #[command(flatten)]
     pub selection: Selection,
@@ -49,6 +53,12 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    if args.events && args.format != Format::Jsonl {
+        return Err(ExitError::Usage(
+            "--events needs --format jsonl: other formats have no place for them".to_owned(),
+        )
+        .into());
+    }
     let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
     let settings = Settings::load(global, &given)?;
     let interval = settings.preferences.interval;
@@ -83,6 +93,11 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         }
         for record in &records {
             args.format.record(&mut out, record).map_err(exit::output_error)?;
+        }
+        if args.events && seen {
+            for happened in new_events(&tick.view) {
+                event(&mut out, happened).map_err(exit::output_error)?;
+            }
         }
         out.flush().map_err(exit::output_error)?;
         if records.is_empty() {

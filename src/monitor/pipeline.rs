@@ -1,13 +1,14 @@
 //! Sources, model and clocks put together: one call, one tick.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::glob::Glob;
-use super::model::view::SourceKind;
+use super::model::view::{Notice, SourceKind};
 use super::model::{Derived, Model};
 use super::sample::{Needs, Sample};
+use super::source::gpus::GpuSource;
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
@@ -46,6 +47,9 @@ pub struct Monitor {
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
     sysfs: Option<SysfsSource>,
+    /// Made when GPUs are first asked for.
+    gpus: Option<GpuSource>,
+    gpu_patience: Duration,
     needs: Needs,
     model: Model,
 }
@@ -62,7 +66,16 @@ impl Monitor {
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
         let mut model = Model::new(config.host.clone());
         model.set_thresholds(config.thresholds);
-        Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
+        Self {
+            config,
+            pages,
+            netdev,
+            sysfs,
+            gpus: None,
+            gpu_patience: Duration::ZERO,
+            needs: Needs::everything(),
+            model,
+        }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -76,7 +89,14 @@ impl Monitor {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
         let deadline = self.config.interval.clamp(DEADLINES.0, DEADLINES.1);
+        if self.needs.gpus {
+            self.gpus.get_or_insert_with(GpuSource::nvml).ask(Instant::now());
+        }
         if let Some(pages) = &mut self.pages {
+            if let Err(e) = pages.set_windows(self.needs.windows) {
+                let text = format!("cannot start a thread to look at short windows: {e}");
+                sample.notices.push(Notice { subject: "counter pages".to_owned(), text });
+            }
             let mut found = pages.read();
             if let Some(netdev) = &mut self.netdev {
                 netdev.read(&mut found.pages);
@@ -92,6 +112,9 @@ impl Monitor {
             // Why there is no device comes first: most who see the sentence have no page either.
             sample.nothing.splice(..0, devices.nothing);
         }
+        if let Some(gpus) = self.gpus.as_mut().filter(|_| self.needs.gpus) {
+            sample.gpus = Some(gpus.take(Instant::now(), self.gpu_patience));
+        }
         sample
     }
 
@@ -103,6 +126,11 @@ impl Monitor {
     /// From now on only this is read. All of it ([`Needs::everything`]) unless told otherwise.
     pub fn set_needs(&mut self, needs: Needs) {
         self.needs = needs;
+    }
+
+    /// How long a tick waits for the GPUs; not at all unless told otherwise, so that they come with the tick after.
+    pub fn set_gpu_patience(&mut self, patience: Duration) {
+        self.gpu_patience = patience;
     }
 
     /// What is monitored.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Header, Record, timestamp};
+use crate::monitor::model::view::Event;
 
 /// Version of this format; raised when a key changes its meaning. New keys may come at any time.
 const SCHEMA: u32 = 1;
@@ -38,6 +39,31 @@ pub(super) fn begin(out: &mut impl Write, header: &Header) -> io::Result<()> {
 
 pub(super) fn record(out: &mut impl Write, record: &Record<'_>) -> io::Result<()> {
     line_of(out, record)
+}
+
+/// Something that happened. Only where events are asked for.
+#[derive(Serialize)]
+struct EventLine<'a> {
+    r#type: &'static str,
+    ts: String,
+    mono_ns: u64,
+    kind: &'static str,
+    severity: &'static str,
+    subject: &'a str,
+    text: &'a str,
+}
+
+pub(super) fn event(out: &mut impl Write, event: &Event) -> io::Result<()> {
+    let line = EventLine {
+        r#type: "event",
+        ts: timestamp(event.realtime_ns),
+        mono_ns: event.mono_ns,
+        kind: event.kind.name(),
+        severity: event.severity.name(),
+        subject: &event.subject,
+        text: &event.text,
+    };
+    line_of(out, &line)
 }
 
 /// One line. An I/O error stays one, so that a closed pipe is recognised.

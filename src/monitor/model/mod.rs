@@ -3,18 +3,26 @@
 //! [`track`] makes rates and decides when there is none, `rows` and `group` put NICs together, [`Model`] does all of
 //! it for a tick.
 
+pub mod distribution;
+mod events;
+mod gpus;
 mod group;
+mod idle_efa;
 mod pair;
 mod rows;
 pub mod track;
 pub mod view;
+mod windows;
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use self::events::Events;
+use self::gpus::GpuTracks;
+use self::idle_efa::IdleEfa;
 use self::rows::Rows;
 use self::track::Tracks;
 use self::view::{NicView, Notice, View};
+use self::windows::WindowHistory;
 use super::sample::Sample;
 use super::thresholds::Thresholds;
 
@@ -25,6 +33,10 @@ pub struct Model {
     thresholds: Thresholds,
     tracks: Tracks,
     rows: Rows,
+    events: Events,
+    gpus: GpuTracks,
+    idle_efa: IdleEfa,
+    windows: WindowHistory,
 }
 
 /// What one sample amounts to.
@@ -53,11 +65,16 @@ impl Model {
         self.tracks.begin(interval);
         // A device that fails concerns everybody; a stray file among the counter pages can wait.
         let mut notices = Vec::new();
-        let (groups, kernel_rows) =
+        let (mut groups, kernel_rows) =
             self.rows.make(sample, &self.host, self.thresholds.max_over_mean, &mut self.tracks, &mut notices);
+        self.windows.update(&mut groups);
+        let gpus = sample.gpus.as_ref().map(|gpus| self.gpus.update(gpus, interval));
+        let rows = groups.iter().flat_map(|group| &group.nics).chain(&kernel_rows);
+        notices.extend(self.idle_efa.update(sample.mono_ns, gpus.as_ref(), rows, &self.thresholds));
         notices.sort();
         notices.extend(sample.notices.iter().cloned());
         notices.dedup();
+        let events = self.events.update(sample, &groups, &kernel_rows, &self.thresholds);
         let nothing = groups.is_empty().then(|| sample.nothing.join("; "));
         let view = View {
             realtime_ns: sample.realtime_ns,
@@ -68,8 +85,8 @@ impl Model {
             notices,
             nothing,
             processes: None,
-            gpus: None,
-            events: Arc::new([]),
+            gpus,
+            events,
         };
         Derived { view, kernel_rows }
     }

@@ -5,10 +5,12 @@
 
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::windows::WindowSampler;
 use crate::counters::{
     DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
     PageIdentity, PageReader, PageSnapshot, ReadError, RxSource, Scan,
@@ -37,6 +39,8 @@ pub struct PageSource {
     dir: Option<PathBuf>,
     device: Option<Glob>,
     open: BTreeMap<PathBuf, OpenPage>,
+    /// While somebody wants to see short windows.
+    windows: Option<WindowSampler>,
     reaped: Instant,
 }
 
@@ -77,7 +81,20 @@ impl PageSource {
     /// Watches `dir`, or the directories the transport uses; only NICs that match `device`.
     #[must_use]
     pub fn new(dir: Option<PathBuf>, device: Option<Glob>) -> Self {
-        Self { dir, device, open: BTreeMap::new(), reaped: Instant::now() }
+        Self { dir, device, open: BTreeMap::new(), windows: None, reaped: Instant::now() }
+    }
+
+    /// From now on looks at short windows too, or no more.
+    ///
+    /// # Errors
+    /// When no thread can be started for it.
+    pub fn set_windows(&mut self, wanted: bool) -> io::Result<()> {
+        if !wanted {
+            self.windows = None;
+        } else if self.windows.is_none() {
+            self.windows = Some(WindowSampler::start()?);
+        }
+        Ok(())
     }
 
     /// Reads every page that is there, and once more every page that has gone since the last time.
@@ -129,6 +146,9 @@ impl PageSource {
     fn read_departed(&mut self, scan: &Scan, found: &mut PagesFound) {
         let present: HashSet<(&Path, u64)> =
             scan.entries.iter().map(|e| (e.path.as_path(), e.inode)).collect();
+        if let Some(windows) = &self.windows {
+            windows.keep(|path, inode| present.contains(&(path, inode)));
+        }
         let device = self.device.as_ref();
         self.open.retain(|path, page| {
             if present.contains(&(path.as_path(), page.inode)) {
@@ -151,9 +171,11 @@ impl PageSource {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(free) => free.insert(OpenPage::new(entry.inode, PageReader::open(&entry.path)?)),
         };
-        let sample = page.sample(self.device.as_ref());
-        if sample.is_err() {
-            self.open.remove(&entry.path);
+        let mut sample = page.sample(self.device.as_ref());
+        match (&mut sample, &self.windows) {
+            (Ok(found), Some(windows)) => page.add_windows(windows, entry, &mut found.sample),
+            (Ok(_), None) => {}
+            (Err(_), _) => drop(self.open.remove(&entry.path)),
         }
         sample
     }
@@ -198,6 +220,17 @@ impl OpenPage {
         let before = self.heartbeat_ns.replace(snapshot.heartbeat_ns);
         let age = Duration::from_nanos(snapshot.read_ns.saturating_sub(snapshot.heartbeat_ns));
         before == Some(snapshot.heartbeat_ns) && age >= SILENT_AFTER
+    }
+
+    /// What its NICs received in short windows since the last tick, where it knows what it receives.
+    fn add_windows(&self, windows: &WindowSampler, entry: &PageEntry, sample: &mut PageSample) {
+        if sample.rx_source.is_none() {
+            return;
+        }
+        let mut taken = windows.take(&entry.path, entry.inode, || self.reader.rx_column());
+        for nic in &mut sample.nics {
+            nic.rx_windows = taken.get_mut(nic.index).and_then(Option::take);
+        }
     }
 
     fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, ReadError> {

@@ -12,8 +12,8 @@ use super::source::ViewSource;
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
 use crate::monitor::counter::{Desc, PerHealth};
 use crate::monitor::model::view::{
-    CounterView, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind,
-    Together, View,
+    CounterView, Distribution, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice,
+    SourceKind, Together, View,
 };
 
 /// How an all-to-all's traffic falls onto the NICs.
@@ -231,13 +231,15 @@ impl Cluster {
 
 /// One direction of a group, over the NICs whose rate is known.
 fn sum(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
-    let rates: Vec<f64> = nics.iter().filter_map(rate).collect();
-    let unread = nics.len() - rates.len();
+    let rates: Vec<Option<f64>> = nics.iter().map(rate).collect();
+    let known: Vec<f64> = rates.iter().flatten().copied().collect();
+    let unread = rates.len() - known.len();
     GroupFlow {
-        bytes_per_s: (!rates.is_empty()).then(|| rates.iter().sum()),
+        bytes_per_s: (!known.is_empty()).then(|| known.iter().sum()),
         unread,
-        spread: Spread::of_known(&rates, unread, DEFAULT_MAX_OVER_MEAN),
-        distribution: None,
+        spread: Spread::of_known(&known, unread, DEFAULT_MAX_OVER_MEAN),
+        distribution: Distribution::of(&rates),
+        window_max_over_mean: None,
     }
 }
 

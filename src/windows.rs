@@ -5,7 +5,7 @@
 //! arrived evenly: a message longer than the window is spread over the time since the NIC's previous one.
 
 use crate::balance::max_over_mean;
-use crate::workload::stats::percentile;
+use crate::stats::percentile;
 
 /// Cumulative bytes of one NIC at moments in time.
 #[derive(Debug, Clone, Default)]
