@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Parser;
 use railtop::lab::Rate;
 use railtop::monitor::tui::synthetic::{Cluster, SyntheticSource};
-use railtop::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, Units};
+use railtop::monitor::tui::{self, CaptionHandle, Ended, Preferences, StopFlag, TuiOptions, Units};
 
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -86,8 +86,12 @@ fn main() -> ExitCode {
         stop: Some(stop),
         ascii: args.ascii,
         color: !args.no_color,
-        units: if args.bytes { Units::Bytes } else { Units::Bits },
-        interval: args.interval,
+        preferences: Preferences {
+            units: if args.bytes { Units::Bytes } else { Units::Bits },
+            interval: args.interval,
+            ..Preferences::default()
+        },
+        ..TuiOptions::default()
     };
     match tui::run(&mut source, &options) {
         Ok(ended) => {

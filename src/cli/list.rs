@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::GlobalArgs;
 use super::columns::{Columns, optional};
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
-use crate::monitor::Monitor;
 use crate::monitor::list::{GpuEntry, Inventory, NicEntry};
 use crate::monitor::sample::{PortSample, Sample};
 use crate::monitor::table::self_check;
+use crate::monitor::{Config, Monitor};
 use crate::units::{format_bit_rate, format_size};
 
 /// The nominal interval of the one look, which allows devices a second to answer.
@@ -37,7 +38,8 @@ const BETWEEN_READS: Duration = Duration::from_millis(30);
 /// # Errors
 /// When the output cannot be written, or there is neither a device nor a page.
 pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let config = args.selection.config(global, PATIENCE);
+    let given = Given { selection: args.selection.clone(), ..Given::default() };
+    let config = Config { interval: PATIENCE, ..Settings::load(global, &given)?.monitor() };
     let host = config.host.clone();
     let mut monitor = Monitor::new(config);
     monitor.set_gpu_patience(PATIENCE);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::GlobalArgs;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
@@ -27,9 +28,9 @@ pub struct LogArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 
-    /// Time between ticks (10ms to 1h)
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
-    pub interval: Duration,
+    /// Time between ticks (10ms to 1h) [default: 1s]
+    #[arg(short, long, value_name = "TIME", env = "RAILTOP_INTERVAL", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
 
     /// End after this many ticks
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -64,9 +65,12 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         )
         .into());
     }
+    let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let interval = settings.preferences.interval;
     let Output { mut out, fresh, file } = open(args.output.as_deref())?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
-    let config = args.selection.config(global, args.interval);
+    let config = settings.monitor();
     let about = About::of(&config);
     let mut recorder = args.record.as_deref().map(|path| Recorder::open(path, &about)).transpose()?;
     if let (Some(recorder), Some(file)) = (&recorder, &file)
@@ -78,7 +82,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let header = about.log;
     let source = config.source;
     let mut monitor = Monitor::new(config);
-    let mut ticker = Ticker::new(Instant::now(), args.interval);
+    let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
     let mut seen = false;
     let mut nothing: Option<String> = None;
@@ -87,7 +91,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     while left != Some(0) && !interrupt.wait_until(ticker.deadline()) {
         let sample = monitor.sample();
         let tick = monitor.derive(&sample);
-        if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, args.interval, missed)) {
+        if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, interval, missed)) {
             // The log is worth something without it.
             eprintln!("railtop: {error}; the recording has ended, the log goes on");
             recorder = None;

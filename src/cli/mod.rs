@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod check;
 mod columns;
+pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod global;
@@ -10,6 +11,7 @@ pub mod interrupt;
 pub mod lab;
 pub mod list;
 pub mod log;
+pub mod manual;
 pub mod pe;
 pub mod replay;
 pub mod source;
@@ -22,6 +24,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::config::{Given, Settings};
 pub use self::global::GlobalArgs;
 use crate::counters::PageDir;
 use crate::monitor::Sampler;
@@ -32,6 +35,12 @@ use crate::monitor::Sampler;
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print the configuration file with all defaults, commented
+    #[arg(long, conflicts_with = "print_keys")]
+    print_config: bool,
+    /// Print the commands of the screen with their keys, as the configuration file binds them
+    #[arg(long)]
+    print_keys: bool,
     /// Without a command, the flags of `top`.
     #[command(flatten)]
     top: TopCommand,
@@ -51,6 +60,8 @@ enum Command {
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Show the traffic of every NIC, live (the default)
@@ -68,6 +79,13 @@ struct TopCommand {
 impl Cli {
     fn run(self) -> anyhow::Result<ExitCode> {
         let global = &self.global;
+        if self.print_config {
+            return manual::print(config::template().as_bytes());
+        }
+        if self.print_keys {
+            let settings = Settings::load(global, &Given::default())?;
+            return manual::print(settings.keymap.listing().as_bytes());
+        }
         match self.command {
             None => top(&self.top, global),
             Some(Command::Top(args)) => top(&args, global),
@@ -78,6 +96,8 @@ impl Cli {
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),
+            Some(Command::Completions(args)) => manual::completions(args, Cli::command()),
+            Some(Command::Man(args)) => manual::man(&args, Cli::command()),
         }
     }
 }
@@ -85,11 +105,13 @@ impl Cli {
 /// The screen, fed by a sampler thread.
 fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     exit::require_terminal()?;
-    let mut sampler = Sampler::start(args.selection.config(global, args.screen.interval))?;
+    let given = Given { screen: args.screen.clone(), selection: args.selection.clone(), ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let mut sampler = Sampler::start(settings.monitor())?;
     if let Some(path) = &args.record {
         sampler.start_recording(path)?;
     }
-    let code = top::run(&args.screen, global.color(), &mut sampler)?;
+    let code = top::run(&settings, args.screen.synthetic, &mut sampler)?;
     // The screen has told it as well, but it is gone.
     if let Some(status) = sampler.recording() {
         match &status.error {

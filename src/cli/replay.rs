@@ -7,14 +7,15 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::GlobalArgs;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::log::{Output, open, same_file};
 use super::source::{Selection, Told};
-use super::top::ended;
+use super::top::{TopArgs, ended};
 use crate::monitor::log::{Format, records, timestamp};
 use crate::monitor::record::{ReadError, Recording};
 use crate::monitor::replay::{Filter, ReplaySource, Replayer};
-use crate::monitor::tui::{self, TuiOptions};
+use crate::monitor::tui::{self, ThemeName, TuiOptions, Units};
 
 /// Show a recording as if it were now, or write it as a log
 #[derive(Debug, Clone, clap::Args)]
@@ -56,9 +57,12 @@ pub struct ReplayArgs {
 /// What of the screen's flags makes sense for a recording.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScreenArgs {
-    /// Rates in bits or bytes per second; `u` changes it on the screen
-    #[arg(long, value_enum, default_value_t, env = "RAILTOP_UNITS")]
-    pub units: tui::Units,
+    /// Rates in bits or bytes per second; a key changes it on the screen [default: bits]
+    #[arg(long, value_enum, env = "RAILTOP_UNITS")]
+    pub units: Option<Units>,
+    /// Colours; a key changes them on the screen [default: auto]
+    #[arg(long, value_enum, value_name = "NAME", env = "RAILTOP_THEME")]
+    pub theme: Option<ThemeName>,
     /// Only ASCII characters, as in a locale that is not UTF-8
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
@@ -84,15 +88,12 @@ pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     for damage in recording.damage() {
         eprintln!("railtop: {}: {damage}", args.recording.display());
     }
+    let ScreenArgs { units, theme, ascii } = args.screen;
+    let given = Given { screen: TopArgs { units, theme, ascii, ..TopArgs::default() }, ..Given::default() };
+    let settings = Settings::load(global, &given)?;
     let range = bounds(args, &recording)?;
     let mut source = ReplaySource::new(recording, filter, range);
-    let options = TuiOptions {
-        replay: Some(source.handle()),
-        units: args.screen.units,
-        ascii: args.screen.ascii,
-        color: global.color(),
-        ..TuiOptions::default()
-    };
+    let options = TuiOptions { replay: Some(source.handle()), ..settings.screen() };
     Ok(ended(tui::run(&mut source, &options)?))
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::GlobalArgs;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{SourceKind, View};
-use crate::monitor::{Config, Thresholds, host};
 use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
@@ -41,8 +39,8 @@ pub enum TextOrJson {
     Json,
 }
 
-/// Which NICs, by which source.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+/// Which NICs, by which source; the configuration file's where nothing is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Selection {
     /// Only devices whose name matches: `mlx5_*`, `rdmap7?s0`
     #[arg(long, value_name = "GLOB")]
@@ -56,23 +54,6 @@ pub struct Selection {
     /// the first that matches counts
     #[arg(long = "line-rate", value_name = "GLOB=RATE")]
     pub line_rates: Vec<LineRate>,
-}
-
-impl Selection {
-    /// What the monitor needs to know.
-    #[must_use]
-    pub fn config(&self, global: &GlobalArgs, interval: Duration) -> Config {
-        Config {
-            sysfs_root: global.sysfs_root.clone(),
-            page_dir: None,
-            host: host::name(),
-            device: self.device.clone(),
-            source: self.source.map(Into::into),
-            interval,
-            line_rates: self.line_rates.iter().map(|l| (l.glob.clone(), l.bits_per_s)).collect(),
-            thresholds: Thresholds::default(),
-        }
-    }
 }
 
 /// A device's line rate as told on the command line: `rdmap*=200gbit`.

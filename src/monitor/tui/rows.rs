@@ -34,8 +34,8 @@ pub(super) struct Row {
 }
 
 /// Order of the groups, and of the NICs within them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Sort {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Sort {
     /// As the view has them: node, PE or GPU, rail.
     #[default]
     Natural,

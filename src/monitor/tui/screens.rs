@@ -116,7 +116,7 @@ fn story_in_colour() {
 fn troubles_are_said_in_words() {
     let cluster = Cluster { nodes: 1, troubles: true, ..Cluster::default() };
     let mut state = state(120, 36, Glyphs::Unicode, &cluster, &[Shape::RoundRobin]);
-    press(&mut state, &[Command::Fold, Command::Fold]);
+    press(&mut state, &[Command::Collapse, Command::Collapse]);
     assert_snapshot!("troubles@120x36", text(&state));
     press(&mut state, &[Command::Notices]);
     assert_snapshot!("notices@120x36", text(&state));

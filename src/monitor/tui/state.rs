@@ -8,7 +8,9 @@ use super::actions::{Action, Command};
 use super::format::Units;
 use super::glyphs::Glyphs;
 use super::history::History;
+use super::keymap::Keymap;
 use super::layout::{self, Plan, Room, Wants};
+use super::preferences::Preferences;
 use super::rows::{self, Row, RowKey, RowKind, Sort};
 use super::theme::Theme;
 use super::widgets::graph::Look;
@@ -23,6 +25,8 @@ pub(super) enum Effect {
     Suspend,
     Redraw,
     SetInterval(Duration),
+    /// Write down what was changed.
+    Save,
 }
 
 /// What lies over the list. The number is the first line shown.
@@ -49,6 +53,8 @@ const INTERVALS_MS: [u64; 7] = [100, 200, 500, 1000, 2000, 5000, 10_000];
 pub(super) struct State {
     pub(super) theme: Theme,
     pub(super) glyphs: Glyphs,
+    /// Which key means what, for the dispatch, the help and the status line.
+    pub(super) keymap: Keymap,
     pub(super) units: Units,
     pub(super) look: Look,
     pub(super) interval: Duration,
@@ -58,6 +64,11 @@ pub(super) struct State {
     pub(super) paused: bool,
     pub(super) overlay: Option<Overlay>,
     pub(super) caption: String,
+    /// What the last key led to, until the next one.
+    pub(super) message: Option<String>,
+    /// Columns by name, and the averaging window, as they are kept.
+    columns: Option<Vec<String>>,
+    average: Option<Duration>,
     /// For how long no data came, when that is too long.
     pub(super) silent: Option<Duration>,
     pub(super) history: History,
@@ -85,6 +96,7 @@ impl State {
         Self {
             theme,
             glyphs,
+            keymap: Keymap::default(),
             units,
             look: Look::first(glyphs),
             interval,
@@ -94,6 +106,9 @@ impl State {
             paused: false,
             overlay: None,
             caption: String::new(),
+            message: None,
+            columns: None,
+            average: None,
             silent: None,
             history: History::default(),
             replay: None,
@@ -108,6 +123,31 @@ impl State {
             size: (0, 0),
             plan: None,
             collapsed: false,
+        }
+    }
+
+    /// Takes over what somebody prefers.
+    pub(super) fn prefer(&mut self, preferences: &Preferences) {
+        let Preferences { interval, units, theme, sort, filter, columns, average } = preferences;
+        self.interval = *interval;
+        self.units = *units;
+        self.theme = self.theme.named(*theme);
+        self.sort = *sort;
+        self.filter.clone_from(filter);
+        self.columns.clone_from(columns);
+        self.average = *average;
+    }
+
+    /// What is preferred now, for whoever writes it down.
+    pub(super) fn preferences(&self) -> Preferences {
+        Preferences {
+            interval: self.interval,
+            units: self.units,
+            theme: self.theme.name(),
+            sort: self.sort,
+            filter: self.filter.clone(),
+            columns: self.columns.clone(),
+            average: self.average,
         }
     }
 
@@ -142,6 +182,14 @@ impl State {
                 self.caption = text;
                 Effect::None
             }
+            Action::Message(text) => {
+                self.message = Some(text);
+                Effect::None
+            }
+            Action::Background(background) => {
+                self.theme = self.theme.on(Some(background));
+                Effect::None
+            }
             Action::Silent(duration) => {
                 self.silent = Some(duration);
                 Effect::None
@@ -152,7 +200,10 @@ impl State {
                 }
                 Effect::None
             }
-            Action::Command(command) => self.command(command),
+            Action::Command(command) => {
+                self.message = None;
+                self.command(command)
+            }
         };
         self.arrange();
         effect
@@ -181,9 +232,14 @@ impl State {
                     self.shown.clone_from(&self.newest);
                 }
             }
+            Command::Theme => {
+                self.theme = self.theme.named(self.theme.name().next());
+                self.message = Some(format!("theme {}", self.theme.title()));
+            }
+            Command::SaveSettings => return Effect::Save,
             Command::Units => self.units = self.units.toggled(),
             Command::Graph => self.look = self.look.next(self.glyphs),
-            Command::Fold => {
+            Command::Collapse => {
                 self.fold = self.next_fold();
                 self.folds.clear();
             }
@@ -195,6 +251,24 @@ impl State {
             Command::PageDown => self.go(self.page()),
             Command::Home => self.go(isize::MIN),
             Command::End => self.go(isize::MAX),
+            // The screen's tabs, columns, averages, peaks and records are made where those panes are.
+            Command::NextTab
+            | Command::PreviousTab
+            | Command::Tab1
+            | Command::Tab2
+            | Command::Tab3
+            | Command::Tab4
+            | Command::Tab5
+            | Command::StepBack
+            | Command::StepForth
+            | Command::Columns
+            | Command::Cumulative
+            | Command::Average
+            | Command::Wider
+            | Command::Narrower
+            | Command::Heat
+            | Command::PeaksReset
+            | Command::Record => {}
         }
         Effect::None
     }

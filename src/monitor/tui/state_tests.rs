@@ -51,9 +51,9 @@ fn a_folded_nic_hands_the_selection_to_its_group_and_gets_it_back() {
     let mut state = state(120, 60);
     press(&mut state, &[Command::Down, Command::Down]);
     let key = selected(&state);
-    press(&mut state, &[Command::Fold]);
+    press(&mut state, &[Command::Collapse]);
     assert!(matches!(selected(&state), RowKey::Group(_)));
-    press(&mut state, &[Command::Fold]);
+    press(&mut state, &[Command::Collapse]);
     assert_eq!(selected(&state), key);
 }
 
@@ -72,9 +72,9 @@ fn the_selected_group_opens_where_not_all_fit() {
     press(&mut state, &[Command::Down; 5]);
     assert_eq!(selected(&state), RowKey::Group("job-1/1".to_owned()));
     assert_eq!(open(&state).into_iter().collect::<Vec<_>>(), ["job-1/1"]);
-    press(&mut state, &[Command::Fold]);
+    press(&mut state, &[Command::Collapse]);
     assert_eq!(open(&state).len(), 8, "expanded");
-    press(&mut state, &[Command::Fold]);
+    press(&mut state, &[Command::Collapse]);
     assert_eq!(open(&state).len(), 0, "collapsed");
 }
 
@@ -169,7 +169,7 @@ fn the_interval_steps_on_a_ladder_and_comes_back() {
 #[test]
 fn the_selected_row_is_always_on_the_screen() {
     let mut state = state(80, 16);
-    press(&mut state, &[Command::Fold]);
+    press(&mut state, &[Command::Collapse]);
     for command in
         [Command::End, Command::PageUp, Command::Home, Command::PageDown, Command::Down, Command::Up]
     {

@@ -92,6 +92,12 @@ impl Screen {
         self.shown = Buffer::empty(Rect::ZERO);
     }
 
+    /// Sends a question to the terminal, whose answer comes as keys.
+    pub(super) fn ask(&mut self, question: &[u8]) -> io::Result<()> {
+        self.backend.write_all(question)?;
+        Write::flush(&mut self.backend)
+    }
+
     /// Draws `next`: only the cells that differ from what is shown, as one synchronised update.
     pub(super) fn draw(&mut self, next: Buffer) -> io::Result<()> {
         if self.shown.area != next.area {

@@ -22,9 +22,10 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
             Span::raw(format!("replay: {what}")),
         ]));
     }
-    for binding in BINDINGS.iter().filter(|b| !b.help.is_empty()) {
+    for binding in BINDINGS.iter().filter(|b| !state.keymap.keys(b.command).is_empty()) {
+        let keys = state.keymap.label(binding.command);
         lines.push(Line::from(vec![
-            Span::styled(format!("{:<14}", binding.label), theme.style(Token::Strong)),
+            Span::styled(format!("{keys:<14}"), theme.style(Token::Strong)),
             Span::raw(binding.help),
         ]));
     }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::super::actions::Command;
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::overlay;
@@ -15,9 +16,10 @@ use crate::text::printable;
 pub(super) fn line(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some(view) = state.shown.as_ref().filter(|_| area.height > 0) else { return };
     let Some(first) = view.notices.first() else { return };
+    let key = state.keymap.label(Command::Notices);
     let text = match view.notices.len() {
-        1 => format!("! 1 notice (n): {}: {}", first.subject, first.text),
-        count => format!("! {count} notices (n lists them): {}: {}", first.subject, first.text),
+        1 => format!("! 1 notice ({key}): {}: {}", first.subject, first.text),
+        count => format!("! {count} notices ({key} lists them): {}: {}", first.subject, first.text),
     };
     let slot = Slot { x: area.x + 1, y: area.y, width: area.width - 1 };
     slot.left(&text, state.theme.style(Token::Warn), state.glyphs, buffer);

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+use super::super::actions::Command;
 use super::super::format::Units;
 use super::super::state::{Fold, State};
 use super::super::theme::Token;
@@ -17,6 +18,8 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::styled(" filter: ", theme.style(Token::Tag)));
         spans.push(Span::raw(format!(" {}_", printable(&state.filter))));
         spans.push(Span::styled("   Enter keeps it, Esc drops it", theme.style(Token::Muted)));
+    } else if let Some(message) = &state.message {
+        spans.push(Span::styled(format!(" {} ", printable(message)), theme.style(Token::Tag)));
     } else {
         let units = match state.units {
             Units::Bits => "bits",
@@ -35,30 +38,30 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
         };
         let live = state.replay.is_none();
         let playing = state.replay.as_ref().is_some_and(|replay| replay.playing);
+        let label = |command: Command| command.binding().label.to_owned();
+        let pause = if live {
+            if state.paused { "resume" } else { "pause" }
+        } else if playing {
+            "stop"
+        } else {
+            "play"
+        };
         let items = [
-            ("q", "quit".to_owned()),
-            ("?", "help".to_owned()),
-            (
-                "p",
-                if live {
-                    if state.paused { "resume" } else { "pause" }
-                } else if playing {
-                    "stop"
-                } else {
-                    "play"
-                }
-                .to_owned(),
-            ),
-            ("s", format!("sort: {}", state.sort.name())),
-            ("/", "filter".to_owned()),
-            ("Enter", "detail".to_owned()),
-            ("c", fold.to_owned()),
-            ("u", units.to_owned()),
-            ("g", "graph".to_owned()),
-            ("+-", if live { "interval" } else { "speed" }.to_owned()),
+            (Command::Quit, label(Command::Quit)),
+            (Command::Help, label(Command::Help)),
+            (Command::Pause, pause.to_owned()),
+            (Command::Sort, format!("sort: {}", state.sort.name())),
+            (Command::Filter, label(Command::Filter)),
+            (Command::Enter, label(Command::Enter)),
+            (Command::Collapse, fold.to_owned()),
+            (Command::Units, units.to_owned()),
+            (Command::Graph, label(Command::Graph)),
+            (Command::Faster, label(Command::Faster)),
+            (Command::Slower, label(Command::Slower)),
         ];
-        for (key, what) in items {
-            let width = key.len() + what.chars().count() + 4;
+        for (command, what) in items {
+            let Some(key) = state.keymap.first(command) else { continue };
+            let width = key.chars().count() + what.chars().count() + 4;
             if used + width > usize::from(area.width) {
                 break;
             }
