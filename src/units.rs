@@ -1,7 +1,7 @@
 //! Sizes, rates and durations as people write them, and back.
 //!
 //! Sizes follow NVSHMEM's perftest: `K`, `M`, `G`, `T` are powers of 1024 and fractions are allowed.
-//! Line rates are in powers of 1000. The lab reads its own, [`crate::lab::Rate`], exactly as `tc` writes them.
+//! Rates are read by [`crate::lab::Rate`], as `tc` writes them; here they are only printed, in powers of 1000.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub fn parse_bit_rate(input: &str) -> Result<u64, UnitError> {
         || UnitError { input: input.to_owned(), wanted: "a bit rate such as 400Gb/s, 100gbit or 25G" };
     let (value, unit) = split(input).ok_or_else(error)?;
     if unit.contains('B') {
-        // Bytes.
+        // Bytes, which are eight times as much.
         return Err(error());
     }
     let unit = unit.to_ascii_lowercase();

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::timestamp;
 use crate::monitor::Tick;
-use crate::monitor::counter::{Health as Quantity, PerHealth};
+use crate::monitor::counter::{Health as Quantity, Kind, PerHealth};
 use crate::monitor::model::view::{CounterView, GroupView, Mark, NicView, SourceKind, Tally};
+use crate::monitor::table;
 
 /// One NIC at one tick, by one source. The order of the fields is the order in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -209,8 +210,8 @@ pub fn records(tick: &Tick, source: Option<SourceKind>, missed_ticks: u64) -> Ve
 
 /// Whether a row is of the source asked for. Where an RDMA device's bytes are its network interface's, both are right.
 fn comes_from(source: SourceKind, row: &NicView) -> bool {
-    let device = matches!(row.driver.as_str(), "rxe" | "rdma_rxe" | "siw");
-    row.source == source || (source == SourceKind::Sysfs && row.source == SourceKind::Netdev && device)
+    let stands_in = row.source == SourceKind::Netdev && table::of(Some(&row.driver)).software;
+    row.source == source || (source == SourceKind::Sysfs && stands_in)
 }
 
 impl<'a> Record<'a> {
@@ -232,6 +233,8 @@ impl<'a> Record<'a> {
                 rx_pkts_per_s: rx.ops_per_s,
             },
         };
+        // A setting among the counters is none.
+        let counters = nic.counters.iter().filter(|c| live && c.desc.kind != Kind::Setting);
         Self {
             ts: timestamp(tick.view.realtime_ns),
             mono_ns: (nic.mono_ns > 0).then_some(nic.mono_ns),
@@ -254,7 +257,7 @@ impl<'a> Record<'a> {
             rx_bytes_per_s: rx.bytes_per_s,
             count,
             in_flight_bytes: nic.in_flight_bytes.filter(|_| live),
-            counters: nic.counters.iter().filter(|_| live).map(|c| (c.name(), c.value)).collect(),
+            counters: counters.map(|c| (c.name(), c.value)).collect(),
             flags: nic.marks.iter().map(|&m| flag(m)).collect(),
             reason: nic.reason.as_deref(),
             missed_ticks: 0,
