@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::source::parse_interval;
-use crate::monitor::tui::synthetic::{Cluster, SyntheticSource};
+use crate::monitor::tui::synthetic::{Cluster, Scene};
 use crate::monitor::tui::{self, CaptionHandle, Ended, TuiError, TuiOptions, Units, ViewSource};
 
 /// Flags of the full-screen view.
@@ -23,8 +23,9 @@ pub struct TopArgs {
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
     /// Made-up data, for work on the screen without NICs
-    #[arg(long, hide = true)]
-    pub synthetic: bool,
+    #[arg(long, hide = true, value_name = "SCENE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "story", value_enum)]
+    pub synthetic: Option<Scene>,
 }
 
 /// Shows `source` until the person quits. `color` is false under the global `--no-color`.
@@ -44,11 +45,11 @@ pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<E
         interval: args.interval,
         ..TuiOptions::default()
     };
-    let ended = if args.synthetic {
+    let ended = if let Some(scene) = args.synthetic {
         let caption = CaptionHandle::new();
         options.caption = Some(caption.clone());
         let cluster = Cluster { interval: args.interval, ..Cluster::default() };
-        tui::run(&mut SyntheticSource::new(cluster, 10, caption), &options)?
+        tui::run(&mut scene.source(cluster, 10, caption), &options)?
     } else {
         tui::run(source, &options)?
     };

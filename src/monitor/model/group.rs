@@ -4,7 +4,7 @@ use super::view::{Flow, GroupFlow, NicView};
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
 
 /// One direction of a group: the sum over the NICs whose rate is known, and how evenly all of them share it.
-pub(super) fn flow(nics: &[NicView], direction: impl Fn(&NicView) -> Flow) -> GroupFlow {
+pub(in crate::monitor) fn flow(nics: &[NicView], direction: impl Fn(&NicView) -> Flow) -> GroupFlow {
     let known: Vec<f64> = nics.iter().filter_map(|n| direction(n).bytes_per_s).collect();
     let unread = nics.len() - known.len();
     GroupFlow {

@@ -3,7 +3,7 @@
 //! [`track`] makes rates and decides when there is none, `rows` and `group` put NICs together, [`Model`] does all of
 //! it for a tick.
 
-mod group;
+pub(in crate::monitor) mod group;
 mod pair;
 mod rows;
 pub mod track;

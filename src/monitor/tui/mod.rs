@@ -5,6 +5,8 @@
 //! and the terminal is given back on every way out (`terminal.rs`). The layout is drawn in `panes/mod.rs`.
 
 mod actions;
+mod columns;
+mod encode;
 mod format;
 mod glyphs;
 mod handles;
@@ -20,6 +22,8 @@ mod source;
 mod state;
 mod summary;
 pub mod synthetic;
+mod tab_rows;
+mod tabs;
 mod terminal;
 mod theme;
 mod widgets;
@@ -41,6 +45,7 @@ pub use key::KeyError;
 pub use keymap::{BindError, Keymap};
 pub use source::ViewSource;
 
+use crate::monitor::sample::Needs;
 use actions::Action;
 use glyphs::Glyphs;
 use signals::Signals;
@@ -163,8 +168,15 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     let mut state = State::new(theme, glyphs, options.units, options.interval);
     state.keymap = options.keymap.clone();
     source.subscribe(waker.clone());
-    let mut control =
-        Loop { source, options, waker, signals: &signals, state: &mut state, heard: Instant::now() };
+    let mut control = Loop {
+        source,
+        options,
+        waker,
+        signals: &signals,
+        state: &mut state,
+        heard: Instant::now(),
+        told: Needs::everything(),
+    };
     control.run(&mut screen)
 }
 
@@ -177,6 +189,8 @@ struct Loop<'a> {
     state: &'a mut State,
     /// When the last view came.
     heard: Instant,
+    /// What the source was told that the screen shows.
+    told: Needs,
 }
 
 impl Loop<'_> {
@@ -184,6 +198,10 @@ impl Loop<'_> {
         self.measure();
         loop {
             self.take_news();
+            let needs = self.state.needs();
+            if std::mem::replace(&mut self.told, needs) != needs {
+                self.source.set_needs(needs);
+            }
             // The first frame comes before the first data: a program that shows nothing looks stuck.
             if !Screen::panicked() {
                 screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
@@ -268,7 +286,7 @@ impl Loop<'_> {
         while event::poll(Duration::ZERO).map_err(doing("read"))? {
             let action = match event::read().map_err(doing("read"))? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    actions::of_key(key, &self.state.keymap, self.state.typing)
+                    actions::of_key(key, &self.state.keymap, self.state.prompt.is_some())
                 }
                 Event::Resize(width, height) => Some(Action::Resize(width, height)),
                 _ => None,

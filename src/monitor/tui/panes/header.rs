@@ -115,7 +115,12 @@ fn facts(state: &State) -> Line<'static> {
     }
     spans.push(Span::raw(text));
     spans.push(Span::styled(
-        format!("  every {}", format::duration(view.interval)),
+        if state.averages {
+            let window = format::duration(state.window);
+            format!("  every {}, average of {window}", format::duration(view.interval))
+        } else {
+            format!("  every {}", format::duration(view.interval))
+        },
         theme.style(Token::Muted),
     ));
     Line::from(spans)
@@ -160,6 +165,10 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     }
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    if summary.slow > 0 && !verdict.is_imbalance() {
+        let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
+        spans.push(Span::styled(text, theme.style(Token::Warn)));
+    }
     if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
         if form == Form::Long && summary.uneven < summary.busy {
             spans.push(Span::raw(format!(" at {}", printable(&name))));
@@ -189,12 +198,12 @@ fn common_policy(view: &View) -> Option<&str> {
     view.groups.iter().all(|g| g.policy.as_deref() == Some(first)).then_some(first)
 }
 
-fn group_word(view: &View) -> &'static str {
+pub(super) fn group_word(view: &View) -> &'static str {
     let mut kinds = view.groups.iter().map(|g| g.kind);
     let first = kinds.next().filter(|&first| kinds.all(|kind| kind == first));
     first.map_or("group", word)
 }
 
-fn plural(count: usize, word: &str) -> String {
+pub(super) fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
