@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::config::Settings;
 use super::source::parse_interval;
-use crate::monitor::tui::synthetic::{Cluster, SyntheticSource};
+use crate::monitor::tui::synthetic::{Cluster, Scene};
 use crate::monitor::tui::{self, CaptionHandle, Ended, ThemeName, TuiError, Units, ViewSource};
 
 /// Flags of the full-screen view; the configuration file's values where nothing is given.
@@ -26,8 +26,9 @@ pub struct TopArgs {
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
     /// Made-up data, for work on the screen without NICs
-    #[arg(long, hide = true)]
-    pub synthetic: bool,
+    #[arg(long, hide = true, value_name = "SCENE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "story", value_enum)]
+    pub synthetic: Option<Scene>,
 }
 
 /// Shows `source` as `settings` say until the person quits, or made-up data in its place.
@@ -37,13 +38,17 @@ pub struct TopArgs {
 /// # Errors
 /// When standard input or output is no terminal (the message names the commands that need none), when the
 /// terminal cannot be used, or when a thread panicked.
-pub fn run(settings: &Settings, synthetic: bool, source: &mut dyn ViewSource) -> Result<ExitCode, TuiError> {
+pub fn run(
+    settings: &Settings,
+    synthetic: Option<Scene>,
+    source: &mut dyn ViewSource,
+) -> Result<ExitCode, TuiError> {
     let mut options = settings.screen();
-    let how = if synthetic {
+    let how = if let Some(scene) = synthetic {
         let caption = CaptionHandle::new();
         options.caption = Some(caption.clone());
         let cluster = Cluster { interval: settings.preferences.interval, ..Cluster::default() };
-        tui::run(&mut SyntheticSource::new(cluster, 10, caption), &options)?
+        tui::run(&mut scene.source(cluster, 10, caption), &options)?
     } else {
         tui::run(source, &options)?
     };

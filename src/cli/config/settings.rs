@@ -137,6 +137,7 @@ impl Settings {
             preferences: self.preferences.clone(),
             keymap: self.keymap.clone(),
             keeper: self.keeper(),
+            record_directory: self.record_directory.clone(),
             ..TuiOptions::default()
         }
     }

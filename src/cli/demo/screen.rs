@@ -10,6 +10,7 @@ use crate::cli::GlobalArgs;
 use crate::cli::config::{Given, Settings};
 use crate::lab::{Lab, LabMode};
 use crate::monitor::model::view::{GroupKind, View};
+use crate::monitor::sample::Needs;
 use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
 use crate::monitor::{Config, Sampler};
 use crate::transport::select::PolicyKind;
@@ -116,5 +117,9 @@ impl ViewSource for Narrated {
 
     fn set_interval(&mut self, interval: Duration) {
         self.sampler.set_interval(interval);
+    }
+
+    fn set_needs(&mut self, needs: Needs) {
+        self.sampler.set_needs(needs);
     }
 }

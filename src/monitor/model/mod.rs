@@ -6,7 +6,7 @@
 pub mod distribution;
 mod events;
 mod gpus;
-mod group;
+pub(in crate::monitor) mod group;
 mod idle_efa;
 mod pair;
 mod rows;
@@ -81,6 +81,7 @@ impl Model {
             mono_ns: sample.mono_ns,
             host: self.host.clone(),
             interval,
+            max_over_mean: self.thresholds.max_over_mean,
             groups,
             notices,
             nothing,

@@ -452,6 +452,8 @@ pub struct View {
     pub host: String,
     /// Nominal interval.
     pub interval: Duration,
+    /// The limit under which groups were judged: busiest NIC over mean.
+    pub max_over_mean: f64,
     /// Groups in display order: node, then PE or GPU.
     pub groups: Vec<GroupView>,
     /// What is wrong, without repetition: with devices first.

@@ -9,6 +9,7 @@ use super::key::Key;
 use super::keymap::Keymap;
 use super::theme::Background;
 use crate::monitor::model::view::View;
+use crate::monitor::record::Status;
 use crate::monitor::replay::ReplayStatus;
 
 /// What changes the state of the screen.
@@ -22,6 +23,8 @@ pub(super) enum Action {
     View(Arc<View>),
     /// A jump in time: these views, oldest first, are the history of the one that comes next.
     Past(Vec<Arc<View>>),
+    /// How the recording is that is being made, if one is.
+    Recording(Option<Status>),
     /// Where the recording stands that is shown.
     Replay(ReplayStatus),
     /// The window has this size.
@@ -92,18 +95,19 @@ commands! {
     PageDown "page-down" [Key::code(KeyCode::PageDown)] "page down" "a page down";
     Home "home" [Key::code(KeyCode::Home)] "first" "first row";
     End "end" [Key::code(KeyCode::End)] "last" "last row";
-    FoldOne "fold" [Key::code(KeyCode::Left)] "fold" "collapse the selected group";
-    UnfoldOne "unfold" [Key::code(KeyCode::Right)] "unfold" "expand the selected group";
+    FoldOne "fold" [Key::code(KeyCode::Left)] "fold" "collapse the selected group; while paused, back in time";
+    UnfoldOne "unfold" [Key::code(KeyCode::Right)] "unfold" "expand the selected group; while paused, forth in time";
     Collapse "collapse" [Key::char('z')] "collapse" "collapse all groups to a line each, or expand all";
 
-    Filter "filter" [Key::char('/')] "filter" "show only what contains a text: NIC, node, PE, job, policy";
-    Sort "sort" [Key::char('s'), Key::code(KeyCode::F(6))] "sort" "sort: natural, Tx, Rx, imbalance (worst first)";
+    Filter "filter" [Key::char('/')] "filter" "show only rows that contain a text: NIC, node, PE, job, user, …";
+    Sort "sort" [Key::char('s'), Key::code(KeyCode::F(6))] "sort" "next order of the rows";
     Columns "columns" [Key::char('c')] "columns" "choose the columns";
     Units "units" [Key::char('u')] "units" "bits or bytes per second";
-    Cumulative "cumulative" [Key::char('T')] "totals" "bytes in all instead of rates";
+    Cumulative "cumulative" [Key::char('T')] "totals" "rates, bytes since the start here, bytes since the counter began";
     Average "average" [Key::char('a')] "average" "rates averaged over a window, on and off";
     Wider "wider" [Key::char('+'), Key::char('=')] "wider" "longer averaging window";
     Narrower "narrower" [Key::char('-')] "narrower" "shorter averaging window";
+    AverageWindow "average-window" [Key::char('w')] "window" "type the averaging window, such as 10s";
     Faster "faster" [Key::char('<')] "faster" "shorter interval between samples";
     Slower "slower" [Key::char('>')] "slower" "longer interval between samples";
     Graph "graph" [Key::char('g')] "graph" "history graph: other look, off";

@@ -6,6 +6,8 @@
 
 mod actions;
 mod background;
+mod columns;
+mod encode;
 mod format;
 mod glyphs;
 mod handles;
@@ -23,6 +25,8 @@ mod source;
 mod state;
 mod summary;
 pub mod synthetic;
+mod tab_rows;
+mod tabs;
 mod terminal;
 mod theme;
 mod widgets;
@@ -32,6 +36,7 @@ mod screens;
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +53,7 @@ pub use rows::Sort;
 pub use source::ViewSource;
 pub use theme::ThemeName;
 
+use crate::monitor::sample::Needs;
 use actions::Action;
 use background::{Heard, Listener};
 use glyphs::Glyphs;
@@ -56,6 +62,8 @@ use state::{Effect, State};
 use terminal::Screen;
 use theme::{Background, Depth, Theme};
 
+use crate::monitor::clock;
+use crate::monitor::record::default_name;
 use crate::monitor::replay::ReplayHandle;
 
 /// How the screen looks and who may reach into it.
@@ -77,6 +85,8 @@ pub struct TuiOptions {
     pub keeper: Option<Arc<dyn Keeper>>,
     /// Which key means what.
     pub keymap: Keymap,
+    /// Where recordings go that are begun with a key.
+    pub record_directory: PathBuf,
 }
 
 impl Default for TuiOptions {
@@ -90,6 +100,7 @@ impl Default for TuiOptions {
             preferences: Preferences::default(),
             keeper: None,
             keymap: Keymap::default(),
+            record_directory: PathBuf::from("."),
         }
     }
 }
@@ -189,6 +200,7 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
         signals: &signals,
         state: &mut state,
         heard: Instant::now(),
+        told: Needs::everything(),
         kept,
         listener: Listener::default(),
         asked: Instant::now(),
@@ -221,6 +233,8 @@ struct Loop<'a> {
     state: &'a mut State,
     /// When the last view came.
     heard: Instant,
+    /// What the source was told that the screen shows.
+    told: Needs,
     /// The preferences as they were last written down or read.
     kept: Preferences,
     /// Listens for the terminal's answer about its background.
@@ -234,6 +248,10 @@ impl Loop<'_> {
         self.measure();
         loop {
             self.take_news();
+            let needs = self.state.needs();
+            if std::mem::replace(&mut self.told, needs) != needs {
+                self.source.set_needs(needs);
+            }
             // The first frame comes before the first data: a program that shows nothing looks stuck.
             if !Screen::panicked() {
                 screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
@@ -271,6 +289,10 @@ impl Loop<'_> {
         if let Some(replay) = &self.options.replay {
             self.heard = Instant::now();
             self.state.update(Action::Replay(replay.status()));
+        }
+        let recording = self.source.recording();
+        if recording != self.state.recording {
+            self.state.update(Action::Recording(recording));
         }
         if let Some(past) = self.source.past() {
             self.state.update(Action::Past(past));
@@ -352,13 +374,13 @@ impl Loop<'_> {
 
     /// Does what a key stands for.
     fn press(&mut self, key: KeyEvent, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
-        if let Some(replay) = self.options.replay.as_ref().filter(|_| !self.state.typing)
+        if let Some(replay) = self.options.replay.as_ref().filter(|_| self.state.prompt.is_none())
             && let Some(command) = replay::of_key(key)
         {
             replay.command(command);
             return Ok(None);
         }
-        let Some(action) = actions::of_key(key, &self.state.keymap, self.state.typing) else {
+        let Some(action) = actions::of_key(key, &self.state.keymap, self.state.prompt.is_some()) else {
             return Ok(None);
         };
         match self.state.update(action) {
@@ -368,8 +390,24 @@ impl Loop<'_> {
             Effect::Redraw => screen.forget(),
             Effect::SetInterval(interval) => self.source.set_interval(interval),
             Effect::Save => self.save(),
+            Effect::Record => self.record(),
         }
         Ok(None)
+    }
+
+    /// Begins a recording under a name of its own, or ends the one that is made; says where it is.
+    fn record(&mut self) {
+        let text = if let Some(status) = self.source.stop_recording() {
+            format!("recorded {} ticks in {}", status.ticks, status.path.display())
+        } else {
+            let host = self.state.shown.as_ref().map_or_else(String::new, |view| view.host.clone());
+            let path = self.options.record_directory.join(default_name(&host, clock::realtime_ns()));
+            match self.source.start_recording(&path) {
+                Ok(()) => format!("recording to {}", path.display()),
+                Err(why) => format!("no recording: {why}"),
+            }
+        };
+        self.state.update(Action::Message(text));
     }
 
     /// What looked like an answer of the terminal, and went on no further, was typed.

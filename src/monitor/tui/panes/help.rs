@@ -12,10 +12,14 @@ use super::super::theme::Token;
 use super::super::widgets::overlay;
 use crate::balance::Verdict;
 
-/// Draws the help over `area`.
-pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+/// How far down one can go.
+pub(super) fn end(state: &State, area: Rect) -> usize {
+    lines(state).len().saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
+fn lines(state: &State) -> Vec<Line<'static>> {
     let (theme, glyphs) = (state.theme, state.glyphs);
-    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut lines: Vec<Line<'static>> = Vec::new();
     for (label, what) in replay::HELP.into_iter().filter(|_| state.replay.is_some()) {
         lines.push(Line::from(vec![
             Span::styled(format!("{label:<14}"), theme.style(Token::Strong)),
@@ -62,6 +66,13 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
             Span::raw(meaning),
         ]));
     }
+    lines
+}
+
+/// Draws the help over `area`.
+pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+    let (theme, glyphs) = (state.theme, state.glyphs);
+    let lines = lines(state);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, 86, height);
     let inside = overlay::frame(area, "Keys and signs", buffer, glyphs, theme.style(Token::Strong));

@@ -25,11 +25,15 @@ pub(super) fn line(state: &State, area: Rect, buffer: &mut Buffer) {
     slot.left(&text, state.theme.style(Token::Warn), state.glyphs, buffer);
 }
 
-/// All of them, wrapped.
-pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+/// How far down one can go.
+pub(super) fn end(state: &State, area: Rect) -> usize {
+    lines(state, area).len().saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
+fn lines(state: &State, area: Rect) -> Vec<Line<'static>> {
     let theme = state.theme;
     let width = usize::from(area.width.saturating_sub(6));
-    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut lines: Vec<Line<'static>> = Vec::new();
     for notice in state.shown.iter().flat_map(|view| &view.notices) {
         lines.push(Line::from(Span::styled(printable(&notice.subject), theme.style(Token::Strong))));
         lines.extend(wrap(&printable(&notice.text), width).into_iter().map(|l| Line::raw(format!("  {l}"))));
@@ -37,6 +41,13 @@ pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer)
     if lines.is_empty() {
         lines.push(Line::raw("Nothing is wrong."));
     }
+    lines
+}
+
+/// All of them, wrapped.
+pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let lines = lines(state, area);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, area.width, height);
     let inside = overlay::frame(area, "Notices", buffer, state.glyphs, theme.style(Token::Strong));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::actions::{Action, Command};
 use super::super::format::Units;
 use super::super::glyphs::Glyphs;
-use super::super::synthetic::{Cluster, Shape};
+use super::super::synthetic::{Cluster, Machine, Shape};
 use super::super::theme::Theme;
 use super::*;
 use crate::monitor::model::view::Mark;
@@ -26,8 +26,14 @@ fn press(state: &mut State, commands: &[Command]) {
     }
 }
 
+fn type_text(state: &mut State, text: &str) {
+    for c in text.chars() {
+        state.update(Action::Type(c));
+    }
+}
+
 fn selected(state: &State) -> RowKey {
-    state.rows[state.selected].key.clone()
+    state.rows[state.selected()].key.clone()
 }
 
 #[test]
@@ -85,12 +91,12 @@ fn a_row_that_vanishes_leaves_the_selection_in_place() {
     let mut view = Cluster::default().view(Shape::RoundRobin, 2);
     view.groups.truncate(1);
     state.update(Action::View(Arc::new(view)));
-    assert!(state.selected < state.rows.len());
+    assert!(state.selected() < state.rows.len());
     state.update(Action::View(Arc::new(View {
         groups: Vec::new(),
         ..Cluster::default().view(Shape::RoundRobin, 3)
     })));
-    assert_eq!((state.rows.len(), state.selected), (0, 0));
+    assert_eq!((state.rows.len(), state.selected()), (0, 0));
     press(&mut state, &[Command::Down, Command::Enter, Command::FoldOne, Command::PageUp]);
 }
 
@@ -127,7 +133,7 @@ fn pause_freezes_the_screen_and_keeps_the_history() {
     assert_eq!(state.shown.as_ref().unwrap().mono_ns, cluster.view(Shape::PairSeq, 1).mono_ns);
     assert_eq!(state.behind(), Some(Duration::from_secs(10)));
     let key = RowKey::Group(state.shown.as_ref().unwrap().groups[0].key.clone());
-    assert_eq!(state.history.until(&key, u64::MAX).0.len(), 11);
+    assert_eq!(state.history.until(&key, u64::MAX, 100).0.len(), 11);
     press(&mut state, &[Command::Pause]);
     assert_eq!(state.shown.as_ref().unwrap().mono_ns, cluster.view(Shape::PairSeq, 11).mono_ns);
 }
@@ -175,6 +181,111 @@ fn the_selected_row_is_always_on_the_screen() {
     {
         press(&mut state, &[command]);
         let height = usize::from(state.plan.unwrap().list.height);
-        assert!(state.top <= state.selected && state.selected < state.top + height, "{command:?}");
+        assert!(state.top() <= state.selected() && state.selected() < state.top() + height, "{command:?}");
     }
+}
+
+#[test]
+fn tabs_keep_their_selection_and_their_order() {
+    let mut state = state(120, 40);
+    let machine = Machine::p5(Duration::from_secs(1));
+    state.update(Action::View(Arc::new(machine.view(20))));
+    press(&mut state, &[Command::Tab3, Command::Down, Command::Down, Command::Sort]);
+    let key = selected(&state);
+    assert_eq!(state.sort(), Sort::Tx);
+    press(&mut state, &[Command::NextTab]);
+    assert_eq!((state.tab, state.sort()), (Tab::Events, Sort::NewestLast));
+    press(&mut state, &[Command::PreviousTab]);
+    assert_eq!((selected(&state), state.sort()), (key.clone(), Sort::Tx));
+    // The process stays selected when others end before it.
+    let mut view = machine.view(21);
+    view.processes.as_mut().unwrap().processes.remove(0);
+    state.update(Action::View(Arc::new(view)));
+    assert_eq!(selected(&state), key);
+}
+
+#[test]
+fn the_newest_event_is_followed_until_somebody_looks_elsewhere() {
+    let mut state = state(120, 40);
+    let machine = Machine::p5(Duration::from_secs(1));
+    state.update(Action::View(Arc::new(machine.view(3))));
+    assert_eq!(state.news().map(|news| news.0), Some(2), "told in the tab bar");
+    press(&mut state, &[Command::Tab4]);
+    assert_eq!(state.news(), None);
+    let last = |state: &State| state.selected() + 1 == state.rows.len();
+    assert!(last(&state));
+    state.update(Action::View(Arc::new(machine.view(8))));
+    assert!(last(&state));
+    press(&mut state, &[Command::Up]);
+    let key = selected(&state);
+    state.update(Action::View(Arc::new(machine.view(17))));
+    assert_eq!(selected(&state), key);
+    press(&mut state, &[Command::End]);
+    assert!(last(&state));
+}
+
+#[test]
+fn only_what_is_shown_is_needed() {
+    let mut state = state(120, 40);
+    let needs = |state: &mut State, commands: &[Command]| {
+        press(state, commands);
+        state.needs()
+    };
+    let none = Needs::default();
+    assert_eq!(needs(&mut state, &[]), none);
+    let nic = [Command::Down, Command::Down, Command::Enter];
+    assert_eq!(needs(&mut state, &nic), Needs { all_counters: true, ..none });
+    assert_eq!(needs(&mut state, &[Command::Escape, Command::Heat]), Needs { windows: true, ..none });
+    assert_eq!(needs(&mut state, &[Command::Tab3]), Needs { processes: true, ..none });
+    assert_eq!(needs(&mut state, &[Command::Tab5]), Needs { gpus: true, ..none });
+    assert_eq!(needs(&mut state, &[Command::Tab4]), none);
+    assert_eq!(needs(&mut state, &[Command::Tab2]), Needs { windows: true, ..none });
+}
+
+#[test]
+fn averages_step_are_typed_and_change_the_rates() {
+    let mut state = state(120, 40);
+    let cluster = Cluster::default();
+    for tick in 2..12 {
+        let shape = if tick % 2 == 0 { Shape::Idle } else { Shape::PairSeq };
+        state.update(Action::View(Arc::new(cluster.view(shape, tick))));
+    }
+    let rate = |state: &State| state.shown.as_ref().unwrap().groups[0].tx.bytes_per_s.unwrap() / 1e6;
+    assert!((rate(&state) - 96.0).abs() < 2.0, "{}", rate(&state));
+    press(&mut state, &[Command::Average, Command::Wider]);
+    assert_eq!((state.window, state.averages), (Duration::from_secs(10), true));
+    assert!((rate(&state) - 48.0).abs() < 2.0, "{}", rate(&state));
+    press(&mut state, &[Command::Narrower, Command::AverageWindow]);
+    type_text(&mut state, "nonsense");
+    press(&mut state, &[Command::Enter]);
+    assert!(state.prompt.is_some() && !state.makes_sense());
+    press(&mut state, &[Command::Erase; 8]);
+    type_text(&mut state, "2s");
+    press(&mut state, &[Command::Enter]);
+    assert_eq!((state.prompt.is_none(), state.window), (true, Duration::from_secs(2)));
+    assert_eq!(state.filter, "");
+}
+
+#[test]
+fn a_paused_moment_stays_however_long_one_looks() {
+    let mut state = state(120, 40);
+    press(&mut state, &[Command::Pause]);
+    let then = state.shown.clone().unwrap();
+    for tick in 2..2_500 {
+        state.update(Action::View(Arc::new(
+            Cluster { nodes: 1, ..Cluster::default() }.view(Shape::PairSeq, tick),
+        )));
+    }
+    assert_eq!(state.shown.as_deref(), Some(&*then));
+}
+
+#[test]
+fn the_way_down_an_overlay_ends_where_its_text_does() {
+    let mut state = state(80, 24);
+    press(&mut state, &[Command::Help, Command::End, Command::Down, Command::Down]);
+    let Some(Overlay::Help(end)) = state.overlay else { panic!("no help") };
+    press(&mut state, &[Command::Up]);
+    assert_eq!(state.overlay, Some(Overlay::Help(end - 1)), "one press up is one line up");
+    press(&mut state, &[Command::Columns, Command::End, Command::Pause]);
+    assert!(state.columns.has(Column::Pci) && !state.paused);
 }

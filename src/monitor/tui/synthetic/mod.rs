@@ -2,19 +2,49 @@
 //!
 //! Every number follows from the tick: no clock, no random source, the same screen every time.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+mod events;
+mod gpus;
+mod machine;
+mod processes;
+mod source;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::handles::{CaptionHandle, Waker};
-use super::source::ViewSource;
+pub use machine::Machine;
+pub use source::SyntheticSource;
+
+use super::handles::CaptionHandle;
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
 use crate::monitor::counter::{Desc, PerHealth};
 use crate::monitor::model::view::{
     CounterView, Distribution, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice,
     SourceKind, Together, View,
 };
+use crate::monitor::sample::Windows;
+
+/// What can be made up for the whole screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Scene {
+    /// A job that goes through the NIC selection policies.
+    Story,
+    /// A p5: 32 EFA NICs, 8 GPUs, processes, events.
+    P5,
+    /// Eight ConnectX NICs over Ethernet, one congested, one down.
+    Roce,
+}
+
+impl Scene {
+    /// A source of it. The story is that of `cluster` and sets `caption`.
+    #[must_use]
+    pub fn source(self, cluster: Cluster, ticks_per_shape: u64, caption: CaptionHandle) -> SyntheticSource {
+        match self {
+            Self::Story => SyntheticSource::new(cluster, ticks_per_shape, caption),
+            Self::P5 => SyntheticSource::machine(Machine::p5(cluster.interval)),
+            Self::Roce => SyntheticSource::machine(Machine::roce(cluster.interval)),
+        }
+    }
+}
 
 /// How an all-to-all's traffic falls onto the NICs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +57,8 @@ pub enum Shape {
     RoundRobin,
     /// All NICs work, the first far more than the others.
     Skewed,
+    /// All NICs send and receive alike over a second, but all senders meet on one NIC at a time.
+    Colliding,
     /// All NICs send and receive alike.
     PairSeq,
 }
@@ -37,7 +69,7 @@ impl Shape {
     pub fn policy(self) -> &'static str {
         match self {
             Self::Idle | Self::Single => "single",
-            Self::RoundRobin | Self::Skewed => "round-robin",
+            Self::RoundRobin | Self::Skewed | Self::Colliding => "round-robin",
             Self::PairSeq => "pair-seq",
         }
     }
@@ -53,6 +85,9 @@ impl Shape {
                  Look at Rx: max/mean 4, and no faster than a single NIC."
             }
             Self::Skewed => "The first NIC of each PE carries far more than the others.",
+            Self::Colliding => {
+                "Totals are even, yet at any moment all senders meet on one NIC: look at the short windows."
+            }
             Self::PairSeq => "Policy pair-seq: all NICs send and receive alike, four times the bandwidth.",
         }
     }
@@ -73,8 +108,27 @@ impl Shape {
                 let share = if nic == 0 { 0.9 } else { 0.35 };
                 (share, share)
             }
+            Self::Colliding => (0.24, 0.24),
             Self::PairSeq => (0.96, 0.96),
         }
+    }
+
+    /// Bytes received in each of the 10 ms windows of a tick by a NIC that received `rate` bytes per second.
+    fn windows(self, rate: f64, nic: usize, nics: usize, mono_ns: u64, interval: Duration) -> Windows {
+        const WINDOW_NS: u64 = 10_000_000;
+        let count = usize::try_from(interval.as_nanos() / u128::from(WINDOW_NS)).unwrap_or(100).clamp(1, 400);
+        let bytes = |window: usize| {
+            let share = match self {
+                // Four windows on one NIC, then all go on to the next.
+                Self::Colliding if window / 4 % nics == nic => nics as f64,
+                Self::Colliding => 0.0,
+                _ => 1.0 + ((window * 7 + nic * 3) as f64).sin() * 0.04,
+            };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+            let bytes = (rate * share * WINDOW_NS as f64 / 1e9) as u64;
+            Some(bytes)
+        };
+        Windows { window_ns: WINDOW_NS, end_mono_ns: mono_ns, bytes: (0..count).map(bytes).collect() }
     }
 }
 
@@ -126,6 +180,7 @@ impl Cluster {
         }
         View {
             realtime_ns: 1_767_261_600_000_000_000 + i128::from(tick) * i128::from(interval_ns),
+            max_over_mean: DEFAULT_MAX_OVER_MEAN,
             mono_ns,
             host: "gpu-node-7".to_owned(),
             interval: self.interval,
@@ -211,7 +266,9 @@ impl Cluster {
             tx: tx_flow,
             rx: rx_flow,
             health: PerHealth::default(),
-            rx_windows: None,
+            rx_windows: rx_flow
+                .bytes_per_s
+                .map(|rate| shape.windows(rate, nic, self.nics, mono_ns, self.interval)),
             in_flight_bytes: Some(if tx > 0.0 { 262_144 } else { 0 }),
             kernel: Some(KernelView {
                 source: SourceKind::Netdev,
@@ -295,71 +352,4 @@ fn troubles(groups: &mut [GroupView], notices: &mut Vec<Notice>) {
         subject: "/dev/shm/railtop-4711".to_owned(),
         text: "is no counter page: the magic number is missing".to_owned(),
     });
-}
-
-/// A source that ticks by itself and walks through the shapes.
-#[derive(Debug)]
-pub struct SyntheticSource {
-    cluster: Cluster,
-    ticks_per_shape: u64,
-    caption: CaptionHandle,
-    slot: Arc<Mutex<Option<Arc<View>>>>,
-    control: Option<Sender<Duration>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl SyntheticSource {
-    /// Changes the shape every `ticks_per_shape` ticks and says so in `caption`.
-    #[must_use]
-    pub fn new(cluster: Cluster, ticks_per_shape: u64, caption: CaptionHandle) -> Self {
-        Self { cluster, ticks_per_shape, caption, slot: Arc::default(), control: None, thread: None }
-    }
-}
-
-impl ViewSource for SyntheticSource {
-    fn subscribe(&mut self, waker: Waker) {
-        let (control, intervals) = mpsc::channel();
-        let (cluster, slot, caption) = (self.cluster.clone(), Arc::clone(&self.slot), self.caption.clone());
-        let ticks_per_shape = self.ticks_per_shape.max(1);
-        let mut interval = cluster.interval;
-        self.control = Some(control);
-        self.thread = Some(std::thread::spawn(move || {
-            let mut tick = 0;
-            loop {
-                let shapes = [Shape::Single, Shape::RoundRobin, Shape::PairSeq];
-                let shape = shapes[usize::try_from(tick / ticks_per_shape % 3).unwrap_or(0)];
-                if tick % ticks_per_shape == 0 {
-                    caption.set(shape.caption());
-                }
-                let view = Arc::new(View { interval, ..cluster.view(shape, tick) });
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(view);
-                waker.wake();
-                tick += 1;
-                match intervals.recv_timeout(interval) {
-                    Ok(asked) => interval = asked,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-        }));
-    }
-
-    fn latest(&mut self) -> Option<Arc<View>> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn set_interval(&mut self, interval: Duration) {
-        if let Some(control) = &self.control {
-            let _ = control.send(interval);
-        }
-    }
-}
-
-impl Drop for SyntheticSource {
-    fn drop(&mut self) {
-        self.control = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
