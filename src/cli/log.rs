@@ -59,7 +59,9 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = args.selection.config(global, args.interval);
     let about = About::of(&config);
     let mut recorder = args.record.as_deref().map(|path| Recorder::open(path, &about)).transpose()?;
-    if let (Some(recorder), Some(file)) = (&recorder, &file) && same_file(recorder.file(), file) {
+    if let (Some(recorder), Some(file)) = (&recorder, &file)
+        && same_file(recorder.file(), file)
+    {
         return Err(ExitError::Usage("--output and --record name the same file".to_owned()).into());
     }
     let mut record_error = None;

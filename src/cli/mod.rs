@@ -5,6 +5,7 @@ pub mod check;
 mod columns;
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod global;
 pub mod interrupt;
 pub mod lab;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::CheckArgs),
     List(list::ListArgs),
     Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
@@ -75,6 +77,7 @@ impl Cli {
             Some(Command::Check(args)) => check::run(&args, global),
             Some(Command::List(args)) => list::run(&args, global),
             Some(Command::Replay(args)) => replay::run(&args, global),
+            Some(Command::Export(args)) => export::run(&args),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),

@@ -82,8 +82,11 @@ impl Dictionary {
             kind::DESC => drop(self.descs.insert(id, Arc::new(desc(wire::Desc::decode(body)?)))),
             kind::SHAPE => {
                 let shape = wire::Shape::decode(body)?;
-                let descs =
-                    shape.descs.iter().map(|id| find(&self.descs, *id, "counter").cloned()).collect::<Result<_, _>>();
+                let descs = shape
+                    .descs
+                    .iter()
+                    .map(|id| find(&self.descs, *id, "counter").cloned())
+                    .collect::<Result<_, _>>();
                 self.shapes.insert(id, descs?);
             }
             kind::PORT => drop(self.ports.insert(id, Arc::new(port_facts(wire::PortFacts::decode(body)?)?))),
@@ -209,7 +212,12 @@ impl Dictionary {
         })
     }
 
-    fn page_nic(&self, facts: &wire::PageNicFacts, nic: wire::PageNic, now: u64) -> Result<PageNic, Nonsense> {
+    fn page_nic(
+        &self,
+        facts: &wire::PageNicFacts,
+        nic: wire::PageNic,
+        now: u64,
+    ) -> Result<PageNic, Nonsense> {
         let netdev_reading = match (nic.netdev, nic.netdev_error) {
             (Some(reading), _) => Some(Ok(self.reading(reading, now)?)),
             (None, Some(error)) => Some(Err(text(&error))),

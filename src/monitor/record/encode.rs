@@ -66,7 +66,8 @@ impl Encoder {
     /// When one of them would be too long; `out` is then not to be used.
     pub fn tick(&mut self, out: &mut Vec<u8>, tick: &Tick) -> Result<(), TooLong> {
         let Tick { sample, interval_ns, missed } = tick;
-        let Sample { realtime_ns, mono_ns, ports, pages, processes, gpus, changes, notices, nothing } = sample;
+        let Sample { realtime_ns, mono_ns, ports, pages, processes, gpus, changes, notices, nothing } =
+            sample;
         let now = *mono_ns;
         let mut message = wire::Tick {
             realtime_ns: i64::try_from(*realtime_ns).unwrap_or(i64::MAX),

@@ -76,6 +76,8 @@ pub struct About {
     pub source: Option<SourceKind>,
     /// The glob that devices had to match.
     pub device: Option<String>,
+    /// The moment of `log.started_ns` on the monotonic clock, and on the one that counts while the machine sleeps.
+    pub mono_ns: (u64, u64),
 }
 
 impl About {
@@ -89,7 +91,8 @@ impl About {
             interval_ms: u64::try_from(config.interval.as_millis()).unwrap_or(u64::MAX),
             started_ns: clock::realtime_ns(),
         };
-        Self { log, source: config.source, device: config.device.as_ref().map(ToString::to_string) }
+        let mono_ns = (clock::mono_ns(), clock::boottime_ns());
+        Self { log, mono_ns, source: config.source, device: config.device.as_ref().map(ToString::to_string) }
     }
 }
 
@@ -99,7 +102,8 @@ pub fn default_name(host: &str, realtime_ns: i128) -> PathBuf {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' };
     let host: String = host.chars().map(safe).take(64).collect();
     let time = timestamp(realtime_ns);
-    let time: String = time.split('.').next().unwrap_or_default().chars().filter(|c| !"-:".contains(*c)).collect();
+    let time: String =
+        time.split('.').next().unwrap_or_default().chars().filter(|c| !"-:".contains(*c)).collect();
     PathBuf::from(format!("railtop-{host}-{time}Z.rec"))
 }
 
@@ -162,8 +166,8 @@ impl Recorder {
             recording: number()?,
             part: 0,
             realtime_ns: i64::try_from(*started_ns).unwrap_or(i64::MAX),
-            mono_ns: clock::mono_ns(),
-            boottime_ns: clock::boottime_ns(),
+            mono_ns: about.mono_ns.0,
+            boottime_ns: about.mono_ns.1,
             interval_ns: interval_ms.saturating_mul(1_000_000),
             page_size: host::page_size(),
             source: about.source.map(names::of_source),
@@ -185,7 +189,12 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file cannot be written, as on a full disk. The recording has then ended.
-    pub fn add(&mut self, sample: Sample, interval: std::time::Duration, missed: u64) -> Result<(), RecordError> {
+    pub fn add(
+        &mut self,
+        sample: Sample,
+        interval: std::time::Duration,
+        missed: u64,
+    ) -> Result<(), RecordError> {
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         self.encode(&Tick { sample, interval_ns, missed })
             .map_err(|source| RecordError::TooLong { path: self.path.display().to_string(), source })?;
@@ -209,6 +218,11 @@ impl Recorder {
             self.encoder.begin(&mut self.buffer, &self.header)?;
         }
         self.encoder.tick(&mut self.buffer, tick)
+    }
+
+    #[cfg(test)]
+    pub(super) fn redirect(&mut self, file: File) {
+        self.file = file;
     }
 
     /// How it is.
@@ -236,6 +250,8 @@ fn continues(file: &mut File) -> io::Result<bool> {
 
 /// A number that no other recording has.
 fn number() -> Result<u64, RecordError> {
-    getrandom::u64()
-        .map_err(|e| RecordError::Open { path: "the system's random numbers".to_owned(), source: io::Error::other(e) })
+    getrandom::u64().map_err(|e| RecordError::Open {
+        path: "the system's random numbers".to_owned(),
+        source: io::Error::other(e),
+    })
 }

@@ -10,8 +10,8 @@ use prost::Message as _;
 use super::decode::{Dictionary, Nonsense};
 use super::encode::Tick;
 use super::frame::{self, Fault, HEAD, Piece, START};
-use super::wire::{self, kind};
 use super::names;
+use super::wire::{self, kind};
 use crate::monitor::log::Header;
 use crate::monitor::model::view::SourceKind;
 use crate::text::without_controls as text;
@@ -217,7 +217,8 @@ impl Recording {
             let from = if fault == Fault::NoHeader { offset } else { offset + 1 };
             input.seek(SeekFrom::Start(from))?;
             let next = frame::skip_to_start(&mut input)?.map(|skipped| from + skipped);
-            let begin = if fault == Fault::NoHeader { offset - (HEAD + payload.len()) as u64 } else { offset };
+            let begin =
+                if fault == Fault::NoHeader { offset - (HEAD + payload.len()) as u64 } else { offset };
             let end = next.unwrap_or(length).max(begin);
             if self.damage.len() < MAX_DAMAGE {
                 self.damage.push(Damage { offset: begin, bytes: end - begin, fault });
@@ -256,7 +257,10 @@ impl Recording {
     }
 
     /// Number of ticks; at least 1.
-    #[expect(clippy::len_without_is_empty, reason = "a recording without a tick is an error when it is opened")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a recording without a tick is an error when it is opened"
+    )]
     #[must_use]
     pub fn len(&self) -> usize {
         self.ticks.len()
@@ -294,7 +298,10 @@ impl Recording {
     /// Position of the run that a tick belongs to: rates go over no boundary between two.
     #[must_use]
     pub fn session_of(&self, tick: usize) -> usize {
-        self.ticks.get(tick).and_then(|place| self.parts.get(place.part as usize)).map_or(0, |part| part.session)
+        self.ticks
+            .get(tick)
+            .and_then(|place| self.parts.get(place.part as usize))
+            .map_or(0, |part| part.session)
     }
 
     /// The runs that the file holds, in the order of the file.

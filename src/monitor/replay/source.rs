@@ -114,7 +114,9 @@ impl Shared {
     /// How long the tick on the screen is shown while it plays; `None` when it does not, or is the last.
     fn due(&mut self) -> Option<Duration> {
         let at = self.status.position;
-        let (Some(now), Some(next)) = (self.times.get(at), self.times.get(at + 1).filter(|_| at < self.last())) else {
+        let (Some(now), Some(next)) =
+            (self.times.get(at), self.times.get(at + 1).filter(|_| at < self.last()))
+        else {
             self.status.playing = false;
             return None;
         };
@@ -123,12 +125,7 @@ impl Shared {
     }
 }
 
-fn publish(
-    handle: &ReplayHandle,
-    news: &Mutex<News>,
-    step: Step,
-    read: Result<Vec<Replayed>, ReadError>,
-) {
+fn publish(handle: &ReplayHandle, news: &Mutex<News>, step: Step, read: Result<Vec<Replayed>, ReadError>) {
     let mut shared = handle.lock();
     let position = match step {
         Step::Next => shared.status.position + 1,

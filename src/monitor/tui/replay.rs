@@ -76,6 +76,9 @@ mod tests {
             assert_eq!(of_key(KeyEvent::new(code, KeyModifiers::NONE)), None);
         }
         assert_eq!(of_key(KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL)), None);
-        assert_eq!(of_key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT)), Some(ReplayCommand::Seconds(-10)));
+        assert_eq!(
+            of_key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT)),
+            Some(ReplayCommand::Seconds(-10))
+        );
     }
 }

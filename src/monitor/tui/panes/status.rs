@@ -38,7 +38,17 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
         let items = [
             ("q", "quit".to_owned()),
             ("?", "help".to_owned()),
-            ("p", if live { if state.paused { "resume" } else { "pause" } } else if playing { "stop" } else { "play" }.to_owned()),
+            (
+                "p",
+                if live {
+                    if state.paused { "resume" } else { "pause" }
+                } else if playing {
+                    "stop"
+                } else {
+                    "play"
+                }
+                .to_owned(),
+            ),
             ("s", format!("sort: {}", state.sort.name())),
             ("/", "filter".to_owned()),
             ("Enter", "detail".to_owned()),
