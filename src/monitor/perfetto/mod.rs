@@ -32,6 +32,8 @@ pub struct Trace<W> {
     /// Track numbers by path (`host`, `host/group/nic`, …).
     tracks: HashMap<String, u64>,
     nics: HashMap<u64, Last>,
+    /// The latest moment so far, where what is open ends.
+    latest: u64,
     /// Wall and monotonic clock at the same moment.
     anchor: (i128, u64),
 }
@@ -55,8 +57,14 @@ impl<W: Write> Trace<W> {
     /// # Errors
     /// When `out` cannot be written.
     pub fn begin(out: W, name: &str, sessions: &[Session]) -> io::Result<Self> {
-        let mut trace =
-            Self { out, buffer: Vec::new(), tracks: HashMap::new(), nics: HashMap::new(), anchor: (0, 0) };
+        let mut trace = Self {
+            out,
+            buffer: Vec::new(),
+            tracks: HashMap::new(),
+            nics: HashMap::new(),
+            latest: 0,
+            anchor: (0, 0),
+        };
         let mut attributes = vec![("recording", name.to_owned())];
         if let Some(first) = sessions.first() {
             attributes.push(("host", first.log.host.clone()));
@@ -136,6 +144,7 @@ impl<W: Write> Trace<W> {
             if nic.port > 1 { format!("{} port {}", nic.device, nic.port) } else { nic.device.clone() };
         let track = self.track(path, Some(parent), &name, rank, None, Some(facts(nic)))?;
         let at = self.stamp(nic.mono_ns);
+        self.latest = self.latest.max(at);
         let live = !nic.marks.iter().any(|mark| matches!(mark, Mark::Stale | Mark::Gone));
         let mut last = self.nics.remove(&track).unwrap_or_default();
         last.tick = tick;
@@ -193,7 +202,7 @@ impl<W: Write> Trace<W> {
                 self.event(last.at, counter, event::COUNTER, None, Some(per_s))?;
             }
             if last.silent && last.at > 0 {
-                self.event(last.at.saturating_add(1), track, event::SLICE_END, None, None)?;
+                self.event(self.latest.max(last.at.saturating_add(1)), track, event::SLICE_END, None, None)?;
             }
         }
         Ok(())

@@ -212,7 +212,7 @@ mod tests {
             let mut bytes = Vec::new();
             put_frame(&mut bytes, 7, &payload).unwrap();
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             prop_assert!(all(&bytes).1.is_some());
         }
     }
