@@ -6,6 +6,7 @@ mod columns;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod global;
 pub mod interrupt;
 pub mod lab;
@@ -57,6 +58,7 @@ enum Command {
     Check(check::CheckArgs),
     List(list::ListArgs),
     Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
@@ -93,6 +95,7 @@ impl Cli {
             Some(Command::Check(args)) => check::run(&args, global),
             Some(Command::List(args)) => list::run(&args, global),
             Some(Command::Replay(args)) => replay::run(&args, global),
+            Some(Command::Export(args)) => export::run(&args),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),

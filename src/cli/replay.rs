@@ -1,7 +1,7 @@
 //! `railtop replay`: a recording on the screen, or as a log.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -74,7 +74,7 @@ pub struct ScreenArgs {
 /// When the recording cannot be read, when a part of it is damaged (after all that is readable), or when the output
 /// cannot be written.
 pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let recording = Recording::open(&args.recording).map_err(no_tick)?;
+    let recording = open_recording(&args.recording)?;
     let filter =
         Filter { device: args.selection.device.clone(), source: args.selection.source.map(Into::into) };
     if args.format.is_some() || args.output.is_some() {
@@ -97,12 +97,12 @@ pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     Ok(ended(tui::run(&mut source, &options)?))
 }
 
-/// No tick is nothing to measure.
-fn no_tick(error: ReadError) -> anyhow::Error {
-    match error {
+/// Opens a recording; one without a tick is nothing to measure.
+pub(super) fn open_recording(path: &Path) -> anyhow::Result<Recording> {
+    Recording::open(path).map_err(|error| match error {
         ReadError::Empty { .. } => ExitError::Nothing(error.to_string()).into(),
         other => other.into(),
-    }
+    })
 }
 
 /// The ticks that `--from` and `--to` ask for.

@@ -19,6 +19,7 @@ pub mod list;
 pub mod log;
 pub mod model;
 mod natural;
+pub mod perfetto;
 mod pipeline;
 pub mod record;
 pub mod replay;

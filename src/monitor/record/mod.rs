@@ -12,7 +12,7 @@ mod recording;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use decode::Nonsense;
 pub use encode::{Tick, TooLong};

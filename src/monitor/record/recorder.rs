@@ -76,6 +76,8 @@ pub struct About {
     pub source: Option<SourceKind>,
     /// The glob that devices had to match.
     pub device: Option<String>,
+    /// The moment of `log.started_ns` on the monotonic clock, and on the one that counts while the machine sleeps.
+    pub mono_ns: (u64, u64),
 }
 
 impl About {
@@ -89,7 +91,8 @@ impl About {
             interval_ms: u64::try_from(config.interval.as_millis()).unwrap_or(u64::MAX),
             started_ns: clock::realtime_ns(),
         };
-        Self { log, source: config.source, device: config.device.as_ref().map(ToString::to_string) }
+        let mono_ns = (clock::mono_ns(), clock::boottime_ns());
+        Self { log, mono_ns, source: config.source, device: config.device.as_ref().map(ToString::to_string) }
     }
 }
 
@@ -163,8 +166,8 @@ impl Recorder {
             recording: number()?,
             part: 0,
             realtime_ns: i64::try_from(*started_ns).unwrap_or(i64::MAX),
-            mono_ns: clock::mono_ns(),
-            boottime_ns: clock::boottime_ns(),
+            mono_ns: about.mono_ns.0,
+            boottime_ns: about.mono_ns.1,
             interval_ns: interval_ms.saturating_mul(1_000_000),
             page_size: host::page_size(),
             source: about.source.map(names::of_source),
@@ -215,6 +218,11 @@ impl Recorder {
             self.encoder.begin(&mut self.buffer, &self.header)?;
         }
         self.encoder.tick(&mut self.buffer, tick)
+    }
+
+    #[cfg(test)]
+    pub(super) fn redirect(&mut self, file: File) {
+        self.file = file;
     }
 
     /// How it is.

@@ -94,6 +94,13 @@ pub struct Session {
     number: u64,
 }
 
+#[cfg(test)]
+impl Session {
+    pub(crate) fn new_for_test(host: &str, realtime_ns: i64, mono_ns: u64) -> Self {
+        session(&wire::Header { host: host.to_owned(), realtime_ns, mono_ns, ..wire::Header::default() })
+    }
+}
+
 /// A stretch of the file with definitions of its own.
 #[derive(Debug)]
 struct Part {

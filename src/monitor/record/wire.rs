@@ -1,4 +1,4 @@
-//! What lies in the payloads, as Protocol Buffers: the Rust side of `docs/recording.proto`.
+//! What lies in the payloads, as Protocol Buffers: the Rust side of `docs/recording.md`.
 //!
 //! Kept apart from [`crate::monitor::sample`], so that a change there is a decision here. New fields get new
 //! numbers; a number is never used again. Unknown fields and kinds of record are skipped by readers.

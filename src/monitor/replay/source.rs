@@ -112,7 +112,7 @@ fn next_step(handle: &ReplayHandle) -> Option<Step> {
 
 impl Shared {
     /// How long the tick on the screen is shown while it plays; `None` when it does not, or is the last.
-    fn due(&mut self) -> Option<Duration> {
+    pub(super) fn due(&mut self) -> Option<Duration> {
         let at = self.status.position;
         let (Some(now), Some(next)) =
             (self.times.get(at), self.times.get(at + 1).filter(|_| at < self.last()))

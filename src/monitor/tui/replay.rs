@@ -38,7 +38,7 @@ pub(super) fn of_key(event: KeyEvent) -> Option<ReplayCommand> {
     })
 }
 
-/// `REPLAY 12:00:05Z 36/600 2x`: the time is that of the recording.
+/// `REPLAY 2026-01-01 12:00:05Z 36/600 2x`: the time is that of the recording.
 pub(super) fn cursor(status: &ReplayStatus) -> String {
     let ReplayStatus { position, length, realtime_ns, speed, playing, error } = status;
     let how = match (error, playing) {
@@ -63,9 +63,9 @@ mod tests {
             playing: true,
             error: None,
         };
-        assert_eq!(cursor(&status), " REPLAY 10:00:05Z 35/600 0.5x ");
+        assert_eq!(cursor(&status), " REPLAY 2026-01-01 10:00:05Z 35/600 0.5x ");
         status.playing = false;
-        assert_eq!(cursor(&status), " REPLAY 10:00:05Z 35/600 stopped ");
+        assert_eq!(cursor(&status), " REPLAY 2026-01-01 10:00:05Z 35/600 stopped ");
         status.error = Some("gone".to_owned());
         assert!(cursor(&status).contains("unreadable"));
     }

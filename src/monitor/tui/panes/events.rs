@@ -22,7 +22,7 @@ use crate::monitor::model::view::{Event, EventKind, Severity, View};
 /// How a severity looks, with and without colour.
 pub(super) fn severity(severity: Severity, glyphs: Glyphs) -> (&'static str, Token) {
     match severity {
-        Severity::Info => (glyphs.track(), Token::Muted),
+        Severity::Info => (glyphs.track(), Token::Info),
         Severity::Warning => (glyphs.over(), Token::Warn),
         Severity::Bad => (glyphs.bad(), Token::Bad),
     }

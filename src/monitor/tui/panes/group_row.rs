@@ -15,7 +15,7 @@ use super::amounts;
 use super::cells::Slot;
 use super::list::{Context, extras, slots};
 use super::nic_row::{health_token, mark_token, mark_word, mean, trouble};
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, Verdict};
+use crate::balance::Verdict;
 use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
 
 /// Draws a group's line.
@@ -48,7 +48,7 @@ pub(super) fn render(
         let flow = direction.of(group);
         let slots = slots(&context.columns, context.x(direction), y);
         let verdict = flow.spread.verdict;
-        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * DEFAULT_MAX_OVER_MEAN);
+        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * context.view.max_over_mean);
         let style =
             |rate| theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token });
         let shares: Vec<Option<(f64, Style)>> = group

@@ -19,7 +19,7 @@ use super::super::state::State;
 use super::super::theme::Token;
 use super::cells::Slot;
 use super::groups::auto_top;
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, max_over_mean};
+use crate::balance::max_over_mean;
 use crate::monitor::model::view::{GroupView, NicView};
 
 /// Bytes per second of each NIC of a group, over a common row of times.
@@ -116,7 +116,7 @@ pub(super) fn render(state: &State, group: &GroupView, area: Rect, buffer: &mut 
         for ((cell, rate), x) in rates.iter().enumerate().zip(area.x + name + 2..area.right()) {
             let Some(rate) = rate else { continue };
             let (symbol, style): (&str, Style) = if *rate > 0.0 {
-                let over = is_over(&strips.rates, cell, *rate);
+                let over = is_over(&strips.rates, cell, *rate, state.max_over_mean());
                 (
                     glyphs.filled_below(eighths(rate / full, 1)),
                     if over { theme.style(Token::Warn) } else { rx },
@@ -130,10 +130,10 @@ pub(super) fn render(state: &State, group: &GroupView, area: Rect, buffer: &mut 
 }
 
 /// Whether one NIC of several carries more than its share at this moment.
-fn is_over(rates: &[Vec<Option<f64>>], cell: usize, rate: f64) -> bool {
+fn is_over(rates: &[Vec<Option<f64>>], cell: usize, rate: f64, limit: f64) -> bool {
     let known: Vec<f64> = rates.iter().filter_map(|rates| rates[cell]).collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
-    known.len() > 1 && rate > mean * DEFAULT_MAX_OVER_MEAN
+    known.len() > 1 && rate > mean * limit
 }
 
 fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: &mut Buffer) {
@@ -158,7 +158,7 @@ fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: 
     ];
     let left = usize::from(area.width).saturating_sub(name.width() + 1);
     if let Some(text) = forms.into_iter().find(|form| form.width() <= left) {
-        let style = if median > DEFAULT_MAX_OVER_MEAN { Token::Warn } else { Token::Muted };
+        let style = if median > state.max_over_mean() { Token::Warn } else { Token::Muted };
         slot.right(&text, theme.style(style), glyphs, buffer);
     }
 }

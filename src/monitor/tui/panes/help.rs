@@ -34,8 +34,11 @@ fn lines(state: &State) -> Vec<Line<'static>> {
         ]));
     }
     lines.push(Line::default());
+    let limit = state.max_over_mean();
+    let balanced = format!("balanced: the busiest NIC carries at most {limit} x the mean");
+    let over = format!("beside a rate: over the mean by more than {limit} x");
     let legend = [
-        (glyphs.verdict(Verdict::Balanced), "balanced: the busiest NIC carries at most 1.25 x the mean"),
+        (glyphs.verdict(Verdict::Balanced), &*balanced),
         (glyphs.verdict(Verdict::Skewed), "skewed: more than that"),
         (glyphs.verdict(Verdict::SingleNic), "single NIC: one carries it all, the others nothing"),
         (glyphs.verdict(Verdict::Idle), "idle: nothing moves"),
@@ -44,7 +47,7 @@ fn lines(state: &State) -> Vec<Line<'static>> {
             "unknown: some NICs cannot be read, and the others do not decide it",
         ),
         (glyphs.mean(), "in a bar: the mean of the group's NICs"),
-        (glyphs.over(), "beside a rate: over the mean by more than 1.25 x"),
+        (glyphs.over(), &*over),
         (glyphs.under(), "beside a rate: under it by as much"),
         (glyphs.differs(), "the kernel saw less (by over 5 % + 16 MB) than was claimed"),
         (MORE, "the kernel sees more: other traffic, or retransmissions"),
@@ -53,7 +56,7 @@ fn lines(state: &State) -> Vec<Line<'static>> {
     for (glyph, meaning) in legend {
         lines.push(Line::from(vec![
             Span::styled(format!("{glyph:<14}"), theme.style(Token::Strong)),
-            Span::raw(meaning),
+            Span::raw(meaning.to_owned()),
         ]));
     }
     let columns = [

@@ -123,7 +123,7 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
         let selected = index == state.selected();
         if selected {
             let slot = Slot { x: area.x, y, width: 1 };
-            slot.left(state.glyphs.cursor(), state.theme.style(Token::Strong), state.glyphs, buffer);
+            slot.left(state.glyphs.cursor(), state.theme.style(Token::Cursor), state.glyphs, buffer);
         }
         match &row.kind {
             RowKind::Node { groups } => group_row::node(&context, groups, selected, y, buffer),

@@ -13,7 +13,6 @@ use super::super::widgets::bar::Bar;
 use super::amounts;
 use super::cells::Slot;
 use super::list::{Context, extras, slots};
-use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::counter::Health;
 use crate::monitor::model::view::{Flow, GroupView, Mark, NicView};
 
@@ -95,7 +94,8 @@ fn render_direction(
     let link = nic.link_bits_per_s.map(|bits| bits as f64 / 8.0);
     let whole = link.unwrap_or(context.auto_top);
     let mean = mean(group, direction);
-    let against = Against::of(flow, mean, direction.of(group).spread.verdict.is_imbalance());
+    let uneven = direction.of(group).spread.verdict.is_imbalance();
+    let against = Against::of(flow, mean, uneven.then_some(context.view.max_over_mean));
     let key = RowKey::Nic(group.key.clone(), nic.key.clone());
     let peak = context.state.history.peak(&key).and_then(|peak| direction.of_point(&peak)).map(f64::from);
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
@@ -111,6 +111,7 @@ fn render_direction(
             fill,
             track: muted,
             mark: theme.style(Token::Mean),
+            peak_mark: theme.style(Token::Peak),
         };
         bar.render(area, buffer, glyphs);
     }
@@ -223,10 +224,11 @@ enum Against {
 }
 
 impl Against {
-    fn of(flow: &Flow, mean: Option<f64>, uneven: bool) -> Self {
-        match (flow.bytes_per_s, mean) {
-            (Some(rate), Some(mean)) if uneven && rate > mean * DEFAULT_MAX_OVER_MEAN => Self::Over,
-            (Some(rate), Some(mean)) if uneven && rate < mean / DEFAULT_MAX_OVER_MEAN => Self::Under,
+    /// `limit` is that of an uneven group: how far from the mean is still within.
+    fn of(flow: &Flow, mean: Option<f64>, limit: Option<f64>) -> Self {
+        match (flow.bytes_per_s, mean, limit) {
+            (Some(rate), Some(mean), Some(limit)) if rate > mean * limit => Self::Over,
+            (Some(rate), Some(mean), Some(limit)) if rate < mean / limit => Self::Under,
             _ => Self::Within,
         }
     }

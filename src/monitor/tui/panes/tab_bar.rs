@@ -45,7 +45,7 @@ fn bar(state: &State, short: bool, keys: bool, gap: &str) -> Line<'static> {
         }
         let key = state.keymap.first(command(tab)).filter(|_| keys).map_or_else(String::new, |key| key + " ");
         let text = format!("{key}{}", tab.word(short));
-        let style = if tab == state.tab { Token::Selected } else { Token::Muted };
+        let style = if tab == state.tab { Token::OpenTab } else { Token::Tab };
         spans.push(Span::styled(text, theme.style(style)));
         if let (Tab::Events, Some((count, worst))) = (tab, state.news()) {
             let (glyph, token) = severity(worst, state.glyphs);

@@ -102,7 +102,7 @@ pub(super) fn render(
         let selected = index == state.selected();
         if selected {
             let slot = Slot { x: area.x, y, width: 1 };
-            slot.left(glyphs.cursor(), theme.style(Token::Strong), glyphs, buffer);
+            slot.left(glyphs.cursor(), theme.style(Token::Cursor), glyphs, buffer);
         }
         for (i, (cell, (column, place))) in cells(index).iter().zip(columns.iter().zip(&places)).enumerate() {
             let Some((x, width)) = *place else { continue };
@@ -118,7 +118,15 @@ pub(super) fn render(
                 }
                 Cell::Bar(share, fill) => {
                     let (track, mark) = (theme.style(Token::Muted), Style::default());
-                    let bar = Bar { share: *share, mean: None, peak: None, fill: *fill, track, mark };
+                    let bar = Bar {
+                        share: *share,
+                        mean: None,
+                        peak: None,
+                        fill: *fill,
+                        track,
+                        mark,
+                        peak_mark: mark,
+                    };
                     bar.render(Rect::new(x, y, width, 1), buffer, glyphs);
                 }
                 Cell::Strip(shares) => drop(strip::render((x, y), width, shares, buffer, glyphs)),

@@ -16,11 +16,12 @@ use super::glyphs::Glyphs;
 use super::history::History;
 use super::keymap::Keymap;
 use super::layout::Plan;
-use super::rows::{Row, RowKey, Sort};
 use super::preferences::Preferences;
+use super::rows::{Row, RowKey, Sort};
 use super::tabs::{PerTab, Tab};
 use super::theme::Theme;
 use super::widgets::graph::Look;
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::model::view::{Event, GroupView, NicView, Severity, View};
 use crate::monitor::record::Status;
 use crate::monitor::replay::ReplayStatus;
@@ -340,7 +341,9 @@ impl State {
             |of: fn(&RowKey) -> bool| matches!(&self.overlay, Some(Overlay::Detail(key, _)) if of(key));
         Needs {
             // As wide as the list has the column, or whoever looks at a group wants it.
-            packets: self.columns.has(Column::Packets) && self.size.0 >= PACKETS_FROM && self.tab == Tab::Nics,
+            packets: self.columns.has(Column::Packets)
+                && self.size.0 >= PACKETS_FROM
+                && self.tab == Tab::Nics,
             all_counters: detail(|key| matches!(key, RowKey::Nic(..))),
             processes: self.tab == Tab::Processes,
             gpus: self.tab == Tab::Gpus,
@@ -348,6 +351,11 @@ impl State {
                 || self.tab == Tab::Groups
                 || detail(|key| matches!(key, RowKey::Group(_))),
         }
+    }
+
+    /// Busiest NIC over mean, up to which a group counts as balanced.
+    pub(super) fn max_over_mean(&self) -> f64 {
+        self.shown.as_ref().map_or(DEFAULT_MAX_OVER_MEAN, |view| view.max_over_mean)
     }
 
     /// The order of the rows of the tab on the screen.

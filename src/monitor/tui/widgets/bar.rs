@@ -18,6 +18,7 @@ pub(in super::super) struct Bar {
     pub(in super::super) fill: Style,
     pub(in super::super) track: Style,
     pub(in super::super) mark: Style,
+    pub(in super::super) peak_mark: Style,
 }
 
 impl Bar {
@@ -38,7 +39,7 @@ impl Bar {
             } else if part > 0 {
                 (glyphs.filled_left(part), self.fill)
             } else if peak == Some(i) {
-                (glyphs.peak(), self.fill)
+                (glyphs.peak(), self.peak_mark)
             } else {
                 (glyphs.track(), self.track)
             };
@@ -64,7 +65,7 @@ mod tests {
         let area = Rect::new(0, 0, 8, 1);
         let mut buffer = Buffer::empty(area);
         let style = Style::default();
-        Bar { share, mean, peak: None, fill: style, track: style, mark: style }.render(
+        Bar { share, mean, peak: None, fill: style, track: style, mark: style, peak_mark: style }.render(
             area,
             &mut buffer,
             Glyphs::Unicode,

@@ -36,18 +36,14 @@ fn rises(counter: &CounterView) -> bool {
 
 /// Sign, word and look of a class; the sign and the look only where the counter rises.
 fn look(class: Class, rising: bool, glyphs: Glyphs) -> (&'static str, &'static str, Token) {
-    let (sign, word, token) = match class {
-        Class::Error => (glyphs.bad(), "error", Token::Bad),
-        Class::Loss => (glyphs.over(), "loss", Token::Bad),
-        Class::Congestion => ("~", "congestion", Token::Warn),
-        Class::Traffic => (" ", "traffic", Token::Text),
-        Class::Neutral => (" ", "", Token::Text),
+    let (sign, word) = match class {
+        Class::Error => (glyphs.bad(), "error"),
+        Class::Loss => (glyphs.over(), "loss"),
+        Class::Congestion => ("~", "congestion"),
+        Class::Traffic => (" ", "traffic"),
+        Class::Neutral => (" ", ""),
     };
-    if rising || matches!(class, Class::Traffic | Class::Neutral) {
-        (sign, word, token)
-    } else {
-        (" ", word, Token::Text)
-    }
+    if rising { (sign, word, Token::of_class(class)) } else { (" ", word, Token::Text) }
 }
 
 /// The title of the table and a line per counter. `selected` is one of them.
