@@ -129,6 +129,15 @@ pub struct GpuEntry {
     /// NVLinks that are up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nvlinks: Option<usize>,
+    /// Bytes sent over all NVLinks since they began to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvlink_tx_bytes: Option<u64>,
+    /// Bytes received over all NVLinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvlink_rx_bytes: Option<u64>,
+    /// Addresses of what the NVLinks lead to: other GPUs, or switches.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub nvlink_remotes: BTreeSet<String>,
     /// The devices of which this is the nearest GPU, or one of several equally near ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nics: Vec<String>,
@@ -268,6 +277,9 @@ fn gpus(sample: &Sample) -> Vec<GpuEntry> {
             memory_used_bytes: gpu.memory_used_bytes,
             memory_total_bytes: gpu.memory_total_bytes,
             nvlinks: (!gpu.nvlinks.is_empty()).then(|| gpu.nvlinks.iter().filter(|link| link.active).count()),
+            nvlink_tx_bytes: sum(gpu.nvlinks.iter().map(|link| link.tx_bytes)),
+            nvlink_rx_bytes: sum(gpu.nvlinks.iter().map(|link| link.rx_bytes)),
+            nvlink_remotes: gpu.nvlinks.iter().filter_map(|link| link.remote.clone()).collect(),
             nics: gpu.pci.as_deref().map(near).unwrap_or_default(),
             reason: gpu.reason.clone(),
         })
@@ -279,6 +291,11 @@ fn gpus(sample: &Sample) -> Vec<GpuEntry> {
         }
     }
     all
+}
+
+/// Over those that are known; `None` when none is.
+fn sum(bytes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    bytes.flatten().reduce(u64::saturating_add)
 }
 
 /// Why the driver shows no GPU, where the PCI tree shows one: elsewhere nobody misses them.

@@ -170,8 +170,11 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
 
+    /// Answers, the next one last.
+    type Script = Arc<Mutex<Vec<Result<Vec<GpuSample>, String>>>>;
+
     /// A library that answers what the script says, one line a read.
-    struct Scripted(Arc<Mutex<Vec<Result<Vec<GpuSample>, String>>>>);
+    struct Scripted(Script);
 
     impl GpuLibrary for Scripted {
         fn read(&mut self) -> Result<Vec<GpuSample>, String> {
@@ -197,8 +200,7 @@ mod tests {
             let gpus = opened.read(&mut open, start + Duration::from_secs(second));
             assert_eq!(gpus, nothing("there is no libnvidia-ml.so.1".to_owned()));
         }
-        let count = *count.lock().unwrap();
-        count
+        *count.lock().unwrap()
     }
 
     #[test]

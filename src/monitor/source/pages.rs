@@ -3,6 +3,8 @@
 //! A page stays open while it is watched, so that the last numbers of a PE that ends are still read after its page has
 //! lost its name.
 
+mod problems;
+
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::problems::{Unusable, about, too_many};
 use super::windows::WindowSampler;
 use crate::counters::{
     DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
@@ -374,47 +377,6 @@ fn unique(pages: &mut Vec<FoundPage>) {
         }
         lives && seen.insert(page.sample.key.clone())
     });
-}
-
-/// Files among the pages that are none, by directory: how many, and what is wrong with the first.
-#[derive(Debug, Default)]
-struct Unusable<'a>(BTreeMap<&'a Path, (usize, Notice)>);
-
-impl<'a> Unusable<'a> {
-    fn add(&mut self, entry: &'a PageEntry, problem: &ReadError) {
-        let dir = entry.path.parent().unwrap_or(&entry.path);
-        let first = || (0, about(&entry.path.to_string_lossy(), problem));
-        self.0.entry(dir).or_insert_with(first).0 += 1;
-    }
-
-    /// A notice for each directory: a thousand stray files must not bury what else is wrong.
-    fn notices(self) -> impl Iterator<Item = Notice> {
-        self.0.into_iter().map(|(dir, (count, first))| match count {
-            1 => first,
-            count => Notice {
-                subject: printable(&dir.to_string_lossy()),
-                text: format!(
-                    "{count} files are no usable counter pages, the first: {}: {}",
-                    first.subject, first.text
-                ),
-            },
-        })
-    }
-}
-
-/// There are more pages than are read.
-fn too_many(entry: &PageEntry) -> Notice {
-    let dir = entry.path.parent().unwrap_or(&entry.path);
-    Notice {
-        subject: format!("pages in {}", printable(&dir.to_string_lossy())),
-        text: format!("there are more than {MAX_OPEN} counter pages; those from {} on are not shown", {
-            printable(&entry.path.file_name().unwrap_or_default().to_string_lossy())
-        }),
-    }
-}
-
-fn about(subject: &str, problem: &dyn std::error::Error) -> Notice {
-    Notice { subject: printable(subject), text: printable(&problem.to_string()) }
 }
 
 /// A text of the page, `-` where it is empty.

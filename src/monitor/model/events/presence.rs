@@ -120,7 +120,7 @@ impl Presence {
         let mut pairs = Vec::new();
         self.renames.retain_mut(|(from, to, patience)| {
             *patience -= 1;
-            let shown = now.contains_key(to.as_str());
+            let shown = now.contains_key(to.as_str()) && !now.contains_key(from.as_str());
             if shown {
                 pairs.push((std::mem::take(from), std::mem::take(to)));
             }
@@ -141,7 +141,9 @@ impl Presence {
 
     /// Gives a device its new name, unless that was done before.
     fn rename(&mut self, from: String, to: String, now_ns: u64, found: &mut Vec<Found>) -> Option<Renamed> {
-        if self.devices.get(&to).is_some_and(|device| device.present) {
+        let is_present = |name: &String| self.devices.get(name).is_some_and(|device| device.present);
+        // One that was told to have gone is gone; the other name is another device then.
+        if from == to || !is_present(&from) || is_present(&to) {
             return None;
         }
         let device = self.devices.remove(&from)?;
