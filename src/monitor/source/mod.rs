@@ -1,5 +1,7 @@
 //! Where numbers come from. A source reads and reports; it derives nothing.
 
+mod errand;
 pub mod netdev;
+pub mod netlink;
 pub mod pages;
 pub mod sysfs;
