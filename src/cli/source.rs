@@ -9,22 +9,30 @@ use crate::monitor::model::view::{SourceKind, View};
 use crate::monitor::{Config, host};
 
 /// `--source` on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum SourceArg {
     /// Counter pages of railtop's transport: payload per PE and NIC
     Page,
     /// The RDMA devices' own counters in sysfs
     Sysfs,
+    /// The RDMA devices' own counters over RDMA netlink: few system calls, and also inside containers
+    Netlink,
     /// The network interfaces below a counter page's software NICs
     Netdev,
+    /// All of them; for devices sysfs or netlink, whichever has what is shown and is cheaper
+    #[default]
+    Auto,
 }
 
-impl From<SourceArg> for SourceKind {
-    fn from(arg: SourceArg) -> Self {
-        match arg {
-            SourceArg::Page => Self::Page,
-            SourceArg::Sysfs => Self::Sysfs,
-            SourceArg::Netdev => Self::Netdev,
+impl SourceArg {
+    /// The one source that is asked for.
+    fn only(self) -> Option<SourceKind> {
+        match self {
+            Self::Page => Some(SourceKind::Page),
+            Self::Sysfs => Some(SourceKind::Sysfs),
+            Self::Netlink => Some(SourceKind::Netlink),
+            Self::Netdev => Some(SourceKind::Netdev),
+            Self::Auto => None,
         }
     }
 }
@@ -46,9 +54,9 @@ pub struct Selection {
     #[arg(long, value_name = "GLOB")]
     pub device: Option<Glob>,
 
-    /// Only this source of numbers
-    #[arg(long, value_name = "NAME")]
-    pub source: Option<SourceArg>,
+    /// Where numbers come from
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    pub source: SourceArg,
 }
 
 impl Selection {
@@ -60,7 +68,7 @@ impl Selection {
             page_dir: None,
             host: host::name(),
             device: self.device.clone(),
-            source: self.source.map(Into::into),
+            source: self.source.only(),
             interval,
         }
     }

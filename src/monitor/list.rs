@@ -12,7 +12,7 @@ pub struct NicEntry {
     pub dev: String,
     /// Port.
     pub port: u8,
-    /// `sysfs` for a device, `page` for a PE's NIC.
+    /// `sysfs` or `netlink` for a device (`netdev` for software without counters of its own), `page` for a PE's NIC.
     pub source: &'static str,
     /// Job of the PE.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ fn nic(port: &PortSample) -> NicEntry {
     NicEntry {
         dev: device,
         port: number,
-        source: SourceKind::Sysfs.name(),
+        source: port.source.name(),
         driver,
         state: facts.state.clone(),
         rate_bps: facts.link_bits_per_s,

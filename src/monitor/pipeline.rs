@@ -8,6 +8,7 @@ use super::glob::Glob;
 use super::model::view::SourceKind;
 use super::model::{Derived, Model};
 use super::sample::{Needs, Sample};
+use super::source::devices::{self, Choice, DeviceSource};
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::sysfs::SysfsSource;
@@ -42,7 +43,7 @@ pub struct Monitor {
     config: Config,
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
-    sysfs: Option<SysfsSource>,
+    devices: Option<DeviceSource>,
     needs: Needs,
     model: Model,
 }
@@ -52,13 +53,20 @@ impl Monitor {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));
-        let sysfs = wants(&[SourceKind::Sysfs])
-            .then(|| SysfsSource::new(config.sysfs_root.clone(), config.device.clone()));
+        let choice = match config.source {
+            None => Choice::Auto,
+            Some(SourceKind::Netlink) => Choice::Netlink,
+            Some(_) => Choice::Sysfs,
+        };
+        let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink]).then(|| {
+            let sysfs = SysfsSource::new(config.sysfs_root.clone(), config.device.clone());
+            DeviceSource::new(choice, sysfs, config.device.clone())
+        });
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
         let model = Model::new(config.host.clone());
-        Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
+        Self { config, pages, netdev, devices, needs: Needs::everything(), model }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -81,12 +89,14 @@ impl Monitor {
             sample.notices.extend(found.notices);
             sample.nothing.extend(found.nothing);
         }
-        if let Some(sysfs) = &mut self.sysfs {
-            let devices = sysfs.read(deadline);
-            sample.ports = devices.ports;
-            sample.notices.splice(..0, devices.notice);
+        if let Some(devices) = &mut self.devices {
+            let (interval, needs) = (self.config.interval, self.needs);
+            let read = devices.read(devices::Tick { deadline, interval, needs });
+            sample.ports = read.ports;
+            sample.changes = read.changes;
+            sample.notices.splice(..0, read.notices);
             // Why there is no device comes first: most who see the sentence have no page either.
-            sample.nothing.splice(..0, devices.nothing);
+            sample.nothing.splice(..0, read.nothing);
         }
         sample
     }

@@ -1,5 +1,6 @@
 //! Where numbers come from. A source reads and reports; it derives nothing.
 
+pub mod devices;
 mod errand;
 pub mod netdev;
 pub mod netlink;

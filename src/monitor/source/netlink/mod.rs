@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use error::NetlinkError;
 pub use reader::{PortAnswer, Query, Round};
-pub use reply::{Device, Owner, Port, System};
+pub use reply::{Device, Owner, Port as PortStatus, System};
 pub use wire::Malformed;
 
 use self::client::Client;

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use nix::sys::statfs::{SYSFS_MAGIC, statfs};
+
 pub use file::ReadError;
 pub use root::Root;
 pub use topology::Gpu;
@@ -64,6 +66,17 @@ impl SysfsSource {
 
     /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
     pub fn read(&mut self, deadline: Duration) -> SysfsSample {
+        match self.wanted() {
+            Ok(wanted) => SysfsSample { ports: self.read_these(&wanted, deadline), ..SysfsSample::default() },
+            Err(nothing) => nothing,
+        }
+    }
+
+    /// The devices that match, in natural order.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub fn wanted(&mut self) -> Result<Vec<String>, SysfsSample> {
         let all = match self.devices() {
             Ok(all) => all,
             Err((kind, reason)) => {
@@ -71,17 +84,37 @@ impl SysfsSource {
                 let subject = printable(&self.root.full(CLASS).to_string_lossy());
                 let usual = kind == io::ErrorKind::NotFound && self.root.full("") == Path::new(DEFAULT_ROOT);
                 let notice = (!usual).then(|| Notice { subject, text: reason.clone() });
-                return SysfsSample { ports: Vec::new(), nothing: Some(reason), notice };
+                return Err(SysfsSample { ports: Vec::new(), nothing: Some(reason), notice });
             }
         };
         let wanted: Vec<String> =
             all.iter().filter(|d| self.device.as_ref().is_none_or(|g| g.matches(d))).cloned().collect();
-        let nothing = wanted.is_empty().then(|| match all.len() {
-            0 => format!("no RDMA device: {} is empty", printable(&self.root.full(CLASS).to_string_lossy())),
-            n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
-        });
         self.pool.keep_only(&wanted);
-        SysfsSample { ports: self.pool.read(&wanted, deadline), nothing, notice: None }
+        if wanted.is_empty() {
+            let nothing = match all.len() {
+                0 => format!("no RDMA device: {} is empty", printable(&self.root.full(CLASS).to_string_lossy())),
+                n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
+            };
+            return Err(SysfsSample { nothing: Some(nothing), ..SysfsSample::default() });
+        }
+        Ok(wanted)
+    }
+
+    /// Reads some of the [`wanted`](Self::wanted) devices once, in parallel, as [`read`](Self::read) does.
+    pub fn read_these(&mut self, devices: &[String], deadline: Duration) -> Vec<PortSample> {
+        self.pool.read(devices, deadline)
+    }
+
+    /// Whether there is a list of RDMA devices, which there is not before the RDMA core is loaded.
+    #[must_use]
+    pub fn has_class(&self) -> bool {
+        self.root.full(CLASS).is_dir()
+    }
+
+    /// Whether the tree is the running kernel's own, and no copy.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        statfs(&self.root.full("")).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC)
     }
 
     /// The device names, in natural order; or why there are none.
