@@ -1,16 +1,18 @@
 //! Sources, model and clocks put together: one call, one tick.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::glob::Glob;
 use super::model::view::SourceKind;
 use super::model::{Derived, Model};
-use super::sample::{Needs, Sample};
+use super::sample::{Needs, PageState, Processes, Sample};
 use super::source::devices::{self, Choice, DeviceSource};
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
+use super::source::processes::ProcessSource;
 use super::source::sysfs::SysfsSource;
 
 /// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
@@ -44,6 +46,7 @@ pub struct Monitor {
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
     devices: Option<DeviceSource>,
+    processes: Option<ProcessSource>,
     needs: Needs,
     model: Model,
 }
@@ -65,8 +68,9 @@ impl Monitor {
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
+        let processes = wants(&[SourceKind::Netlink]).then(ProcessSource::default);
         let model = Model::new(config.host.clone());
-        Self { config, pages, netdev, devices, needs: Needs::everything(), model }
+        Self { config, pages, netdev, devices, processes, needs: Needs::everything(), model }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -79,12 +83,17 @@ impl Monitor {
     pub fn sample(&mut self) -> Sample {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
+        let begun = Instant::now();
+        let mut writers = BTreeMap::new();
         let deadline = self.config.interval.clamp(DEADLINES.0, DEADLINES.1);
         if let Some(pages) = &mut self.pages {
             let mut found = pages.read();
             if let Some(netdev) = &mut self.netdev {
                 netdev.read(&mut found.pages);
             }
+            let lives = |s: PageState| matches!(s, PageState::Alive | PageState::Stalled);
+            let living = found.pages.iter().filter(|p| lives(p.sample.state));
+            writers.extend(living.filter_map(|p| Some((p.sample.key.clone(), p.own_pid?))));
             sample.pages = found.pages.into_iter().map(|p| p.sample).collect();
             sample.notices.extend(found.notices);
             sample.nothing.extend(found.nothing);
@@ -97,6 +106,18 @@ impl Monitor {
             sample.notices.splice(..0, read.notices);
             // Why there is no device comes first: most who see the sentence have no page either.
             sample.nothing.splice(..0, read.nothing);
+        }
+        if let Some(processes) = &mut self.processes {
+            if self.needs.processes {
+                let asked = self.devices.as_ref().map_or(Ok(()), DeviceSource::can_ask_kernel);
+                let read = match asked {
+                    Ok(()) => processes.read(begun + deadline),
+                    Err(reason) => ProcessSource::unknown(reason),
+                };
+                sample.processes = Some(Processes { pages: writers, ..read });
+            } else {
+                processes.forget();
+            }
         }
         sample
     }

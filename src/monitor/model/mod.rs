@@ -4,7 +4,9 @@
 //! it for a tick.
 
 mod group;
+mod names;
 mod pair;
+mod processes;
 mod rows;
 pub mod track;
 pub mod view;
@@ -51,6 +53,7 @@ impl Model {
         notices.extend(sample.notices.iter().cloned());
         notices.dedup();
         let nothing = groups.is_empty().then(|| sample.nothing.join("; "));
+        let processes = sample.processes.as_ref().map(|p| processes::view(p, &groups));
         let view = View {
             realtime_ns: sample.realtime_ns,
             mono_ns: sample.mono_ns,
@@ -59,7 +62,7 @@ impl Model {
             groups,
             notices,
             nothing,
-            processes: None,
+            processes,
             gpus: None,
             events: Arc::new([]),
         };

@@ -5,4 +5,5 @@ mod errand;
 pub mod netdev;
 pub mod netlink;
 pub mod pages;
+pub mod processes;
 pub mod sysfs;

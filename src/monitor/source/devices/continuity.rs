@@ -22,6 +22,16 @@ struct Port {
 }
 
 impl Continuity {
+    /// A renamed device stays what it is.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let ports: Vec<u8> = self.0.keys().filter(|(name, _)| name == from).map(|&(_, port)| port).collect();
+        for port in ports {
+            if let Some(known) = self.0.remove(&(from.to_owned(), port)) {
+                self.0.insert((to.to_owned(), port), known);
+            }
+        }
+    }
+
     /// Puts our incarnation in place of the source's.
     pub(super) fn apply(&mut self, sample: &mut PortSample) {
         let Ok(reading) = &mut sample.reading else { return };

@@ -141,11 +141,30 @@ impl DeviceSource {
         ports.sort_by(|a, b| {
             natural::compare(&a.facts.device, &b.facts.device).then(a.facts.port.cmp(&b.facts.port))
         });
+        for change in &read.changes {
+            if let DeviceChange::Renamed { from, to } = change {
+                self.continuity.rename(from, to);
+            }
+        }
         for port in &mut ports {
             self.continuity.apply(port);
         }
         read.ports = ports;
         read
+    }
+
+    /// Whether the running kernel's netlink may be asked about the devices that the tree shows.
+    ///
+    /// # Errors
+    /// Says why not: of a copied tree it knows nothing, and where the RDMA core is not loaded, asking would load it.
+    pub fn can_ask_kernel(&self) -> Result<(), &'static str> {
+        if !self.sysfs.is_live() {
+            return Err("--sysfs-root is a copied tree, of which the running kernel knows nothing");
+        }
+        if !self.sysfs.has_class() {
+            return Err("no RDMA driver is loaded");
+        }
+        Ok(())
     }
 
     /// Netlink for the devices it suits, sysfs for the others and for those that netlink owes an answer for.
