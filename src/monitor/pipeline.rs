@@ -34,6 +34,8 @@ pub struct Config {
     pub source: Option<SourceKind>,
     /// Nominal time between ticks.
     pub interval: Duration,
+    /// Line rates in bits per second to take for devices that match, whatever the kernel says; the first counts.
+    pub line_rates: Vec<(Glob, u64)>,
 }
 
 /// One tick's result.
@@ -62,8 +64,8 @@ impl Monitor {
             Some(_) => Choice::Sysfs,
         };
         let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink]).then(|| {
-            let sysfs = SysfsSource::new(config.sysfs_root.clone(), config.device.clone());
-            DeviceSource::new(choice, sysfs, config.device.clone())
+            let (root, device) = (config.sysfs_root.clone(), config.device.clone());
+            DeviceSource::new(choice, SysfsSource::new(root, device.clone(), config.line_rates.clone()), device)
         });
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));

@@ -11,6 +11,7 @@ mod erdma;
 mod general;
 mod guess;
 mod hns_roce;
+mod identity;
 mod ionic;
 mod irdma;
 mod link_rate;
@@ -27,6 +28,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 pub use guess::guess;
+pub use identity::{SelfCheck, self_check};
 pub use link_rate::known_link_rate;
 pub use quantity::{Found, Quantity, Sum, Term, Why};
 pub use row::Row;

@@ -111,6 +111,7 @@ impl DeviceSource {
     /// Reads every device once; what has not answered in time is reported as such.
     pub fn read(&mut self, tick: Tick) -> DevicesRead {
         let mut read = DevicesRead::default();
+        self.sysfs.set_needs(tick.needs);
         let listed = self.sysfs.wanted();
         let names = listed.as_ref().map(Vec::clone).unwrap_or_default();
         // Of a copied tree the running kernel knows nothing. Where sysfs has no list of devices, the module that has
@@ -123,7 +124,7 @@ impl DeviceSource {
                 Vec::new()
             }
             Choice::Netlink => self.netlink_alone(&names, tick, &mut read),
-            Choice::Auto if live && self.sysfs.has_class() => self.both(&names, tick, &mut read),
+            Choice::Auto if live && (listed.is_ok() || self.sysfs.has_class()) => self.both(&names, tick, &mut read),
             Choice::Sysfs | Choice::Auto => self.sysfs.read_these(&names, tick.deadline),
         };
         if !self.answered {
@@ -141,6 +142,9 @@ impl DeviceSource {
         ports.sort_by(|a, b| {
             natural::compare(&a.facts.device, &b.facts.device).then(a.facts.port.cmp(&b.facts.port))
         });
+        if !read.changes.is_empty() {
+            self.sysfs.list_again();
+        }
         for change in &read.changes {
             if let DeviceChange::Renamed { from, to } = change {
                 self.continuity.rename(from, to);
@@ -169,7 +173,8 @@ impl DeviceSource {
 
     /// Netlink for the devices it suits, sysfs for the others and for those that netlink owes an answer for.
     fn both(&mut self, names: &[String], tick: Tick, read: &mut DevicesRead) -> Vec<PortSample> {
-        let until = Instant::now() + tick.deadline;
+        let begun = Instant::now();
+        let until = begun + tick.deadline;
         let is_late = self.netlink.open_for().is_some();
         let by_netlink: Vec<String> = if is_late {
             Vec::new()
@@ -177,11 +182,11 @@ impl DeviceSource {
             names.iter().filter(|name| self.suits_netlink(name, tick.needs)).cloned().collect()
         };
         // Also where it is to read nothing: it tells which devices came and went.
-        self.ask(by_netlink.clone(), tick.interval, read);
+        self.ask(by_netlink.clone(), names, tick, read);
         let by_sysfs: Vec<String> = names.iter().filter(|n| !by_netlink.contains(n)).cloned().collect();
         let mut ports = self.sysfs.read_these(&by_sysfs, tick.deadline);
         let patience = if is_late { Duration::ZERO } else { tick.deadline / 2 };
-        let round = self.netlink.answer(until.checked_sub(tick.deadline / 2).unwrap_or(until).min(Instant::now() + patience));
+        let round = self.netlink.answer(begun + patience);
         let answered = matches!(round, Some(Ok(_)));
         if let Some(Ok(round)) = round {
             let found = self.take(round, tick, read);
@@ -197,7 +202,7 @@ impl DeviceSource {
         }
         self.learn(&ports);
         if answered && !is_late {
-            self.look_for_hidden(&mut ports, until, tick, read);
+            self.look_for_hidden(&mut ports, names, until, tick, read);
         }
         self.tell_hidden(read);
         ports
@@ -207,6 +212,7 @@ impl DeviceSource {
     fn look_for_hidden(
         &mut self,
         ports: &mut [PortSample],
+        names: &[String],
         until: Instant,
         tick: Tick,
         read: &mut DevicesRead,
@@ -222,7 +228,7 @@ impl DeviceSource {
         if devices.is_empty() {
             return;
         }
-        self.ask(devices.clone(), tick.interval, read);
+        self.ask(devices.clone(), names, tick, read);
         let Some(Ok(round)) = self.netlink.answer(until) else { return };
         for found in self.take(round, tick, read) {
             if found.reading.as_ref().is_ok_and(|r| !r.counters.is_empty()) {
@@ -241,7 +247,7 @@ impl DeviceSource {
     fn netlink_alone(&mut self, names: &[String], tick: Tick, read: &mut DevicesRead) -> Vec<PortSample> {
         let until = Instant::now() + tick.deadline;
         let wanted = if names.is_empty() { None } else { Some(names.to_vec()) };
-        self.ask_for(Query { devices: wanted, interval: tick.interval }, read);
+        self.ask_for(Query { devices: wanted, listed: names.to_vec(), interval: tick.interval }, read);
         let unknown: Vec<String> = names.iter().filter(|name| self.facts_of(name).is_none()).cloned().collect();
         let facts = self.sysfs.read_these(&unknown, tick.deadline / 2);
         self.learn(&facts);
@@ -265,8 +271,9 @@ impl DeviceSource {
             .collect()
     }
 
-    fn ask(&mut self, devices: Vec<String>, interval: Duration, read: &mut DevicesRead) {
-        self.ask_for(Query { devices: Some(devices), interval }, read);
+    fn ask(&mut self, devices: Vec<String>, names: &[String], tick: Tick, read: &mut DevicesRead) {
+        let query = Query { devices: Some(devices), listed: names.to_vec(), interval: tick.interval };
+        self.ask_for(query, read);
     }
 
     fn ask_for(&mut self, query: Query, read: &mut DevicesRead) {

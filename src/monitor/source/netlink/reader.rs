@@ -29,6 +29,8 @@ const MAX_CHANGES: usize = 256;
 pub struct Query {
     /// Devices whose ports are read; `None` = all.
     pub devices: Option<Vec<String>>,
+    /// What sysfs lists: when that changes, so has netlink's list.
+    pub listed: Vec<String>,
     /// The time between rounds.
     pub interval: Duration,
 }
@@ -74,6 +76,8 @@ pub struct Reader {
     /// Names by number, as far as changes were told; `None` before the first list.
     told: Option<BTreeMap<u32, String>>,
     listed: Option<Instant>,
+    /// What sysfs listed at the last round.
+    in_sysfs: Vec<String>,
     states: HashMap<PortId, Port>,
     states_read: Option<Instant>,
     /// Names of the counters that each port has had.
@@ -136,7 +140,9 @@ impl Reader {
 
     fn round(&mut self, connection: &mut Connection, query: &Query) -> Result<Round, NetlinkError> {
         let mut changes = Vec::new();
-        if self.is_list_old(connection, &mut changes) {
+        let other = self.in_sysfs != query.listed;
+        self.in_sysfs.clone_from(&query.listed);
+        if self.is_list_old(connection, &mut changes) || other {
             self.devices = connection.client.devices()?;
             self.listed = Some(Instant::now());
             changes.extend(self.compare());
