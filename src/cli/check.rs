@@ -13,6 +13,7 @@ use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
+use crate::monitor::sample::Needs;
 use crate::monitor::{Monitor, Ticker};
 use crate::units::format_size;
 
@@ -83,6 +84,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = args.selection.config(global, every);
     let mut tally = Tally::new(config.source);
     let mut monitor = Monitor::new(config);
+    monitor.set_needs(Needs::list());
     let start = Instant::now();
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);

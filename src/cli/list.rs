@@ -10,6 +10,7 @@ use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
 use crate::monitor::Monitor;
 use crate::monitor::list::{Inventory, NicEntry};
+use crate::monitor::sample::Needs;
 use crate::monitor::sample::{PortSample, Sample};
 use crate::monitor::table::self_check;
 use crate::units::format_bit_rate;
@@ -40,6 +41,7 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = args.selection.config(global, PATIENCE);
     let host = config.host.clone();
     let mut monitor = Monitor::new(config);
+    monitor.set_needs(Needs { processes: false, gpus: false, ..Needs::everything() });
     let sample = monitor.sample();
     let mut inventory = Inventory::of(&sample, &host);
     if inventory.nics.is_empty() && inventory.pes.is_empty() {

@@ -14,6 +14,7 @@ use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
 use crate::monitor::log::{Format, Header, records};
+use crate::monitor::sample::Needs;
 use crate::monitor::{Monitor, Ticker, clock, host};
 
 /// Log every NIC's counters and rates, without a terminal
@@ -38,6 +39,10 @@ pub struct LogArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
+    /// With jsonl, also a line per process that holds queue pairs (type "process"), read anew every 5 seconds
+    #[arg(long)]
+    pub processes: bool,
+
     /// Which NICs, by which source.
     #[command(flatten)]
     pub selection: Selection,
@@ -48,6 +53,9 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    if args.processes && args.format != Format::Jsonl {
+        return Err(ExitError::Usage("--processes needs --format jsonl".to_owned()).into());
+    }
     let (mut out, fresh) = open(args.output.as_deref())?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
     let config = args.selection.config(global, args.interval);
@@ -60,8 +68,10 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     };
     let source = config.source;
     let mut monitor = Monitor::new(config);
+    monitor.set_needs(Needs { processes: args.processes, ..Needs::everything() });
     let mut ticker = Ticker::new(Instant::now(), args.interval);
     let mut told = Told::default();
+    let mut told_processes = false;
     let mut seen = false;
     let mut nothing: Option<String> = None;
     let mut missed = 0;
@@ -79,6 +89,15 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         }
         for record in &records {
             args.format.record(&mut out, record).map_err(exit::output_error)?;
+        }
+        if let Some(reason) = tick.view.processes.as_ref().and_then(|all| all.reason.as_ref())
+            && !told_processes
+        {
+            told_processes = true;
+            eprintln!("railtop: processes: {reason}");
+        }
+        for process in tick.view.processes.iter().flat_map(|all| &all.processes) {
+            args.format.process(&mut out, &tick.view, process).map_err(exit::output_error)?;
         }
         out.flush().map_err(exit::output_error)?;
         if records.is_empty() {

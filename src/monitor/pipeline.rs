@@ -65,7 +65,11 @@ impl Monitor {
         };
         let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink]).then(|| {
             let (root, device) = (config.sysfs_root.clone(), config.device.clone());
-            DeviceSource::new(choice, SysfsSource::new(root, device.clone(), config.line_rates.clone()), device)
+            DeviceSource::new(
+                choice,
+                SysfsSource::new(root, device.clone(), config.line_rates.clone()),
+                device,
+            )
         });
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));

@@ -50,7 +50,11 @@ mod tests {
             ..ProcessSample::default()
         };
         let processes = Processes {
-            processes: vec![process(7, &[("a", 1)]), process(9, &[("a", 2), ("b", 4)]), process(8, &[("a", 6)])],
+            processes: vec![
+                process(7, &[("a", 1)]),
+                process(9, &[("a", 2), ("b", 4)]),
+                process(8, &[("a", 6)]),
+            ],
             kernel_qps: [("a".to_owned(), 1), ("b".to_owned(), 1)].into(),
             pages: [(groups[0].key.clone(), 9)].into(),
             ..Processes::default()

@@ -32,7 +32,9 @@ pub(super) fn carries(driver: &Driver, all: bool) -> bool {
         let mut terms = quantity.terms().peekable();
         terms.peek().is_some() && terms.all(|term| term.dir == Dir::HwCounters)
     };
-    !driver.software && driver.traffic().into_iter().all(ports_own) && !(all && driver.device != DeviceDir::Ignored)
+    !driver.software
+        && driver.traffic().into_iter().all(ports_own)
+        && !(all && driver.device != DeviceDir::Ignored)
 }
 
 /// The sample. What netlink does not know about the port is taken from `facts`.
@@ -101,10 +103,15 @@ fn why_missing(quantity: &str, why: Why) -> Missing {
 
 /// The facts with the port's state of now; the same ones where nothing changed.
 fn with_status(facts: &Arc<PortFacts>, status: &PortStatus) -> Arc<PortFacts> {
-    let now = |before: &Option<String>, now: Option<&str>| now.map_or_else(|| before.clone(), |n| Some(n.to_owned()));
+    let now = |before: &Option<String>, now: Option<&str>| {
+        now.map_or_else(|| before.clone(), |n| Some(n.to_owned()))
+    };
     let netdev = facts.netdev.as_deref().or(status.netdev.as_deref());
-    let (state, phys_state, netdev) =
-        (now(&facts.state, status.state), now(&facts.phys_state, status.phys_state), netdev.map(str::to_owned));
+    let (state, phys_state, netdev) = (
+        now(&facts.state, status.state),
+        now(&facts.phys_state, status.phys_state),
+        netdev.map(str::to_owned),
+    );
     if (&state, &phys_state, &netdev) == (&facts.state, &facts.phys_state, &facts.netdev) {
         return Arc::clone(facts);
     }
@@ -133,13 +140,17 @@ mod tests {
 
     #[test]
     fn efa_is_all_there() {
-        let answer = answer(&[("tx_bytes", 7), ("rx_bytes", 8), ("tx_pkts", 1), ("rx_pkts", 2), ("rx_drops", 4)]);
+        let answer =
+            answer(&[("tx_bytes", 7), ("rx_bytes", 8), ("tx_pkts", 1), ("rx_pkts", 2), ("rx_drops", 4)]);
         let sample = sample(&answer, &facts("efa"), &mut Descs::default());
         assert_eq!(sample.facts.state.as_deref(), Some("DOWN"), "the state is netlink's, not an old one");
         let reading = sample.reading.unwrap();
         assert_eq!((reading.traffic.tx_bytes, reading.traffic.rx_ops), (Some(7), Some(2)));
         assert_eq!((reading.counters.len(), reading.missing.len()), (5, 0));
-        assert!(reading.counters[4].desc.feeds.is_some(), "what a counter means comes from the driver's table");
+        assert!(
+            reading.counters[4].desc.feeds.is_some(),
+            "what a counter means comes from the driver's table"
+        );
     }
 
     #[test]

@@ -119,12 +119,15 @@ impl DeviceSource {
         let live = self.choice != Choice::Sysfs && self.sysfs.is_live();
         let mut ports = match self.choice {
             Choice::Netlink if !live => {
-                let why = "no RDMA device: --source netlink asks the running kernel, and --sysfs-root is a copy";
+                let why =
+                    "no RDMA device: --source netlink asks the running kernel, and --sysfs-root is a copy";
                 read.nothing = Some(why.to_owned());
                 Vec::new()
             }
             Choice::Netlink => self.netlink_alone(&names, tick, &mut read),
-            Choice::Auto if live && (listed.is_ok() || self.sysfs.has_class()) => self.both(&names, tick, &mut read),
+            Choice::Auto if live && (listed.is_ok() || self.sysfs.has_class()) => {
+                self.both(&names, tick, &mut read)
+            }
             Choice::Sysfs | Choice::Auto => self.sysfs.read_these(&names, tick.deadline),
         };
         if !self.answered {
@@ -233,7 +236,9 @@ impl DeviceSource {
         for found in self.take(round, tick, read) {
             if found.reading.as_ref().is_ok_and(|r| !r.counters.is_empty()) {
                 self.hidden.insert(found.facts.device.clone());
-                let same = |p: &&mut PortSample| (&p.facts.device, p.facts.port) == (&found.facts.device, found.facts.port);
+                let same = |p: &&mut PortSample| {
+                    (&p.facts.device, p.facts.port) == (&found.facts.device, found.facts.port)
+                };
                 if let Some(port) = ports.iter_mut().find(same) {
                     *port = found;
                 }
@@ -248,7 +253,8 @@ impl DeviceSource {
         let until = Instant::now() + tick.deadline;
         let wanted = if names.is_empty() { None } else { Some(names.to_vec()) };
         self.ask_for(Query { devices: wanted, listed: names.to_vec(), interval: tick.interval }, read);
-        let unknown: Vec<String> = names.iter().filter(|name| self.facts_of(name).is_none()).cloned().collect();
+        let unknown: Vec<String> =
+            names.iter().filter(|name| self.facts_of(name).is_none()).cloned().collect();
         let facts = self.sysfs.read_these(&unknown, tick.deadline / 2);
         self.learn(&facts);
         let reason = match self.netlink.answer(until) {
@@ -315,7 +321,10 @@ impl DeviceSource {
 
     /// What is known about a port, from sysfs if that has ever said it.
     fn facts_for(&self, answer: &PortAnswer, fw_ver: impl FnOnce() -> Option<String>) -> Arc<PortFacts> {
-        let known = self.facts.get(&answer.device).and_then(|(_, ports)| ports.iter().find(|f| f.port == answer.port));
+        let known = self
+            .facts
+            .get(&answer.device)
+            .and_then(|(_, ports)| ports.iter().find(|f| f.port == answer.port));
         known.map_or_else(
             || {
                 Arc::new(PortFacts {
@@ -357,7 +366,8 @@ impl DeviceSource {
             return false;
         }
         let Some([first, ..]) = self.facts_of(device) else { return false };
-        self.hidden.contains(device) || answer::carries(table::of(first.driver.as_deref()), needs.all_counters)
+        self.hidden.contains(device)
+            || answer::carries(table::of(first.driver.as_deref()), needs.all_counters)
     }
 
     /// Says once for all devices that their counters come over netlink.

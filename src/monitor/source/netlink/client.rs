@@ -101,8 +101,10 @@ impl Client {
         ports: &[PortId],
         each: impl FnMut(usize, Answer<'_>) -> Result<(), NetlinkError>,
     ) -> Result<(), NetlinkError> {
-        let attributes: Vec<[(u16, u32); 2]> =
-            ports.iter().map(|&(device, port)| [(attr::DEV_INDEX, device), (attr::PORT_INDEX, port)]).collect();
+        let attributes: Vec<[(u16, u32); 2]> = ports
+            .iter()
+            .map(|&(device, port)| [(attr::DEV_INDEX, device), (attr::PORT_INDEX, port)])
+            .collect();
         let attributes: Vec<&[(u16, u32)]> = attributes.iter().map(<[_; 2]>::as_slice).collect();
         self.batch(command, &attributes, each)
     }
@@ -187,9 +189,9 @@ impl Client {
 
 fn answer<'a>(message: &Message<'a>, command: Command) -> Answer<'a> {
     match message.kind {
-        wire::ERROR => Answer::Refused(NetlinkError::Refused(
-            message.errno().map_or(Errno::EPROTO, Errno::from_raw),
-        )),
+        wire::ERROR => {
+            Answer::Refused(NetlinkError::Refused(message.errno().map_or(Errno::EPROTO, Errno::from_raw)))
+        }
         kind if kind == command.message_type() => Answer::Body(message.body),
         _ => Answer::Refused(NetlinkError::Refused(Errno::EPROTO)),
     }

@@ -234,19 +234,21 @@ impl Reader {
             }
         }
         self.batch = batch_of(interval, slowest);
-        let gone = |r: &Result<_, NetlinkError>| matches!(r, Err(NetlinkError::Refused(nix::errno::Errno::ENODEV)));
+        let gone =
+            |r: &Result<_, NetlinkError>| matches!(r, Err(NetlinkError::Refused(nix::errno::Errno::ENODEV)));
         if answers.iter().any(|(r, _)| gone(r)) {
             self.listed = None;
         }
-        let answer = |(((index, port), device), (counters, mono_ns)): ((PortId, String), (_, u64))| PortAnswer {
-            status: self.states.get(&(index, port)).cloned().unwrap_or_default(),
-            device,
-            index,
-            // Never more than 255: see `reply::device`.
-            port: u8::try_from(port).unwrap_or(u8::MAX),
-            mono_ns,
-            counters,
-        };
+        let answer =
+            |(((index, port), device), (counters, mono_ns)): ((PortId, String), (_, u64))| PortAnswer {
+                status: self.states.get(&(index, port)).cloned().unwrap_or_default(),
+                device,
+                index,
+                // Never more than 255: see `reply::device`.
+                port: u8::try_from(port).unwrap_or(u8::MAX),
+                mono_ns,
+                counters,
+            };
         Ok(ports.into_iter().zip(answers).map(answer).collect())
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, MultiHeaders, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmmsg, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, MultiHeaders, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recvmmsg,
+    send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
@@ -34,10 +34,12 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens it, to wait at most `patience` for an answer, and to hear from the multicast `groups`.
     pub(super) fn open(groups: u32, patience: Duration) -> Result<Self, NetlinkError> {
-        let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRDMA)
-            .map_err(NetlinkError::Open)?;
+        let fd =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRDMA)
+                .map_err(NetlinkError::Open)?;
         let micros = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX);
-        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::microseconds(micros)).map_err(NetlinkError::Open)?;
+        setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::microseconds(micros))
+            .map_err(NetlinkError::Open)?;
         // Less room only means that answers may be lost, which is noticed.
         let _as_it_was = setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER);
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups)).map_err(NetlinkError::Open)?;
@@ -138,6 +140,9 @@ impl Socket {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("fd", &self.fd).field("sequence", &self.sequence).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("fd", &self.fd)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
     }
 }

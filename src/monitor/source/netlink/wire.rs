@@ -78,8 +78,12 @@ fn message(bytes: &[u8]) -> Option<(Message<'_>, &[u8])> {
     let u16_at = |at: usize| Some(u16::from_ne_bytes(bytes.get(at..)?.first_chunk().copied()?));
     let u32_at = |at: usize| Some(u32::from_ne_bytes(bytes.get(at..)?.first_chunk().copied()?));
     let length = length(u32_at(0)?);
-    let message =
-        Message { kind: u16_at(4)?, flags: u16_at(6)?, sequence: u32_at(8)?, body: bytes.get(HEADER..length)? };
+    let message = Message {
+        kind: u16_at(4)?,
+        flags: u16_at(6)?,
+        sequence: u32_at(8)?,
+        body: bytes.get(HEADER..length)?,
+    };
     Some((message, after(bytes, length)))
 }
 

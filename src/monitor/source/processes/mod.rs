@@ -44,7 +44,8 @@ impl ProcessSource {
         let late = self.errand.as_ref().and_then(Errand::open_for).filter(|&waited| waited > EVERY);
         let mut latest = self.latest.clone().unwrap_or_else(|| unknown("not read yet"));
         if let Some(waited) = late {
-            latest.reason = Some(format!("RDMA netlink has not answered for {:.0} s: this is old", waited.as_secs_f64()));
+            latest.reason =
+                Some(format!("RDMA netlink has not answered for {:.0} s: this is old", waited.as_secs_f64()));
         }
         latest
     }
@@ -109,7 +110,8 @@ impl Reader {
         }
         let found = by_pid.len();
         self.proc.keep_only(|pid| by_pid.contains_key(&pid));
-        all.processes = by_pid.into_iter().take(MAX_PROCESSES).map(|(pid, qps)| self.process(pid, qps)).collect();
+        all.processes =
+            by_pid.into_iter().take(MAX_PROCESSES).map(|(pid, qps)| self.process(pid, qps)).collect();
         all.reason = reason(&owners.failed, &all.hidden_qps, found);
         all
     }

@@ -118,7 +118,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn stat(name: &str, started: u64) -> String {
-        format!("42 ({name}) S 1 42 42 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 7 0 {started} 1000000 25 18446744073709551615")
+        format!(
+            "42 ({name}) S 1 42 42 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 7 0 {started} 1000000 25 18446744073709551615"
+        )
     }
 
     fn process(root: &std::path::Path, name: &str, started: u64, cmdline: &str) {

@@ -55,8 +55,7 @@ fn devices_have_numbers_names_and_ports() {
 fn ports_have_a_state_and_the_interface_they_have() {
     let (Some(rxe), Some(efa)) = (recorded("port-rxe0"), recorded("port-rdmap16s27")) else { return };
     let read = |bytes: &[u8]| port(bodies(bytes, Command::PortGet)[0]).unwrap();
-    let expected =
-        Port { state: Some("ACTIVE"), phys_state: Some("LinkUp"), netdev: Some("v0a".to_owned()) };
+    let expected = Port { state: Some("ACTIVE"), phys_state: Some("LinkUp"), netdev: Some("v0a".to_owned()) };
     assert_eq!(read(&rxe), expected);
     assert_eq!(read(&efa), Port { netdev: None, ..expected });
 }
@@ -69,15 +68,22 @@ fn counters_have_the_drivers_names() {
         return;
     };
     let efa = all_counters(&efa);
-    assert_eq!((efa.len(), efa[0].0.as_str(), efa[21].0.as_str()), (22, "tx_bytes", "impaired_remote_conn_events"));
+    assert_eq!(
+        (efa.len(), efa[0].0.as_str(), efa[21].0.as_str()),
+        (22, "tx_bytes", "impaired_remote_conn_events")
+    );
     let mlx5 = all_counters(&mlx5);
-    assert!(mlx5.len() == 29 && mlx5.iter().all(|(name, _)| !name.contains("bytes") && !name.contains("data")));
+    assert!(
+        mlx5.len() == 29 && mlx5.iter().all(|(name, _)| !name.contains("bytes") && !name.contains("data"))
+    );
     assert!(all_counters(&rxe).iter().any(|(name, _)| name == "sent_pkts"));
 }
 
 #[test]
 fn a_refusal_is_an_errno() {
-    let (Some(absent), Some(plain)) = (recorded("no-such-device"), recorded("counters-plain0")) else { return };
+    let (Some(absent), Some(plain)) = (recorded("no-such-device"), recorded("counters-plain0")) else {
+        return;
+    };
     let errno = |bytes: &[u8]| {
         let message = messages(bytes).next().unwrap().unwrap();
         (message.kind, message.errno())
