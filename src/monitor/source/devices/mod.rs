@@ -267,14 +267,14 @@ impl DeviceSource {
             None => late(self.netlink.open_for()),
         };
         read.nothing = Some(format!("no RDMA device: {reason}"));
-        let known = names.iter().filter_map(|name| self.facts.get(name)).flat_map(|(_, ports)| ports);
-        known
-            .map(|facts| PortSample {
-                facts: Arc::clone(facts),
-                source: SourceKind::Netlink,
-                reading: Err(reason.clone()),
-            })
-            .collect()
+        // Those that sysfs lists are there, whatever netlink says.
+        let unknown = |name: &String| {
+            vec![Arc::new(PortFacts { device: name.clone(), port: 1, ..PortFacts::default() })]
+        };
+        let ports =
+            |name: &String| self.facts.get(name).map_or_else(|| unknown(name), |(_, ports)| ports.clone());
+        let row = |facts| PortSample { facts, source: SourceKind::Netlink, reading: Err(reason.clone()) };
+        names.iter().flat_map(ports).map(row).collect()
     }
 
     fn ask(&mut self, devices: Vec<String>, names: &[String], tick: Tick, read: &mut DevicesRead) {

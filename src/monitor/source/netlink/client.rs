@@ -170,7 +170,7 @@ impl Client {
                                     return Err(NetlinkError::Refused(Errno::from_raw(code)));
                                 }
                             }
-                            kind if kind == command.message_type() && messages <= MAX_DUMP => {
+                            kind if kind == command.reply_type() && messages <= MAX_DUMP => {
                                 each(message.body, all)?;
                             }
                             _ => {}
@@ -192,7 +192,7 @@ fn answer<'a>(message: &Message<'a>, command: Command) -> Answer<'a> {
         wire::ERROR => {
             Answer::Refused(NetlinkError::Refused(message.errno().map_or(Errno::EPROTO, Errno::from_raw)))
         }
-        kind if kind == command.message_type() => Answer::Body(message.body),
+        kind if kind == command.reply_type() => Answer::Body(message.body),
         _ => Answer::Refused(NetlinkError::Refused(Errno::EPROTO)),
     }
 }

@@ -26,6 +26,11 @@ impl Command {
     pub(super) fn message_type(self) -> u16 {
         (5 << 10) + self as u16
     }
+
+    /// The message type of its answers: a port's are marked as a device's (`nldev_port_get_doit`).
+    pub(super) fn reply_type(self) -> u16 {
+        if self == Self::PortGet { Self::Get.message_type() } else { self.message_type() }
+    }
 }
 
 /// `RDMA_NLDEV_ATTR_*`.

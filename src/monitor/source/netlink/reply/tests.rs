@@ -18,7 +18,7 @@ fn recorded(name: &str) -> Option<Vec<u8>> {
 /// The bodies of the answers to `command`; all else must be well formed.
 fn bodies(bytes: &[u8], command: Command) -> Vec<&[u8]> {
     let all: Vec<_> = messages(bytes).collect::<Result<_, _>>().unwrap();
-    all.iter().filter(|m| m.kind == command.message_type()).map(|m| m.body).collect()
+    all.iter().filter(|m| m.kind == command.reply_type()).map(|m| m.body).collect()
 }
 
 fn all_counters(bytes: &[u8]) -> Vec<(String, u64)> {
