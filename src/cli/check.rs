@@ -88,8 +88,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = Config { interval: every, ..settings.monitor() };
     let mut tally = Tally::new(config.source);
     let mut monitor = Monitor::new(config);
-    // What does not carry bytes has no say.
-    monitor.set_needs(Needs { all_counters: false, ..Needs::default() });
+    monitor.set_needs(Needs::list());
     let start = Instant::now();
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::exit::{self, ExitError};
 use super::log::same_file;
 use super::replay::open_recording;
-use super::source::Selection;
+use super::source::{Selection, SourceArg};
 use crate::monitor::perfetto::Trace;
 use crate::monitor::record::Recording;
 use crate::monitor::replay::{Filter, Replayer};
@@ -69,8 +69,10 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let name = from.file_name().unwrap_or(from.as_os_str()).to_string_lossy();
     let mut trace = Trace::begin(out, &crate::text::printable(&name), recording.sessions())
         .map_err(exit::output_error)?;
-    let filter =
-        Filter { device: args.selection.device.clone(), source: args.selection.source.map(Into::into) };
+    let filter = Filter {
+        device: args.selection.device.clone(),
+        source: args.selection.source.and_then(SourceArg::only),
+    };
     let mut replayer = Replayer::new(recording, filter);
     let (mut session, mut failed) = (None, None);
     while let Some(tick) = replayer.next() {

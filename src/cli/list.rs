@@ -10,6 +10,7 @@ use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
 use crate::monitor::list::{GpuEntry, Inventory, NicEntry};
+use crate::monitor::sample::Needs;
 use crate::monitor::sample::{PortSample, Sample};
 use crate::monitor::table::self_check;
 use crate::monitor::{Config, Monitor};
@@ -43,6 +44,7 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let host = config.host.clone();
     let mut monitor = Monitor::new(config);
     monitor.set_gpu_patience(PATIENCE);
+    monitor.set_needs(Needs { processes: false, ..Needs::everything() });
     let sample = monitor.sample();
     let mut inventory = Inventory::of(&sample, &host);
     if inventory.nics.is_empty() && inventory.pes.is_empty() && inventory.gpus.is_empty() {

@@ -16,6 +16,7 @@ use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
 use crate::monitor::log::{Format, event, new_events, records};
 use crate::monitor::record::{About, Recorder};
+use crate::monitor::sample::Needs;
 use crate::monitor::{Monitor, Ticker};
 
 /// Log every NIC's counters and rates, without a terminal
@@ -44,6 +45,10 @@ pub struct LogArgs {
     #[arg(long)]
     pub events: bool,
 
+    /// With jsonl, also a line per process that holds queue pairs (type "process"), read anew every 5 seconds
+    #[arg(long)]
+    pub processes: bool,
+
     /// Record all that is read to this file too, for `railtop replay` and `railtop export`; a recording that is there
     /// is appended to. With -o /dev/null it is all that is kept
     #[arg(long, value_name = "FILE")]
@@ -59,11 +64,11 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    if args.events && args.format != Format::Jsonl {
-        return Err(ExitError::Usage(
-            "--events needs --format jsonl: other formats have no place for them".to_owned(),
-        )
-        .into());
+    for (flag, given) in [("--events", args.events), ("--processes", args.processes)] {
+        if given && args.format != Format::Jsonl {
+            let text = format!("{flag} needs --format jsonl: other formats have no place for such lines");
+            return Err(ExitError::Usage(text).into());
+        }
     }
     let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
     let settings = Settings::load(global, &given)?;
@@ -82,8 +87,12 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let header = about.log;
     let source = config.source;
     let mut monitor = Monitor::new(config);
+    // Who records wants all of it.
+    let processes = args.processes || recorder.is_some();
+    monitor.set_needs(Needs { processes, ..Needs::everything() });
     let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
+    let mut told_processes = false;
     let mut seen = false;
     let mut nothing: Option<String> = None;
     let mut missed = 0;
@@ -112,6 +121,17 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         if args.events && seen {
             for happened in new_events(&tick.view) {
                 event(&mut out, happened).map_err(exit::output_error)?;
+            }
+        }
+        if args.processes
+            && let Some(all) = &tick.view.processes
+        {
+            if let Some(reason) = all.reason.as_ref().filter(|_| !told_processes) {
+                told_processes = true;
+                eprintln!("railtop: processes: {reason}");
+            }
+            for process in &all.processes {
+                args.format.process(&mut out, &tick.view, process).map_err(exit::output_error)?;
             }
         }
         out.flush().map_err(exit::output_error)?;

@@ -10,7 +10,7 @@ use super::GlobalArgs;
 use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::log::{Output, open, same_file};
-use super::source::{Selection, Told};
+use super::source::{Selection, SourceArg, Told};
 use super::top::{TopArgs, ended};
 use crate::monitor::log::{Format, records, timestamp};
 use crate::monitor::record::{ReadError, Recording};
@@ -75,8 +75,10 @@ pub struct ScreenArgs {
 /// cannot be written.
 pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let recording = open_recording(&args.recording)?;
-    let filter =
-        Filter { device: args.selection.device.clone(), source: args.selection.source.map(Into::into) };
+    let filter = Filter {
+        device: args.selection.device.clone(),
+        source: args.selection.source.and_then(SourceArg::only),
+    };
     if args.format.is_some() || args.output.is_some() {
         return log(args, recording, filter);
     }

@@ -9,22 +9,30 @@ use crate::monitor::model::view::{SourceKind, View};
 use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum SourceArg {
     /// Counter pages of railtop's transport: payload per PE and NIC
     Page,
     /// The RDMA devices' own counters in sysfs
     Sysfs,
+    /// The RDMA devices' own counters over RDMA netlink: few system calls, and also inside containers
+    Netlink,
     /// The network interfaces below a counter page's software NICs
     Netdev,
+    /// All of them; for devices sysfs or netlink, whichever has what is shown and is cheaper
+    #[default]
+    Auto,
 }
 
-impl From<SourceArg> for SourceKind {
-    fn from(arg: SourceArg) -> Self {
-        match arg {
-            SourceArg::Page => Self::Page,
-            SourceArg::Sysfs => Self::Sysfs,
-            SourceArg::Netdev => Self::Netdev,
+impl SourceArg {
+    /// The one source that is asked for.
+    pub(super) fn only(self) -> Option<SourceKind> {
+        match self {
+            Self::Page => Some(SourceKind::Page),
+            Self::Sysfs => Some(SourceKind::Sysfs),
+            Self::Netlink => Some(SourceKind::Netlink),
+            Self::Netdev => Some(SourceKind::Netdev),
+            Self::Auto => None,
         }
     }
 }
@@ -46,8 +54,8 @@ pub struct Selection {
     #[arg(long, value_name = "GLOB")]
     pub device: Option<Glob>,
 
-    /// Only this source of numbers
-    #[arg(long, value_name = "NAME")]
+    /// Where numbers come from [default: auto]
+    #[arg(long, value_enum, value_name = "NAME")]
     pub source: Option<SourceArg>,
 
     /// The line rate of devices whose name matches, where the driver tells it wrong: `rdmap*=200gbit`; repeatable,

@@ -244,6 +244,9 @@ pub struct Processes {
     pub kernel_qps: BTreeMap<String, u32>,
     /// Queue pairs whose process the kernel does not show in this PID namespace, by device.
     pub hidden_qps: BTreeMap<String, u32>,
+    /// Counter pages by key with the process that writes them, where that is of the monitor's own PID namespace.
+    #[serde(default)]
+    pub pages: BTreeMap<String, u32>,
     /// Why nothing, or not everything, is known.
     pub reason: Option<String>,
 }

@@ -121,7 +121,7 @@ impl Settings {
             page_dir: None,
             host: host::name(),
             device: self.device.clone(),
-            source: self.source.map(Into::into),
+            source: self.source.unwrap_or_default().only(),
             interval: self.preferences.interval,
             line_rates: self.line_rates.clone(),
             thresholds: self.thresholds,

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 pub use record::{Record, records};
 
-use super::model::view::{Event, View};
+use super::model::view::{Event, ProcessView, View};
 
 /// What the start of a log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,17 @@ impl Format {
             Self::Jsonl => jsonl::record(out, record),
             Self::Csv => csv::record(out, record),
             Self::Table => table::record(out, record),
+        }
+    }
+
+    /// Writes a process that holds queue pairs; nothing in the formats that are tables of NICs.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn process(self, out: &mut impl Write, view: &View, process: &ProcessView) -> io::Result<()> {
+        match self {
+            Self::Jsonl => jsonl::process(out, view, process),
+            Self::Csv | Self::Table => Ok(()),
         }
     }
 }

@@ -8,7 +8,9 @@ mod events;
 mod gpus;
 pub(in crate::monitor) mod group;
 mod idle_efa;
+mod names;
 mod pair;
+mod processes;
 mod rows;
 pub mod track;
 pub mod view;
@@ -76,6 +78,7 @@ impl Model {
         notices.dedup();
         let events = self.events.update(sample, &groups, &kernel_rows, &self.thresholds);
         let nothing = groups.is_empty().then(|| sample.nothing.join("; "));
+        let processes = sample.processes.as_ref().map(|p| processes::view(p, &groups));
         let view = View {
             realtime_ns: sample.realtime_ns,
             mono_ns: sample.mono_ns,
@@ -85,7 +88,7 @@ impl Model {
             groups,
             notices,
             nothing,
-            processes: None,
+            processes,
             gpus,
             events,
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::names::Names;
 use super::pair::Pairs;
 use super::track::{Rates, Tracks};
 use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
@@ -21,6 +22,7 @@ pub(super) struct Rows {
     /// By key: what it was, and when it was last there.
     seen: HashMap<String, (Arc<PortFacts>, u64)>,
     pairs: Pairs,
+    names: Names,
 }
 
 impl Rows {
@@ -33,6 +35,7 @@ impl Rows {
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
     ) -> (Vec<GroupView>, Vec<NicView>) {
+        self.names.update(&sample.changes);
         let mut devices = self.devices(sample, tracks, notices);
         let mut kernel_rows = Vec::new();
         let mut covered = HashSet::new();
@@ -76,7 +79,7 @@ impl Rows {
     ) -> Vec<(NicView, Arc<PortFacts>)> {
         let mut rows: Vec<(NicView, Arc<PortFacts>)> = Vec::new();
         for port in &sample.ports {
-            let key = port_key(&port.facts);
+            let key = format!("{}/{}", self.names.identity(&port.facts.device), port.facts.port);
             self.seen.insert(key.clone(), (Arc::clone(&port.facts), sample.mono_ns));
             let row = port_row(key, port, tracks);
             if let Some(reason) = &row.reason {
@@ -98,10 +101,6 @@ impl Rows {
         rows.sort_by(|(a, _), (b, _)| natural::compare(&a.device, &b.device).then(a.port.cmp(&b.port)));
         rows
     }
-}
-
-fn port_key(facts: &PortFacts) -> String {
-    format!("{}/{}", facts.device, facts.port)
 }
 
 fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {

@@ -341,6 +341,7 @@ fn processes(all: &wire::Processes) -> Processes {
         processes: all.processes.iter().map(process).collect(),
         kernel_qps: qps(&all.kernel_qps),
         hidden_qps: qps(&all.hidden_qps),
+        pages: all.pages.iter().map(|writer| (text(&writer.page), writer.pid)).collect(),
         reason: some(all.reason.clone()),
     }
 }

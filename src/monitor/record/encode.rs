@@ -366,7 +366,7 @@ fn windows(windows: &Windows, now: u64) -> wire::Windows {
 }
 
 fn processes_body(processes: &Processes) -> wire::Processes {
-    let Processes { mono_ns, processes, kernel_qps, hidden_qps, reason } = processes;
+    let Processes { mono_ns, processes, kernel_qps, hidden_qps, pages, reason } = processes;
     let qps = |all: &std::collections::BTreeMap<String, u32>| {
         all.iter().map(|(device, &count)| wire::Qps { device: device.clone(), count }).collect()
     };
@@ -387,6 +387,7 @@ fn processes_body(processes: &Processes) -> wire::Processes {
         processes: processes.iter().map(process).collect(),
         kernel_qps: qps(kernel_qps),
         hidden_qps: qps(hidden_qps),
+        pages: pages.iter().map(|(page, &pid)| wire::PageWriter { page: page.clone(), pid }).collect(),
         reason: reason.clone(),
     }
 }

@@ -392,12 +392,12 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn processes()(mono_ns in any::<u64>(), kernel in qps(), hidden in qps(), reason in some_text(),
+    fn processes()(mono_ns in any::<u64>(), kernel in qps(), hidden in qps(), pages in qps(), reason in some_text(),
                    list in vec((any::<u32>(), some_text(), any::<Option<u32>>(), text(), any::<Option<u64>>(), any::<Option<u32>>(), qps()), 0..3)) -> Processes {
         let process = |(pid, user, uid, command, resident_bytes, threads, qps)| {
             ProcessSample { pid, user, uid, command, resident_bytes, threads, qps }
         };
-        Processes { mono_ns, processes: list.into_iter().map(process).collect(), kernel_qps: kernel, hidden_qps: hidden, reason }
+        Processes { mono_ns, processes: list.into_iter().map(process).collect(), kernel_qps: kernel, hidden_qps: hidden, pages, reason }
     }
 }
 

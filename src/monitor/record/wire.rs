@@ -331,6 +331,16 @@ pub struct Processes {
     pub hidden_qps: Vec<Qps>,
     #[prost(string, optional, tag = "5")]
     pub reason: Option<String>,
+    #[prost(message, repeated, tag = "6")]
+    pub pages: Vec<PageWriter>,
+}
+
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct PageWriter {
+    #[prost(string, tag = "1")]
+    pub page: String,
+    #[prost(uint32, tag = "2")]
+    pub pid: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

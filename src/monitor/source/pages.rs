@@ -8,8 +8,9 @@ mod problems;
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use self::problems::{Unusable, about, too_many};
@@ -65,6 +66,8 @@ pub struct FoundPage {
     pub sample: PageSample,
     /// Inode of the writer's network namespace.
     pub net_ns: Option<u64>,
+    /// The writer's process number, where it is of our own PID namespace: elsewhere it means another process.
+    pub own_pid: Option<u32>,
     /// When the page was made, to tell runs of the same PE apart.
     started_ns: u64,
 }
@@ -213,6 +216,12 @@ impl PageSource {
     }
 }
 
+/// The inode of the PID namespace that we are in, which stays the same.
+fn own_pid_ns() -> Option<u64> {
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    *OWN.get_or_init(|| Some(std::fs::metadata("/proc/self/ns/pid").ok()?.ino()))
+}
+
 impl OpenPage {
     fn new(inode: u64, reader: PageReader) -> Self {
         Self { inode, reader, heartbeat_ns: None, closed: false }
@@ -274,7 +283,8 @@ impl OpenPage {
             },
             nics,
         };
-        Ok(FoundPage { sample, net_ns: identity.net_ns, started_ns: identity.started_monotonic_ns })
+        let own_pid = identity.pid_ns.filter(|ns| Some(*ns) == own_pid_ns()).map(|_| identity.pid);
+        Ok(FoundPage { sample, own_pid, net_ns: identity.net_ns, started_ns: identity.started_monotonic_ns })
     }
 }
 

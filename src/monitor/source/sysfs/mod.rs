@@ -114,7 +114,7 @@ impl SysfsSource {
         if wanted.is_empty() {
             let nothing = match all.len() {
                 0 => format!(
-                    "no RDMA device: {} is empty",
+                    "no RDMA device: {} is empty (a driver is loaded and has found no NIC: `dmesg` may say why)",
                     printable(&self.root.full(CLASS).to_string_lossy())
                 ),
                 n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
