@@ -295,6 +295,23 @@ fn a_resized_window_is_drawn_anew() {
     assert_eq!(session.exit_status().exit_code(), 0);
 }
 
+/// A terminal answers the question about its background as if somebody typed: `1` and `r` would be commands.
+#[test]
+fn the_terminals_answer_is_not_taken_for_keys_and_keys_not_for_the_answer() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"/1\x1b]11;rgb:ffff/ffff/ffff\x1b\\2");
+    session.wait_for_text("filter:  12_");
+    session.type_keys(b"\x1b");
+    session.wait_for("end of the filter", |screen| !screen.contents().contains("filter:"));
+    // The theme follows the background by itself; its key says what it has come to.
+    session.type_keys(b"ttttttt");
+    session.wait_for_text("theme auto: light");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+}
+
 /// Nobody could continue a stopped program here (no shell holds the terminal), so Ctrl-Z must not freeze it.
 #[test]
 fn ctrl_z_without_job_control_goes_on() {

@@ -34,6 +34,7 @@ mod widgets;
 #[cfg(test)]
 mod screens;
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -204,6 +205,7 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
         kept,
         listener: Listener::default(),
         asked: Instant::now(),
+        typed: VecDeque::new(),
     };
     let in_screen = std::env::var_os("STY").is_some();
     if theme.has_color() && background::can_ask(variable("TERM").as_deref(), in_screen) {
@@ -241,6 +243,8 @@ struct Loop<'a> {
     listener: Listener,
     /// When it was asked.
     asked: Instant,
+    /// Keys that are no part of its answer and wait for their turn.
+    typed: VecDeque<KeyEvent>,
 }
 
 impl Loop<'_> {
@@ -269,10 +273,12 @@ impl Loop<'_> {
             if self.signals.take_resized() {
                 self.measure();
             }
-            if keyboard && let Some(end) = self.keys(screen)? {
-                return Ok(end);
+            if !keyboard {
+                self.release();
             }
-            if !keyboard && let Some(end) = self.release(screen)? {
+            if (keyboard || !self.typed.is_empty())
+                && let Some(end) = self.keys(screen)?
+            {
                 return Ok(end);
             }
         }
@@ -348,28 +354,30 @@ impl Loop<'_> {
 
     /// Handles all keys that are waiting; the screen is drawn once after the last.
     fn keys(&mut self, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
-        while event::poll(Duration::ZERO).map_err(doing("read"))? {
+        loop {
+            while let Some(key) = self.typed.pop_front() {
+                if let Some(end) = self.press(key, screen)? {
+                    return Ok(Some(end));
+                }
+            }
+            if !event::poll(Duration::ZERO).map_err(doing("read"))? {
+                return Ok(None);
+            }
             match event::read().map_err(doing("read"))? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => match self.listener.hear(key) {
-                    Heard::Nothing => {}
-                    Heard::Keys(keys) => {
-                        for key in keys {
-                            if let Some(end) = self.press(key, screen)? {
-                                return Ok(Some(end));
-                            }
-                        }
-                    }
-                    Heard::Answer(background) => {
-                        if let Some(background) = background {
-                            self.state.update(Action::Background(background));
-                        }
-                    }
-                },
+                Event::Key(key) if key.kind != KeyEventKind::Release => self.hear(key),
                 Event::Resize(width, height) => drop(self.state.update(Action::Resize(width, height))),
                 _ => {}
             }
         }
-        Ok(None)
+    }
+
+    /// Tells what was typed from what the terminal answers.
+    fn hear(&mut self, key: KeyEvent) {
+        match self.listener.hear(key) {
+            Heard::Nothing | Heard::Answer(None) => {}
+            Heard::Keys(keys) => self.typed.extend(keys),
+            Heard::Answer(Some(background)) => drop(self.state.update(Action::Background(background))),
+        }
     }
 
     /// Does what a key stands for.
@@ -411,19 +419,15 @@ impl Loop<'_> {
     }
 
     /// What looked like an answer of the terminal, and went on no further, was typed.
-    fn release(&mut self, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
+    fn release(&mut self) {
         if self.asked.elapsed() >= ANSWER_WITHIN {
             self.listener.give_up();
         }
-        for key in self.listener.release() {
-            if let Some(end) = self.press(key, screen)? {
-                return Ok(Some(end));
-            }
-        }
-        Ok(None)
+        self.typed.extend(self.listener.release());
     }
 
-    /// Before the terminal is given back: lets an answer come that is on its way.
+    /// Before the terminal is given back: lets an answer come that is on its way. What is typed meanwhile has its turn
+    /// when the terminal is ours again.
     fn settle(&mut self) {
         while self.listener.waits() {
             let left = SETTLE.saturating_sub(self.asked.elapsed());
@@ -431,11 +435,12 @@ impl Loop<'_> {
                 break;
             }
             match event::read() {
-                Ok(Event::Key(key)) => drop(self.listener.hear(key)),
+                Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => self.hear(key),
                 Ok(_) => {}
                 Err(_) => break,
             }
         }
+        self.release();
     }
 
     /// Has written down what was changed since the start or the last time, and says where.
