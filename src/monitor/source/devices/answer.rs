@@ -115,7 +115,7 @@ fn with_status(facts: &Arc<PortFacts>, status: &PortStatus) -> Arc<PortFacts> {
     if (&state, &phys_state, &netdev) == (&facts.state, &facts.phys_state, &facts.netdev) {
         return Arc::clone(facts);
     }
-    Arc::new(PortFacts { state, phys_state, netdev, ..facts.as_ref().clone() })
+    Arc::new(PortFacts { netdev, state, phys_state, ..facts.as_ref().clone() })
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ pub struct Round {
     pub took: Duration,
 }
 
+/// Names and values, in the driver's order.
+pub type Counters = Vec<(Arc<str>, u64)>;
+
 /// One port.
 #[derive(Debug, Clone)]
 pub struct PortAnswer {
@@ -64,7 +67,7 @@ pub struct PortAnswer {
     /// When the counters were read, on the monotonic clock.
     pub mono_ns: u64,
     /// Counters in the driver's order, or why there are none.
-    pub counters: Result<Vec<(Arc<str>, u64)>, NetlinkError>,
+    pub counters: Result<Counters, NetlinkError>,
 }
 
 /// Reads rounds. Lives on a thread of its own.
@@ -127,13 +130,12 @@ impl Reader {
         };
         self.failed = None;
         let round = self.round(&mut connection, query);
-        match &round {
-            Ok(_) => self.connection = Some(connection),
+        if round.is_ok() {
+            self.connection = Some(connection);
+        } else {
             // What still comes belongs to a question nobody waits for: begin with a new socket, and ask for less.
-            Err(_) => {
-                self.listed = None;
-                self.batch /= 2;
-            }
+            self.listed = None;
+            self.batch /= 2;
         }
         round
     }
@@ -215,7 +217,7 @@ impl Reader {
         let mut answers = Vec::with_capacity(ports.len());
         let mut slowest = Duration::ZERO;
         for batch in ids.chunks(self.batch.max(1)) {
-            let mut values: Vec<Option<Result<Vec<(Arc<str>, u64)>, NetlinkError>>> = vec![None; batch.len()];
+            let mut values: Vec<Option<Result<Counters, NetlinkError>>> = vec![None; batch.len()];
             let before = clock::mono_ns();
             client.counters(batch, |i, answer| {
                 values[i] = Some(match answer {
@@ -253,7 +255,7 @@ impl Reader {
     }
 
     /// The counters of an answer, with the names that the port had before: they do not change.
-    fn named(&mut self, id: PortId, body: &[u8]) -> Result<Vec<(Arc<str>, u64)>, NetlinkError> {
+    fn named(&mut self, id: PortId, body: &[u8]) -> Result<Counters, NetlinkError> {
         let names = self.names.entry(id).or_default();
         let mut values = Vec::with_capacity(names.len());
         reply::counters(body, |name, value| {
@@ -352,7 +354,7 @@ mod tests {
     #[test]
     fn slow_ports_are_asked_one_by_one_and_fast_ones_together() {
         let second = Duration::from_secs(1);
-        assert_eq!(batch_of(second, Duration::from_micros(3000)), 1);
+        assert_eq!(batch_of(second, Duration::from_millis(3)), 1);
         assert_eq!(batch_of(second, Duration::from_micros(500)), 10);
         assert_eq!(batch_of(second, Duration::from_micros(5)), LARGEST_BATCH);
         assert_eq!(batch_of(second, Duration::ZERO), LARGEST_BATCH);

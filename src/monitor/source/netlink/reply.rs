@@ -3,7 +3,7 @@
 use super::wire::{Attribute, Malformed, attributes};
 use crate::text::printable;
 
-/// Numbers of include/uapi/rdma/rdma_netlink.h (`RDMA_NLDEV_CMD_*`).
+/// Numbers of `include/uapi/rdma/rdma_netlink.h` (`RDMA_NLDEV_CMD_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Command {
