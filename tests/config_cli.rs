@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -196,7 +197,8 @@ fn help_of_every_command() {
         // The help shows what variables are set to.
         help.env_remove("RAILTOP_SYSFS_ROOT").env("COLUMNS", "100");
         let output = help.arg("--help").output().unwrap();
-        text += &format!("$ railtop {command} --help\n{}\n", String::from_utf8(output.stdout).unwrap());
+        let help = String::from_utf8(output.stdout).unwrap();
+        writeln!(text, "$ railtop {command} --help\n{help}").unwrap();
     }
     insta::assert_snapshot!("help", text);
 }

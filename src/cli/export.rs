@@ -75,7 +75,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     };
     let mut replayer = Replayer::new(recording, filter);
     let (mut session, mut failed) = (None, None);
-    while let Some(tick) = replayer.next() {
+    while let Some(tick) = replayer.advance() {
         let tick = match tick {
             Ok(tick) => tick,
             Err(error) => {

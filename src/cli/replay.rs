@@ -115,19 +115,16 @@ fn bounds(args: &ReplayArgs, recording: &Recording) -> anyhow::Result<std::ops::
     let times = || recording.times().map(i128::from);
     let first = times().position(inside);
     let last = times().enumerate().filter(|(_, ns)| inside(*ns)).last();
-    match (first, last) {
-        (Some(first), Some((last, _))) => Ok(first..last + 1),
-        _ => {
-            let last = recording.realtime_ns(recording.len() - 1);
-            let text = format!(
-                "{} has no tick between --from and --to; it goes from {} to {}",
-                args.recording.display(),
-                timestamp(recording.realtime_ns(0)),
-                timestamp(last),
-            );
-            Err(ExitError::Nothing(text).into())
-        }
+    if let (Some(first), Some((last, _))) = (first, last) {
+        return Ok(first..last + 1);
     }
+    let text = format!(
+        "{} has no tick between --from and --to; it goes from {} to {}",
+        args.recording.display(),
+        timestamp(recording.realtime_ns(0)),
+        timestamp(recording.realtime_ns(recording.len() - 1)),
+    );
+    Err(ExitError::Nothing(text).into())
 }
 
 fn log(args: &ReplayArgs, recording: Recording, filter: Filter) -> anyhow::Result<ExitCode> {

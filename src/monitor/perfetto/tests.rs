@@ -55,7 +55,7 @@ fn a_rate_stands_where_it_was_measured_and_a_gap_is_a_slice() {
     assert_eq!(values["node-a/node-a NICs/rdmap1s0/Tx"], [(at(0), rate), (at(1), 0.0)]);
     let slices = &values["node-a/node-a NICs/rdmap1s0"];
     assert_eq!(*slices, [(at(1), 1.0), (at(3), 2.0)]);
-    let why = trace.packet.iter().filter_map(|p| p.track_event.as_ref()?.name.as_deref()).next();
+    let why = trace.packet.iter().find_map(|p| p.track_event.as_ref()?.name.as_deref());
     assert_eq!(why, Some("no rate: it could not be read; has not answered"));
     let clocks = trace.packet.iter().find_map(|p| p.clock_snapshot.as_ref()).unwrap();
     assert_eq!(clocks.primary_trace_clock, Some(clock::REALTIME));

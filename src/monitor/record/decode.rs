@@ -79,7 +79,7 @@ impl Dictionary {
         }
         let length = body.len();
         match record {
-            kind::DESC => drop(self.descs.insert(id, Arc::new(desc(wire::Desc::decode(body)?)))),
+            kind::DESC => drop(self.descs.insert(id, Arc::new(desc(&wire::Desc::decode(body)?)))),
             kind::SHAPE => {
                 let shape = wire::Shape::decode(body)?;
                 let descs = shape
@@ -283,7 +283,7 @@ fn numa(node: Option<u32>) -> Result<Option<u16>, Nonsense> {
     node.map(u16::try_from).transpose().map_err(|_| Nonsense::Range("NUMA node"))
 }
 
-fn desc(desc: wire::Desc) -> Desc {
+fn desc(desc: &wire::Desc) -> Desc {
     Desc {
         name: text(&desc.name).into(),
         kind: names::kind(desc.kind, desc.bits),
@@ -338,7 +338,7 @@ fn processes(all: &wire::Processes) -> Processes {
     };
     Processes {
         mono_ns: all.mono_ns,
-        processes: all.processes.iter().map(process).collect(),
+        processes: all.list.iter().map(process).collect(),
         kernel_qps: qps(&all.kernel_qps),
         hidden_qps: qps(&all.hidden_qps),
         pages: all.pages.iter().map(|writer| (text(&writer.page), writer.pid)).collect(),

@@ -384,7 +384,7 @@ fn processes_body(processes: &Processes) -> wire::Processes {
     };
     wire::Processes {
         mono_ns: *mono_ns,
-        processes: processes.iter().map(process).collect(),
+        list: processes.iter().map(process).collect(),
         kernel_qps: qps(kernel_qps),
         hidden_qps: qps(hidden_qps),
         pages: pages.iter().map(|(page, &pid)| wire::PageWriter { page: page.clone(), pid }).collect(),

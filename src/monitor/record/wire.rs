@@ -324,7 +324,7 @@ pub struct Processes {
     #[prost(uint64, tag = "1")]
     pub mono_ns: u64,
     #[prost(message, repeated, tag = "2")]
-    pub processes: Vec<Process>,
+    pub list: Vec<Process>,
     #[prost(message, repeated, tag = "3")]
     pub kernel_qps: Vec<Qps>,
     #[prost(message, repeated, tag = "4")]

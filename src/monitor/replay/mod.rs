@@ -101,7 +101,7 @@ impl Replayer {
     }
 
     /// The tick after the last one; `None` at the end.
-    pub fn next(&mut self) -> Option<Result<Replayed, ReadError>> {
+    pub fn advance(&mut self) -> Option<Result<Replayed, ReadError>> {
         let next = self.at.map_or(0, |at| at + 1);
         (next < self.recording.len()).then(|| self.update(next))
     }

@@ -62,7 +62,7 @@ impl ReplaySource {
         let thread = thread::Builder::new().name("replay".to_owned()).spawn(move || {
             while let Some(step) = next_step(&handle) {
                 let read = match step {
-                    Step::Next => replayer.next().map(|read| read.map(|tick| vec![tick])),
+                    Step::Next => replayer.advance().map(|read| read.map(|tick| vec![tick])),
                     Step::Jump(tick) => Some(replayer.jump(tick)),
                 };
                 if let Some(read) = read {

@@ -31,9 +31,9 @@ fn played_or_jumped_to_a_view_is_as_it_was_live() {
     let (_dir, recording, live) = recorded(100);
     let mut replayer = Replayer::new(recording, Filter::default());
     for view in &live {
-        assert_eq!(replayer.next().unwrap().unwrap().derived.view, *view);
+        assert_eq!(replayer.advance().unwrap().unwrap().derived.view, *view);
     }
-    assert!(replayer.next().is_none());
+    assert!(replayer.advance().is_none());
     for tick in [50, 3, 99, 0, 98] {
         let all = replayer.jump(tick).unwrap();
         assert_eq!(all.last().unwrap().derived.view, live[tick], "{tick}");
@@ -41,7 +41,7 @@ fn played_or_jumped_to_a_view_is_as_it_was_live() {
     }
     // On from a jump without another one.
     replayer.jump(10).unwrap();
-    assert_eq!(replayer.next().unwrap().unwrap().derived.view, live[11]);
+    assert_eq!(replayer.advance().unwrap().unwrap().derived.view, live[11]);
 }
 
 #[test]
