@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::GlobalArgs;
-use crate::monitor::glob::Glob;
+use crate::monitor::glob::{EmptyPattern, Glob};
 use crate::monitor::model::view::{SourceKind, View};
 use crate::monitor::{Config, host};
 use crate::units::parse_bit_rate;
@@ -96,7 +96,7 @@ impl FromStr for LineRate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (glob, rate) = text.split_once('=').ok_or("GLOB=RATE is wanted, such as rdmap*=200gbit")?;
-        let glob = glob.parse().map_err(|e| format!("{e}"))?;
+        let glob: Glob = glob.parse().map_err(|e: EmptyPattern| e.to_string())?;
         let bits_per_s = parse_bit_rate(rate).map_err(|e| e.to_string())?;
         Ok(Self { glob, bits_per_s })
     }

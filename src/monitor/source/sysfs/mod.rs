@@ -124,15 +124,17 @@ impl SysfsSource {
         Ok(wanted)
     }
 
-    /// Reads some of the [`wanted`](Self::wanted) devices once, in parallel. One that is gone meanwhile is left out.
+    /// Reads some of the [`wanted`](Self::wanted) devices once, in parallel, as [`read`](Self::read) does.
     pub fn read_these(&mut self, devices: &[String], deadline: Duration) -> Vec<PortSample> {
         let mut ports = self.pool.read(devices, self.needs, deadline);
         let silent = |p: &PortSample| p.reading.as_ref().map_or(true, |r| r.traffic.is_unknown());
-        if self.listed.is_some() && ports.iter().any(silent) {
+        if self.root.is_stable() && ports.iter().any(silent) {
             // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist.
             self.listed = None;
-            let now: Vec<String> = self.devices().unwrap_or_default().iter().map(|n| printable(n)).collect();
-            ports.retain(|p| now.contains(&p.facts.device));
+            let names = self.devices().unwrap_or_default();
+            let gone: Vec<String> =
+                devices.iter().filter(|d| !names.contains(d)).map(|d| printable(d)).collect();
+            ports.retain(|p| !gone.contains(&p.facts.device));
         }
         ports
     }
@@ -140,13 +142,13 @@ impl SysfsSource {
     /// Whether there is a list of RDMA devices, which there is not before the RDMA core is loaded.
     #[must_use]
     pub fn has_class(&self) -> bool {
-        self.root.full(CLASS).is_dir()
+        self.listed.is_some() || self.root.full(CLASS).is_dir()
     }
 
     /// Whether the tree is the running kernel's own, and no copy.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.root.is_stable()
+        self.root.is_kernels()
     }
 
     /// The device names, from the last list where that is not old.
