@@ -3,7 +3,7 @@
 //! Knows [`crate::counters`] and never [`crate::transport`].
 //!
 //! ```text
-//! source/devices (sysfs, netlink) ───┐
+//! source/devices: sysfs, netlink  ──┐
 //! source/pages                      ├─> sample::Sample ─> model::Model ─> model::view::View ─> tui, log, check
 //! source/netdev                    ─┘
 //! ```
