@@ -3,7 +3,7 @@
 //! Knows [`crate::counters`] and never [`crate::transport`].
 //!
 //! ```text
-//! source/sysfs  one thread per NIC ─┐
+//! source/devices: sysfs, netlink  ──┐
 //! source/pages                      ├─> sample::Sample ─> model::Model ─> model::view::View ─> tui, log, check
 //! source/netdev                    ─┘
 //! ```
