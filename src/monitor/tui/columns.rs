@@ -8,7 +8,9 @@ use crate::monitor::model::view::{NicView, View};
 pub(super) enum Column {
     /// Share of line rate, or max/mean of a group.
     Percent,
-    /// Operations or packets per second, or active NICs of a group.
+    /// Active NICs of a group; operations per second of a counter page's NIC.
+    Active,
+    /// Packets per second of a device, which costs reads of their own; in the same place.
     Packets,
     /// The kernel's figure beside a counter page's.
     Kernel,
@@ -30,8 +32,9 @@ pub(super) enum Column {
 
 impl Column {
     /// All, in the order of the picker and of the screen.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Percent,
+        Self::Active,
         Self::Packets,
         Self::Kernel,
         Self::Peak,
@@ -52,6 +55,7 @@ impl Column {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Percent => "percent",
+            Self::Active => "active",
             Self::Packets => "packets",
             Self::Kernel => "kernel",
             Self::Peak => "peak",
@@ -73,7 +77,8 @@ impl Column {
     pub(super) fn help(self) -> &'static str {
         match self {
             Self::Percent => "share of line rate; of a group: max/mean",
-            Self::Packets => "packets or operations a second; of a group: active NICs",
+            Self::Active => "of a group: active NICs; of a counter page's NIC: operations a second",
+            Self::Packets => "packets a second of devices, in the same place (two reads more each)",
             Self::Kernel => "the kernel's own figure for a counter page's NIC",
             Self::Peak => "highest rate since the peaks were forgotten",
             Self::Total => "bytes since the counter began",
@@ -150,7 +155,7 @@ impl Default for Chosen {
     fn default() -> Self {
         let wanted = [
             Column::Percent,
-            Column::Packets,
+            Column::Active,
             Column::Kernel,
             Column::Drops,
             Column::Retransmits,

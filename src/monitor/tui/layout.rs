@@ -145,7 +145,7 @@ impl Columns {
         let direction = (width - 1 - name) / 2;
         let percent: u16 = if has(Column::Percent) && direction >= 22 { 5 } else { 0 };
         let ops = match direction {
-            _ if !has(Column::Packets) => 0,
+            _ if !has(Column::Active) && !has(Column::Packets) => 0,
             ..31 => 0,
             31..34 => 5,
             _ => 6,

@@ -10,6 +10,7 @@ use super::theme::ThemeName;
 /// The columns that can be chosen, by the names the configuration has for them.
 pub const COLUMN_NAMES: &[&str] = &[
     "percent",
+    "active",
     "packets",
     "kernel",
     "peak",

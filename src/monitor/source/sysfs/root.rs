@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use nix::sys::statfs::{SYSFS_MAGIC, statfs};
@@ -16,6 +16,8 @@ const MAX_LINKS: usize = 40;
 /// Directory entries read before the rest is ignored: no sysfs directory of interest comes near.
 const MAX_ENTRIES: usize = 4096;
 
+/// The number of a sysfs's top directory (`fs/kernfs/dir.c`, `kernfs_create_root`).
+const TOP_INODE: u64 = 1;
 /// A file of this name at the top of a copied tree says that no file is ever replaced under its name: files are then
 /// kept open as on the kernel's own sysfs, and cost as much to read.
 pub(super) const STABLE: &str = ".stable";
@@ -31,6 +33,9 @@ pub struct Root {
     dir: PathBuf,
     /// It is the kernel's own sysfs.
     kernels: bool,
+    /// It is that from its top on. Its links are relative and lead nowhere else, so that the kernel may follow them:
+    /// one system call instead of one per component, which at the start of many devices is most of the work.
+    whole: bool,
     /// Files stay what they are under their name.
     stable: bool,
     /// What was opened or listed, for tests about what must not be.
@@ -43,10 +48,12 @@ impl Root {
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
         let kernels = statfs(&dir).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC);
+        let whole = kernels && dir.metadata().is_ok_and(|top| top.ino() == TOP_INODE);
         let stable = kernels || dir.join(STABLE).is_file();
         Self {
             dir,
             kernels,
+            whole,
             stable,
             #[cfg(test)]
             touched: std::sync::Mutex::default(),
@@ -126,13 +133,18 @@ impl Root {
         Ok(done)
     }
 
+    /// Where `path` lies in the file system.
+    fn locate(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(if self.whole { self.full(path) } else { self.full(self.resolve(path)?) })
+    }
+
     /// Opens a regular file for reading.
     ///
     /// # Errors
     /// When it cannot be opened or is no regular file.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<File, ReadError> {
         self.touch(path.as_ref());
-        let full = self.full(self.resolve(path)?);
+        let full = self.locate(path.as_ref())?;
         // O_NONBLOCK: a pipe in place of a file must not hold us.
         let file = File::options()
             .read(true)
@@ -156,7 +168,7 @@ impl Root {
     /// When it cannot be read.
     pub fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         self.touch(path.as_ref());
-        let entries = self.full(self.resolve(path)?).read_dir()?;
+        let entries = self.locate(path.as_ref())?.read_dir()?;
         Ok(entries
             .take(MAX_ENTRIES)
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

@@ -190,6 +190,7 @@ fn right_titles(context: &Context<'_>) -> (&'static str, &'static str) {
     let short = context.columns.ops < 6;
     let count = match (pages, sources().count()) {
         _ if short => "#|on",
+        (0, _) if !context.state.columns.has(Column::Packets) => "on",
         (0, _) => "pk|on",
         (pages, all) if pages == all => "op|on",
         _ => "#|on",

@@ -14,7 +14,7 @@ use super::amounts;
 use super::cells::Slot;
 use super::list::{Context, extras, slots};
 use crate::monitor::counter::Health;
-use crate::monitor::model::view::{Flow, GroupView, Mark, NicView};
+use crate::monitor::model::view::{Flow, GroupView, Mark, NicView, SourceKind};
 
 /// What a mark says on the row.
 pub(super) fn mark_word(mark: Mark) -> &'static str {
@@ -136,7 +136,10 @@ fn render_direction(
     };
     // As the rate: a change of look within a row costs more bytes than the digits.
     cells.percent.right(&share, number, glyphs, buffer);
-    cells.ops.right(&format::compact(flow.ops_per_s), number, glyphs, buffer);
+    // Packets that nobody asked for are not read, which is not the same as missing.
+    if nic.source == SourceKind::Page || context.state.columns.has(Column::Packets) {
+        cells.ops.right(&format::compact(flow.ops_per_s), number, glyphs, buffer);
+    }
     let (kernel, check) = kernel::check(nic, direction);
     let style = match check {
         Check::Less => {

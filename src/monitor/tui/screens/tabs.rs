@@ -122,7 +122,7 @@ fn rising_faults_never_look_good_and_a_busy_nic_is_no_fault() {
     let detail = PANES.iter().find(|pane| pane.0 == "detail_nic").unwrap();
     let state = open(detail, (80, 24), Glyphs::Unicode, true);
     let rising = look_of(&state, "rp_cnp_handled", "5 400");
-    assert!(rising.contains("Magenta") || rising.contains("Red"), "{rising}");
+    assert!(rising.contains("BOLD") && !rising.contains("Green"), "{rising}");
     assert!(look_of(&state, "tx_pkts", "traffic").starts_with("Reset"));
     let screen = text(&state);
     let faults = screen.find("rp_cnp_handled").unwrap();

@@ -98,9 +98,6 @@ const INTERVALS_MS: [u64; 7] = [100, 200, 500, 1000, 2000, 5000, 10_000];
 /// The windows of the rolling average that keys step through, in seconds.
 const WINDOWS_S: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 300];
 
-/// The list has a column for packets from this width on.
-const PACKETS_FROM: u16 = 80;
-
 /// Everything the panes draw from.
 #[expect(clippy::struct_excessive_bools, reason = "independent switches, each with its key")]
 pub(super) struct State {
@@ -340,10 +337,7 @@ impl State {
         let detail =
             |of: fn(&RowKey) -> bool| matches!(&self.overlay, Some(Overlay::Detail(key, _)) if of(key));
         Needs {
-            // As wide as the list has the column, or whoever looks at a group wants it.
-            packets: self.columns.has(Column::Packets)
-                && self.size.0 >= PACKETS_FROM
-                && self.tab == Tab::Nics,
+            packets: self.columns.has(Column::Packets) && self.tab == Tab::Nics,
             all_counters: detail(|key| matches!(key, RowKey::Nic(..))),
             processes: self.tab == Tab::Processes,
             gpus: self.tab == Tab::Gpus,

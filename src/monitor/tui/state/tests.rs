@@ -240,6 +240,8 @@ fn only_what_is_shown_is_needed() {
     assert_eq!(needs(&mut state, &[Command::Tab5]), Needs { gpus: true, ..none });
     assert_eq!(needs(&mut state, &[Command::Tab4]), none);
     assert_eq!(needs(&mut state, &[Command::Tab2]), Needs { windows: true, ..none });
+    state.columns.toggle(Column::Packets);
+    assert_eq!(needs(&mut state, &[Command::Tab1, Command::Heat]), Needs { packets: true, ..none });
 }
 
 #[test]
