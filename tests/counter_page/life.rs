@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use railtop::counters::{
@@ -112,7 +112,16 @@ fn a_killed_writer_is_dead_though_its_child_lives_and_is_reaped_later() {
 
     child.kill().unwrap();
     child.wait().unwrap();
-    let snapshot = reader.read().unwrap();
+    // The writer's child holds a copy of the lock until it has become `cat`: spawning it returns a little earlier, since
+    // the kernel wakes the parent before it closes what is to be closed on exec.
+    let begun = Instant::now();
+    let snapshot = loop {
+        let snapshot = reader.read().unwrap();
+        if snapshot.liveness != Liveness::Live || begun.elapsed() > Duration::from_secs(20) {
+            break snapshot;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     assert_eq!((snapshot.state, snapshot.liveness), (PageState::Running, Liveness::Dead));
     assert_eq!(snapshot.nics[0].counts.tx_posted_ops, 11);
     assert_eq!(PageReader::open(&path).unwrap().read().unwrap().liveness, Liveness::Dead);
