@@ -10,14 +10,17 @@ while read -r module; do
 done </modules/order
 
 p9=trans=virtio,version=9p2000.L,msize=512000
-$b mount -t 9p -o "$p9,ro,cache=loose" hostroot /host &&
-    $b mount -t tmpfs writable /writable &&
-    $b mkdir -p /writable/upper/job /writable/work &&
-    $b mount -t overlay -o lowerdir=/host,upperdir=/writable/upper,workdir=/writable/work root /new &&
-    $b mount -t 9p -o "$p9,rw" job /new/job || {
+mount_all() {
+    $b mount -t 9p -o "$p9,ro,cache=loose" hostroot /host &&
+        $b mount -t tmpfs writable /writable &&
+        $b mkdir -p /writable/upper/job /writable/work &&
+        $b mount -t overlay -o lowerdir=/host,upperdir=/writable/upper,workdir=/writable/work root /new &&
+        $b mount -t 9p -o "$p9,rw" job /new/job
+}
+if ! mount_all; then
     echo "railtop-vm: the host's files cannot be mounted"
     $b poweroff -f
-}
+fi
 for dir in proc sys dev; do $b mount --move /$dir /new/$dir; done
 $b mkdir -p /new/dev/pts /new/dev/shm
 $b mount -t devpts devpts /new/dev/pts

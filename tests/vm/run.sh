@@ -39,7 +39,7 @@ cp "${part[mockrdma]}" "$job/mockrdma.ko"
     echo
 } >"$job/once.sh"
 echo "$seconds" >"$job/once.seconds"
-"$here/boot.sh" "${part[kernel]}" "${part[initramfs]}" "$job" &
+"$here/boot.sh" "${part[kernel]}" "${part[initramfs]}" "$job" </dev/null &
 qemu=$!
 wait "$qemu" || true
 qemu=
