@@ -7,6 +7,7 @@
 pub mod balance;
 pub mod cli;
 pub mod counters;
+mod futex;
 pub mod lab;
 pub mod monitor;
 pub mod text;

@@ -1,7 +1,7 @@
 //! Sizes, rates and durations as people write them, and back.
 //!
 //! Sizes follow NVSHMEM's perftest: `K`, `M`, `G`, `T` are powers of 1024 and fractions are allowed.
-//! Rates are read by [`crate::lab::Rate`], as `tc` writes them; here they are only printed, in powers of 1000.
+//! Line rates are in powers of 1000. The lab reads its own, [`crate::lab::Rate`], exactly as `tc` writes them.
 
 use std::time::Duration;
 
@@ -47,6 +47,30 @@ pub fn parse_size(input: &str) -> Result<u64, UnitError> {
         _ => return Err(error()),
     };
     to_u64(value * factor).ok_or_else(error)
+}
+
+/// Reads a line rate in bits per second: `400gbit`, `2.5gbit`, `100Gb/s` (powers of 1000).
+///
+/// # Errors
+/// When the text is not a number with one of these units, is zero, or exceeds 2^63.
+pub fn parse_bit_rate(input: &str) -> Result<u64, UnitError> {
+    let error = || UnitError { input: input.to_owned(), wanted: "a rate in bits per second such as 400gbit" };
+    let (value, unit) = split(input).ok_or_else(error)?;
+    if unit.contains('B') {
+        // Bytes.
+        return Err(error());
+    }
+    let unit = unit.to_ascii_lowercase();
+    let prefix = ["bit/s", "bits/s", "bit", "bps", "b/s"].iter().find_map(|end| unit.strip_suffix(end));
+    let factor = match prefix.ok_or_else(error)?.trim() {
+        "" => 1.0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => return Err(error()),
+    };
+    to_u64(value * factor).filter(|&rate| rate > 0).ok_or_else(error)
 }
 
 /// Reads a duration: `1s`, `200ms`, `1.5`, `2m`. A bare number means seconds.
@@ -137,6 +161,23 @@ mod tests {
     #[test_case("99999999999T")]
     fn refuses_what_is_no_size(text: &str) {
         assert!(parse_size(text).is_err());
+    }
+
+    #[test_case("400gbit", 400_000_000_000)]
+    #[test_case("2.5Gb/s", 2_500_000_000)]
+    #[test_case("100 Gbit/s", 100_000_000_000)]
+    #[test_case("9bit", 9)]
+    fn reads_line_rates(text: &str, rate: u64) {
+        assert_eq!(parse_bit_rate(text), Ok(rate));
+    }
+
+    #[test_case("400")]
+    #[test_case("0gbit")]
+    #[test_case("400GB/s"; "bytes")]
+    #[test_case("-1gbit")]
+    #[test_case("99999999999tbit")]
+    fn refuses_what_is_no_line_rate(text: &str) {
+        assert!(parse_bit_rate(text).is_err());
     }
 
     #[test_case("1s", 1000)]

@@ -37,6 +37,7 @@ impl Setup {
             device: None,
             source: None,
             interval: Duration::from_secs(1),
+            line_rates: Vec::new(),
         }
     }
 
@@ -120,7 +121,7 @@ fn a_device_that_goes_is_stale_and_begins_anew_when_it_returns() {
     let gone = nic(&view, "efa_1");
     assert_eq!(
         (gone.tx.bytes, gone.tx.bytes_per_s, gone.marks.as_slice()),
-        (Some(300), None, &[Mark::Stale][..])
+        (Some(300), None, &[Mark::Gone][..])
     );
     assert!(gone.reason.as_ref().unwrap().contains("is gone"));
     assert!(nic(&view, "efa_0").tx.bytes_per_s.is_some(), "the others go on");

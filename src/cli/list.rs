@@ -10,6 +10,8 @@ use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
 use crate::monitor::Monitor;
 use crate::monitor::list::{Inventory, NicEntry};
+use crate::monitor::sample::{PortSample, Sample};
+use crate::monitor::table::self_check;
 use crate::units::format_bit_rate;
 
 /// The nominal interval of the one look, which allows devices a second to answer.
@@ -27,6 +29,9 @@ pub struct ListArgs {
     pub selection: Selection,
 }
 
+/// Between two reads that shall not be one answer of the kernel's, which it repeats for 10 to 12 ms (`lifespan`).
+const BETWEEN_READS: Duration = Duration::from_millis(30);
+
 /// Lists devices and counter pages.
 ///
 /// # Errors
@@ -34,10 +39,15 @@ pub struct ListArgs {
 pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = args.selection.config(global, PATIENCE);
     let host = config.host.clone();
-    let sample = Monitor::new(config).sample();
-    let inventory = Inventory::of(&sample, &host);
+    let mut monitor = Monitor::new(config);
+    let sample = monitor.sample();
+    let mut inventory = Inventory::of(&sample, &host);
     if inventory.nics.is_empty() && inventory.pes.is_empty() {
         return Err(ExitError::Nothing(sample.nothing.join("; ")).into());
+    }
+    if has_sums(&sample) {
+        std::thread::sleep(BETWEEN_READS);
+        inventory.check_sums(&sample, &monitor.sample());
     }
     let mut out = io::stdout().lock();
     match args.format {
@@ -46,6 +56,15 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     }
     .map_err(exit::output_error)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether some device's counters can be held against each other.
+fn has_sums(sample: &Sample) -> bool {
+    let same = |port: &PortSample| {
+        let reading = port.reading.as_ref().ok()?;
+        self_check(port.facts.driver.as_deref(), reading, reading)
+    };
+    sample.ports.iter().any(|port| same(port).is_some())
 }
 
 fn json(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
@@ -85,6 +104,9 @@ fn nics(out: &mut impl Write, devices: &[&NicEntry]) -> io::Result<()> {
         "numa",
         "nearest gpu",
         "firmware",
+        "link",
+        "rate set",
+        "self-check",
     ]);
     for nic in devices {
         columns.row(vec![
@@ -99,6 +121,9 @@ fn nics(out: &mut impl Write, devices: &[&NicEntry]) -> io::Result<()> {
             optional(nic.numa),
             nic.gpu.join(","),
             optional(nic.fw_ver.clone()),
+            optional(nic.phys_state.clone()),
+            if nic.rate_overridden { "yes" } else { "" }.to_owned(),
+            optional(nic.self_check.clone()),
         ]);
     }
     columns.write(out)?;

@@ -1,12 +1,14 @@
 //! What several commands ask for: which devices, and from which source.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::GlobalArgs;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{SourceKind, View};
 use crate::monitor::{Config, host};
+use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,6 +51,11 @@ pub struct Selection {
     /// Only this source of numbers
     #[arg(long, value_name = "NAME")]
     pub source: Option<SourceArg>,
+
+    /// The line rate of devices whose name matches, where the driver tells it wrong: `rdmap*=200gbit`; repeatable,
+    /// the first that matches counts
+    #[arg(long = "line-rate", value_name = "GLOB=RATE")]
+    pub line_rates: Vec<LineRate>,
 }
 
 impl Selection {
@@ -62,7 +69,28 @@ impl Selection {
             device: self.device.clone(),
             source: self.source.map(Into::into),
             interval,
+            line_rates: self.line_rates.iter().map(|l| (l.glob.clone(), l.bits_per_s)).collect(),
         }
+    }
+}
+
+/// A device's line rate as told on the command line: `rdmap*=200gbit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineRate {
+    /// Which devices.
+    pub glob: Glob,
+    /// Bits per second.
+    pub bits_per_s: u64,
+}
+
+impl FromStr for LineRate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (glob, rate) = text.split_once('=').ok_or("GLOB=RATE is wanted, such as rdmap*=200gbit")?;
+        let glob = glob.parse().map_err(|e| format!("{e}"))?;
+        let bits_per_s = parse_bit_rate(rate).map_err(|e| e.to_string())?;
+        Ok(Self { glob, bits_per_s })
     }
 }
 

@@ -150,6 +150,14 @@ impl Desc {
     }
 }
 
+impl Desc {
+    /// Whether more than the name is known.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.help.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

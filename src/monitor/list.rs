@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::model::view::{Notice, SourceKind};
 use super::sample::{Missing, PageSample, PageState, PortFacts, PortSample, Reading, Sample};
+use super::table::{SelfCheck, self_check};
 
 /// One port of one RDMA device, or one NIC of a PE, under the keys that `log` uses.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -12,7 +13,8 @@ pub struct NicEntry {
     pub dev: String,
     /// Port.
     pub port: u8,
-    /// `sysfs` for a device, `page` for a PE's NIC.
+    /// Where its bytes come from: `sysfs` or `netlink` for a device, `netdev` for one that its network interface stands
+    /// in for, `page` for a PE's NIC.
     pub source: &'static str,
     /// Job of the PE.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,16 @@ pub struct NicEntry {
     /// Counters that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingEntry>,
+    /// `LinkUp`, `Polling`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phys_state: Option<String>,
+    /// Set where `rate_bps` is not what the kernel says, but set for this device or instance type.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rate_overridden: bool,
+    /// `ok` or `off by …`: whether the totals are the sums of their parts. Absent where the driver has none such, a
+    /// counter is missing, or traffic moved meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub self_check: Option<String>,
 }
 
 /// A counter that cannot be read.
@@ -128,6 +140,27 @@ impl Inventory {
             notices: sample.notices.iter().map(notice).collect(),
         }
     }
+
+    /// Holds each device's totals against the sums of their parts, by two reads in a row, and says what is off.
+    pub fn check_sums(&mut self, before: &Sample, after: &Sample) {
+        for port in &after.ports {
+            let same =
+                |p: &&PortSample| p.facts.device == port.facts.device && p.facts.port == port.facts.port;
+            let Some(Ok(then)) = before.ports.iter().find(same).map(|p| &p.reading) else { continue };
+            let Ok(now) = &port.reading else { continue };
+            let Some(result) = self_check(port.facts.driver.as_deref(), then, now) else { continue };
+            let device = |nic: &&mut NicEntry| nic.dev == port.facts.device && nic.port == port.facts.port;
+            if let Some(entry) = self.nics.iter_mut().filter(|nic| nic.pe.is_none()).find(device) {
+                entry.self_check = Some(result.to_string());
+            }
+            if result != SelfCheck::Ok {
+                let text = format!(
+                    "its totals are not the sum of their parts ({result}): this device or driver counts otherwise than known"
+                );
+                self.notices.push(NoticeEntry { subject: port.facts.device.clone(), text });
+            }
+        }
+    }
 }
 
 fn nic(port: &PortSample) -> NicEntry {
@@ -140,7 +173,7 @@ fn nic(port: &PortSample) -> NicEntry {
     NicEntry {
         dev: device,
         port: number,
-        source: SourceKind::Sysfs.name(),
+        source: port.source.name(),
         driver,
         state: facts.state.clone(),
         rate_bps: facts.link_bits_per_s,
@@ -150,6 +183,8 @@ fn nic(port: &PortSample) -> NicEntry {
         numa,
         gpu: facts.gpus.clone(),
         fw_ver: facts.fw_ver.clone(),
+        phys_state: facts.phys_state.clone(),
+        rate_overridden: facts.link_overridden,
         missing,
         ..NicEntry::default()
     }

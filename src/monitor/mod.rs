@@ -23,6 +23,7 @@ mod pipeline;
 pub mod sample;
 mod sampler;
 pub mod source;
+pub mod table;
 mod ticker;
 pub mod tui;
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub source: Option<SourceKind>,
     /// Nominal time between ticks.
     pub interval: Duration,
+    /// Line rates in bits per second to take for devices that match, whatever the kernel says; the first counts.
+    pub line_rates: Vec<(Glob, u64)>,
 }
 
 /// One tick's result.
@@ -52,8 +54,9 @@ impl Monitor {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));
-        let sysfs = wants(&[SourceKind::Sysfs])
-            .then(|| SysfsSource::new(config.sysfs_root.clone(), config.device.clone()));
+        let sysfs = wants(&[SourceKind::Sysfs]).then(|| {
+            SysfsSource::new(config.sysfs_root.clone(), config.device.clone(), config.line_rates.clone())
+        });
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
@@ -99,6 +102,9 @@ impl Monitor {
     /// From now on only this is read. All of it ([`Needs::everything`]) unless told otherwise.
     pub fn set_needs(&mut self, needs: Needs) {
         self.needs = needs;
+        if let Some(sysfs) = &mut self.sysfs {
+            sysfs.set_needs(needs);
+        }
     }
 
     /// What is monitored.

@@ -316,11 +316,13 @@ pub enum DeviceChange {
 }
 
 /// What a tick should read: what nobody looks at is not read.
-#[expect(clippy::struct_excessive_bools, reason = "four independent switches")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// Every counter of every device, not only those that make the list's columns.
+    /// Every counter of every device, not only bytes and those that tell how a NIC is.
     pub all_counters: bool,
+    /// Packets sent and received.
+    pub packets: bool,
     /// Who holds the queue pairs.
     pub processes: bool,
     /// GPUs.
@@ -333,7 +335,13 @@ impl Needs {
     /// All there is, but the short windows: what a log or a recording wants.
     #[must_use]
     pub fn everything() -> Self {
-        Self { all_counters: true, processes: true, gpus: true, windows: false }
+        Self { all_counters: true, packets: true, processes: true, gpus: true, windows: false }
+    }
+
+    /// What the list of NICs shows, and as cheap as that can be: bytes, drops, retransmits, timeouts, congestion.
+    #[must_use]
+    pub fn list() -> Self {
+        Self::default()
     }
 }
 

@@ -3,12 +3,11 @@
 //! The proxy thread and PEs of the same node change signal words; whoever waits must not burn a core (with more PEs
 //! than cores, spinning halves the bandwidth) and must not miss a change that comes between its look and its sleep.
 
-#![expect(unsafe_code, reason = "the futex system call has no wrapper")]
-
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::heap::{Heap, HeapError};
+use crate::futex::{self, Scope};
 
 /// Offsets of the two words in the reserved page.
 const GENERATION: u64 = 0;
@@ -34,7 +33,7 @@ impl<'a> Event<'a> {
     pub fn notify(self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         if self.waiters.load(Ordering::SeqCst) > 0 {
-            futex(self.generation, libc::FUTEX_WAKE, i32::MAX.unsigned_abs(), None);
+            futex::wake_all(self.generation, Scope::Shared);
         }
     }
 
@@ -44,22 +43,9 @@ impl<'a> Event<'a> {
         let seen = self.generation.load(Ordering::SeqCst);
         self.waiters.fetch_add(1, Ordering::SeqCst);
         if !ready() {
-            futex(self.generation, libc::FUTEX_WAIT, seen, Some(limit));
+            futex::wait(self.generation, seen, Some(limit), Scope::Shared);
         }
         self.waiters.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// The futex system call on a word shared between processes. Its result does not matter: callers look again.
-fn futex(word: &AtomicU32, op: i32, value: u32, limit: Option<Duration>) {
-    let timeout = limit.map(|limit| libc::timespec {
-        tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(limit.subsec_nanos()),
-    });
-    let timeout_ptr = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the word is a valid, aligned, mapped u32 for the whole call, and the time-out is null or a live timespec.
-    unsafe {
-        libc::syscall(libc::SYS_futex, word.as_ptr(), op, value, timeout_ptr, std::ptr::null::<u32>(), 0_u32);
     }
 }
 

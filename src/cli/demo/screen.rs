@@ -30,6 +30,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         device: None,
         source: None,
         interval: args.screen.interval,
+        line_rates: Vec::new(),
     })?;
     let mode = cluster.mode;
     let mut source = Narrated {

@@ -64,7 +64,7 @@ pub enum Word {
 /// One group in one direction.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
-    /// Which group: `job/node/pe`, `gpu:0000:53:00.0`, `node:host`.
+    /// Which group: `job/node/pe`, `gpu:0000:53:00.0`, `numa:0`, `node:host`.
     pub group: String,
     /// Which direction.
     pub direction: Direction,

@@ -7,7 +7,9 @@ use super::record::Count;
 
 const COLUMNS: &str = "ts,mono_ns,dt_s,host,dev,port,source,job,node,pe,policy,rx_source,driver,netdev,rate_bps,\
 tx_bytes,rx_bytes,tx_bytes_per_s,rx_bytes_per_s,tx_pkts,rx_pkts,tx_pkts_per_s,rx_pkts_per_s,\
-tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks,state";
+tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks,state,\
+phys_state,link_layer,rate_overridden,drops,retransmits,timeouts,congestion,\
+drops_per_s,retransmits_per_s,timeouts_per_s,congestion_per_s,saturated";
 
 pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
     out.write_all(COLUMNS.as_bytes())?;
@@ -53,6 +55,18 @@ pub(super) fn record(out: &mut impl Write, r: &Record<'_>) -> io::Result<()> {
         text(r.reason),
         r.missed_ticks.to_string(),
         text(r.state),
+        text(r.phys_state),
+        text(r.link_layer),
+        if r.rate_overridden { "true" } else { "" }.to_owned(),
+        number(r.health.drops),
+        number(r.health.retransmits),
+        number(r.health.timeouts),
+        number(r.health.congestion),
+        number(r.health.drops_per_s),
+        number(r.health.retransmits_per_s),
+        number(r.health.timeouts_per_s),
+        number(r.health.congestion_per_s),
+        text(Some(&r.saturated.join(" "))),
     ]);
     write!(out, "{}\r\n", fields.join(","))
 }

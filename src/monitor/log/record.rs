@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::timestamp;
 use crate::monitor::Tick;
-use crate::monitor::model::view::{GroupView, Mark, NicView, SourceKind};
+use crate::monitor::counter::{Health as Quantity, Kind, PerHealth};
+use crate::monitor::model::view::{CounterView, GroupView, Mark, NicView, SourceKind, Tally};
 
 /// One NIC at one tick, by one source. The order of the fields is the order in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -84,6 +85,67 @@ pub struct Record<'a> {
     /// The port's state: `ACTIVE`, `DOWN`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'a str>,
+    /// The port's physical state: `LinkUp`, `Polling`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phys_state: Option<&'a str>,
+    /// `InfiniBand`, `Ethernet` or `Unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_layer: Option<&'a str>,
+    /// Set where `rate_bps` is not what the kernel says, but set for this device or instance type.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rate_overridden: bool,
+    /// How the NIC is: packets dropped, sent again, not answered in time, marked or held up for congestion.
+    #[serde(flatten)]
+    pub health: Health,
+    /// Counters that have reached their maximum and count no more, under their own names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub saturated: Vec<&'a str>,
+}
+
+/// The quantities that NICs of all drivers have in common: so far, and per second since the previous read.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Health {
+    /// Packets dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drops: Option<u64>,
+    /// Packets (or requests) sent again, or seen out of order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmits: Option<u64>,
+    /// Times a peer did not answer in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<u64>,
+    /// Congestion notifications and marks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub congestion: Option<u64>,
+    /// Per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drops_per_s: Option<f64>,
+    /// Per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmits_per_s: Option<f64>,
+    /// Per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeouts_per_s: Option<f64>,
+    /// Per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub congestion_per_s: Option<f64>,
+}
+
+impl Health {
+    fn of(health: &PerHealth<Tally>) -> Self {
+        let (drops, retransmits) = (health[Quantity::Drops], health[Quantity::Retransmits]);
+        let (timeouts, congestion) = (health[Quantity::Timeouts], health[Quantity::Congestion]);
+        Self {
+            drops: drops.total,
+            retransmits: retransmits.total,
+            timeouts: timeouts.total,
+            congestion: congestion.total,
+            drops_per_s: drops.per_s,
+            retransmits_per_s: retransmits.per_s,
+            timeouts_per_s: timeouts.per_s,
+            congestion_per_s: congestion.per_s,
+        }
+    }
 }
 
 /// Packets of a device or operations of a page: different things, so they have different names.
@@ -136,13 +198,19 @@ pub fn records(tick: &Tick, source: Option<SourceKind>, missed_ticks: u64) -> Ve
             let kernel =
                 tick.kernel_rows.iter().filter(|k| nic.source == SourceKind::Page && k.key == nic.key);
             for row in std::iter::once(nic).chain(kernel) {
-                if source.is_none_or(|s| s == row.source) {
+                if source.is_none_or(|s| comes_from(s, row)) {
                     all.push(Record { missed_ticks, ..Record::new(tick, group, row) });
                 }
             }
         }
     }
     all
+}
+
+/// Whether a row is of the source asked for. Where an RDMA device's bytes are its network interface's, both are right.
+fn comes_from(source: SourceKind, row: &NicView) -> bool {
+    let device = matches!(row.driver.as_str(), "rxe" | "rdma_rxe" | "siw");
+    row.source == source || (source == SourceKind::Sysfs && row.source == SourceKind::Netdev && device)
 }
 
 impl<'a> Record<'a> {
@@ -164,6 +232,8 @@ impl<'a> Record<'a> {
                 rx_pkts_per_s: rx.ops_per_s,
             },
         };
+        // A setting among the counters is none.
+        let counters = nic.counters.iter().filter(|c| live && c.desc.kind != Kind::Setting);
         Self {
             ts: timestamp(tick.view.realtime_ns),
             mono_ns: (nic.mono_ns > 0).then_some(nic.mono_ns),
@@ -186,11 +256,16 @@ impl<'a> Record<'a> {
             rx_bytes_per_s: rx.bytes_per_s,
             count,
             in_flight_bytes: nic.in_flight_bytes.filter(|_| live),
-            counters: nic.counters.iter().filter(|_| live).map(|c| (c.name(), c.value)).collect(),
+            counters: counters.map(|c| (c.name(), c.value)).collect(),
             flags: nic.marks.iter().map(|&m| flag(m)).collect(),
             reason: nic.reason.as_deref(),
             missed_ticks: 0,
             state: nic.state.as_deref(),
+            phys_state: nic.phys_state.as_deref(),
+            link_layer: nic.link_layer.as_deref(),
+            rate_overridden: nic.link_overridden,
+            health: if live { Health::of(&nic.health) } else { Health::default() },
+            saturated: nic.counters.iter().filter(|c| live && c.saturated).map(CounterView::name).collect(),
         }
     }
 }

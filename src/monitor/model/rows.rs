@@ -247,6 +247,7 @@ fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
         node: page.node.clone(),
         pe: Some(page.pe),
         gpu: page.gpu.clone(),
+        numa: None,
         job: Some(page.job.clone()),
         pid: Some(page.pid),
         policy: page.policy.clone(),
@@ -258,31 +259,80 @@ fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
     }
 }
 
-/// Devices that no page covers, by nearest GPUs where that tells them apart, else all of the node together.
-fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<GroupView> {
-    let mut by_gpu: BTreeMap<Option<String>, Vec<NicView>> = BTreeMap::new();
-    for (row, facts) in devices {
+/// What ties the NICs of a group of devices together, the finest first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Tie {
+    /// The nearest GPUs, comma-separated.
+    Gpu(String),
+    Numa(u16),
+    Node,
+}
+
+impl Tie {
+    fn of(facts: &PortFacts) -> Self {
         // Equally near to every GPU of the machine says nothing.
         let tells =
             !facts.gpus.is_empty() && (facts.gpus.len() < facts.gpus_in_all || facts.gpus_in_all == 1);
-        by_gpu.entry(tells.then(|| facts.gpus.join(","))).or_default().push(row);
+        match facts.numa {
+            _ if tells => Self::Gpu(facts.gpus.join(",")),
+            Some(numa) => Self::Numa(numa),
+            None => Self::Node,
+        }
     }
-    by_gpu
+}
+
+/// Devices that no page covers, by nearest GPUs where that tells them apart, else by NUMA node, else all of the node
+/// together.
+fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<GroupView> {
+    let mut by_tie: BTreeMap<Tie, Vec<NicView>> = BTreeMap::new();
+    for (row, facts) in devices {
+        by_tie.entry(Tie::of(&facts)).or_default().push(row);
+    }
+    by_tie
         .into_iter()
-        .map(|(gpu, nics)| GroupView {
-            key: gpu.as_ref().map_or_else(|| format!("node:{host}"), |g| format!("gpu:{g}")),
-            kind: if gpu.is_some() { GroupKind::Gpu } else { GroupKind::Node },
-            node: host.to_owned(),
-            pe: None,
-            gpu,
-            job: None,
-            pid: None,
-            policy: None,
-            rx_source: None,
-            tx: group::flow(&nics, |n| n.tx),
-            rx: group::flow(&nics, |n| n.rx),
-            nics,
-            marks: Vec::new(),
+        .map(|(tie, nics)| {
+            let (key, kind, gpu, numa) = match tie {
+                Tie::Gpu(gpu) => (format!("gpu:{gpu}"), GroupKind::Gpu, Some(gpu), None),
+                Tie::Numa(numa) => (format!("numa:{numa}"), GroupKind::Numa, None, Some(numa)),
+                Tie::Node => (format!("node:{host}"), GroupKind::Node, None, None),
+            };
+            GroupView {
+                key,
+                kind,
+                node: host.to_owned(),
+                pe: None,
+                gpu,
+                numa,
+                job: None,
+                pid: None,
+                policy: None,
+                rx_source: None,
+                tx: group::flow(&nics, |n| n.tx),
+                rx: group::flow(&nics, |n| n.rx),
+                nics,
+                marks: Vec::new(),
+            }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(gpus: &[&str], gpus_in_all: usize, numa: Option<u16>) -> PortFacts {
+        let gpus = gpus.iter().map(|&g| g.to_owned()).collect();
+        PortFacts { numa, gpus, gpus_in_all, ..PortFacts::default() }
+    }
+
+    #[test]
+    fn gpus_tie_nics_together_then_numa_nodes_then_the_node() {
+        assert_eq!(Tie::of(&facts(&["a"], 8, Some(0))), Tie::Gpu("a".to_owned()));
+        assert_eq!(Tie::of(&facts(&["a"], 1, Some(0))), Tie::Gpu("a".to_owned()), "one GPU in all");
+        // p4d: two GPUs and one NIC on a bus.
+        assert_eq!(Tie::of(&facts(&["a", "b"], 8, Some(0))), Tie::Gpu("a,b".to_owned()));
+        assert_eq!(Tie::of(&facts(&["a", "b"], 2, Some(1))), Tie::Numa(1), "near to all is near to none");
+        assert_eq!(Tie::of(&facts(&[], 8, Some(1))), Tie::Numa(1));
+        assert_eq!(Tie::of(&facts(&[], 0, None)), Tie::Node);
+    }
 }

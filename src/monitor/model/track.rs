@@ -202,8 +202,8 @@ fn health(counters: &[CounterView]) -> PerHealth<Tally> {
 
 /// Whether the device's counters began again.
 ///
-/// One that only grows and is smaller says so. 32-bit counters wrap: of those it takes two that fell to near nothing
-/// at the same time, which is no coincidence, and no single one can say it.
+/// One that only grows and is smaller says so. 32-bit counters wrap, and one that nobody knows may be a gauge: of those
+/// it takes two that fell (to near nothing) at the same time, which is no coincidence, and no single one can say it.
 fn went_back(before: &Track, reading: &Reading) -> bool {
     if reading.traffic.went_back(&before.traffic) {
         return true;
@@ -214,7 +214,9 @@ fn went_back(before: &Track, reading: &Reading) -> bool {
             continue;
         }
         match counter.desc.kind {
-            Kind::Monotonic64 => return true,
+            Kind::Monotonic64 if counter.desc.is_known() => return true,
+            // A name in no table may be a gauge: alone it condemns nobody.
+            Kind::Monotonic64 => fell += 1,
             Kind::Wrap32 => fell += usize::from(counter.value < NEAR_NOTHING),
             Kind::Saturating(_) | Kind::Gauge | Kind::Setting => {}
         }
@@ -288,7 +290,8 @@ mod tests {
     /// A reading with one more counter of this kind.
     fn with(ns: u64, bytes: u64, kind: Kind, value: u64) -> Reading {
         let mut r = reading(ns, bytes);
-        let desc = Desc { kind, feeds: Some(Health::Drops), ..Desc::unknown("other") };
+        let help = "known".into();
+        let desc = Desc { kind, feeds: Some(Health::Drops), help, ..Desc::unknown("other") };
         r.counters.push(RawCounter { desc: Arc::new(desc), value });
         r
     }
@@ -311,6 +314,21 @@ mod tests {
         assert_eq!(rates.health[Health::Drops], Tally { total: Some(now), per_s });
         assert_eq!(rates.marks, if reset { vec![Mark::Reset] } else { vec![] });
         assert_eq!(rates.tx.bytes_per_s, (!reset).then_some(100.0));
+    }
+
+    #[test]
+    fn a_counter_that_nobody_knows_is_no_proof_of_a_reset() {
+        let unknown = |ns, value| {
+            let mut r = reading(ns, ns / 10_000_000);
+            r.counters.push(RawCounter::unknown("new_name", value));
+            r
+        };
+        let mut tracks = Tracks::default();
+        tick(&mut tracks, &unknown(1_000_000_000, 9));
+        let rates = tick(&mut tracks, &unknown(2_000_000_000, 3));
+        assert_eq!((rates.marks, rates.counters[1].per_s), (vec![], None));
+        assert_eq!(rates.tx.bytes_per_s, Some(100.0));
+        assert_eq!(tick(&mut tracks, &unknown(3_000_000_000, 5)).counters[1].per_s, Some(2.0));
     }
 
     #[test]

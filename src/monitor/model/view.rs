@@ -193,6 +193,8 @@ pub enum GroupKind {
     Pe,
     /// The NICs nearest to one GPU (PCI affinity).
     Gpu,
+    /// The NICs of one NUMA node, where GPUs do not tell them apart.
+    Numa,
     /// All NICs of a node, when nothing finer is known.
     Node,
 }
@@ -237,8 +239,10 @@ pub struct GroupView {
     pub node: String,
     /// PE number within the job.
     pub pe: Option<u32>,
-    /// GPU (PCI address), where known.
+    /// GPU (PCI address), where known; several with commas, where NICs are shared by them.
     pub gpu: Option<String>,
+    /// NUMA node, where that is what ties the group together.
+    pub numa: Option<u16>,
     /// Job the PE belongs to.
     pub job: Option<String>,
     /// Process id.

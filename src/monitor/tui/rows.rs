@@ -81,6 +81,7 @@ pub(super) fn short_name(group: &GroupView) -> String {
     match (group.kind, group.pe, &group.gpu) {
         (GroupKind::Pe, Some(pe), _) => format!("PE {pe}"),
         (GroupKind::Gpu, _, Some(gpu)) => format!("GPU {}", gpu.strip_prefix("0000:").unwrap_or(gpu)),
+        (GroupKind::Numa, ..) => group.numa.map_or_else(|| group.node.clone(), |numa| format!("NUMA {numa}")),
         _ => group.node.clone(),
     }
 }
@@ -90,6 +91,7 @@ pub(super) fn word(kind: GroupKind) -> &'static str {
     match kind {
         GroupKind::Pe => "PE",
         GroupKind::Gpu => "GPU",
+        GroupKind::Numa => "NUMA",
         GroupKind::Node => "group",
     }
 }

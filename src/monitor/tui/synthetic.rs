@@ -147,6 +147,7 @@ impl Cluster {
             node: format!("node{}", pe / self.pes_per_node),
             pe: u32::try_from(pe).ok(),
             gpu: None,
+            numa: None,
             job: Some("alltoall-1".to_owned()),
             pid: u32::try_from(4200 + pe).ok(),
             policy: Some(shape.policy().to_owned()),

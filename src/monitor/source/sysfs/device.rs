@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::driver;
+use super::file::TextFile;
 use super::root::Root;
-use super::topology::{self, Gpu};
-use super::{CLASS, port::PortReader};
+use super::topology;
+use super::{CLASS, Machine, port::PortReader};
+use crate::monitor::clock;
 use crate::monitor::model::view::SourceKind;
-use crate::monitor::sample::{Missing, PortFacts, PortSample, Reading};
+use crate::monitor::sample::{Missing, Needs, PortFacts, PortSample, Reading};
+use crate::monitor::table;
 use crate::text::printable;
 
 /// A port's number: only as the kernel writes it, so that `01` and `+1` are no second port 1.
@@ -22,42 +26,105 @@ fn io_reason(error: &io::Error) -> String {
     format!("cannot list the ports: {error}")
 }
 
-/// How long link rate, state and the list of ports are taken as unchanged.
-const FACTS_HOLD: Duration = Duration::from_secs(2);
+/// How long state and rate of a link are taken as unchanged.
+const STATE_HOLD: Duration = Duration::from_secs(2);
+/// The same, where the driver says the same at all times.
+const CONSTANT_STATE_HOLD: Duration = Duration::from_secs(20);
+/// How long a port that never counted anything is left alone before its directories are listed again.
+const SILENT_HOLD: Duration = Duration::from_secs(2);
+
+/// The files of a port that tell whether its facts are still true.
+#[derive(Debug)]
+struct Pulse {
+    files: Vec<TextFile>,
+    last: Vec<Option<String>>,
+}
+
+impl Pulse {
+    fn new(port: &std::path::Path, constant_state: bool) -> Self {
+        let names: &[&str] = if constant_state { &["state"] } else { &["state", "phys_state", "rate"] };
+        Self { files: names.iter().map(|n| TextFile::new(port.join(n))).collect(), last: Vec::new() }
+    }
+
+    /// Whether something changed since the last call; not at the first.
+    fn changed(&mut self, root: &Root) -> bool {
+        let now: Vec<_> = self.files.iter_mut().map(|f| f.read(root)).collect();
+        let first = self.last.is_empty();
+        let same = first || now == self.last;
+        self.last = now;
+        !same
+    }
+}
 
 /// Reads one device. Lives on the device's own thread.
 #[derive(Debug)]
 pub(super) struct DeviceReader {
     root: Arc<Root>,
-    gpus: Arc<Vec<Gpu>>,
+    machine: Arc<Machine>,
     name: String,
-    ports: Vec<PortReader>,
+    ports: Vec<(PortReader, Pulse)>,
     /// Why the list of ports could not be read, where it could not.
     no_ports: Option<String>,
-    /// When facts were last read.
+    /// When everything was last looked at; `None` = do it at the next read.
     looked: Option<Instant>,
+    /// When the ports' state was last looked at.
+    felt: Instant,
+    constant_state: bool,
+    /// Some port has counted something.
+    counts: bool,
 }
 
 impl DeviceReader {
-    pub(super) fn new(root: Arc<Root>, gpus: Arc<Vec<Gpu>>, name: String) -> Self {
-        Self { root, gpus, name, ports: Vec::new(), no_ports: None, looked: None }
+    pub(super) fn new(root: Arc<Root>, machine: Arc<Machine>, name: String) -> Self {
+        Self {
+            root,
+            machine,
+            name,
+            ports: Vec::new(),
+            no_ports: None,
+            looked: None,
+            felt: Instant::now(),
+            constant_state: false,
+            counts: false,
+        }
     }
 
     /// Reads all ports.
-    pub(super) fn read(&mut self) -> Vec<PortSample> {
-        if self.looked.is_none_or(|t| t.elapsed() >= FACTS_HOLD) {
+    pub(super) fn read(&mut self, needs: Needs) -> Vec<PortSample> {
+        if self.must_look() {
             self.look();
             self.looked = Some(Instant::now());
         }
         if self.ports.is_empty() {
             return vec![self.no_port()];
         }
-        let samples: Vec<PortSample> = self.ports.iter_mut().map(|p| p.read(&self.root)).collect();
-        if samples.iter().any(|s| s.reading.as_ref().is_ok_and(|r| r.traffic.is_unknown())) {
-            // Something changed or never was there: look again at the next read.
+        let samples: Vec<PortSample> =
+            self.ports.iter_mut().map(|(port, _)| port.read(&self.root, needs)).collect();
+        let silent = |s: &PortSample| s.reading.as_ref().is_ok_and(|r| r.traffic.is_unknown());
+        let all_count = !samples.iter().any(silent);
+        if self.counts && !all_count {
+            // Something that was there is not: look again at the next read.
             self.looked = None;
         }
+        self.counts |= all_count;
         samples
+    }
+
+    /// Whether everything about the device has to be looked at: at first, when a file says something else, or when the
+    /// device's answers said so. Directories of a device that goes on answering are not listed.
+    fn must_look(&mut self) -> bool {
+        let Some(looked) = self.looked else { return true };
+        if !self.root.is_stable() || !self.counts || self.ports.is_empty() {
+            return looked.elapsed() >= SILENT_HOLD;
+        }
+        let hold = if self.constant_state { CONSTANT_STATE_HOLD } else { STATE_HOLD };
+        if self.felt.elapsed() < hold {
+            return false;
+        }
+        self.felt = Instant::now();
+        // Not `any`, which would leave out the ports behind the first that changed.
+        let changed = self.ports.iter_mut().filter_map(|(_, p)| p.changed(&self.root).then_some(())).count();
+        changed > 0
     }
 
     /// Reads what changes seldom, and keeps the open files of ports that are still there.
@@ -70,13 +137,17 @@ impl DeviceReader {
         let mut before = std::mem::take(&mut self.ports);
         for number in numbers {
             let facts = Arc::new(self.facts(number));
-            let known = before.iter().position(|p| p.port() == number);
-            let mut port = known.map_or_else(
-                || PortReader::new(dir.join(format!("ports/{number}")), Arc::clone(&facts)),
+            self.constant_state = table::of(facts.driver.as_deref()).constant_state;
+            let known = before.iter().position(|(p, _)| p.port() == number);
+            let (mut port, pulse) = known.map_or_else(
+                || {
+                    let pulse = Pulse::new(&dir.join(format!("ports/{number}")), self.constant_state);
+                    (PortReader::new(dir.clone(), Arc::clone(&facts)), pulse)
+                },
                 |i| before.swap_remove(i),
             );
             port.look(&self.root, facts);
-            self.ports.push(port);
+            self.ports.push((port, pulse));
         }
     }
 
@@ -89,11 +160,10 @@ impl DeviceReader {
         let place = Some(format!("{CLASS}/{}/ports", printable(&self.name)));
         let reason = self.no_ports.clone().unwrap_or_else(|| "the device shows no port".to_owned());
         let missing = vec![Missing { counter: "ports".to_owned(), place, reason }];
-        let mono_ns = crate::monitor::clock::mono_ns();
         PortSample {
             facts: Arc::new(PortFacts { port: 1, ..self.facts(1) }),
             source: SourceKind::Sysfs,
-            reading: Ok(Reading { mono_ns, missing, ..Reading::default() }),
+            reading: Ok(Reading { mono_ns: clock::mono_ns(), missing, ..Reading::default() }),
         }
     }
 
@@ -107,57 +177,61 @@ impl DeviceReader {
             .and_then(|p| p.file_name())
             .map(|n| n.to_string_lossy().into_owned())
             .filter(|name| topology::is_address(name))
-            .or_else(|| uevent_value(&uevent, "PCI_SLOT_NAME").filter(|name| topology::is_address(name)));
+            .or_else(|| {
+                driver::uevent_value(&uevent, "PCI_SLOT_NAME").filter(|name| topology::is_address(name))
+            });
         let mut pci_path = resolved.as_deref().map(topology::pci_path).unwrap_or_default();
         if pci_path.is_empty() {
             let slot = pci.as_deref().map(|pci| format!("bus/pci/devices/{pci}"));
             let slot = slot.and_then(|s| self.root.resolve(s).ok());
             pci_path = slot.as_deref().map(topology::pci_path).unwrap_or_default();
         }
-        let mut netdevs = self.root.list(dir.join("device/net")).unwrap_or_default();
-        netdevs.sort();
+        let driver = driver::of(&self.root, &dir, port, &uevent);
+        let link = self.machine.link_rate(
+            &self.name,
+            driver.as_deref(),
+            text(format!("ports/{port}/rate")).and_then(|r| link_rate(&r)),
+        );
         PortFacts {
             device: printable(&self.name),
             port,
-            driver: self.driver(&uevent),
-            netdev: netdevs.first().map(|n| printable(n)),
+            driver,
+            netdev: self.netdev(port),
             pci,
             numa: text("device/numa_node".to_owned()).and_then(|n| n.parse().ok()),
-            link_bits_per_s: text(format!("ports/{port}/rate")).and_then(|r| link_rate(&r)),
-            link_overridden: false,
+            link_bits_per_s: link.0,
+            link_overridden: link.1,
             link_layer: text(format!("ports/{port}/link_layer")),
             state: text(format!("ports/{port}/state")).map(|s| state_word(&s)),
             phys_state: text(format!("ports/{port}/phys_state")).map(|s| state_word(&s)),
             fw_ver: text("fw_ver".to_owned()),
-            gpus: topology::nearest(&pci_path, &self.gpus),
-            gpus_in_all: self.gpus.len(),
+            gpus: topology::nearest(&pci_path, &self.machine.gpus),
+            gpus_in_all: self.machine.gpus.len(),
         }
     }
 
-    /// The driver: what `device/driver` points to, else what `uevent` says, else what the name suggests.
-    ///
-    /// A name alone is weak evidence (rdma-core renames devices), so it comes last.
-    fn driver(&self, uevent: &str) -> Option<String> {
-        self.root
-            .link_name(self.dir().join("device/driver"))
-            .or_else(|| uevent_value(uevent, "DRIVER"))
-            .map(|d| printable(&d))
-            .or_else(|| driver_from_name(&self.name).map(str::to_owned))
+    /// The port's network interface: the device's, the one of its first address, or the one it was made on.
+    fn netdev(&self, port: u8) -> Option<String> {
+        let dir = self.dir();
+        let mut listed = self.root.list(dir.join("device/net")).unwrap_or_default();
+        listed.sort();
+        let first = || self.root.text(dir.join(format!("ports/{port}/gid_attrs/ndevs/0")));
+        let parent = || self.root.text(dir.join("parent"));
+        listed
+            .into_iter()
+            .next()
+            .or_else(first)
+            .or_else(parent)
+            .map(|n| printable(&n))
+            .filter(|n| is_interface(n))
     }
 }
 
-/// The value of `KEY=value` in a uevent file.
-fn uevent_value(uevent: &str, key: &str) -> Option<String> {
-    uevent.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned)
-}
-
-/// What the kernel's own naming scheme says: `efa_0`, `mlx5_0`.
-fn driver_from_name(name: &str) -> Option<&'static str> {
-    match name.split_once('_')? {
-        ("efa", _) => Some("efa"),
-        ("mlx5", _) => Some("mlx5_core"),
-        _ => None,
-    }
+/// Whether a name can be a network interface's (`dev_valid_name` in the kernel), and no way out of a directory.
+fn is_interface(name: &str) -> bool {
+    name.len() < 16
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace())
 }
 
 /// Bits per second from `100 Gb/sec (4X EDR)`. Only the leading number counts: EFA drivers make the rest up.

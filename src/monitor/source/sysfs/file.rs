@@ -102,11 +102,47 @@ impl CounterFile {
     fn open_and_read(&mut self, root: &Root) -> Result<u64, ReadError> {
         let file = root.open(&self.path)?;
         let text = read_bounded(&file);
-        // In a copied tree a file may be replaced under its name; only the kernel's own stay what they are.
-        if fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC) {
+        if stays_what_it_is(&file, root) {
             self.kept = Some(file);
         }
         parse_counter(&text?)
+    }
+}
+
+/// Whether an open file goes on to be the one of its name. In a copied tree a file may be replaced under its name (that
+/// is how one writes such a tree without half-written files); the kernel's own stay what they are, and so do those of a
+/// tree that says so.
+fn stays_what_it_is(file: &File, root: &Root) -> bool {
+    root.is_stable() || fstatfs(file).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC)
+}
+
+/// A small text that is looked at now and then, such as a port's state.
+#[derive(Debug)]
+pub(super) struct TextFile {
+    path: PathBuf,
+    kept: Option<File>,
+}
+
+impl TextFile {
+    /// The file at `path` below the root, not opened yet.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, kept: None }
+    }
+
+    /// What it says now; `None` when it cannot be read.
+    pub(super) fn read(&mut self, root: &Root) -> Option<String> {
+        if self.kept.is_none() {
+            let file = root.open(&self.path).ok()?;
+            if !stays_what_it_is(&file, root) {
+                return read_bounded(&file).ok();
+            }
+            self.kept = Some(file);
+        }
+        let text = self.kept.as_ref().and_then(|file| read_bounded(file).ok());
+        if text.is_none() {
+            self.kept = None;
+        }
+        text
     }
 }
 
@@ -161,6 +197,11 @@ mod tests {
         let mut file = CounterFile::new("a".into());
         assert_eq!(file.read(&root, &mut reopened).unwrap(), 1);
         assert!(file.kept.is_none());
+
+        std::fs::write(copy.path().join(super::super::root::STABLE), "").unwrap();
+        let root = Root::new(copy.path().to_owned());
+        file.read(&root, &mut reopened).unwrap();
+        assert!(file.kept.is_some(), "a tree that says it is stable");
     }
 
     proptest! {

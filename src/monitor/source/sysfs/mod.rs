@@ -3,29 +3,34 @@
 //! One thread per device does all of that device's I/O, because a device that hangs (an EFA admin command may take
 //! 30 s) holds whoever reads it. The thread that asks waits until a deadline and goes on with what has answered.
 //!
-//! Device-level `hw_counters` are never opened: inside a network namespace some kernels crash on it.
+//! On the kernel's own sysfs files stay open and nothing is listed that did not say it changed: a tick is one `pread` per
+//! counter that is shown. Device-level `hw_counters` are opened only where that is safe: inside a network namespace some
+//! kernels crash on it.
 
 mod device;
+mod driver;
 mod file;
+mod machine;
+mod netdev;
 mod port;
 mod root;
-mod table;
 mod topology;
 mod worker;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use file::ReadError;
+pub use machine::Machine;
 pub use root::Root;
 pub use topology::Gpu;
 
 use super::super::glob::Glob;
 use super::super::model::view::Notice;
 use super::super::natural;
-use super::super::sample::PortSample;
+use super::super::sample::{Needs, PortSample};
 use crate::text::printable;
 use device::DeviceReader;
 use worker::{MakeReader, Pool};
@@ -35,12 +40,18 @@ const CLASS: &str = "class/infiniband";
 /// Where a machine without RDMA drivers has no such directory, and nothing is wrong with that.
 const DEFAULT_ROOT: &str = "/sys";
 
+/// How long the list of devices is taken as unchanged, where a device that goes says so itself.
+const LIST_HOLD: Duration = Duration::from_secs(5);
+
 /// The sysfs source.
 #[derive(Debug)]
 pub struct SysfsSource {
     root: Arc<Root>,
     device: Option<Glob>,
     pool: Pool,
+    needs: Needs,
+    /// The names that were listed last, and when.
+    listed: Option<(Vec<String>, Instant)>,
 }
 
 /// What one round of reads gave.
@@ -56,14 +67,43 @@ pub struct SysfsSample {
 
 impl SysfsSource {
     /// Reads below `root` (`/sys`, a host's `/sys` mounted elsewhere, or a fixture), only devices that match `device`.
+    /// `line_rates` are taken for the line rates of devices that match, whatever the kernel says.
     #[must_use]
-    pub fn new(root: PathBuf, device: Option<Glob>) -> Self {
+    pub fn new(root: PathBuf, device: Option<Glob>, line_rates: Vec<(Glob, u64)>) -> Self {
         let root = Arc::new(Root::new(root));
-        Self { pool: Pool::new(reader_of(Arc::clone(&root))), root, device }
+        let pool = Pool::new(reader_of(Arc::clone(&root), line_rates));
+        Self { pool, root, device, needs: Needs::everything(), listed: None }
+    }
+
+    /// From now on only this is read.
+    pub fn set_needs(&mut self, needs: Needs) {
+        self.needs = needs;
+    }
+
+    /// Devices came or went: list them at the next read.
+    pub fn list_again(&mut self) {
+        self.listed = None;
     }
 
     /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
     pub fn read(&mut self, deadline: Duration) -> SysfsSample {
+        let sample = self.read_listed(deadline);
+        let silent = |p: &PortSample| p.reading.as_ref().map_or(true, |r| r.traffic.is_unknown());
+        if self.listed.is_some() && sample.ports.iter().any(silent) {
+            // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist.
+            let listed = self.listed.take();
+            let Ok(now) = self.devices() else { return self.read_listed(deadline) };
+            let before = listed.map(|(names, _)| names).unwrap_or_default();
+            let gone = |p: &PortSample| {
+                before.iter().any(|n| printable(n) == p.facts.device)
+                    && !now.iter().any(|n| printable(n) == p.facts.device)
+            };
+            return SysfsSample { ports: sample.ports.into_iter().filter(|p| !gone(p)).collect(), ..sample };
+        }
+        sample
+    }
+
+    fn read_listed(&mut self, deadline: Duration) -> SysfsSample {
         let all = match self.devices() {
             Ok(all) => all,
             Err((kind, reason)) => {
@@ -81,11 +121,26 @@ impl SysfsSource {
             n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
         });
         self.pool.keep_only(&wanted);
-        SysfsSample { ports: self.pool.read(&wanted, deadline), nothing, notice: None }
+        SysfsSample { ports: self.pool.read(&wanted, self.needs, deadline), nothing, notice: None }
+    }
+
+    /// The device names, from the last list where that is not old.
+    fn devices(&mut self) -> Result<Vec<String>, (io::ErrorKind, String)> {
+        if let Some((names, at)) = &self.listed
+            && self.root.is_stable()
+            && !names.is_empty()
+            && at.elapsed() < LIST_HOLD
+        {
+            return Ok(names.clone());
+        }
+        self.listed = None;
+        let names = self.list()?;
+        self.listed = Some((names.clone(), Instant::now()));
+        Ok(names)
     }
 
     /// The device names, in natural order; or why there are none.
-    fn devices(&self) -> Result<Vec<String>, (io::ErrorKind, String)> {
+    fn list(&self) -> Result<Vec<String>, (io::ErrorKind, String)> {
         let place = self.root.full(CLASS);
         let place = printable(&place.to_string_lossy());
         let mut names = self.root.list(CLASS).map_err(|e| (e.kind(), match e.kind() {
@@ -111,12 +166,15 @@ impl SysfsSource {
     }
 }
 
-/// Makes device readers that share one list of GPUs, made when the first device is there.
-fn reader_of(root: Arc<Root>) -> MakeReader {
-    let gpus: OnceLock<Arc<Vec<Gpu>>> = OnceLock::new();
+/// Makes device readers that share what is known of the machine, found out when the first device is there.
+fn reader_of(root: Arc<Root>, line_rates: Vec<(Glob, u64)>) -> MakeReader {
+    let machine: OnceLock<Arc<Machine>> = OnceLock::new();
     Box::new(move |device| {
-        let gpus = Arc::clone(gpus.get_or_init(|| Arc::new(topology::gpus(&root))));
-        let mut reader = DeviceReader::new(Arc::clone(&root), gpus, device.to_owned());
-        Box::new(move || reader.read())
+        let machine = machine.get_or_init(|| Arc::new(Machine::of(&root, line_rates.clone())));
+        let mut reader = DeviceReader::new(Arc::clone(&root), Arc::clone(machine), device.to_owned());
+        Box::new(move |needs| reader.read(needs))
     })
 }
+
+#[cfg(test)]
+mod tests;

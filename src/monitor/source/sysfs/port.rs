@@ -1,37 +1,86 @@
 //! One port: its counter files, read in an order that keeps the traffic counters close to their timestamp.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::file::{CounterFile, ReadError};
+use super::netdev::Netdev;
 use super::root::Root;
-use super::table::{self, Dir, DriverTable, Place};
 use crate::monitor::clock;
-use crate::monitor::counter::{Desc, Kind};
+use crate::monitor::counter::Desc;
 use crate::monitor::model::view::SourceKind;
-use crate::monitor::sample::{Missing, PortFacts, PortSample, RawCounter, Reading, Traffic};
+use crate::monitor::sample::{Missing, Needs, PortFacts, PortSample, RawCounter, Reading, Traffic};
+use crate::monitor::table::{self, DeviceDir, Dir, Driver, Found, Term, Why};
 
 /// Names longer than this are no counters.
 const MAX_NAME: usize = 64;
 
-/// Where a counter lies.
-type Key = (Dir, Arc<str>);
+/// What a counter is read for; the order in which they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    Bytes,
+    Packets,
+    Health,
+    Detail,
+}
+
+impl Use {
+    fn is_wanted(self, needs: Needs) -> bool {
+        match self {
+            Self::Bytes | Self::Health => true,
+            Self::Packets => needs.packets || needs.all_counters,
+            Self::Detail => needs.all_counters,
+        }
+    }
+
+    fn is_traffic(self) -> bool {
+        matches!(self, Self::Bytes | Self::Packets)
+    }
+}
+
+/// A counter of the port.
+#[derive(Debug)]
+struct Counter {
+    dir: Dir,
+    name: String,
+    desc: Arc<Desc>,
+    used: Use,
+    file: CounterFile,
+    /// What the last read gave; `None` when it was not read.
+    value: Option<Result<u64, ReadError>>,
+}
 
 /// Reads one port.
 #[derive(Debug)]
 pub(super) struct PortReader {
-    dir: PathBuf,
+    /// The device's directory, and the port's in it.
+    dirs: (PathBuf, PathBuf),
     facts: Arc<PortFacts>,
-    files: BTreeMap<Key, CounterFile>,
+    table: &'static Driver,
+    /// By directory and name.
+    counters: Vec<Counter>,
     /// Directories that could not be listed, with the reason.
     absent: Vec<(Dir, String)>,
+    netdev: Option<Netdev>,
     incarnation: u64,
+    /// What the four quantities were made of at the last read.
+    made_of: [Option<u32>; 4],
 }
 
 impl PortReader {
-    pub(super) fn new(dir: PathBuf, facts: Arc<PortFacts>) -> Self {
-        Self { dir, facts, files: BTreeMap::new(), absent: Vec::new(), incarnation: 0 }
+    pub(super) fn new(device: PathBuf, facts: Arc<PortFacts>) -> Self {
+        let port = device.join(format!("ports/{}", facts.port));
+        let table = table::of(facts.driver.as_deref());
+        Self {
+            dirs: (device, port),
+            facts,
+            table,
+            counters: Vec::new(),
+            absent: Vec::new(),
+            netdev: None,
+            incarnation: 0,
+            made_of: [None; 4],
+        }
     }
 
     pub(super) fn port(&self) -> u8 {
@@ -40,142 +89,214 @@ impl PortReader {
 
     /// Takes new facts and the current list of files; files that are still there stay open.
     pub(super) fn look(&mut self, root: &Root, facts: Arc<PortFacts>) {
+        self.table = table::of(facts.driver.as_deref());
         self.facts = facts;
         self.absent.clear();
-        let mut before = std::mem::take(&mut self.files);
+        let mut before = std::mem::take(&mut self.counters);
         for dir in Dir::ALL {
-            let path = self.dir.join(dir.name());
-            let names = match root.list(&path) {
+            let Some(path) = self.path(root, dir) else { continue };
+            let mut names = match root.list(&path) {
                 Ok(names) => names,
                 Err(e) => {
                     self.absent.push((dir, ReadError::from(e).to_string()));
                     continue;
                 }
             };
+            names.retain(|n| n.len() <= MAX_NAME && n.chars().all(|c| c.is_ascii_graphic()));
+            names.sort_unstable();
             for name in names {
-                let plain = name.len() <= MAX_NAME && name.chars().all(|c| c.is_ascii_graphic());
-                if !plain || table::is_setting(&name) {
-                    continue;
-                }
-                let file = path.join(&name);
-                let key: Key = (dir, name.into());
-                let file = before.remove(&key).unwrap_or_else(|| CounterFile::new(file));
-                self.files.insert(key, file);
+                let known = before.iter().position(|c| c.dir == dir && c.name == name);
+                let file = match known {
+                    Some(at) => before.swap_remove(at).file,
+                    None => CounterFile::new(path.join(&name)),
+                };
+                let desc = self.desc(dir, &name);
+                self.counters.push(Counter {
+                    dir,
+                    used: self.used(dir, &name, &desc),
+                    name,
+                    desc,
+                    file,
+                    value: None,
+                });
+            }
+        }
+        let interface = self.facts.netdev.as_deref().filter(|_| self.table.software);
+        if interface != self.netdev.as_ref().map(Netdev::name) {
+            self.netdev = interface.map(Netdev::new);
+        }
+    }
+
+    /// Where the counters of a directory lie; `None` where they must not, or need not, be looked at.
+    fn path(&self, root: &Root, dir: Dir) -> Option<PathBuf> {
+        match dir {
+            Dir::HwCounters | Dir::Counters => Some(self.dirs.1.join(dir.name())),
+            Dir::Device => {
+                // A stand-in in another network namespace has no port counters; opening the device's own crashes
+                // Linux 5.14 to 6.14. So those are opened only if the port has some, and are not missed otherwise.
+                let is_whole = self.counters.iter().any(|c| c.dir == Dir::HwCounters);
+                let safe = match self.table.device {
+                    DeviceDir::Ignored => false,
+                    DeviceDir::Detail => is_whole,
+                    DeviceDir::Only => is_whole || !root.may_hold_stand_ins(),
+                };
+                safe.then(|| self.dirs.0.join("hw_counters"))
             }
         }
     }
 
-    /// Reads every counter: first those that make the rates, between two looks at the clock.
-    pub(super) fn read(&mut self, root: &Root) -> PortSample {
-        let table = table::of(self.facts.driver.as_deref());
-        let first = self.traffic_files(table);
-        let mut values = BTreeMap::new();
+    /// What a counter is. A name that another directory has already gets its own in front.
+    fn desc(&self, dir: Dir, name: &str) -> Arc<Desc> {
+        let desc = self.table.desc(dir, name);
+        if self.counters.iter().any(|c| c.dir != dir && c.name == name) {
+            return Arc::new(Desc { name: format!("{}/{name}", dir.name()).into(), ..(*desc).clone() });
+        }
+        desc
+    }
+
+    fn used(&self, dir: Dir, name: &str, desc: &Desc) -> Use {
+        let part_of = |which: usize| {
+            let (_, quantity) = self.table.traffic()[which];
+            quantity.terms().any(|term| term.dir == dir && term.name == name)
+        };
+        match (part_of(0) || part_of(1), part_of(2) || part_of(3), desc.feeds) {
+            (true, ..) => Use::Bytes,
+            (_, true, _) => Use::Packets,
+            (.., Some(_)) => Use::Health,
+            _ => Use::Detail,
+        }
+    }
+
+    /// Reads the counters that are needed: first those that make the rates, between two looks at the clock.
+    pub(super) fn read(&mut self, root: &Root, needs: Needs) -> PortSample {
         let mut reopened = false;
-
         let before = clock::mono_ns();
-        for key in &first {
-            if let Some(file) = self.files.get_mut(key) {
-                values.insert(key.clone(), file.read(root, &mut reopened));
-            }
-        }
+        self.read_some(root, |used| used.is_traffic() && used.is_wanted(needs), &mut reopened);
+        let netdev = match &mut self.netdev {
+            Some(netdev) => netdev.read(root, &mut reopened),
+            None => Vec::new(),
+        };
         let after = clock::mono_ns();
-        for (key, file) in &mut self.files {
-            if !values.contains_key(key) {
-                values.insert(key.clone(), file.read(root, &mut reopened));
+        self.read_some(root, |used| !used.is_traffic() && used.is_wanted(needs), &mut reopened);
+
+        let mut reading = Reading { mono_ns: clock::middle(before, after), ..Reading::default() };
+        let source = self.traffic(needs, &netdev, &mut reading);
+        self.incarnation += u64::from(reopened);
+        reading.incarnation = self.incarnation;
+        self.collect(&mut reading);
+        if source == SourceKind::Netdev {
+            let new = |c: &RawCounter| self.counters.iter().all(|own| own.desc.name != c.desc.name);
+            reading.counters.extend(netdev.into_iter().filter_map(Result::ok).filter(new));
+        }
+        PortSample { facts: Arc::clone(&self.facts), source, reading: Ok(reading) }
+    }
+
+    fn read_some(&mut self, root: &Root, which: impl Fn(Use) -> bool, reopened: &mut bool) {
+        for counter in &mut self.counters {
+            if which(counter.used) {
+                counter.value = Some(counter.file.read(root, reopened));
             }
         }
-
-        if reopened {
-            self.incarnation += 1;
-        }
-        let mut reading = Reading {
-            mono_ns: clock::middle(before, after),
-            incarnation: self.incarnation,
-            ..Reading::default()
-        };
-        reading.traffic = self.traffic(table, &values, &mut reading.missing);
-        for ((dir, name), value) in values {
-            match value {
-                Ok(value) => {
-                    let taken = reading.counters.iter().any(|c| c.name() == &*name);
-                    let name = if taken { format!("{}/{name}", dir.name()) } else { name.to_string() };
-                    let kind = if table.all_monotonic { Kind::Monotonic64 } else { Kind::Gauge };
-                    let desc = Arc::new(Desc { kind, ..Desc::unknown(name) });
-                    reading.counters.push(RawCounter { desc, value });
-                }
-                // A quantity that is missing for this very file's sake has said so already.
-                Err(_) if first.iter().any(|(d, n)| *d == dir && *n == name) => {}
-                Err(e) => {
-                    let place = Some(format!("{}/{name}", dir.name()));
-                    reading.missing.push(Missing { counter: name.to_string(), place, reason: e.to_string() });
-                }
-            }
-        }
-        PortSample { facts: Arc::clone(&self.facts), source: SourceKind::Sysfs, reading: Ok(reading) }
     }
 
-    /// The files the canonical quantities are made from, that exist.
-    fn traffic_files(&self, table: &DriverTable) -> Vec<Key> {
-        [table.tx_bytes, table.rx_bytes, table.tx_pkts, table.rx_pkts]
-            .iter()
-            .filter_map(|places| self.chosen(places))
-            .map(|place| (place.dir, place.file.into()))
-            .collect()
-    }
-
-    /// Of several places the first whose file exists.
-    fn chosen<'a>(&self, places: &'a [Place]) -> Option<&'a Place> {
-        places.iter().find(|p| self.files.contains_key(&(p.dir, p.file.into())))
-    }
-
+    /// The canonical quantities, and where the bytes come from.
     fn traffic(
-        &self,
-        table: &DriverTable,
-        values: &BTreeMap<Key, Result<u64, ReadError>>,
-        missing: &mut Vec<Missing>,
-    ) -> Traffic {
-        let mut get = |quantity: &str, places: &[Place]| {
-            let place = self.chosen(places).or_else(|| places.first());
-            let place = place.map(|p| format!("{}/{}", p.dir.name(), p.file));
-            self.quantity(places, values)
-                .map_err(|reason| missing.push(Missing { counter: quantity.to_owned(), place, reason }))
-                .ok()
-        };
-        Traffic {
-            tx_bytes: get("tx_bytes", table.tx_bytes),
-            rx_bytes: get("rx_bytes", table.rx_bytes),
-            tx_ops: get("tx_pkts", table.tx_pkts),
-            rx_ops: get("rx_pkts", table.rx_pkts),
+        &mut self,
+        needs: Needs,
+        netdev: &[Result<RawCounter, Missing>],
+        reading: &mut Reading,
+    ) -> SourceKind {
+        let mut values = [None; 4];
+        let mut made_of = [None; 4];
+        let mut source = SourceKind::Sysfs;
+        for (which, (name, quantity)) in self.table.traffic().into_iter().enumerate() {
+            let used = if which < 2 { Use::Bytes } else { Use::Packets };
+            if !used.is_wanted(needs) {
+                continue;
+            }
+            match quantity.sum(|term| self.found(term)) {
+                Ok(sum) => (values[which], made_of[which]) = (Some(sum.value), Some(sum.made_of)),
+                Err(why) => match netdev.get(which) {
+                    // Software alone comes here: a hardware driver's interface does not count its RDMA traffic.
+                    Some(Ok(counter)) => {
+                        (values[which], made_of[which]) = (Some(counter.value), Some(u32::MAX));
+                        source = SourceKind::Netdev;
+                    }
+                    Some(Err(missing)) => {
+                        reading.missing.push(Missing { counter: name.to_owned(), ..missing.clone() });
+                    }
+                    None => reading.missing.push(self.missing(name, why)),
+                },
+            }
+        }
+        // A sum of other counters is no continuation of the last one.
+        let changed =
+            |(now, then): (&Option<u32>, &Option<u32>)| now.is_some() && then.is_some() && now != then;
+        self.incarnation += u64::from(made_of.iter().zip(&self.made_of).any(changed));
+        for (then, now) in self.made_of.iter_mut().zip(made_of) {
+            *then = now.or(*then);
+        }
+        let [tx_bytes, rx_bytes, tx_ops, rx_ops] = values;
+        reading.traffic = Traffic { tx_bytes, rx_bytes, tx_ops, rx_ops };
+        source
+    }
+
+    fn found(&self, term: &Term) -> Found {
+        match self.counters.iter().find(|c| c.dir == term.dir && c.name == term.name).map(|c| &c.value) {
+            Some(Some(Ok(value))) => Found::Value(*value),
+            Some(Some(Err(e))) => Found::Unreadable(e.to_string()),
+            Some(None) | None => Found::Absent,
         }
     }
 
-    /// A canonical quantity, or why there is none.
-    fn quantity(
-        &self,
-        places: &[Place],
-        values: &BTreeMap<Key, Result<u64, ReadError>>,
-    ) -> Result<u64, String> {
-        let Some(place) = self.chosen(places) else {
-            return Err(self.why_absent(places));
-        };
-        match values.get(&(place.dir, place.file.into())) {
-            Some(Ok(count)) => count.checked_mul(place.multiplier).ok_or_else(|| {
-                format!("{count} words of {} bytes do not fit into 64 bits", place.multiplier)
-            }),
-            Some(Err(e)) => Err(e.to_string()),
-            None => Err(self.why_absent(places)),
+    /// Moves all values that were read into the reading.
+    fn collect(&mut self, reading: &mut Reading) {
+        let says_so =
+            |missing: &[Missing], place: &str| missing.iter().any(|m| m.place.as_deref() == Some(place));
+        for counter in &mut self.counters {
+            match counter.value.take() {
+                Some(Ok(value)) => {
+                    reading.counters.push(RawCounter { desc: Arc::clone(&counter.desc), value });
+                }
+                Some(Err(e)) => {
+                    let place = format!("{}/{}", counter.dir.name(), counter.name);
+                    // A quantity that is missing for this very file's sake has said so already.
+                    if !says_so(&reading.missing, &place) {
+                        let (counter, reason) = (counter.name.clone(), e.to_string());
+                        reading.missing.push(Missing { counter, place: Some(place), reason });
+                    }
+                }
+                None => {}
+            }
         }
     }
 
-    fn why_absent(&self, places: &[Place]) -> String {
-        let Some(place) = places.first() else { return "the driver counts no such thing".to_owned() };
-        let dir = place.dir.name();
-        match self.absent.iter().find(|(d, _)| *d == place.dir) {
+    fn missing(&self, quantity: &str, why: Why) -> Missing {
+        let place = |term: &Term| Some(format!("{}/{}", term.dir.name(), term.name));
+        let (place, reason) = match why {
+            Why::NotCounted if self.table.software => {
+                (None, "the driver does not count it, and its network interface is not known".to_owned())
+            }
+            Why::NotCounted => (None, "the driver counts no such thing".to_owned()),
+            Why::Absent(term) => (place(term), self.why_absent(term.dir)),
+            Why::Unreadable(term, reason) => (place(term), reason),
+        };
+        Missing { counter: quantity.to_owned(), place, reason }
+    }
+
+    fn why_absent(&self, dir: Dir) -> String {
+        let name = dir.name();
+        match self.absent.iter().find(|(d, _)| *d == dir) {
             Some((_, reason)) if reason.contains("does not exist") => format!(
-                "there is no {dir} directory (inside a container the kernel hides it: run on the host, or mount the \
+                "there is no {name} directory (inside a container the kernel hides it: run on the host, or mount the \
                  host's /sys and name it with --sysfs-root)"
             ),
-            Some((_, reason)) => format!("{dir}: {reason}"),
+            Some((_, reason)) => format!("{name}: {reason}"),
+            None if dir == Dir::Device && self.counters.is_empty() => {
+                "the device's hw_counters are not opened here: in a network namespace other than the first that crashes \
+                 some kernels (run on the host)"
+                    .to_owned()
+            }
             None => "the file does not exist".to_owned(),
         }
     }

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use nix::sys::statfs::{SYSFS_MAGIC, statfs};
+
 use super::file::{ReadError, read_bounded};
 
 /// Links followed in one path before it counts as a loop, as in the kernel.
@@ -14,21 +16,62 @@ const MAX_LINKS: usize = 40;
 /// Directory entries read before the rest is ignored: no sysfs directory of interest comes near.
 const MAX_ENTRIES: usize = 4096;
 
+/// A file of this name at the top of a copied tree says that no file is ever replaced under its name: files are then
+/// kept open as on the kernel's own sysfs, and cost as much to read.
+pub(super) const STABLE: &str = ".stable";
+/// Only the first network namespace has this setting (`net/core/sysctl_net_core.c`).
+const ONLY_IN_THE_FIRST_NETNS: &str = "/proc/sys/net/core/netdev_budget";
+
 /// The root of a sysfs tree.
 ///
 /// The kernel's links are relative, but a host's `/sys` seen from a container, or a copied tree, may hold absolute ones:
 /// those to `/sys/…` are taken as links into this tree, and `..` stops at its top.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Root {
     dir: PathBuf,
+    /// Files stay what they are under their name.
+    stable: bool,
+    /// What was opened or listed, for tests about what must not be.
+    #[cfg(test)]
+    pub(super) touched: std::sync::Mutex<Vec<PathBuf>>,
 }
 
 impl Root {
     /// A tree at `dir`, which need not exist.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        let stable = is_kernels(&dir) || dir.join(STABLE).is_file();
+        Self {
+            dir,
+            stable,
+            #[cfg(test)]
+            touched: std::sync::Mutex::default(),
+        }
     }
+
+    /// Whether an open file goes on to be the one of its name, so that it can be kept open.
+    #[must_use]
+    pub fn is_stable(&self) -> bool {
+        self.stable
+    }
+
+    /// Whether the devices shown may be the stand-ins that the kernel makes for network namespaces other than the
+    /// first. Opening their `hw_counters` crashes Linux 5.14 to 6.14.
+    #[must_use]
+    pub fn may_hold_stand_ins(&self) -> bool {
+        // A mounted sysfs shows the namespace of whoever mounted it; only of `/sys` it is fair to say that it is ours.
+        is_kernels(&self.dir)
+            && !(self.dir == Path::new("/sys") && Path::new(ONLY_IN_THE_FIRST_NETNS).exists())
+    }
+
+    #[cfg(test)]
+    fn touch(&self, path: &Path) {
+        self.touched.lock().unwrap().push(path.to_owned());
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "only tests look")]
+    fn touch(&self, _path: &Path) {}
 
     /// The path of `relative` in the file system, links not resolved.
     pub fn full(&self, relative: impl AsRef<Path>) -> PathBuf {
@@ -75,6 +118,7 @@ impl Root {
     /// # Errors
     /// When it cannot be opened or is no regular file.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<File, ReadError> {
+        self.touch(path.as_ref());
         let full = self.full(self.resolve(path)?);
         // O_NONBLOCK: a pipe in place of a file must not hold us.
         let file = File::options()
@@ -98,6 +142,7 @@ impl Root {
     /// # Errors
     /// When it cannot be read.
     pub fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
+        self.touch(path.as_ref());
         let entries = self.full(self.resolve(path)?).read_dir()?;
         Ok(entries
             .take(MAX_ENTRIES)
@@ -113,6 +158,11 @@ impl Root {
         let target = self.full(parent.join(path.file_name()?)).read_link().ok()?;
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
+}
+
+/// Whether a directory is the kernel's own sysfs.
+fn is_kernels(dir: &Path) -> bool {
+    statfs(dir).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC)
 }
 
 /// The components of a path that mean something: names and `..`.
