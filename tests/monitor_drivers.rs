@@ -108,7 +108,11 @@ fn a_driver_is_read_right(
     assert_eq!((row.tx.bytes, row.rx.bytes), bytes);
     assert_eq!((row.tx.ops, row.rx.ops), packets);
     assert_eq!(Health::ALL.map(|quantity| row.health[quantity].total), health);
-    assert_eq!((row.tx.bytes_per_s, row.marks.as_slice()), (None, &[Mark::New][..]), "no rate at first sight");
+    assert_eq!(
+        (row.tx.bytes_per_s, row.marks.as_slice()),
+        (None, &[Mark::New][..]),
+        "no rate at first sight"
+    );
     let software = matches!(driver, "rxe" | "siw");
     assert_eq!(row.source, if software { SourceKind::Netdev } else { SourceKind::Sysfs });
 
@@ -139,7 +143,11 @@ fn every_driver_of_the_fixture_is_shown_and_an_odd_name_is_kept() {
     let odd = &nic(&view, "hfi1_0", 1).counters;
     assert!(odd.iter().any(|c| c.name() == "SwLinkUp,32" && c.value == 3));
     let mlx4 = nic(&view, "mlx4_0", 1);
-    assert_eq!((mlx4.link_bits_per_s, mlx4.link_overridden), (Some(40_000_000_000), true), "set by configuration");
+    assert_eq!(
+        (mlx4.link_bits_per_s, mlx4.link_overridden),
+        (Some(40_000_000_000), true),
+        "set by configuration"
+    );
     assert!(!nic(&view, "mlx5_0", 1).link_overridden);
 }
 
@@ -173,7 +181,10 @@ fn a_wrap_is_growth_and_a_reset_is_a_gap() {
     let grown = cnp.per_s.unwrap() * wrapped.dt.unwrap().as_secs_f64();
     assert!((grown - 10.0).abs() < 1e-6 && wrapped.marks.is_empty(), "{grown}");
     let reset = nic(&view, "efa_0", 1);
-    assert_eq!((reset.marks.as_slice(), reset.tx.bytes_per_s, reset.tx.bytes), (&[Mark::Reset][..], None, Some(5)));
+    assert_eq!(
+        (reset.marks.as_slice(), reset.tx.bytes_per_s, reset.tx.bytes),
+        (&[Mark::Reset][..], None, Some(5))
+    );
     tree.counter("efa_0", "hw_counters/tx_bytes", 15);
     let view = monitor.tick().view;
     let after = nic(&view, "efa_0", 1);
@@ -194,7 +205,10 @@ fn a_returned_or_renamed_nic_begins_anew() {
     fs::rename(tree.device("rdmap79s0"), tree.device("efa_0")).unwrap();
     tree.counter("efa_0", "hw_counters/tx_bytes", 1 << 50);
     let view = monitor.tick().view;
-    assert_eq!((nic(&view, "efa_0", 1).marks.as_slice(), nic(&view, "efa_0", 1).tx.bytes_per_s), (&[Mark::New][..], None));
+    assert_eq!(
+        (nic(&view, "efa_0", 1).marks.as_slice(), nic(&view, "efa_0", 1).tx.bytes_per_s),
+        (&[Mark::New][..], None)
+    );
 }
 
 #[test]
@@ -237,8 +251,13 @@ fn a_counter_at_its_maximum_says_so_and_has_no_rate() {
     let view = monitor.tick().view;
     let row = nic(&view, "mlx5_1", 1);
     let stuck: Vec<&str> = row.counters.iter().filter(|c| c.saturated).map(|c| c.name()).collect();
-    let names =
-        ["link_downed", "local_link_integrity_errors", "port_xmit_discards", "port_xmit_wait", "symbol_error"];
+    let names = [
+        "link_downed",
+        "local_link_integrity_errors",
+        "port_xmit_discards",
+        "port_xmit_wait",
+        "symbol_error",
+    ];
     assert_eq!(stuck, names);
     assert!(row.counters.iter().filter(|c| c.saturated).all(|c| c.per_s.is_none()));
     // out_of_buffer still counts.
@@ -286,7 +305,10 @@ fn nics_without_gpus_are_grouped_by_numa_node() {
     }
     let view = tree.monitor().tick().view;
     let group = |key: &str| view.groups.iter().find(|g| g.key == key).unwrap();
-    assert_eq!((group("numa:0").kind, group("numa:0").numa, group("numa:0").nics.len()), (GroupKind::Numa, Some(0), 2));
+    assert_eq!(
+        (group("numa:0").kind, group("numa:0").numa, group("numa:0").nics.len()),
+        (GroupKind::Numa, Some(0), 2)
+    );
     assert_eq!(group("numa:1").nics.len(), 1);
     assert_eq!(group("node:testhost").nics.len(), 12);
 }

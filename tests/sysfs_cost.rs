@@ -17,10 +17,29 @@ const TASK: &str = "RAILTOP_TEST_SYSFS_COST";
 /// 32 EFA NICs with all counters of the newest driver; no file of it is ever replaced, as on the kernel's own sysfs.
 fn tree(root: &Path) {
     const COUNTERS: [&str; 23] = [
-        "tx_bytes", "tx_pkts", "rx_bytes", "rx_pkts", "rx_drops", "send_bytes", "send_wrs", "recv_bytes", "recv_wrs",
-        "rdma_read_wrs", "rdma_read_bytes", "rdma_read_wr_err", "rdma_read_resp_bytes", "rdma_write_wrs",
-        "rdma_write_bytes", "rdma_write_wr_err", "rdma_write_recv_bytes", "retrans_bytes", "retrans_pkts",
-        "retrans_timeout_events", "unresponsive_remote_events", "impaired_remote_conn_events", "lifespan",
+        "tx_bytes",
+        "tx_pkts",
+        "rx_bytes",
+        "rx_pkts",
+        "rx_drops",
+        "send_bytes",
+        "send_wrs",
+        "recv_bytes",
+        "recv_wrs",
+        "rdma_read_wrs",
+        "rdma_read_bytes",
+        "rdma_read_wr_err",
+        "rdma_read_resp_bytes",
+        "rdma_write_wrs",
+        "rdma_write_bytes",
+        "rdma_write_wr_err",
+        "rdma_write_recv_bytes",
+        "retrans_bytes",
+        "retrans_pkts",
+        "retrans_timeout_events",
+        "unresponsive_remote_events",
+        "impaired_remote_conn_events",
+        "lifespan",
     ];
     for nic in 0..NICS {
         let device = root.join(format!("class/infiniband/rdmap{nic}s0"));
@@ -50,7 +69,9 @@ fn ticks() {
     for _ in 0..count {
         let sample = source.read(Duration::from_secs(60));
         assert_eq!(sample.ports.len(), NICS);
-        assert!(sample.ports.iter().all(|p| p.reading.as_ref().is_ok_and(|r| r.traffic.tx_bytes == Some(12))));
+        assert!(
+            sample.ports.iter().all(|p| p.reading.as_ref().is_ok_and(|r| r.traffic.tx_bytes == Some(12)))
+        );
         // Threads shall be asleep when they are asked, as they are at an interval that a person uses.
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -77,7 +98,10 @@ fn calls(root: &Path, count: u32, needs: &str) -> u64 {
 }
 
 fn can_trace() -> bool {
-    Command::new("strace").args(["-f", "-c", "-o", "/dev/null", "true"]).output().is_ok_and(|o| o.status.success())
+    Command::new("strace")
+        .args(["-f", "-c", "-o", "/dev/null", "true"])
+        .output()
+        .is_ok_and(|o| o.status.success())
 }
 
 #[test]

@@ -17,7 +17,7 @@ quick=(tsc=reliable no_timer_check mitigations=off apparmor=0 audit=0 rcupdate.r
 append="panic=-1 ${console[*]} ${quick[*]}"
 channel=()
 if [ -S /dev/stdin ]; then
-    channel=(-device virtio-serial-pci -chardev socket,id=channel,fd=0
+    channel=(-device virtio-serial-pci -chardev "socket,id=channel,fd=0"
         -device "virtserialport,chardev=channel,name=railtop")
 fi
 exec setpriv --pdeathsig KILL qemu-system-x86_64 \

@@ -28,11 +28,16 @@ until_true() {
 hw() { cat "/sys/class/infiniband/$1/ports/1/hw_counters/$2"; }
 net() { cat "/sys/class/net/$1/statistics/$2"; }
 
-# log_begin ARGUMENTS...: railtop's log from now on, into a file; returns after its second tick, when rates begin.
+# log_begin ARGUMENTS...: railtop's log from now on, into a file; returns when every device has answered twice, so that
+# there are rates. On a busy host, under emulation, the first answers can be late.
 log_begin() {
     railtop log --format jsonl "$@" >/tmp/log 2>/tmp/log.err &
     log=$!
-    log_ticks 2
+    log_ticks 2 || return
+    while grep "$(tail -n 1 /tmp/log | grep -o '"ts":"[^"]*"')" /tmp/log | grep -qE '"(stale|new)"'; do
+        log_ticks 1 || return
+    done
+    begun=$(grep -c '' /tmp/log)
 }
 
 # How many ticks the log has: its records of one tick have the same time.
@@ -40,21 +45,21 @@ log_length() { grep -o '"ts":"[^"]*"' /tmp/log | uniq | grep -c ''; }
 
 # log_ticks COUNT: waits for that many more.
 log_ticks() {
-    local wanted=$(($(log_length) + $1)) left=600
+    local wanted=$(($(log_length) + $1)) left=400
     until [ "$(log_length)" -ge "$wanted" ]; do
         if [ $((left--)) -le 0 ] || ! kill -0 "$log"; then
             echo "the log stands still:" >&2
             cat /tmp/log.err >&2
             return 1
         fi
-        sleep 0.05
+        sleep 0.1
     done
 }
 
-# Ends the log and prints it. (SIGINT is ignored by what a script runs in the background.)
+# Ends the log and prints it, from where log_begin returned. (What a script runs in the background ignores SIGINT.)
 log_end() {
     kill -TERM "$log"
     wait "$log" || return
     cat /tmp/log.err >&2
-    cat /tmp/log
+    tail -n +$((begun + 1)) /tmp/log
 }

@@ -15,9 +15,9 @@ pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
-/// What `railtop log` says while `script` runs, beginning with two ticks before and ending with three after it.
+/// What `railtop log` says while `script` runs, once every device is known and has a rate, until three ticks after it.
 pub fn watch(machine: &mut Machine, arguments: &str, script: &str) -> Vec<Value> {
-    lines(&machine.ok(&format!("log_begin {arguments}\n{script}\nlog_ticks 3 && log_end")))
+    lines(&machine.ok(&format!("log_begin {arguments} || exit\n{script}\nlog_ticks 3 && log_end")))
 }
 
 /// The records of a log about one device, in order; of one source, where several speak for it.

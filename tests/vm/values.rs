@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::machine::Machine;
-use crate::report::{assert_near, count, flagged, number, of, watch};
+use crate::report::{assert_near, count, flagged, lines, number, of, watch};
 
 /// Logs of the devices' own counters.
-const LOG: &str = "--source sysfs -i 200ms";
+const LOG: &str = "--source sysfs -i 200ms --device '*_?'";
 
 /// The middle one of the rates a device was shown with.
 fn median_rate(records: &[&Value], key: &str) -> f64 {
@@ -23,14 +23,26 @@ pub fn a_steady_source_is_shown_within_two_per_mille(machine: &mut Machine) {
     let log = watch(machine, LOG, "log_ticks 12");
     for device in ["efa_0", "efa_1", "efa_2", "efa_3"] {
         let records = of(&log, device, "sysfs");
-        assert_eq!(records[0]["tx_bytes_per_s"], Value::Null, "a rate at first sight: {}", records[0]);
         assert_near(device, median_rate(&records, "tx_bytes_per_s"), BYTES_PER_S, 0.002);
         // A look may be torn apart by a busy host; over all of them nothing is lost.
-        let moved: f64 = records[1..].iter().map(|r| number(r, "tx_bytes_per_s") * number(r, "dt_s")).sum();
-        let time: f64 = records[1..].iter().map(|r| number(r, "dt_s")).sum();
+        let moved: f64 = records.iter().map(|r| number(r, "tx_bytes_per_s") * number(r, "dt_s")).sum();
+        let time: f64 = records.iter().map(|r| number(r, "dt_s")).sum();
         assert_near(device, moved / time, BYTES_PER_S, 0.005);
         assert_eq!(median_rate(&records, "rx_bytes_per_s"), 0.0, "{device}");
     }
+    machine.ok("use_mock ''");
+}
+
+/// Lifetime totals are no rates: at first sight there is none.
+pub fn a_first_sight_gives_no_rate(machine: &mut Machine) {
+    machine.ok("use_mock efa_0:efa; echo 5000000000000 >$mock/efa_0/port/tx_bytes");
+    let log = lines(&machine.ok("railtop log --source sysfs --format jsonl -i 200ms -n 8 --device efa_0"));
+    let answered: Vec<_> =
+        of(&log, "efa_0", "sysfs").into_iter().filter(|r| r["tx_bytes"].is_u64()).collect();
+    assert!(flagged(answered[0], "new"), "{}", answered[0]);
+    assert_eq!(answered[0]["tx_bytes_per_s"], Value::Null);
+    let rates: Vec<f64> = answered.iter().filter_map(|r| r["tx_bytes_per_s"].as_f64()).collect();
+    assert!(!rates.is_empty() && rates.iter().all(|&rate| rate == 0.0), "{rates:?}");
     machine.ok("use_mock ''");
 }
 
@@ -86,7 +98,7 @@ pub fn a_counter_of_32_bits_wraps_without_a_mark(machine: &mut Machine) {
     let values: Vec<u64> = records.iter().map(|r| count(&r["counters"], "out_of_buffer")).collect();
     assert!(values[0] > 1 << 31 && values[values.len() - 1] < 1 << 31, "it wrapped meanwhile: {values:?}");
     assert!(records.iter().all(|r| !flagged(r, "reset")), "{records:?}");
-    let rates: Vec<f64> = records[1..].iter().map(|r| number(r, "drops_per_s")).collect();
+    let rates: Vec<f64> = records.iter().map(|r| number(r, "drops_per_s")).collect();
     assert!(
         rates.iter().all(|rate| (0.0..600.0).contains(rate)),
         "500 a second, also over the wrap: {rates:?}"
