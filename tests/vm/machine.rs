@@ -88,7 +88,7 @@ impl Machine {
     pub fn run(&mut self, script: &str) -> Said {
         self.scripts += 1;
         let name = self.scripts.to_string();
-        let text = format!("{}\n{}\n{script}\n", include_str!("rxe.sh"), include_str!("guest.sh"),);
+        let text = format!("{}\n{}\n{script}\n", include_str!("rxe.sh"), include_str!("guest.sh"));
         fs::write(self.file(&format!("{name}.sh")), text).expect("the script can be written");
         let request = format!("{name} {}\n", SCRIPT.as_secs());
         self.channel.get_mut().write_all(request.as_bytes()).expect("the machine takes commands");
