@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Put in front of every script that the test runs in its VM.
 set -u
-PATH=/job:$PATH
 mock=/sys/kernel/debug/mockrdma
 : "$mock"
 
@@ -54,6 +53,19 @@ log_ticks() {
         fi
         sleep 0.1
     done
+}
+
+# log_until PATTERN: waits for a record with it, and for the tick after.
+log_until() {
+    local left=400
+    until tail -n +$((begun + 1)) /tmp/log | grep -q "$1"; do
+        if [ $((left--)) -le 0 ]; then
+            echo "no record with $1 in the log" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+    log_ticks 1
 }
 
 # Ends the log and prints it, from where log_begin returned. (What a script runs in the background ignores SIGINT.)

@@ -27,7 +27,10 @@ fn no_spike(log: &[Value]) {
 }
 
 pub fn a_link_that_goes_down_is_seen_and_comes_back(machine: &mut Machine) {
-    let log = log_during(machine, "ip link set v1a down; log_ticks 4; ip link set v1a up");
+    let log = log_during(
+        machine,
+        "ip link set v1a down; log_until '\"dev\":\"rxe2\".*DOWN'; ip link set v1a up; log_ticks 2",
+    );
     let states: Vec<&str> = of(&log, "rxe2").iter().filter_map(|r| r["state"].as_str()).collect();
     let mut turns = states.clone();
     turns.dedup();
@@ -38,7 +41,7 @@ pub fn a_link_that_goes_down_is_seen_and_comes_back(machine: &mut Machine) {
 }
 
 pub fn a_renamed_device_goes_on_under_its_new_name(machine: &mut Machine) {
-    let log = log_during(machine, "rdma dev set rxe3 name rdmap16s27; log_ticks 2");
+    let log = log_during(machine, "rdma dev set rxe3 name rdmap16s27; log_until rdmap16s27");
     let (before, after) = (of(&log, "rxe3"), of(&log, "rdmap16s27"));
     assert!(before.len() >= 2 && after.len() >= 2, "{} and {}", before.len(), after.len());
     assert!(after.last().is_some_and(|r| r["tx_bytes_per_s"].is_number()), "{after:?}");
@@ -47,8 +50,10 @@ pub fn a_renamed_device_goes_on_under_its_new_name(machine: &mut Machine) {
 }
 
 pub fn a_device_that_goes_and_comes_back_has_a_gap_and_no_spike(machine: &mut Machine) {
-    let log =
-        log_during(machine, "rdma link delete rxe3; log_ticks 4; rdma link add rxe3 type rxe netdev v1b");
+    let log = log_during(
+        machine,
+        "rdma link delete rxe3; log_until '\"gone\"'; rdma link add rxe3 type rxe netdev v1b; log_ticks 2",
+    );
     let records = of(&log, "rxe3");
     let gone = records.iter().position(|r| flagged(r, "gone")).expect("a mark where it went");
     assert!(records[gone]["tx_bytes_per_s"].is_null() && records[gone]["tx_bytes"].is_null());
@@ -62,7 +67,7 @@ pub fn a_device_that_appears_is_found_while_running(machine: &mut Machine) {
     let log = log_during(
         machine,
         "ip link add v9a type veth peer name v9b; ip link set v9a up; ip link set v9b up
-         rdma link add rxe9 type rxe netdev v9a",
+         rdma link add rxe9 type rxe netdev v9a; log_until rxe9",
     );
     let records = of(&log, "rxe9");
     assert!(flagged(records[0], "new") && records[0]["tx_bytes_per_s"].is_null(), "{}", records[0]);
@@ -76,7 +81,7 @@ pub fn a_driver_that_is_unbound_and_bound_again_is_followed(machine: &mut Machin
     machine.ok("use_mock efa_0:efa; echo 5000000000000 >$mock/efa_0/port/tx_bytes");
     let log = log_during(
         machine,
-        "d=/sys/bus/platform/drivers/efa; echo efa.0 >$d/unbind; log_ticks 4; echo efa.0 >$d/bind",
+        "d=/sys/bus/platform/drivers/efa; echo efa.0 >$d/unbind; log_until '\"gone\"'; echo efa.0 >$d/bind; log_until '\"dev\":\"efa_0\".*\"tx_bytes\":0,'",
     );
     let records = of(&log, "efa_0");
     assert!(records.iter().any(|r| flagged(r, "gone")), "{records:?}");

@@ -92,8 +92,13 @@ pub fn words_of_mlx5_become_bytes(machine: &mut Machine) {
 pub fn a_counter_of_32_bits_wraps_without_a_mark(machine: &mut Machine) {
     machine.ok("use_mock mlx5_0:mlx5
         echo 1000000 >$mock/mlx5_0/pma/port_xmit_data.per_s
-        echo 4294967290 >$mock/mlx5_0/port/out_of_buffer");
-    let log = watch(machine, LOG, "echo 500 >$mock/mlx5_0/port/out_of_buffer.per_s; log_ticks 3");
+        echo 4294966000 >$mock/mlx5_0/port/out_of_buffer");
+    let log = watch(
+        machine,
+        LOG,
+        "log_ticks 1; echo 500 >$mock/mlx5_0/port/out_of_buffer.per_s
+         until_true 20 eval '[ $(hw mlx5_0 out_of_buffer) -lt 1000000 ]'",
+    );
     let records = of(&log, "mlx5_0", "sysfs");
     let values: Vec<u64> = records.iter().map(|r| count(&r["counters"], "out_of_buffer")).collect();
     assert!(values[0] > 1 << 31 && values[values.len() - 1] < 1 << 31, "it wrapped meanwhile: {values:?}");
