@@ -3,12 +3,16 @@
 //! For work on the screen without NICs, and for the tests that watch it in a real terminal.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use railtop::lab::Rate;
-use railtop::monitor::tui::synthetic::{Cluster, SyntheticSource};
-use railtop::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, Units};
+use railtop::monitor::model::view::View;
+use railtop::monitor::tui::synthetic::{Cluster, Scene, SyntheticSource};
+use railtop::monitor::tui::{
+    self, CaptionHandle, Ended, Preferences, StopFlag, TuiOptions, Units, ViewSource, Waker,
+};
 
 #[derive(Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -32,6 +36,15 @@ struct Args {
     /// Ticks before the next policy.
     #[arg(long, default_value_t = 10)]
     ticks: u64,
+    /// What is made up.
+    #[arg(long, value_enum, default_value_t = Scene::Story)]
+    scene: Scene,
+    /// Panic in the screen's own thread when it takes this view.
+    #[arg(long)]
+    panic_in_screen: Option<u64>,
+    /// Panic in the source's thread at this tick.
+    #[arg(long)]
+    panic_at: Option<u64>,
     /// Show every mark and notice.
     #[arg(long)]
     troubles: bool,
@@ -50,6 +63,29 @@ struct Args {
     /// Raise the stop flag after this time.
     #[arg(long, value_parser = railtop::units::parse_duration)]
     stop_after: Option<Duration>,
+}
+
+/// A source that panics on the thread that asks it.
+struct Panicking {
+    source: SyntheticSource,
+    left: Option<u64>,
+}
+
+impl ViewSource for Panicking {
+    fn subscribe(&mut self, waker: Waker) {
+        self.source.subscribe(waker);
+    }
+
+    fn latest(&mut self) -> Option<Arc<View>> {
+        let view = self.source.latest()?;
+        assert!(self.left != Some(0), "asked for with --panic-in-screen");
+        self.left = self.left.map(|left| left - 1);
+        Some(view)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.source.set_interval(interval);
+    }
 }
 
 #[expect(clippy::panic, reason = "this is what the flag is for")]
@@ -80,14 +116,22 @@ fn main() -> ExitCode {
             stop.stop();
         });
     }
-    let mut source = SyntheticSource::new(cluster, args.ticks, caption.clone());
+    let mut source = args.scene.source(cluster, args.ticks, caption.clone());
+    if let Some(tick) = args.panic_at {
+        source = source.panicking_at(tick);
+    }
+    let mut source = Panicking { source, left: args.panic_in_screen };
     let options = TuiOptions {
         caption: Some(caption),
         stop: Some(stop),
         ascii: args.ascii,
         color: !args.no_color,
-        units: if args.bytes { Units::Bytes } else { Units::Bits },
-        interval: args.interval,
+        preferences: Preferences {
+            units: if args.bytes { Units::Bytes } else { Units::Bits },
+            interval: args.interval,
+            ..Preferences::default()
+        },
+        ..TuiOptions::default()
     };
     match tui::run(&mut source, &options) {
         Ok(ended) => {

@@ -63,6 +63,10 @@ impl Verdict {
 /// The default limit of max/mean between balanced and skewed (`check --max-over-mean`).
 pub const DEFAULT_MAX_OVER_MEAN: f64 = 1.25;
 
+/// A group that moves less than this in a direction, in bytes per second, does nothing worth a word about balance:
+/// keep-alives and barriers are no load. 8 Mb/s is a thousandth of the slowest RDMA link's rate.
+pub const BUSY_BYTES_PER_S: f64 = 1e6;
+
 /// One group's spread in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {

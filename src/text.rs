@@ -11,10 +11,28 @@ pub fn printable(text: &str) -> String {
     text.chars().take(MAX_SHOWN).map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same without cutting, for text that is as long as it has to be and was bounded when it was read.
+#[must_use]
+pub fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// C0, C1, DEL, line separators, and the characters that reorder text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// The one of `known` that a mistyped `word` was most likely meant to be: at most a third of it is wrong.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // What nobody types by mistake is not compared: the effort is the product of the lengths.
+    if word.chars().count() > 64 {
+        return None;
+    }
+    let distance = |candidate: &str| strsim::damerau_levenshtein(word, candidate);
+    let best = known.into_iter().min_by_key(|candidate| distance(candidate))?;
+    (distance(best) <= (best.len() / 3).max(1)).then_some(best)
 }
 
 #[cfg(test)]
@@ -34,5 +52,16 @@ mod tests {
     #[test]
     fn long_text_is_cut() {
         assert_eq!(printable(&"x".repeat(10_000)).len(), MAX_SHOWN);
+        assert_eq!(without_controls(&"\n".repeat(1000)).chars().count(), 1000);
+    }
+
+    #[test]
+    fn a_mistyped_word_finds_its_neighbour() {
+        let known = ["interval", "units", "theme"];
+        assert_eq!(nearest("intervall", known), Some("interval"));
+        assert_eq!(nearest("unist", known), Some("units"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest(&"x".repeat(1 << 20), known), None);
+        assert_eq!(nearest("", []), None);
     }
 }

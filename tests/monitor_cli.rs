@@ -557,6 +557,59 @@ fn list_as_json_has_no_key_for_what_is_missing() {
 }
 
 #[test]
+fn list_as_json_has_the_gpus_with_their_nearest_nics() {
+    let text = stdout_of(railtop(&fixture("efa-p5")).args(["list", "--format", "json"]), 0);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let gpus = list["gpus"].as_array().unwrap();
+    let gpu = gpus.iter().find(|gpu| gpu["pci"] == "0000:64:00.0").unwrap();
+    assert!(gpu["nics"].as_array().unwrap().contains(&"rdmap96s0".into()), "{gpu}");
+    // Without a driver: no name, no memory, and why.
+    if gpu.get("index").is_none() {
+        assert_eq!((gpu.get("name"), gpu.get("memory_total_bytes")), (None, None));
+    }
+    let text = stdout_of(railtop(&fixture("mlx5-roce")).args(["list", "--format", "json"]), 0);
+    assert!(!text.contains("gpus_reason"), "nobody misses GPUs where there are none");
+}
+
+#[test]
+fn events_are_lines_only_where_they_are_asked_for() {
+    let wrong =
+        railtop(&fixture("efa-p5")).args(["log", "-n", "1", "--events", "--format", "csv"]).assert().code(2);
+    let stderr = String::from_utf8_lossy(&wrong.get_output().stderr).into_owned();
+    assert!(stderr.contains("--events needs --format jsonl"), "{stderr}");
+    let full = tempfile::tempdir().unwrap();
+    let counters = full.path().join("class/infiniband/mlx5_0/ports/1");
+    for (file, value) in
+        [("hw_counters/tx_bytes", "5"), ("state", "4: ACTIVE"), ("counters/port_xmit_data", "5")]
+    {
+        fs::create_dir_all(counters.join(file).parent().unwrap()).unwrap();
+        fs::write(counters.join(file), value).unwrap();
+    }
+    let events = |flag: &[&str]| {
+        let mut log = railtop(full.path());
+        log.args(["log", "-n", "400", "-i", "10ms"]).args(flag).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut log = log.spawn().unwrap();
+        let mut lines = BufReader::new(log.stdout.take().unwrap()).lines();
+        // The second record has been written: the device was there.
+        for _ in 0..3 {
+            lines.next().unwrap().unwrap();
+        }
+        let state = counters.join("state");
+        fs::write(&state, "1: DOWN").unwrap();
+        let rest: Vec<String> =
+            lines.map(Result::unwrap).filter(|line| line.contains("\"type\":\"event\"")).collect();
+        fs::write(&state, "4: ACTIVE").unwrap();
+        assert!(log.wait().unwrap().success());
+        rest
+    };
+    assert_eq!(events(&[]), [""; 0]);
+    let told = events(&["--events"]);
+    let event: Value = serde_json::from_str(&told[0]).unwrap();
+    assert_eq!((told.len(), &event["kind"], &event["subject"]), (1, &"link_down".into(), &"mlx5_0".into()));
+    assert!(event["text"].as_str().unwrap().contains("from ACTIVE to DOWN"), "{event}");
+}
+
+#[test]
 fn a_tree_mounted_elsewhere_needs_only_the_flag() {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("railtop"));
     command.env("RAILTOP_PAGE_DIR", "/nonexistent").arg("--sysfs-root").arg(fixture("mlx5-roce"));

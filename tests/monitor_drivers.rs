@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use railtop::monitor::counter::Health;
-use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
+use railtop::monitor::model::view::{CounterView, GroupKind, Mark, NicView, SourceKind, View};
 use railtop::monitor::{Config, Monitor};
 use test_case::test_case;
 
@@ -46,6 +46,7 @@ impl Tree {
             device: None,
             source: Some(SourceKind::Sysfs),
             interval: Duration::from_secs(1),
+            thresholds: railtop::monitor::Thresholds::default(),
             line_rates: vec![("mlx4_*".parse().unwrap(), 40_000_000_000)],
         })
     }
@@ -250,7 +251,7 @@ fn a_counter_at_its_maximum_says_so_and_has_no_rate() {
     monitor.tick();
     let view = monitor.tick().view;
     let row = nic(&view, "mlx5_1", 1);
-    let stuck: Vec<&str> = row.counters.iter().filter(|c| c.saturated).map(|c| c.name()).collect();
+    let stuck: Vec<&str> = row.counters.iter().filter(|c| c.saturated).map(CounterView::name).collect();
     let names = [
         "link_downed",
         "local_link_integrity_errors",
@@ -291,7 +292,7 @@ fn an_unreadable_counter_is_missing() {
     }
     let tree = Tree::of("hostile");
     let file = tree.device("efa_0").join("ports/1/hw_counters/tx_bytes");
-    let locked = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0);
+    let locked = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o000);
     fs::set_permissions(file, locked).unwrap();
     let view = tree.monitor().tick().view;
     assert!(nic(&view, "efa_0", 1).reason.as_ref().unwrap().contains("no permission"));

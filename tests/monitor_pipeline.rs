@@ -12,7 +12,8 @@ use railtop::counters::{
 };
 use railtop::monitor::check::{Direction, Tally, Word};
 use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
-use railtop::monitor::{Config, Monitor, Sampler, Tick};
+use railtop::monitor::sample::Needs;
+use railtop::monitor::{Config, Monitor, Sampler, Thresholds, Tick};
 
 struct Setup {
     dir: tempfile::TempDir,
@@ -38,6 +39,7 @@ impl Setup {
             source: None,
             interval: Duration::from_secs(1),
             line_rates: Vec::new(),
+            thresholds: Thresholds::default(),
         }
     }
 
@@ -245,6 +247,55 @@ fn a_look_too_short_to_tell_says_so_and_a_clear_case_is_judged() {
         assert!(why.contains("job1/node0/0: too little traffic to judge"), "{why}");
     }
     assert_eq!(verdict([80, 50, 50, 60]), Ok(Word::Skewed), "the same, ten times as long");
+}
+
+#[test]
+fn the_slow_nic_is_named_unless_one_operation_more_decides_it() {
+    let slow = |operations: [u64; 4]| {
+        let setup = Setup::new();
+        let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+        let (_writer, mut blocks) = setup.pe(0, 4);
+        tally.add(&monitor.tick());
+        for (block, count) in blocks.iter_mut().zip(operations) {
+            block.publish(monotonic_ns(), &sent(100 * count));
+        }
+        tally.add(&monitor.tick());
+        let report = tally.judge(1.25, &[Direction::Tx]).unwrap();
+        (report.verdict, report.groups[0].slow.clone())
+    };
+    assert_eq!(slow([1000, 1000, 300, 1000]), (Word::Balanced, Some("nic2".to_owned())));
+    assert_eq!(slow([1000, 1000, 900, 1000]), (Word::Balanced, None));
+    assert_eq!(slow([3, 3, 2, 3]), (Word::Balanced, None), "one operation more");
+    assert_eq!(slow([1000, 0, 0, 0]), (Word::Skewed, None), "one NIC for all is no slow NIC");
+}
+
+#[test]
+fn short_windows_of_a_page_are_looked_at_while_they_are_asked_for() {
+    let setup = Setup::new();
+    let (_writer, mut blocks) = setup.pe(0, 2);
+    let mut monitor = setup.monitor();
+    let windows =
+        |view: &View| view.groups[0].nics.iter().map(|nic| nic.rx_windows.clone()).collect::<Vec<_>>();
+    assert_eq!(windows(&monitor.tick().view), [None, None], "nobody asked");
+    monitor.set_needs(Needs { windows: true, ..Needs::default() });
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let (mut published, mut seen, mut known) = (0, [0_u64; 2], true);
+    // The other NIC receives nothing, which is another thing than not to know.
+    while (seen[0] == 0 || published < 5) && Instant::now() < deadline {
+        for (nic, windows) in windows(&monitor.tick().view).into_iter().enumerate() {
+            let bytes = windows.map(|w| w.bytes).unwrap_or_default();
+            known &= bytes.iter().all(Option::is_some);
+            seen[nic] += bytes.iter().flatten().sum::<u64>();
+            if nic == 0 && !bytes.is_empty() {
+                published += 1;
+                blocks[0].publish(monotonic_ns(), &sent(1000 * published));
+            }
+        }
+    }
+    assert!(seen[0] > 0 || !known, "something was received, in windows that were looked at in time");
+    assert!(seen[0] <= 500 * published && seen[1] == 0, "{seen:?} of {published}");
+    monitor.set_needs(Needs::default());
+    assert_eq!(windows(&monitor.tick().view), [None, None]);
 }
 
 #[test]

@@ -36,6 +36,8 @@ struct Session {
     pty: PtyPair,
     child: Box<dyn Child + Send + Sync>,
     output: Arc<Mutex<vt100::Parser>>,
+    /// Everything the program wrote.
+    raw: Arc<Mutex<Vec<u8>>>,
     keyboard: Box<dyn Write + Send>,
     /// Line discipline before the program began.
     cooked: (u32, u32),
@@ -62,14 +64,16 @@ impl Session {
         let output = Arc::new(Mutex::new(vt100::Parser::new(cells(24), cells(80), 0)));
         let mut reader = pty.master.try_clone_reader().expect("a reader");
         let keyboard = pty.master.take_writer().expect("a writer");
-        let sink = Arc::clone(&output);
+        let raw = Arc::new(Mutex::new(Vec::new()));
+        let (sink, log) = (Arc::clone(&output), Arc::clone(&raw));
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                log.lock().expect("no panic").extend_from_slice(&buffer[..n]);
                 sink.lock().expect("no panic").process(&buffer[..n]);
             }
         });
-        Self { pty, child, output, keyboard, cooked }
+        Self { pty, child, output, raw, keyboard, cooked }
     }
 
     fn screen(&self) -> vt100::Screen {
@@ -200,6 +204,60 @@ fn a_panic_in_another_thread_ends_it_with_its_message_readable() {
     session.assert_restored("error: a thread of railtop panicked");
 }
 
+/// The thread of the source, and the screen's own.
+#[test_case(&["--panic-at", "5"], "asked for at tick 5", 1; "source")]
+#[test_case(&["--panic-in-screen", "3"], "asked for with --panic-in-screen", 101; "screen")]
+fn a_panic_in_any_thread_gives_the_terminal_back(arguments: &[&str], message: &str, code: u32) {
+    let mut session = Session::start(arguments);
+    assert_eq!(session.exit_status().exit_code(), code);
+    session.assert_restored(message);
+}
+
+/// Nothing on the way up or down waits for an answer of the terminal, since nothing is asked.
+#[test]
+fn the_terminal_is_asked_nothing() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+    let raw = session.raw.lock().expect("no panic");
+    for query in [&b"\x1b[6n"[..], b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[?u", b"\x1b]11;?", b"\x1b[14t"] {
+        assert!(!raw.windows(query.len()).any(|part| part == query), "{query:?}");
+    }
+}
+
+#[test]
+fn keys_lead_through_the_tabs() {
+    let mut session = Session::start(&["--scene", "p5"]);
+    session.wait_for("screen", is_up);
+    for (keys, text) in [
+        (&b"2"[..], "median"),
+        (b"\t", "command"),
+        (b"4", "new device"),
+        (b"\t", "NVLinks"),
+        (b"\t", "GPU, NIC"),
+        (b"\x1b[Z", "NVLinks"),
+        (b"1", "GPU, NIC"),
+        (b"c", "chooses"),
+        (b"c", "GPU, NIC"),
+        (b"a", "average of 5 s"),
+        (b"+", "average of 10 s"),
+        (b"w", "average over:"),
+        (b"2s\r", "average of 2 s"),
+        (b">", "every 200 ms"),
+        (b"[[[", "PAUSED"),
+        (b"p", "Gb/s"),
+    ] {
+        session.type_keys(keys);
+        session.wait_for_text(text);
+    }
+    session.wait_for("live again", |screen| !screen.contents().contains("PAUSED"));
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+}
+
 #[test]
 fn the_caller_can_stop_it() {
     let mut session = Session::start(&["--stop-after", "500ms"]);
@@ -235,6 +293,23 @@ fn a_resized_window_is_drawn_anew() {
     session.wait_for_text("kernel");
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+/// A terminal answers the question about its background as if somebody typed: `1` and `r` would be commands.
+#[test]
+fn the_terminals_answer_is_not_taken_for_keys_and_keys_not_for_the_answer() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"/1\x1b]11;rgb:ffff/ffff/ffff\x1b\\2");
+    session.wait_for_text("filter:  12_");
+    session.type_keys(b"\x1b");
+    session.wait_for("end of the filter", |screen| !screen.contents().contains("filter:"));
+    // The theme follows the background by itself; its key says what it has come to.
+    session.type_keys(b"ttttttt");
+    session.wait_for_text("theme auto: light");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
 }
 
 /// Nobody could continue a stopped program here (no shell holds the terminal), so Ctrl-Z must not freeze it.

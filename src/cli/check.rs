@@ -8,12 +8,13 @@ use anyhow::Context as _;
 
 use super::GlobalArgs;
 use super::columns::Columns;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
-use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
-use crate::monitor::{Monitor, Ticker};
+use crate::monitor::sample::Needs;
+use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
 
 /// How often counters are read meanwhile: often enough to see a PE that lives only shortly.
@@ -35,9 +36,9 @@ pub struct CheckArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_look)]
     pub duration: Duration,
 
-    /// The busiest NIC's bytes over the mean of its group that still count as balanced
-    #[arg(long, value_name = "RATIO", default_value_t = DEFAULT_MAX_OVER_MEAN, value_parser = parse_ratio)]
-    pub max_over_mean: f64,
+    /// The busiest NIC's bytes over the mean of its group that still count as balanced [default: 1.25]
+    #[arg(long, value_name = "RATIO", value_parser = parse_ratio)]
+    pub max_over_mean: Option<f64>,
 
     /// Which direction to judge
     #[arg(long, value_enum, default_value_t = DirectionArg::Both)]
@@ -78,11 +79,16 @@ impl DirectionArg {
 /// # Errors
 /// When the output cannot be written, or there is nothing to measure.
 pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let given =
+        Given { selection: args.selection.clone(), max_over_mean: args.max_over_mean, ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let limit = settings.thresholds.max_over_mean;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
     let every = (args.duration / 10).clamp(LOOKS.0, LOOKS.1);
-    let config = args.selection.config(global, every);
+    let config = Config { interval: every, ..settings.monitor() };
     let mut tally = Tally::new(config.source);
     let mut monitor = Monitor::new(config);
+    monitor.set_needs(Needs::list());
     let start = Instant::now();
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);
@@ -104,7 +110,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         let reason = why_not.unwrap_or_else(|| "no NIC's bytes are known".to_owned());
         return Err(ExitError::Nothing(reason).into());
     }
-    let report = tally.judge(args.max_over_mean, args.direction.directions()).map_err(ExitError::Nothing)?;
+    let report = tally.judge(limit, args.direction.directions()).map_err(ExitError::Nothing)?;
     for group in &report.groups {
         if let Some(reason) = &group.reason {
             eprintln!("railtop: {} {} is not judged: {reason}", group.group, group.direction.name());
@@ -113,7 +119,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.format {
         TextOrJson::Json => json(&mut out, &report),
-        TextOrJson::Text => text(&mut out, &report, args.max_over_mean),
+        TextOrJson::Text => text(&mut out, &report, limit),
     }
     .map_err(exit::output_error)?;
     if report.verdict == Word::Idle {
@@ -147,6 +153,12 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     for g in report.groups.iter().filter(|g| g.verdict == Some(Word::Skewed)) {
         writeln!(out, "{}", sentence(g, limit))?;
     }
+    for g in &report.groups {
+        if let Some(slow) = &g.slow {
+            let done = done(g.direction);
+            writeln!(out, "{}: {slow} {done} far less than the others, which are even", g.group)?;
+        }
+    }
     writeln!(out, "{}", word(report.verdict))?;
     out.flush()
 }
@@ -159,11 +171,15 @@ fn word(word: Word) -> &'static str {
     }
 }
 
-fn sentence(group: &GroupReport, limit: f64) -> String {
-    let done = match group.direction {
+fn done(direction: Direction) -> &'static str {
+    match direction {
         Direction::Tx => "sent",
         Direction::Rx => "received",
-    };
+    }
+}
+
+fn sentence(group: &GroupReport, limit: f64) -> String {
+    let done = done(group.direction);
     let ratio = group.max_over_mean.unwrap_or_default();
     let who = group.busiest.join(", ");
     if group.active_nics == 1 {

@@ -3,11 +3,13 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use super::config::ConfigError;
+
 /// All is well.
 pub const OK: u8 = 0;
 /// Something failed, or `check` found imbalance.
 pub const FAILED: u8 = 1;
-/// The command line is wrong.
+/// The command line or the configuration file is wrong.
 pub const USAGE: u8 = 2;
 /// There is nothing to measure (or to measure with).
 pub const NOTHING: u8 = 3;
@@ -54,12 +56,14 @@ pub fn output_error(error: io::Error) -> anyhow::Error {
 #[must_use]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let known = error.chain().find_map(|e| e.downcast_ref::<ExitError>());
+    let wrong_config = error.chain().any(<dyn std::error::Error>::is::<ConfigError>);
     if !matches!(known, Some(ExitError::ClosedPipe)) {
         // In one piece: PEs share a terminal.
         let line = format!("railtop: {}\n", sentence(error));
         let _closed = io::stderr().lock().write_all(line.as_bytes());
     }
-    ExitCode::from(known.map_or(FAILED, ExitError::code))
+    let otherwise = if wrong_config { USAGE } else { FAILED };
+    ExitCode::from(known.map_or(otherwise, ExitError::code))
 }
 
 /// The error and its causes. A cause that the error's own text tells already is not told twice.

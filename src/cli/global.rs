@@ -1,5 +1,6 @@
 //! Flags that every command takes.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Global flags.
@@ -9,9 +10,19 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR", default_value = "/sys", env = "RAILTOP_SYSFS_ROOT")]
     pub sysfs_root: PathBuf,
 
+    /// Configuration file; an empty name for none. Without this, railtop/config.toml below `$XDG_CONFIG_HOME` or ~/.config
+    #[arg(long, global = true, value_name = "FILE", env = "RAILTOP_CONFIG", hide_env_values = true)]
+    pub config: Option<OsString>,
+
     /// No colour, whatever the terminal can do (also with `NO_COLOR` set to anything)
     #[arg(long, global = true)]
     pub no_color: bool,
+}
+
+impl Default for GlobalArgs {
+    fn default() -> Self {
+        Self { sysfs_root: PathBuf::from("/sys"), config: None, no_color: false }
+    }
 }
 
 impl GlobalArgs {

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use super::GlobalArgs;
 use super::columns::{Columns, optional};
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
-use crate::monitor::Monitor;
-use crate::monitor::list::{Inventory, NicEntry};
+use crate::monitor::list::{GpuEntry, Inventory, NicEntry};
+use crate::monitor::sample::Needs;
 use crate::monitor::sample::{PortSample, Sample};
 use crate::monitor::table::self_check;
-use crate::units::format_bit_rate;
+use crate::monitor::{Config, Monitor};
+use crate::units::{format_bit_rate, format_size};
 
 /// The nominal interval of the one look, which allows devices a second to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -37,12 +39,15 @@ const BETWEEN_READS: Duration = Duration::from_millis(30);
 /// # Errors
 /// When the output cannot be written, or there is neither a device nor a page.
 pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let config = args.selection.config(global, PATIENCE);
+    let given = Given { selection: args.selection.clone(), ..Given::default() };
+    let config = Config { interval: PATIENCE, ..Settings::load(global, &given)?.monitor() };
     let host = config.host.clone();
     let mut monitor = Monitor::new(config);
+    monitor.set_gpu_patience(PATIENCE);
+    monitor.set_needs(Needs { processes: false, ..Needs::everything() });
     let sample = monitor.sample();
     let mut inventory = Inventory::of(&sample, &host);
-    if inventory.nics.is_empty() && inventory.pes.is_empty() {
+    if inventory.nics.is_empty() && inventory.pes.is_empty() && inventory.gpus.is_empty() {
         return Err(ExitError::Nothing(sample.nothing.join("; ")).into());
     }
     if has_sums(&sample) {
@@ -85,6 +90,7 @@ fn text(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         }
         pes(out, inventory)?;
     }
+    gpus(out, inventory)?;
     for notice in &inventory.notices {
         writeln!(out, "{}: {}", notice.subject, notice.text)?;
     }
@@ -143,6 +149,31 @@ fn nics(out: &mut impl Write, devices: &[&NicEntry]) -> io::Result<()> {
     }
     writeln!(out)?;
     missing.write(out)
+}
+
+/// The GPUs that the driver shows; where it shows none, they stand with the NICs.
+fn gpus(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
+    let shown: Vec<&GpuEntry> = inventory.gpus.iter().filter(|gpu| gpu.index.is_some()).collect();
+    if shown.is_empty() {
+        return Ok(());
+    }
+    if !(inventory.nics.is_empty() && inventory.pes.is_empty()) {
+        writeln!(out)?;
+    }
+    let mut columns =
+        Columns::new(&["gpu", "name", "pci", "memory used", "memory", "nvlinks up", "nearest nics"]);
+    for gpu in shown {
+        columns.row(vec![
+            optional(gpu.index),
+            optional(gpu.name.clone()),
+            optional(gpu.pci.clone()),
+            gpu.memory_used_bytes.map(format_size).unwrap_or_default(),
+            gpu.memory_total_bytes.map(format_size).unwrap_or_default(),
+            optional(gpu.nvlinks),
+            gpu.nics.join(","),
+        ]);
+    }
+    columns.write(out)
 }
 
 fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::GlobalArgs;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
-use crate::monitor::log::{Format, Header, records};
-use crate::monitor::{Monitor, Ticker, clock, host};
+use crate::monitor::log::{Format, event, new_events, records};
+use crate::monitor::record::{About, Recorder};
+use crate::monitor::sample::Needs;
+use crate::monitor::{Monitor, Ticker};
 
 /// Log every NIC's counters and rates, without a terminal
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -26,9 +29,9 @@ pub struct LogArgs {
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 
-    /// Time between ticks (10ms to 1h)
-    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
-    pub interval: Duration,
+    /// Time between ticks (10ms to 1h) [default: 1s]
+    #[arg(short, long, value_name = "TIME", env = "RAILTOP_INTERVAL", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
 
     /// End after this many ticks
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -37,6 +40,19 @@ pub struct LogArgs {
     /// Append to this file, made if it is not there; a symbolic link is refused; - is stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Also write what happens (links, resets, losses, imbalance; see docs/events.md) as lines `{"type":"event",…}`
+    #[arg(long)]
+    pub events: bool,
+
+    /// With jsonl, also a line per process that holds queue pairs (type "process"), read anew every 5 seconds
+    #[arg(long)]
+    pub processes: bool,
+
+    /// Record all that is read to this file too, for `railtop replay` and `railtop export`; a recording that is there
+    /// is appended to. With -o /dev/null it is all that is kept
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 
     /// Which NICs, by which source.
     #[command(flatten)]
@@ -48,26 +64,48 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let (mut out, fresh) = open(args.output.as_deref())?;
+    for (flag, given) in [("--events", args.events), ("--processes", args.processes)] {
+        if given && args.format != Format::Jsonl {
+            let text = format!("{flag} needs --format jsonl: other formats have no place for such lines");
+            return Err(ExitError::Usage(text).into());
+        }
+    }
+    let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let interval = settings.preferences.interval;
+    let Output { mut out, fresh, file } = open(args.output.as_deref())?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
-    let config = args.selection.config(global, args.interval);
-    let header = Header {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        host: config.host.clone(),
-        boot_id: host::boot_id(),
-        interval_ms: u64::try_from(args.interval.as_millis()).unwrap_or(u64::MAX),
-        started_ns: clock::realtime_ns(),
-    };
+    let config = settings.monitor();
+    let about = About::of(&config);
+    let mut recorder = args.record.as_deref().map(|path| Recorder::open(path, &about)).transpose()?;
+    if let (Some(recorder), Some(file)) = (&recorder, &file)
+        && same_file(recorder.file(), file)
+    {
+        return Err(ExitError::Usage("--output and --record name the same file".to_owned()).into());
+    }
+    let mut record_error = None;
+    let header = about.log;
     let source = config.source;
     let mut monitor = Monitor::new(config);
-    let mut ticker = Ticker::new(Instant::now(), args.interval);
+    // Who records wants all of it.
+    let processes = args.processes || recorder.is_some();
+    monitor.set_needs(Needs { processes, ..Needs::everything() });
+    let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
+    let mut told_processes = false;
     let mut seen = false;
     let mut nothing: Option<String> = None;
     let mut missed = 0;
     let mut left = args.count;
     while left != Some(0) && !interrupt.wait_until(ticker.deadline()) {
-        let tick = monitor.tick();
+        let sample = monitor.sample();
+        let tick = monitor.derive(&sample);
+        if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, interval, missed)) {
+            // The log is worth something without it.
+            eprintln!("railtop: {error}; the recording has ended, the log goes on");
+            recorder = None;
+            record_error = Some(error);
+        }
         told.tell(&tick.view);
         let records = records(&tick, source, missed);
         if !seen && !records.is_empty() {
@@ -80,6 +118,22 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         for record in &records {
             args.format.record(&mut out, record).map_err(exit::output_error)?;
         }
+        if args.events && seen {
+            for happened in new_events(&tick.view) {
+                event(&mut out, happened).map_err(exit::output_error)?;
+            }
+        }
+        if args.processes
+            && let Some(all) = &tick.view.processes
+        {
+            if let Some(reason) = all.reason.as_ref().filter(|_| !told_processes) {
+                told_processes = true;
+                eprintln!("railtop: processes: {reason}");
+            }
+            for process in &all.processes {
+                args.format.process(&mut out, &tick.view, process).map_err(exit::output_error)?;
+            }
+        }
         out.flush().map_err(exit::output_error)?;
         if records.is_empty() {
             let reason = tick.view.nothing.unwrap_or_else(|| "no NIC has this source".to_owned());
@@ -91,16 +145,34 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         left = left.map(|n| n - 1);
         missed = ticker.advance(Instant::now());
     }
+    if let Some(error) = record_error {
+        return Err(error.into());
+    }
     match nothing {
         Some(reason) if !seen && args.count.is_some() => Err(ExitError::Nothing(reason).into()),
         _ => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// The output, and whether it begins empty.
-fn open(path: Option<&Path>) -> anyhow::Result<(Box<dyn Write>, bool)> {
+/// Where a log goes.
+pub(super) struct Output {
+    pub(super) out: Box<dyn Write>,
+    /// Whether it begins empty.
+    pub(super) fresh: bool,
+    /// The file, if it is one.
+    pub(super) file: Option<File>,
+}
+
+/// Whether two open files are one.
+pub(super) fn same_file(one: &File, other: &File) -> bool {
+    let id = |file: &File| file.metadata().map(|m| (m.dev(), m.ino())).ok();
+    id(one).is_some() && id(one) == id(other)
+}
+
+/// Opens the output.
+pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Output> {
     let Some(path) = path.filter(|p| *p != Path::new("-")) else {
-        return Ok((Box::new(BufWriter::new(io::stdout().lock())), true));
+        return Ok(Output { out: Box::new(BufWriter::new(io::stdout().lock())), fresh: true, file: None });
     };
     let file = File::options()
         .append(true)
@@ -115,5 +187,6 @@ fn open(path: Option<&Path>) -> anyhow::Result<(Box<dyn Write>, bool)> {
             _ => anyhow::Error::new(e).context(format!("cannot open {}", path.display())),
         })?;
     let fresh = file.metadata().map_or(true, |m| m.len() == 0);
-    Ok((Box::new(BufWriter::new(file)), fresh))
+    let copy = file.try_clone().ok();
+    Ok(Output { out: Box::new(BufWriter::new(file)), fresh, file: copy })
 }

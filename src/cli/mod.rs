@@ -3,23 +3,29 @@
 pub mod bench;
 pub mod check;
 mod columns;
+pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod export;
 pub mod global;
 pub mod interrupt;
 pub mod lab;
 pub mod list;
 pub mod log;
+pub mod manual;
 pub mod pe;
+pub mod replay;
 pub mod source;
 pub mod top;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args as _, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::config::{Given, Settings};
 pub use self::global::GlobalArgs;
 use crate::counters::PageDir;
 use crate::monitor::Sampler;
@@ -30,6 +36,12 @@ use crate::monitor::Sampler;
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print the configuration file with all defaults, commented
+    #[arg(long, conflicts_with = "print_keys")]
+    print_config: bool,
+    /// Print the commands of the screen with their keys, as the configuration file binds them
+    #[arg(long)]
+    print_keys: bool,
     /// Without a command, the flags of `top`.
     #[command(flatten)]
     top: TopCommand,
@@ -45,9 +57,13 @@ enum Command {
     Log(log::LogArgs),
     Check(check::CheckArgs),
     List(list::ListArgs),
+    Replay(replay::ReplayArgs),
+    Export(export::ExportArgs),
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
 }
 
 /// Show the traffic of every NIC, live (the default)
@@ -57,20 +73,34 @@ struct TopCommand {
     screen: top::TopArgs,
     #[command(flatten)]
     selection: source::Selection,
+    /// Record all that is read to this file, for `railtop replay` and `railtop export`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Cli {
     fn run(self) -> anyhow::Result<ExitCode> {
         let global = &self.global;
+        if self.print_config {
+            return manual::print(config::template().as_bytes());
+        }
+        if self.print_keys {
+            let settings = Settings::load(global, &Given::default())?;
+            return manual::print(settings.keymap.listing().as_bytes());
+        }
         match self.command {
             None => top(&self.top, global),
             Some(Command::Top(args)) => top(&args, global),
             Some(Command::Log(args)) => log::run(&args, global),
             Some(Command::Check(args)) => check::run(&args, global),
             Some(Command::List(args)) => list::run(&args, global),
+            Some(Command::Replay(args)) => replay::run(&args, global),
+            Some(Command::Export(args)) => export::run(&args),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),
+            Some(Command::Completions(args)) => manual::completions(args, Cli::command()),
+            Some(Command::Man(args)) => manual::man(&args, Cli::command()),
         }
     }
 }
@@ -78,8 +108,26 @@ impl Cli {
 /// The screen, fed by a sampler thread.
 fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     exit::require_terminal()?;
-    let mut sampler = Sampler::start(args.selection.config(global, args.screen.interval))?;
-    Ok(top::run(&args.screen, global.color(), &mut sampler)?)
+    let given = Given { screen: args.screen.clone(), selection: args.selection.clone(), ..Given::default() };
+    let settings = Settings::load(global, &given)?;
+    let mut sampler = Sampler::start(settings.monitor())?;
+    if let Some(path) = &args.record {
+        sampler.start_recording(path)?;
+    }
+    let code = top::run(&settings, args.screen.synthetic, &mut sampler)?;
+    // The screen has told it as well, but it is gone.
+    if let Some(status) = sampler.recording() {
+        match &status.error {
+            Some(error) => eprintln!("railtop: {error}; the recording had ended"),
+            None => eprintln!(
+                "railtop: {} ticks, {} bytes recorded in {}",
+                status.ticks,
+                status.bytes,
+                status.path.display()
+            ),
+        }
+    }
+    Ok(code)
 }
 
 /// Runs the program with the process's arguments.

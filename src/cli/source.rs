@@ -4,29 +4,35 @@ use std::collections::HashSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::GlobalArgs;
-use crate::monitor::glob::Glob;
+use crate::monitor::glob::{EmptyPattern, Glob};
 use crate::monitor::model::view::{SourceKind, View};
-use crate::monitor::{Config, host};
 use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum SourceArg {
     /// Counter pages of railtop's transport: payload per PE and NIC
     Page,
     /// The RDMA devices' own counters in sysfs
     Sysfs,
+    /// The RDMA devices' own counters over RDMA netlink: few system calls, and also inside containers
+    Netlink,
     /// The network interfaces below a counter page's software NICs
     Netdev,
+    /// All of them; for devices sysfs or netlink, whichever has what is shown and is cheaper
+    #[default]
+    Auto,
 }
 
-impl From<SourceArg> for SourceKind {
-    fn from(arg: SourceArg) -> Self {
-        match arg {
-            SourceArg::Page => Self::Page,
-            SourceArg::Sysfs => Self::Sysfs,
-            SourceArg::Netdev => Self::Netdev,
+impl SourceArg {
+    /// The one source that is asked for.
+    pub(super) fn only(self) -> Option<SourceKind> {
+        match self {
+            Self::Page => Some(SourceKind::Page),
+            Self::Sysfs => Some(SourceKind::Sysfs),
+            Self::Netlink => Some(SourceKind::Netlink),
+            Self::Netdev => Some(SourceKind::Netdev),
+            Self::Auto => None,
         }
     }
 }
@@ -41,37 +47,21 @@ pub enum TextOrJson {
     Json,
 }
 
-/// Which NICs, by which source.
-#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+/// Which NICs, by which source; the configuration file's where nothing is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
 pub struct Selection {
     /// Only devices whose name matches: `mlx5_*`, `rdmap7?s0`
     #[arg(long, value_name = "GLOB")]
     pub device: Option<Glob>,
 
-    /// Only this source of numbers
-    #[arg(long, value_name = "NAME")]
+    /// Where numbers come from [default: auto]
+    #[arg(long, value_enum, value_name = "NAME")]
     pub source: Option<SourceArg>,
 
     /// The line rate of devices whose name matches, where the driver tells it wrong: `rdmap*=200gbit`; repeatable,
     /// the first that matches counts
     #[arg(long = "line-rate", value_name = "GLOB=RATE")]
     pub line_rates: Vec<LineRate>,
-}
-
-impl Selection {
-    /// What the monitor needs to know.
-    #[must_use]
-    pub fn config(&self, global: &GlobalArgs, interval: Duration) -> Config {
-        Config {
-            sysfs_root: global.sysfs_root.clone(),
-            page_dir: None,
-            host: host::name(),
-            device: self.device.clone(),
-            source: self.source.map(Into::into),
-            interval,
-            line_rates: self.line_rates.iter().map(|l| (l.glob.clone(), l.bits_per_s)).collect(),
-        }
-    }
 }
 
 /// A device's line rate as told on the command line: `rdmap*=200gbit`.
@@ -88,7 +78,7 @@ impl FromStr for LineRate {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (glob, rate) = text.split_once('=').ok_or("GLOB=RATE is wanted, such as rdmap*=200gbit")?;
-        let glob = glob.parse().map_err(|e| format!("{e}"))?;
+        let glob: Glob = glob.parse().map_err(|e: EmptyPattern| e.to_string())?;
         let bits_per_s = parse_bit_rate(rate).map_err(|e| e.to_string())?;
         Ok(Self { glob, bits_per_s })
     }

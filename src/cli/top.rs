@@ -5,56 +5,62 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::config::Settings;
 use super::source::parse_interval;
-use crate::monitor::tui::synthetic::{Cluster, SyntheticSource};
-use crate::monitor::tui::{self, CaptionHandle, Ended, TuiError, TuiOptions, Units, ViewSource};
+use crate::monitor::tui::synthetic::{Cluster, Scene};
+use crate::monitor::tui::{self, CaptionHandle, Ended, ThemeName, TuiError, Units, ViewSource};
 
-/// Flags of the full-screen view.
-#[derive(Debug, Clone, Args)]
+/// Flags of the full-screen view; the configuration file's values where nothing is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct TopArgs {
-    /// Time between two samples, such as 1s or 200ms (10ms to 1h); `+` and `-` change it on the screen
-    #[arg(short, long, value_name = "TIME", default_value = "1s", env = "RAILTOP_INTERVAL",
-          value_parser = parse_interval)]
-    pub interval: Duration,
-    /// Rates in bits or bytes per second; `u` changes it on the screen
-    #[arg(long, value_enum, default_value_t, env = "RAILTOP_UNITS")]
-    pub units: Units,
+    /// Time between two samples, such as 1s or 200ms (10ms to 1h); keys change it on the screen [default: 1s]
+    #[arg(short, long, value_name = "TIME", env = "RAILTOP_INTERVAL", value_parser = parse_interval)]
+    pub interval: Option<Duration>,
+    /// Rates in bits or bytes per second; a key changes it on the screen [default: bits]
+    #[arg(long, value_enum, env = "RAILTOP_UNITS")]
+    pub units: Option<Units>,
+    /// Colours; a key changes them on the screen [default: auto]
+    #[arg(long, value_enum, value_name = "NAME", env = "RAILTOP_THEME")]
+    pub theme: Option<ThemeName>,
     /// Only ASCII characters, as in a locale that is not UTF-8
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
     /// Made-up data, for work on the screen without NICs
-    #[arg(long, hide = true)]
-    pub synthetic: bool,
+    #[arg(long, hide = true, value_name = "SCENE", num_args = 0..=1, require_equals = true,
+          default_missing_value = "story", value_enum)]
+    pub synthetic: Option<Scene>,
 }
 
-/// Shows `source` until the person quits. `color` is false under the global `--no-color`.
+/// Shows `source` as `settings` say until the person quits, or made-up data in its place.
 ///
 /// Returns the exit code: 0 after `q` or Ctrl-C, 128 + n after signal n, so that a caller sees that it was ended.
 ///
 /// # Errors
 /// When standard input or output is no terminal (the message names the commands that need none), when the
 /// terminal cannot be used, or when a thread panicked.
-pub fn run(args: &TopArgs, color: bool, source: &mut dyn ViewSource) -> Result<ExitCode, TuiError> {
-    let mut options = TuiOptions {
-        caption: None,
-        stop: None,
-        ascii: args.ascii,
-        color,
-        units: args.units,
-        interval: args.interval,
-    };
-    let ended = if args.synthetic {
+pub fn run(
+    settings: &Settings,
+    synthetic: Option<Scene>,
+    source: &mut dyn ViewSource,
+) -> Result<ExitCode, TuiError> {
+    let mut options = settings.screen();
+    let how = if let Some(scene) = synthetic {
         let caption = CaptionHandle::new();
         options.caption = Some(caption.clone());
-        let cluster = Cluster { interval: args.interval, ..Cluster::default() };
-        tui::run(&mut SyntheticSource::new(cluster, 10, caption), &options)?
+        let cluster = Cluster { interval: settings.preferences.interval, ..Cluster::default() };
+        tui::run(&mut scene.source(cluster, 10, caption), &options)?
     } else {
         tui::run(source, &options)?
     };
-    Ok(match ended {
+    Ok(ended(how))
+}
+
+/// The exit code after the screen.
+pub(super) fn ended(how: Ended) -> ExitCode {
+    match how {
         Ended::Quit | Ended::Stopped => ExitCode::SUCCESS,
         Ended::Signal(number) => ExitCode::from(u8::try_from(128 + number).unwrap_or(1)),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -69,12 +75,13 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_read_and_have_defaults() {
+    fn flags_are_read_and_none_is_given_by_itself() {
         let args = Wrapper::try_parse_from(["railtop"]).unwrap().top;
-        assert_eq!((args.interval, args.units, args.ascii), (Duration::from_secs(1), Units::Bits, false));
-        let args =
-            Wrapper::try_parse_from(["railtop", "-i", "200ms", "--units", "bytes", "--ascii"]).unwrap().top;
-        assert_eq!((args.interval, args.units, args.ascii), (Duration::from_millis(200), Units::Bytes, true));
+        assert_eq!(args, TopArgs::default());
+        let line = ["railtop", "-i", "200ms", "--units", "bytes", "--theme", "colour-blind", "--ascii"];
+        let args = Wrapper::try_parse_from(line).unwrap().top;
+        assert_eq!((args.interval, args.units), (Some(Duration::from_millis(200)), Some(Units::Bytes)));
+        assert_eq!((args.theme, args.ascii), (Some(ThemeName::ColourBlind), true));
         for wrong in ["soon", "0s", "9ms", "2h"] {
             assert!(Wrapper::try_parse_from(["railtop", "-i", wrong]).is_err(), "{wrong}");
         }

@@ -9,6 +9,7 @@
 
 mod block;
 mod bytes;
+mod column;
 mod counts;
 mod dir;
 mod error;
@@ -25,6 +26,7 @@ mod window;
 mod writer;
 
 pub use block::{NicBlock, ProcessBlock};
+pub use column::Column;
 pub use counts::{Field, FieldKind, NicCounts, PeCounts};
 pub use dir::{DEAD_PAGE_TTL, PAGE_DIR_ENV, PageDir, PageEntry, Scan};
 pub use error::{PageError, ReadError};

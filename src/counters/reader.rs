@@ -15,6 +15,7 @@ use nix::{libc, unistd::geteuid};
 
 use super::{
     bytes::{text_at, u32_at, u64_at},
+    column::Column,
     counts::{NicCounts, PeCounts},
     error::ReadError,
     fields::FieldMap,
@@ -88,6 +89,16 @@ impl PageReader {
     #[must_use]
     pub fn identity(&self) -> &PageIdentity {
         &self.identity
+    }
+
+    /// The received bytes of every NIC alone, for looks that are too frequent to copy everything.
+    ///
+    /// # Errors
+    /// When the system has no file descriptor left.
+    pub fn rx_column(&self) -> io::Result<Column> {
+        let index = NicCounts::FIELDS.iter().position(|field| field.name == "rx_bytes");
+        let offset = index.map_or(usize::MAX, |index| self.nic_fields.offset(index));
+        Column::new(&self.file, self.nics.section(), offset, self.identity.nics.len())
     }
 
     /// Reads the page as of now.

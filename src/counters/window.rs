@@ -51,6 +51,11 @@ impl Window {
         }
     }
 
+    /// Which section it copies.
+    pub(super) fn section(&self) -> Section {
+        self.section
+    }
+
     /// Takes a copy of every record.
     pub(super) fn sample(&mut self, file: &File) -> Result<(), ReadError> {
         self.settled.fill(false);

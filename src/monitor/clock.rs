@@ -8,6 +8,12 @@ pub fn mono_ns() -> u64 {
     u64::try_from(read(ClockId::CLOCK_MONOTONIC)).unwrap_or(0)
 }
 
+/// Nanoseconds on `CLOCK_BOOTTIME`, which counts while the machine sleeps: the clock of kernel traces.
+#[must_use]
+pub fn boottime_ns() -> u64 {
+    u64::try_from(read(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
+}
+
 /// Nanoseconds since 1970 on the wall clock.
 #[must_use]
 pub fn realtime_ns() -> i128 {

@@ -21,6 +21,12 @@ impl FromStr for Glob {
     }
 }
 
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.pattern.iter().try_for_each(|c| write!(f, "{c}"))
+    }
+}
+
 impl Glob {
     /// Whether the whole of `name` matches. Linear in practice: only the last `*` is ever retried.
     #[must_use]

@@ -14,3 +14,10 @@ pub fn boot_id() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(printable(text.trim()))
 }
+
+/// Bytes of a memory page; 0 where the system does not tell.
+#[must_use]
+pub fn page_size() -> u32 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u32::try_from(size).ok()).unwrap_or(0)
+}

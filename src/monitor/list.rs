@@ -1,5 +1,7 @@
 //! What there is: NICs with their place in the machine, counter pages, and why something is missing.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::model::view::{Notice, SourceKind};
@@ -106,6 +108,44 @@ pub struct PeEntry {
     pub nics: Vec<String>,
 }
 
+/// A GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct GpuEntry {
+    /// The driver's index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Product name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// PCI address, as sysfs writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
+    /// Memory in use, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_used_bytes: Option<u64>,
+    /// Memory in all, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_total_bytes: Option<u64>,
+    /// NVLinks that are up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvlinks: Option<usize>,
+    /// Bytes sent over all NVLinks since they began to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvlink_tx_bytes: Option<u64>,
+    /// Bytes received over all NVLinks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nvlink_rx_bytes: Option<u64>,
+    /// Addresses of what the NVLinks lead to: other GPUs, or switches.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub nvlink_remotes: BTreeSet<String>,
+    /// The devices of which this is the nearest GPU, or one of several equally near ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nics: Vec<String>,
+    /// Why something is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NoticeEntry {
@@ -124,6 +164,12 @@ pub struct Inventory {
     pub nics: Vec<NicEntry>,
     /// PEs.
     pub pes: Vec<PeEntry>,
+    /// GPUs: those that the NVIDIA driver shows, else those that NICs are near to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuEntry>,
+    /// Why the GPUs have no names and memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus_reason: Option<String>,
     /// What else is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<NoticeEntry>,
@@ -137,6 +183,8 @@ impl Inventory {
             host: host.to_owned(),
             nics: sample.ports.iter().map(nic).chain(sample.pages.iter().flat_map(page_nics)).collect(),
             pes: sample.pages.iter().map(pe).collect(),
+            gpus: gpus(sample),
+            gpus_reason: gpus_reason(sample),
             notices: sample.notices.iter().map(notice).collect(),
         }
     }
@@ -208,6 +256,52 @@ fn page_nics(page: &PageSample) -> impl Iterator<Item = NicEntry> {
         missing: missing(&nic.reading),
         ..NicEntry::default()
     })
+}
+
+/// The driver's GPUs, then those that only the PCI tree shows.
+fn gpus(sample: &Sample) -> Vec<GpuEntry> {
+    let near = |pci: &str| {
+        let near = sample.ports.iter().filter(|p| p.facts.gpus.iter().any(|gpu| gpu == pci));
+        let mut names: Vec<String> = near.map(|p| p.facts.device.clone()).collect();
+        names.dedup();
+        names
+    };
+    let mut all: Vec<GpuEntry> = sample
+        .gpus
+        .iter()
+        .flat_map(|gpus| &gpus.gpus)
+        .map(|gpu| GpuEntry {
+            index: Some(gpu.index),
+            name: gpu.name.clone(),
+            pci: gpu.pci.clone(),
+            memory_used_bytes: gpu.memory_used_bytes,
+            memory_total_bytes: gpu.memory_total_bytes,
+            nvlinks: (!gpu.nvlinks.is_empty()).then(|| gpu.nvlinks.iter().filter(|link| link.active).count()),
+            nvlink_tx_bytes: sum(gpu.nvlinks.iter().map(|link| link.tx_bytes)),
+            nvlink_rx_bytes: sum(gpu.nvlinks.iter().map(|link| link.rx_bytes)),
+            nvlink_remotes: gpu.nvlinks.iter().filter_map(|link| link.remote.clone()).collect(),
+            nics: gpu.pci.as_deref().map(near).unwrap_or_default(),
+            reason: gpu.reason.clone(),
+        })
+        .collect();
+    let on_the_bus: BTreeSet<&String> = sample.ports.iter().flat_map(|p| &p.facts.gpus).collect();
+    for pci in on_the_bus {
+        if all.iter().all(|gpu| gpu.pci.as_ref() != Some(pci)) {
+            all.push(GpuEntry { pci: Some(pci.clone()), nics: near(pci), ..GpuEntry::default() });
+        }
+    }
+    all
+}
+
+/// Over those that are known; `None` when none is.
+fn sum(bytes: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    bytes.flatten().reduce(u64::saturating_add)
+}
+
+/// Why the driver shows no GPU, where the PCI tree shows one: elsewhere nobody misses them.
+fn gpus_reason(sample: &Sample) -> Option<String> {
+    let reason = sample.gpus.as_ref()?.nothing.clone()?;
+    sample.ports.iter().any(|p| !p.facts.gpus.is_empty()).then_some(reason)
 }
 
 fn missing(reading: &Reading) -> Vec<MissingEntry> {

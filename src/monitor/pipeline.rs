@@ -1,16 +1,21 @@
 //! Sources, model and clocks put together: one call, one tick.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::glob::Glob;
-use super::model::view::SourceKind;
+use super::model::view::{Notice, SourceKind};
 use super::model::{Derived, Model};
-use super::sample::{Needs, Sample};
+use super::sample::{Needs, PageState, Processes, Sample};
+use super::source::devices::{self, Choice, DeviceSource};
+use super::source::gpus::GpuSource;
 use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
+use super::source::processes::ProcessSource;
 use super::source::sysfs::SysfsSource;
+use super::thresholds::Thresholds;
 
 /// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
 /// device that is late is not waited for again until it has answered.
@@ -33,6 +38,8 @@ pub struct Config {
     pub interval: Duration,
     /// Line rates in bits per second to take for devices that match, whatever the kernel says; the first counts.
     pub line_rates: Vec<(Glob, u64)>,
+    /// What counts as an event.
+    pub thresholds: Thresholds,
 }
 
 /// One tick's result.
@@ -44,7 +51,11 @@ pub struct Monitor {
     config: Config,
     pages: Option<PageSource>,
     netdev: Option<NetdevSource>,
-    sysfs: Option<SysfsSource>,
+    devices: Option<DeviceSource>,
+    processes: Option<ProcessSource>,
+    /// Made when GPUs are first asked for.
+    gpus: Option<GpuSource>,
+    gpu_patience: Duration,
     needs: Needs,
     model: Model,
 }
@@ -54,14 +65,36 @@ impl Monitor {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));
-        let sysfs = wants(&[SourceKind::Sysfs]).then(|| {
-            SysfsSource::new(config.sysfs_root.clone(), config.device.clone(), config.line_rates.clone())
+        let choice = match config.source {
+            None => Choice::Auto,
+            Some(SourceKind::Netlink) => Choice::Netlink,
+            Some(_) => Choice::Sysfs,
+        };
+        let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink]).then(|| {
+            let (root, device) = (config.sysfs_root.clone(), config.device.clone());
+            DeviceSource::new(
+                choice,
+                SysfsSource::new(root, device.clone(), config.line_rates.clone()),
+                device,
+            )
         });
         let pages = wants(&[SourceKind::Page, SourceKind::Netdev])
             .then(|| PageSource::new(config.page_dir.clone(), config.device.clone()));
         let netdev = wants(&[SourceKind::Netdev]).then(|| NetdevSource::new(PathBuf::from("/proc")));
-        let model = Model::new(config.host.clone());
-        Self { config, pages, netdev, sysfs, needs: Needs::everything(), model }
+        let processes = wants(&[SourceKind::Netlink]).then(ProcessSource::default);
+        let mut model = Model::new(config.host.clone());
+        model.set_thresholds(config.thresholds);
+        Self {
+            config,
+            pages,
+            netdev,
+            devices,
+            processes,
+            gpus: None,
+            gpu_patience: Duration::ZERO,
+            needs: Needs::everything(),
+            model,
+        }
     }
 
     /// Reads everything once and derives the view. Takes as long as the slowest device, up to a deadline.
@@ -70,26 +103,60 @@ impl Monitor {
         self.model.update(&sample, self.config.interval)
     }
 
+    /// Derives the view of a sample that was read apart, as a recording needs it.
+    pub fn derive(&mut self, sample: &Sample) -> Tick {
+        self.model.update(sample, self.config.interval)
+    }
+
     /// Reads everything once.
     pub fn sample(&mut self) -> Sample {
         let mut sample =
             Sample { realtime_ns: clock::realtime_ns(), mono_ns: clock::mono_ns(), ..Sample::default() };
+        let begun = Instant::now();
+        let mut writers = BTreeMap::new();
         let deadline = self.config.interval.clamp(DEADLINES.0, DEADLINES.1);
+        if self.needs.gpus {
+            self.gpus.get_or_insert_with(GpuSource::nvml).ask(Instant::now());
+        }
         if let Some(pages) = &mut self.pages {
+            if let Err(e) = pages.set_windows(self.needs.windows) {
+                let text = format!("cannot start a thread to look at short windows: {e}");
+                sample.notices.push(Notice { subject: "counter pages".to_owned(), text });
+            }
             let mut found = pages.read();
             if let Some(netdev) = &mut self.netdev {
                 netdev.read(&mut found.pages);
             }
+            let lives = |s: PageState| matches!(s, PageState::Alive | PageState::Stalled);
+            let living = found.pages.iter().filter(|p| lives(p.sample.state));
+            writers.extend(living.filter_map(|p| Some((p.sample.key.clone(), p.own_pid?))));
             sample.pages = found.pages.into_iter().map(|p| p.sample).collect();
             sample.notices.extend(found.notices);
             sample.nothing.extend(found.nothing);
         }
-        if let Some(sysfs) = &mut self.sysfs {
-            let devices = sysfs.read(deadline);
-            sample.ports = devices.ports;
-            sample.notices.splice(..0, devices.notice);
+        if let Some(devices) = &mut self.devices {
+            let (interval, needs) = (self.config.interval, self.needs);
+            let read = devices.read(devices::Tick { deadline, interval, needs });
+            sample.ports = read.ports;
+            sample.changes = read.changes;
+            sample.notices.splice(..0, read.notices);
             // Why there is no device comes first: most who see the sentence have no page either.
-            sample.nothing.splice(..0, devices.nothing);
+            sample.nothing.splice(..0, read.nothing);
+        }
+        if let Some(processes) = &mut self.processes {
+            if self.needs.processes {
+                let asked = self.devices.as_ref().map_or(Ok(()), DeviceSource::can_ask_kernel);
+                let read = match asked {
+                    Ok(()) => processes.read(begun + deadline),
+                    Err(reason) => ProcessSource::unknown(reason),
+                };
+                sample.processes = Some(Processes { pages: writers, ..read });
+            } else {
+                processes.forget();
+            }
+        }
+        if let Some(gpus) = self.gpus.as_mut().filter(|_| self.needs.gpus) {
+            sample.gpus = Some(gpus.take(Instant::now(), self.gpu_patience));
         }
         sample
     }
@@ -102,9 +169,11 @@ impl Monitor {
     /// From now on only this is read. All of it ([`Needs::everything`]) unless told otherwise.
     pub fn set_needs(&mut self, needs: Needs) {
         self.needs = needs;
-        if let Some(sysfs) = &mut self.sysfs {
-            sysfs.set_needs(needs);
-        }
+    }
+
+    /// How long a tick waits for the GPUs; not at all unless told otherwise, so that they come with the tick after.
+    pub fn set_gpu_patience(&mut self, patience: Duration) {
+        self.gpu_patience = patience;
     }
 
     /// What is monitored.

@@ -244,6 +244,9 @@ pub struct Processes {
     pub kernel_qps: BTreeMap<String, u32>,
     /// Queue pairs whose process the kernel does not show in this PID namespace, by device.
     pub hidden_qps: BTreeMap<String, u32>,
+    /// Counter pages by key with the process that writes them, where that is of the monitor's own PID namespace.
+    #[serde(default)]
+    pub pages: BTreeMap<String, u32>,
     /// Why nothing, or not everything, is known.
     pub reason: Option<String>,
 }
@@ -342,6 +345,12 @@ impl Needs {
     #[must_use]
     pub fn list() -> Self {
         Self::default()
+    }
+
+    /// This, and [`everything`](Self::everything) if it is recorded.
+    #[must_use]
+    pub fn and_recorded(self, recorded: bool) -> Self {
+        if recorded { Self { windows: self.windows, ..Self::everything() } } else { self }
     }
 }
 

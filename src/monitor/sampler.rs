@@ -4,12 +4,14 @@
 //! thread only ever picks up the latest [`View`]. Nothing the screen does can delay a sample, nor the other way round.
 
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::model::view::View;
+use super::record::{About, RecordError, Recorder, Status};
 use super::sample::Needs;
 use super::{Config, Monitor, Ticker};
 
@@ -17,6 +19,7 @@ use super::{Config, Monitor, Ticker};
 enum Request {
     Interval(Duration),
     Needs(Needs),
+    Record(Option<Box<Recorder>>),
     Stop,
 }
 
@@ -25,6 +28,7 @@ enum Request {
 struct Shared {
     /// The newest view, until the screen takes it.
     latest: Option<Arc<View>>,
+    recording: Option<Status>,
     wake: Option<Box<dyn Fn() + Send>>,
 }
 
@@ -33,6 +37,8 @@ pub struct Sampler {
     shared: Arc<Mutex<Shared>>,
     requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
+    /// What is monitored, for the header of a recording.
+    config: Config,
 }
 
 impl Sampler {
@@ -44,9 +50,13 @@ impl Sampler {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (requests, asked) = mpsc::channel();
         let theirs = Arc::clone(&shared);
+        let ours = config.clone();
         let thread = thread::Builder::new().name("sampler".to_owned()).spawn(move || {
             let mut ticker = Ticker::new(Instant::now(), config.interval);
             let mut monitor = Monitor::new(config);
+            let mut needs = Needs::everything();
+            let mut recorder: Option<Box<Recorder>> = None;
+            let mut missed = 0;
             loop {
                 let wait = ticker.deadline().saturating_duration_since(Instant::now());
                 match asked.recv_timeout(wait) {
@@ -54,17 +64,36 @@ impl Sampler {
                         monitor.set_interval(interval);
                         ticker.set_interval(interval, Instant::now());
                     }
-                    Ok(Request::Needs(needs)) => monitor.set_needs(needs),
+                    Ok(Request::Needs(asked)) => {
+                        needs = asked;
+                        monitor.set_needs(needs.and_recorded(recorder.is_some()));
+                    }
+                    Ok(Request::Record(new)) => {
+                        recorder = new;
+                        monitor.set_needs(needs.and_recorded(recorder.is_some()));
+                    }
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        let view = Arc::new(monitor.tick().view);
+                        let sample = monitor.sample();
+                        let view = Arc::new(monitor.derive(&sample).view);
                         lock(&theirs).publish(view);
-                        ticker.advance(Instant::now());
+                        // After the view: a slow disk must not delay the screen.
+                        if let Some(open) = &mut recorder {
+                            let added = open.add(sample, monitor.config().interval, missed);
+                            let error = added.err().map(|e| e.to_string());
+                            let ended = error.is_some();
+                            lock(&theirs).recorded(Status { error, ..open.status() });
+                            if ended {
+                                recorder = None;
+                                monitor.set_needs(needs);
+                            }
+                        }
+                        missed = ticker.advance(Instant::now());
                     }
                 }
             }
         })?;
-        Ok(Self { shared, requests, thread: Some(thread) })
+        Ok(Self { shared, requests, thread: Some(thread), config: ours })
     }
 
     /// From now on `wake` is called, on the sampler's thread, whenever a new view is there; also now, if one is.
@@ -87,6 +116,31 @@ impl Sampler {
     pub fn set_interval(&mut self, interval: Duration) {
         // The thread is gone only after a bug, which `is_alive` tells.
         let _gone = self.requests.send(Request::Interval(interval));
+        self.config.interval = interval;
+    }
+
+    /// Records every tick from the next one on, with everything that can be read, until [`stop_recording`](Self::stop_recording)
+    /// or an error. A recording that runs is ended first.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or holds something else.
+    pub fn start_recording(&mut self, path: &Path) -> Result<(), RecordError> {
+        let recorder = Recorder::open(path, &About::of(&self.config))?;
+        lock(&self.shared).recording = Some(recorder.status());
+        let _gone = self.requests.send(Request::Record(Some(Box::new(recorder))));
+        Ok(())
+    }
+
+    /// Ends the recording; returns how it was.
+    pub fn stop_recording(&mut self) -> Option<Status> {
+        let _gone = self.requests.send(Request::Record(None));
+        lock(&self.shared).recording.take()
+    }
+
+    /// How the recording is; with the reason, if it ended by itself.
+    #[must_use]
+    pub fn recording(&self) -> Option<Status> {
+        lock(&self.shared).recording.clone()
     }
 
     /// Changes what is read, from the next tick on.
@@ -102,6 +156,13 @@ impl Sampler {
 }
 
 impl Shared {
+    /// Notes how the recording is, unless the screen has ended it meanwhile.
+    fn recorded(&mut self, status: Status) {
+        if let Some(ours) = self.recording.as_mut().filter(|ours| ours.path == status.path) {
+            *ours = status;
+        }
+    }
+
     fn publish(&mut self, view: Arc<View>) {
         self.latest = Some(view);
         if let Some(wake) = &self.wake {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::windows::Curve;
 use crate::counters::monotonic_ns;
 use crate::transport::proxy::Shared;
+use crate::windows::Curve;
 
 /// What was seen between start and stop.
 #[derive(Debug, Clone, Default)]

@@ -11,9 +11,7 @@ pub mod plan;
 pub mod put;
 pub mod report;
 pub mod run;
-pub mod stats;
 pub mod verify;
-pub mod windows;
 
 use crate::transport::error::TransportError;
 

@@ -12,10 +12,10 @@ use super::options::{Options, Pattern};
 use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
-use super::stats::Quantiles;
-use super::windows::{p99, window_ratios};
+use crate::stats::Quantiles;
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
+use crate::windows::{p99, window_ratios};
 
 /// How long a batch of iterations runs when a size runs for a time: between batches PE 0 says whether to go on.
 const BATCH: Duration = Duration::from_millis(300);

@@ -7,10 +7,12 @@ use std::time::Duration;
 use super::cluster::Cluster;
 use super::{DemoArgs, SCENE, story};
 use crate::cli::GlobalArgs;
+use crate::cli::config::{Given, Settings};
 use crate::lab::{Lab, LabMode};
 use crate::monitor::model::view::{GroupKind, View};
+use crate::monitor::sample::Needs;
 use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
-use crate::monitor::{Config, Sampler, host};
+use crate::monitor::{Config, Sampler};
 use crate::transport::select::PolicyKind;
 
 /// How often the policies are repeated when no time was given: for years.
@@ -18,20 +20,16 @@ const ROUNDS: usize = 1_000_000;
 
 /// Runs the demo on the screen.
 pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let given = Given { screen: args.screen.clone(), ..Given::default() };
+    let mut settings = Settings::load(global, &given)?;
+    // What a person filters on their own machine would hide the story.
+    settings.preferences.filter.clear();
     let rounds = if args.duration.is_some() { 1 } else { ROUNDS };
     let cluster = Cluster::start(args, args.scene(SCENE), rounds, Box::new(|_| {}))?;
     let caption = CaptionHandle::new();
     caption.set("Starting the cluster …");
     let stop = StopFlag::new();
-    let sampler = Sampler::start(Config {
-        sysfs_root: global.sysfs_root.clone(),
-        page_dir: None,
-        host: host::name(),
-        device: None,
-        source: None,
-        interval: args.screen.interval,
-        line_rates: Vec::new(),
-    })?;
+    let sampler = Sampler::start(Config { device: None, source: None, ..settings.monitor() })?;
     let mode = cluster.mode;
     let mut source = Narrated {
         sampler,
@@ -42,14 +40,7 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         mode,
         told: None,
     };
-    let options = TuiOptions {
-        caption: Some(caption),
-        stop: Some(stop.clone()),
-        ascii: args.screen.ascii,
-        color: global.color(),
-        units: args.screen.units,
-        interval: args.screen.interval,
-    };
+    let options = TuiOptions { caption: Some(caption), stop: Some(stop.clone()), ..settings.screen() };
     let (ended, cluster) = std::thread::scope(|scope| {
         let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let left = Arc::clone(&over);
@@ -126,5 +117,9 @@ impl ViewSource for Narrated {
 
     fn set_interval(&mut self, interval: Duration) {
         self.sampler.set_interval(interval);
+    }
+
+    fn set_needs(&mut self, needs: Needs) {
+        self.sampler.set_needs(needs);
     }
 }

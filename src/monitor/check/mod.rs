@@ -92,6 +92,9 @@ pub struct GroupReport {
     /// Of a skewed group: the NICs that carried more than the limit times the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub busiest: Vec<String>,
+    /// The one NIC that carried far less than the others, which share the load: also of a group that is balanced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slow: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

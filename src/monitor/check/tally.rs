@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Direction, GroupReport, LEFT_OUT_BELOW, Report, Word};
 use crate::balance::{Spread, Verdict};
 use crate::monitor::Tick;
+use crate::monitor::model::distribution::slow;
 use crate::monitor::model::view::{Flow, GroupKind, GroupView, Mark, NicView, SourceKind};
 
 /// The state of a PE that ended without a word.
@@ -195,9 +196,22 @@ impl GroupTally {
             state: self.state,
             bytes,
             unread_nics,
+            slow: self.slow(direction, &moved),
             busiest: busiest.filter(|_| skewed).map(|n| n.name.clone()).collect(),
             reason: verdict.err(),
         }
+    }
+
+    /// The NIC that is slow by what all of them `moved`, and would be with one operation more.
+    fn slow(&self, direction: Direction, moved: &[f64]) -> Option<String> {
+        if moved.len() < self.nics.len() {
+            return None;
+        }
+        let found = slow(moved)?;
+        let mut with_one_more = moved.to_vec();
+        with_one_more[found] += self.bytes_of_operation(direction);
+        let certain = slow(&with_one_more) == Some(found);
+        self.read(direction).nth(found).filter(|_| certain).map(|nic| nic.name.clone())
     }
 
     /// Whether a spread beyond the limit is within what one operation of the busiest NIC makes.

@@ -9,6 +9,8 @@ use std::io::{self, Write};
 
 pub use record::{Record, records};
 
+use super::model::view::{Event, ProcessView, View};
+
 /// What the start of a log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -60,6 +62,31 @@ impl Format {
             Self::Table => table::record(out, record),
         }
     }
+
+    /// Writes a process that holds queue pairs; nothing in the formats that are tables of NICs.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn process(self, out: &mut impl Write, view: &View, process: &ProcessView) -> io::Result<()> {
+        match self {
+            Self::Jsonl => jsonl::process(out, view, process),
+            Self::Csv | Self::Table => Ok(()),
+        }
+    }
+}
+
+/// The events that a tick brought, oldest first.
+pub fn new_events(view: &View) -> impl Iterator<Item = &Event> {
+    let new = view.events.iter().rev().take_while(|event| event.mono_ns == view.mono_ns).count();
+    view.events[view.events.len() - new..].iter()
+}
+
+/// Writes an event as a line of JSON: [`Format::Jsonl`] alone has a place for them.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn event(out: &mut impl Write, event: &Event) -> io::Result<()> {
+    jsonl::event(out, event)
 }
 
 /// A moment as RFC 3339 in UTC with milliseconds; 1970 if it is beyond year 9999.
@@ -181,6 +208,20 @@ mod tests {
         insta::assert_snapshot!("jsonl", log(Format::Jsonl));
         insta::assert_snapshot!("csv", log(Format::Csv).replace("\r\n", "\n"));
         insta::assert_snapshot!("table", log(Format::Table));
+    }
+
+    #[test]
+    fn events_are_lines_of_their_own() {
+        let mut model = Model::new("node-a".to_owned());
+        let mut out = Vec::new();
+        for n in 0..8 {
+            let tick = model.update(&sample(n), Duration::from_secs(1));
+            for happened in new_events(&tick.view) {
+                event(&mut out, happened).unwrap();
+            }
+        }
+        let expected = r#"{"type":"event","ts":"2026-11-18T11:06:43.123Z","mono_ns":8000000000,"kind":"silent","severity":"bad","subject":"rdmap80s0","text":"rdmap80s0 has given no numbers for 2.0 s: has not answered for 1.0 s."}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{expected}\n"));
     }
 
     #[test]

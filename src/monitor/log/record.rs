@@ -8,6 +8,7 @@ use super::timestamp;
 use crate::monitor::Tick;
 use crate::monitor::counter::{Health as Quantity, Kind, PerHealth};
 use crate::monitor::model::view::{CounterView, GroupView, Mark, NicView, SourceKind, Tally};
+use crate::monitor::table;
 
 /// One NIC at one tick, by one source. The order of the fields is the order in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -209,8 +210,8 @@ pub fn records(tick: &Tick, source: Option<SourceKind>, missed_ticks: u64) -> Ve
 
 /// Whether a row is of the source asked for. Where an RDMA device's bytes are its network interface's, both are right.
 fn comes_from(source: SourceKind, row: &NicView) -> bool {
-    let device = matches!(row.driver.as_str(), "rxe" | "rdma_rxe" | "siw");
-    row.source == source || (source == SourceKind::Sysfs && row.source == SourceKind::Netdev && device)
+    let stands_in = row.source == SourceKind::Netdev && table::of(Some(&row.driver)).software;
+    row.source == source || (source == SourceKind::Sysfs && stands_in)
 }
 
 impl<'a> Record<'a> {

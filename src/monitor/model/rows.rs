@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::names::Names;
 use super::pair::Pairs;
 use super::track::{Rates, Tracks};
 use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
@@ -21,17 +22,20 @@ pub(super) struct Rows {
     /// By key: what it was, and when it was last there.
     seen: HashMap<String, (Arc<PortFacts>, u64)>,
     pairs: Pairs,
+    names: Names,
 }
 
 impl Rows {
-    /// Makes all rows of a tick. Also returns the kernel's rows of NICs that a page shows.
+    /// Makes all rows of a tick, groups judged under the limit `max_over_mean`. Also returns the kernel's rows of NICs that a page shows.
     pub(super) fn make(
         &mut self,
         sample: &Sample,
         host: &str,
+        max_over_mean: f64,
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
     ) -> (Vec<GroupView>, Vec<NicView>) {
+        self.names.update(&sample.changes);
         let mut devices = self.devices(sample, tracks, notices);
         let mut kernel_rows = Vec::new();
         let mut covered = HashSet::new();
@@ -58,11 +62,11 @@ impl Rows {
                     row
                 })
                 .collect();
-            groups.push(page_group(page, nics));
+            groups.push(page_group(page, nics, max_over_mean));
         }
         self.pairs.keep(|key| kernel_rows.iter().any(|row| row.key == key));
         devices.retain(|(row, _)| !covered.contains(&row.key));
-        groups.extend(device_groups(devices, host));
+        groups.extend(device_groups(devices, host, max_over_mean));
         (groups, kernel_rows)
     }
 
@@ -75,7 +79,7 @@ impl Rows {
     ) -> Vec<(NicView, Arc<PortFacts>)> {
         let mut rows: Vec<(NicView, Arc<PortFacts>)> = Vec::new();
         for port in &sample.ports {
-            let key = port_key(&port.facts);
+            let key = format!("{}/{}", self.names.identity(&port.facts.device), port.facts.port);
             self.seen.insert(key.clone(), (Arc::clone(&port.facts), sample.mono_ns));
             let row = port_row(key, port, tracks);
             if let Some(reason) = &row.reason {
@@ -97,10 +101,6 @@ impl Rows {
         rows.sort_by(|(a, _), (b, _)| natural::compare(&a.device, &b.device).then(a.port.cmp(&b.port)));
         rows
     }
-}
-
-fn port_key(facts: &PortFacts) -> String {
-    format!("{}/{}", facts.device, facts.port)
 }
 
 fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
@@ -240,7 +240,7 @@ fn kernel_view(row: &NicView, together: Together) -> Option<KernelView> {
     (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then_some(view)
 }
 
-fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
+fn page_group(page: &PageSample, nics: Vec<NicView>, max_over_mean: f64) -> GroupView {
     GroupView {
         key: page.key.clone(),
         kind: GroupKind::Pe,
@@ -252,8 +252,8 @@ fn page_group(page: &PageSample, nics: Vec<NicView>) -> GroupView {
         pid: Some(page.pid),
         policy: page.policy.clone(),
         rx_source: page.rx_source.clone(),
-        tx: group::flow(&nics, |n| n.tx),
-        rx: group::flow(&nics, |n| n.rx),
+        tx: group::flow(&nics, max_over_mean, |n| n.tx),
+        rx: group::flow(&nics, max_over_mean, |n| n.rx),
         nics,
         marks: page_mark(page.state).into_iter().collect(),
     }
@@ -283,7 +283,7 @@ impl Tie {
 
 /// Devices that no page covers, by nearest GPUs where that tells them apart, else by NUMA node, else all of the node
 /// together.
-fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<GroupView> {
+fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str, max_over_mean: f64) -> Vec<GroupView> {
     let mut by_tie: BTreeMap<Tie, Vec<NicView>> = BTreeMap::new();
     for (row, facts) in devices {
         by_tie.entry(Tie::of(&facts)).or_default().push(row);
@@ -307,8 +307,8 @@ fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str) -> Vec<Gro
                 pid: None,
                 policy: None,
                 rx_source: None,
-                tx: group::flow(&nics, |n| n.tx),
-                rx: group::flow(&nics, |n| n.rx),
+                tx: group::flow(&nics, max_over_mean, |n| n.tx),
+                rx: group::flow(&nics, max_over_mean, |n| n.rx),
                 nics,
                 marks: Vec::new(),
             }

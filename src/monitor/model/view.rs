@@ -210,6 +210,9 @@ pub struct GroupFlow {
     pub spread: Spread,
     /// How the known rates are distributed; `None` when none is known.
     pub distribution: Option<Distribution>,
+    /// Busiest NIC over mean in windows of some milliseconds, the 99th percentile over the last seconds: beyond
+    /// `spread` where the NICs share the total but not each moment. `None` where windows are not looked at.
+    pub window_max_over_mean: Option<f64>,
 }
 
 /// How the rates of a group's NICs are distributed, in bytes per second.
@@ -224,7 +227,8 @@ pub struct Distribution {
     /// Jain's fairness index, (sum x)^2 / (n sum x^2): 1 = even, 1/n = one NIC of n. `None` when nothing moves.
     /// Source: R. Jain, D. Chiu, W. Hawe, DEC-TR-301 (1984).
     pub jain: Option<f64>,
-    /// Position in the group of a NIC that is far slower than the others, when there is exactly one reason to look at.
+    /// Position in the group of a NIC that is far slower than the others, when it is exactly one (see
+    /// [`slow`](super::distribution::slow)).
     pub slow: Option<usize>,
 }
 
@@ -305,6 +309,30 @@ pub enum EventKind {
     PeDied,
 }
 
+impl EventKind {
+    /// The name in logs (`link_down`, …).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LinkDown => "link_down",
+            Self::LinkUp => "link_up",
+            Self::Reset => "reset",
+            Self::Added => "added",
+            Self::Gone => "gone",
+            Self::Back => "back",
+            Self::Renamed => "renamed",
+            Self::Silent => "silent",
+            Self::Answers => "answers",
+            Self::LossBegins => "loss_begins",
+            Self::LossEnds => "loss_ends",
+            Self::Saturated => "saturated",
+            Self::ImbalanceBegins => "imbalance_begins",
+            Self::ImbalanceEnds => "imbalance_ends",
+            Self::PeDied => "pe_died",
+        }
+    }
+}
+
 /// How urgent an event is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -314,6 +342,18 @@ pub enum Severity {
     Warning,
     /// Something is broken.
     Bad,
+}
+
+impl Severity {
+    /// The name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
 }
 
 /// Something that happened between two ticks, told once.
@@ -412,6 +452,8 @@ pub struct View {
     pub host: String,
     /// Nominal interval.
     pub interval: Duration,
+    /// The limit under which groups were judged: busiest NIC over mean.
+    pub max_over_mean: f64,
     /// Groups in display order: node, then PE or GPU.
     pub groups: Vec<GroupView>,
     /// What is wrong, without repetition: with devices first.

@@ -1,5 +1,11 @@
 //! Where numbers come from. A source reads and reports; it derives nothing.
 
+pub mod devices;
+mod errand;
+pub mod gpus;
 pub mod netdev;
+pub mod netlink;
 pub mod pages;
+pub mod processes;
 pub mod sysfs;
+mod windows;

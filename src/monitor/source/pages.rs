@@ -3,12 +3,18 @@
 //! A page stays open while it is watched, so that the last numbers of a PE that ends are still read after its page has
 //! lost its name.
 
+mod problems;
+
 use std::collections::HashSet;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use self::problems::{Unusable, about, too_many};
+use super::windows::WindowSampler;
 use crate::counters::{
     DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
     PageIdentity, PageReader, PageSnapshot, ReadError, RxSource, Scan,
@@ -37,6 +43,8 @@ pub struct PageSource {
     dir: Option<PathBuf>,
     device: Option<Glob>,
     open: BTreeMap<PathBuf, OpenPage>,
+    /// While somebody wants to see short windows.
+    windows: Option<WindowSampler>,
     reaped: Instant,
 }
 
@@ -58,6 +66,8 @@ pub struct FoundPage {
     pub sample: PageSample,
     /// Inode of the writer's network namespace.
     pub net_ns: Option<u64>,
+    /// The writer's process number, where it is of our own PID namespace: elsewhere it means another process.
+    pub own_pid: Option<u32>,
     /// When the page was made, to tell runs of the same PE apart.
     started_ns: u64,
 }
@@ -77,7 +87,20 @@ impl PageSource {
     /// Watches `dir`, or the directories the transport uses; only NICs that match `device`.
     #[must_use]
     pub fn new(dir: Option<PathBuf>, device: Option<Glob>) -> Self {
-        Self { dir, device, open: BTreeMap::new(), reaped: Instant::now() }
+        Self { dir, device, open: BTreeMap::new(), windows: None, reaped: Instant::now() }
+    }
+
+    /// From now on looks at short windows too, or no more.
+    ///
+    /// # Errors
+    /// When no thread can be started for it.
+    pub fn set_windows(&mut self, wanted: bool) -> io::Result<()> {
+        if !wanted {
+            self.windows = None;
+        } else if self.windows.is_none() {
+            self.windows = Some(WindowSampler::start()?);
+        }
+        Ok(())
     }
 
     /// Reads every page that is there, and once more every page that has gone since the last time.
@@ -129,6 +152,9 @@ impl PageSource {
     fn read_departed(&mut self, scan: &Scan, found: &mut PagesFound) {
         let present: HashSet<(&Path, u64)> =
             scan.entries.iter().map(|e| (e.path.as_path(), e.inode)).collect();
+        if let Some(windows) = &self.windows {
+            windows.keep(|path, inode| present.contains(&(path, inode)));
+        }
         let device = self.device.as_ref();
         self.open.retain(|path, page| {
             if present.contains(&(path.as_path(), page.inode)) {
@@ -151,9 +177,11 @@ impl PageSource {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(free) => free.insert(OpenPage::new(entry.inode, PageReader::open(&entry.path)?)),
         };
-        let sample = page.sample(self.device.as_ref());
-        if sample.is_err() {
-            self.open.remove(&entry.path);
+        let mut sample = page.sample(self.device.as_ref());
+        match (&mut sample, &self.windows) {
+            (Ok(found), Some(windows)) => page.add_windows(windows, entry, &mut found.sample),
+            (Ok(_), None) => {}
+            (Err(_), _) => drop(self.open.remove(&entry.path)),
         }
         sample
     }
@@ -188,6 +216,12 @@ impl PageSource {
     }
 }
 
+/// The inode of the PID namespace that we are in, which stays the same.
+fn own_pid_ns() -> Option<u64> {
+    static OWN: OnceLock<Option<u64>> = OnceLock::new();
+    *OWN.get_or_init(|| Some(std::fs::metadata("/proc/self/ns/pid").ok()?.ino()))
+}
+
 impl OpenPage {
     fn new(inode: u64, reader: PageReader) -> Self {
         Self { inode, reader, heartbeat_ns: None, closed: false }
@@ -198,6 +232,17 @@ impl OpenPage {
         let before = self.heartbeat_ns.replace(snapshot.heartbeat_ns);
         let age = Duration::from_nanos(snapshot.read_ns.saturating_sub(snapshot.heartbeat_ns));
         before == Some(snapshot.heartbeat_ns) && age >= SILENT_AFTER
+    }
+
+    /// What its NICs received in short windows since the last tick, where it knows what it receives.
+    fn add_windows(&self, windows: &WindowSampler, entry: &PageEntry, sample: &mut PageSample) {
+        if sample.rx_source.is_none() {
+            return;
+        }
+        let mut taken = windows.take(&entry.path, entry.inode, || self.reader.rx_column());
+        for nic in &mut sample.nics {
+            nic.rx_windows = taken.get_mut(nic.index).and_then(Option::take);
+        }
     }
 
     fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, ReadError> {
@@ -238,7 +283,8 @@ impl OpenPage {
             },
             nics,
         };
-        Ok(FoundPage { sample, net_ns: identity.net_ns, started_ns: identity.started_monotonic_ns })
+        let own_pid = identity.pid_ns.filter(|ns| Some(*ns) == own_pid_ns()).map(|_| identity.pid);
+        Ok(FoundPage { sample, own_pid, net_ns: identity.net_ns, started_ns: identity.started_monotonic_ns })
     }
 }
 
@@ -341,47 +387,6 @@ fn unique(pages: &mut Vec<FoundPage>) {
         }
         lives && seen.insert(page.sample.key.clone())
     });
-}
-
-/// Files among the pages that are none, by directory: how many, and what is wrong with the first.
-#[derive(Debug, Default)]
-struct Unusable<'a>(BTreeMap<&'a Path, (usize, Notice)>);
-
-impl<'a> Unusable<'a> {
-    fn add(&mut self, entry: &'a PageEntry, problem: &ReadError) {
-        let dir = entry.path.parent().unwrap_or(&entry.path);
-        let first = || (0, about(&entry.path.to_string_lossy(), problem));
-        self.0.entry(dir).or_insert_with(first).0 += 1;
-    }
-
-    /// A notice for each directory: a thousand stray files must not bury what else is wrong.
-    fn notices(self) -> impl Iterator<Item = Notice> {
-        self.0.into_iter().map(|(dir, (count, first))| match count {
-            1 => first,
-            count => Notice {
-                subject: printable(&dir.to_string_lossy()),
-                text: format!(
-                    "{count} files are no usable counter pages, the first: {}: {}",
-                    first.subject, first.text
-                ),
-            },
-        })
-    }
-}
-
-/// There are more pages than are read.
-fn too_many(entry: &PageEntry) -> Notice {
-    let dir = entry.path.parent().unwrap_or(&entry.path);
-    Notice {
-        subject: format!("pages in {}", printable(&dir.to_string_lossy())),
-        text: format!("there are more than {MAX_OPEN} counter pages; those from {} on are not shown", {
-            printable(&entry.path.file_name().unwrap_or_default().to_string_lossy())
-        }),
-    }
-}
-
-fn about(subject: &str, problem: &dyn std::error::Error) -> Notice {
-    Notice { subject: printable(subject), text: printable(&problem.to_string()) }
 }
 
 /// A text of the page, `-` where it is empty.

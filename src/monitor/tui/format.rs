@@ -167,6 +167,28 @@ pub(super) fn time_of_day(realtime_ns: i128) -> String {
         .map_or_else(|_| MISSING.to_owned(), |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
+/// The time of day alone, in UTC: `10:00:31`.
+pub(super) fn clock(realtime_ns: i128) -> String {
+    jiff::Timestamp::from_nanosecond(realtime_ns)
+        .map_or_else(|_| MISSING.to_owned(), |t| t.strftime("%H:%M:%S").to_string())
+}
+
+/// A number of bytes in powers of 1000, at most seven characters: `0 B`, `999 kB`, `1.23 TB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "kB", "MB", "GB", "TB", "PB"] {
+        if value < 999.5 {
+            return match value {
+                _ if unit == "B" || value >= 99.95 => format!("{value:.0} {unit}"),
+                ..9.995 => format!("{value:.2} {unit}"),
+                _ => format!("{value:.1} {unit}"),
+            };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} EB")
+}
+
 /// A fraction of `cells` as whole eighths of a cell, at least one for anything above zero.
 pub(super) fn eighths(share: f64, cells: u16) -> usize {
     let whole = usize::from(cells) * 8;
@@ -221,6 +243,17 @@ mod tests {
         assert_eq!(duration(std::time::Duration::from_millis(1500)), "1.5 s");
         assert_eq!(time_of_day(0), "1970-01-01 00:00:00Z");
         assert_eq!(time_of_day(i128::MAX), "-");
+        assert_eq!(clock(3_661_000_000_000), "01:01:01");
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.00 kB"),
+            (12_345_678, "12.3 MB"),
+            (999_600_000, "1.00 GB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
         assert_eq!(eighths(0.0001, 10), 1);
         assert_eq!(eighths(f64::NAN, 10), 0);
         assert_eq!(eighths(9.0, 10), 80);

@@ -74,6 +74,16 @@ impl Glyphs {
         self.pick("·", ".")
     }
 
+    /// Something is broken.
+    pub(super) fn bad(self) -> &'static str {
+        self.pick("✗", "X")
+    }
+
+    /// The highest rate so far, in a bar.
+    pub(super) fn peak(self) -> &'static str {
+        self.pick("╎", ":")
+    }
+
     /// Well above the mean of an uneven group.
     pub(super) fn over(self) -> &'static str {
         self.pick("▲", "^")

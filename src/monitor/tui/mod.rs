@@ -5,19 +5,28 @@
 //! and the terminal is given back on every way out (`terminal.rs`). The layout is drawn in `panes/mod.rs`.
 
 mod actions;
+mod background;
+mod columns;
+mod encode;
 mod format;
 mod glyphs;
 mod handles;
 mod history;
 mod kernel;
+mod key;
+mod keymap;
 mod layout;
 mod panes;
+mod preferences;
+mod replay;
 mod rows;
 mod signals;
 mod source;
 mod state;
 mod summary;
 pub mod synthetic;
+mod tab_rows;
+mod tabs;
 mod terminal;
 mod theme;
 mod widgets;
@@ -25,51 +34,74 @@ mod widgets;
 #[cfg(test)]
 mod screens;
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event, KeyEventKind};
+use crossterm::event::{self, Event, KeyEvent, KeyEventKind};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 pub use format::Units;
 pub use handles::{CaptionHandle, StopFlag, Waker};
+pub use key::KeyError;
+pub use keymap::{BindError, Keymap};
+pub use preferences::{COLUMN_NAMES, Keeper, Preferences};
+pub use rows::Sort;
 pub use source::ViewSource;
+pub use theme::ThemeName;
 
+use crate::monitor::sample::Needs;
 use actions::Action;
+use background::{Heard, Listener};
 use glyphs::Glyphs;
 use signals::Signals;
 use state::{Effect, State};
 use terminal::Screen;
-use theme::Theme;
+use theme::{Background, Depth, Theme};
+
+use crate::monitor::clock;
+use crate::monitor::record::default_name;
+use crate::monitor::replay::ReplayHandle;
 
 /// How the screen looks and who may reach into it.
 #[derive(Debug, Clone)]
 pub struct TuiOptions {
     /// A text at the top that says what to look at (`demo`).
     pub caption: Option<CaptionHandle>,
+    /// Steers the recording that is shown; `None` when what is shown is now.
+    pub replay: Option<ReplayHandle>,
     /// Ends the screen from outside (`demo`).
     pub stop: Option<StopFlag>,
     /// Only ASCII characters, whatever the locale says.
     pub ascii: bool,
     /// Colours, unless `NO_COLOR` is set.
     pub color: bool,
-    /// Units to begin with; a key changes them.
-    pub units: Units,
-    /// The source's interval to begin with; a key changes it.
-    pub interval: Duration,
+    /// What to begin with; keys change it. The interval is the source's.
+    pub preferences: Preferences,
+    /// Who writes down what was changed; without one, nobody can.
+    pub keeper: Option<Arc<dyn Keeper>>,
+    /// Which key means what.
+    pub keymap: Keymap,
+    /// Where recordings go that are begun with a key.
+    pub record_directory: PathBuf,
 }
 
 impl Default for TuiOptions {
     fn default() -> Self {
         Self {
             caption: None,
+            replay: None,
             stop: None,
             ascii: false,
             color: true,
-            units: Units::default(),
-            interval: Duration::from_secs(1),
+            preferences: Preferences::default(),
+            keeper: None,
+            keymap: Keymap::default(),
+            record_directory: PathBuf::from("."),
         }
     }
 }
@@ -152,13 +184,47 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
         variable("LC_CTYPE").as_deref(),
         variable("LANG").as_deref(),
     );
-    let theme = Theme::new(options.color, std::env::var_os("NO_COLOR").as_deref());
-    let mut state = State::new(theme, glyphs, options.units, options.interval);
+    let background = Background::from_colorfgbg(std::env::var_os("COLORFGBG").as_deref());
+    let theme = Theme::new(options.color, std::env::var_os("NO_COLOR").as_deref())
+        .with_depth(Depth::detect(variable("TERM").as_deref(), variable("COLORTERM").as_deref()))
+        .on(background);
+    let Preferences { units, interval, .. } = options.preferences;
+    let mut state = State::new(theme, glyphs, units, interval);
+    state.prefer(&options.preferences);
+    state.keymap = options.keymap.clone();
     source.subscribe(waker.clone());
-    let mut control =
-        Loop { source, options, waker, signals: &signals, state: &mut state, heard: Instant::now() };
-    control.run(&mut screen)
+    let kept = state.preferences();
+    let mut control = Loop {
+        source,
+        options,
+        waker,
+        signals: &signals,
+        state: &mut state,
+        heard: Instant::now(),
+        told: Needs::everything(),
+        kept,
+        listener: Listener::default(),
+        asked: Instant::now(),
+        typed: VecDeque::new(),
+    };
+    let in_screen = std::env::var_os("STY").is_some();
+    if theme.has_color() && background::can_ask(variable("TERM").as_deref(), in_screen) {
+        screen.ask(background::QUERY).map_err(doing("write to"))?;
+        control.listener.asked();
+    }
+    let ended = control.run(&mut screen);
+    if !matches!(ended, Ok(Ended::Signal(signal_hook::consts::SIGHUP))) {
+        control.settle();
+    }
+    ended
 }
+
+/// Who has not answered for this long will not, so that what looks like the beginning of an answer was typed.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Who leaves sooner than this after the question waits for the answer, which would else be typed into the shell.
+const SETTLE: Duration = Duration::from_millis(300);
+/// The parts of an answer, and of an escape sequence, come one after the other without a pause this long.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the loop holds on to.
 struct Loop<'a> {
@@ -169,6 +235,16 @@ struct Loop<'a> {
     state: &'a mut State,
     /// When the last view came.
     heard: Instant,
+    /// What the source was told that the screen shows.
+    told: Needs,
+    /// The preferences as they were last written down or read.
+    kept: Preferences,
+    /// Listens for the terminal's answer about its background.
+    listener: Listener,
+    /// When it was asked.
+    asked: Instant,
+    /// Keys that are no part of its answer and wait for their turn.
+    typed: VecDeque<KeyEvent>,
 }
 
 impl Loop<'_> {
@@ -176,6 +252,10 @@ impl Loop<'_> {
         self.measure();
         loop {
             self.take_news();
+            let needs = self.state.needs();
+            if std::mem::replace(&mut self.told, needs) != needs {
+                self.source.set_needs(needs);
+            }
             // The first frame comes before the first data: a program that shows nothing looks stuck.
             if !Screen::panicked() {
                 screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
@@ -193,7 +273,12 @@ impl Loop<'_> {
             if self.signals.take_resized() {
                 self.measure();
             }
-            if keyboard && let Some(end) = self.keys(screen)? {
+            if !keyboard {
+                self.release();
+            }
+            if (keyboard || !self.typed.is_empty())
+                && let Some(end) = self.keys(screen)?
+            {
                 return Ok(end);
             }
         }
@@ -206,6 +291,17 @@ impl Loop<'_> {
             if text != self.state.caption {
                 self.state.update(Action::Caption(text));
             }
+        }
+        if let Some(replay) = &self.options.replay {
+            self.heard = Instant::now();
+            self.state.update(Action::Replay(replay.status()));
+        }
+        let recording = self.source.recording();
+        if recording != self.state.recording {
+            self.state.update(Action::Recording(recording));
+        }
+        if let Some(past) = self.source.past() {
+            self.state.update(Action::Past(past));
         }
         if let Some(view) = self.source.latest() {
             self.heard = Instant::now();
@@ -224,6 +320,7 @@ impl Loop<'_> {
     fn wait(&mut self) -> Result<bool, TuiError> {
         let left = self.patience().saturating_sub(self.heard.elapsed());
         let left = if left.is_zero() { Duration::from_secs(1) } else { left + Duration::from_millis(1) };
+        let left = if self.listener.holds() { left.min(PAUSE) } else { left };
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let stdin = io::stdin();
         let mut fds =
@@ -257,27 +354,114 @@ impl Loop<'_> {
 
     /// Handles all keys that are waiting; the screen is drawn once after the last.
     fn keys(&mut self, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
-        while event::poll(Duration::ZERO).map_err(doing("read"))? {
-            let action = match event::read().map_err(doing("read"))? {
-                Event::Key(key) if key.kind != KeyEventKind::Release => {
-                    actions::of_key(key, self.state.typing)
+        loop {
+            while let Some(key) = self.typed.pop_front() {
+                if let Some(end) = self.press(key, screen)? {
+                    return Ok(Some(end));
                 }
-                Event::Resize(width, height) => Some(Action::Resize(width, height)),
-                _ => None,
-            };
-            let Some(action) = action else { continue };
-            match self.state.update(action) {
-                Effect::None => {}
-                Effect::Quit => return Ok(Some(Ended::Quit)),
-                Effect::Suspend => self.suspend(screen)?,
-                Effect::Redraw => screen.forget(),
-                Effect::SetInterval(interval) => self.source.set_interval(interval),
             }
+            if !event::poll(Duration::ZERO).map_err(doing("read"))? {
+                return Ok(None);
+            }
+            match event::read().map_err(doing("read"))? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => self.hear(key),
+                Event::Resize(width, height) => drop(self.state.update(Action::Resize(width, height))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells what was typed from what the terminal answers.
+    fn hear(&mut self, key: KeyEvent) {
+        match self.listener.hear(key) {
+            Heard::Nothing | Heard::Answer(None) => {}
+            Heard::Keys(keys) => self.typed.extend(keys),
+            Heard::Answer(Some(background)) => drop(self.state.update(Action::Background(background))),
+        }
+    }
+
+    /// Does what a key stands for.
+    fn press(&mut self, key: KeyEvent, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
+        if let Some(replay) = self.options.replay.as_ref().filter(|_| self.state.prompt.is_none())
+            && let Some(command) = replay::of_key(key)
+        {
+            replay.command(command);
+            return Ok(None);
+        }
+        let Some(action) = actions::of_key(key, &self.state.keymap, self.state.prompt.is_some()) else {
+            return Ok(None);
+        };
+        match self.state.update(action) {
+            Effect::None => {}
+            Effect::Quit => return Ok(Some(Ended::Quit)),
+            Effect::Suspend => self.suspend(screen)?,
+            Effect::Redraw => screen.forget(),
+            Effect::SetInterval(interval) => self.source.set_interval(interval),
+            Effect::Save => self.save(),
+            Effect::Record => self.record(),
         }
         Ok(None)
     }
 
+    /// Begins a recording under a name of its own, or ends the one that is made; says where it is.
+    fn record(&mut self) {
+        let text = if let Some(status) = self.source.stop_recording() {
+            format!("recorded {} ticks in {}", status.ticks, status.path.display())
+        } else {
+            let host = self.state.shown.as_ref().map_or_else(String::new, |view| view.host.clone());
+            let path = self.options.record_directory.join(default_name(&host, clock::realtime_ns()));
+            match self.source.start_recording(&path) {
+                Ok(()) => format!("recording to {}", path.display()),
+                Err(why) => format!("no recording: {why}"),
+            }
+        };
+        self.state.update(Action::Message(text));
+    }
+
+    /// What looked like an answer of the terminal, and went on no further, was typed.
+    fn release(&mut self) {
+        if self.asked.elapsed() >= ANSWER_WITHIN {
+            self.listener.give_up();
+        }
+        self.typed.extend(self.listener.release());
+    }
+
+    /// Before the terminal is given back: lets an answer come that is on its way. What is typed meanwhile has its turn
+    /// when the terminal is ours again.
+    fn settle(&mut self) {
+        while self.listener.waits() {
+            let left = SETTLE.saturating_sub(self.asked.elapsed());
+            if left.is_zero() || !event::poll(left).unwrap_or(false) {
+                break;
+            }
+            match event::read() {
+                Ok(Event::Key(key)) if key.kind != KeyEventKind::Release => self.hear(key),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        self.release();
+    }
+
+    /// Has written down what was changed since the start or the last time, and says where.
+    fn save(&mut self) {
+        let now = self.state.preferences();
+        let message = match &self.options.keeper {
+            None => "there is no configuration file to write to".to_owned(),
+            Some(_) if now == self.kept => "nothing was changed here, so nothing is to be written".to_owned(),
+            Some(keeper) => match keeper.keep(&self.kept, &now) {
+                Ok(place) => {
+                    self.kept = now;
+                    format!("written to {place}")
+                }
+                Err(reason) => format!("not written: {reason}"),
+            },
+        };
+        self.state.update(Action::Message(message));
+    }
+
     fn suspend(&mut self, screen: &mut Screen) -> Result<(), TuiError> {
+        self.settle();
         Screen::leave();
         signals::stop_job().map_err(|errno| doing("leave")(errno.into()))?;
         // Both were raised by what has just happened.

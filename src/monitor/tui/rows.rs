@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::glyphs::Glyphs;
+use super::summary::Direction;
 use crate::monitor::model::view::{GroupKind, GroupView, Mark, NicView, View};
 
 /// Identity of a row across ticks. The selection and the history hold on to this, never to a position.
@@ -16,6 +17,14 @@ pub(super) enum RowKey {
     Group(String),
     /// A group's and a NIC's key.
     Nic(String, String),
+    /// One direction of a group.
+    Way(String, Direction),
+    /// A process id.
+    Process(u32),
+    /// When an event was seen, and what it says.
+    Event(u64, String),
+    /// A GPU's index.
+    Gpu(u32),
 }
 
 /// What a row shows; indices are those of the view it was built from.
@@ -24,6 +33,10 @@ pub(super) enum RowKind {
     Node { groups: Vec<usize> },
     Group { group: usize, folded: bool },
     Nic { group: usize, nic: usize },
+    Way { group: usize, direction: Direction },
+    Process(usize),
+    Event(usize),
+    Gpu(usize),
 }
 
 /// One line of the list.
@@ -33,9 +46,9 @@ pub(super) struct Row {
     pub(super) kind: RowKind,
 }
 
-/// Order of the groups, and of the NICs within them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Sort {
+/// Order of the rows; each tab has some of these. In the list: of the groups, and of the NICs within them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Sort {
     /// As the view has them: node, PE or GPU, rail.
     #[default]
     Natural,
@@ -45,24 +58,47 @@ pub(super) enum Sort {
     Rx,
     /// Worst max/mean first; NICs stay in the order of their rails.
     Imbalance,
+    /// Most queue pairs first.
+    #[value(skip)]
+    QueuePairs,
+    /// By process id.
+    #[value(skip)]
+    Pid,
+    /// Most memory first.
+    #[value(skip)]
+    Memory,
+    /// As it happened.
+    #[value(skip)]
+    NewestLast,
+    /// The other way round.
+    #[value(skip)]
+    NewestFirst,
+    /// Most urgent first, of those the newest.
+    #[value(skip)]
+    Severity,
+    /// By index.
+    #[value(skip)]
+    Index,
+    /// Busiest first.
+    #[value(skip)]
+    Busy,
 }
 
 impl Sort {
-    pub(super) fn next(self) -> Self {
-        match self {
-            Self::Natural => Self::Tx,
-            Self::Tx => Self::Rx,
-            Self::Rx => Self::Imbalance,
-            Self::Imbalance => Self::Natural,
-        }
-    }
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Natural => "natural",
             Self::Tx => "Tx",
             Self::Rx => "Rx",
             Self::Imbalance => "imbalance",
+            Self::QueuePairs => "QPs",
+            Self::Pid => "PID",
+            Self::Memory => "memory",
+            Self::NewestLast => "newest last",
+            Self::NewestFirst => "newest first",
+            Self::Severity => "severity",
+            Self::Index => "index",
+            Self::Busy => "busy",
         }
     }
 }
@@ -144,10 +180,10 @@ pub(super) fn build(view: &View, sort: Sort, filter: &str, folded: impl Fn(&str)
     let group = |i: usize| &view.groups[i];
     // Stable sorts: equal rows keep their natural order and do not dance.
     match sort {
-        Sort::Natural => {}
         Sort::Tx => groups.sort_by(|a, b| descending(group(a.0).tx.bytes_per_s, group(b.0).tx.bytes_per_s)),
         Sort::Rx => groups.sort_by(|a, b| descending(group(a.0).rx.bytes_per_s, group(b.0).rx.bytes_per_s)),
         Sort::Imbalance => groups.sort_by(|a, b| descending(worst(group(a.0)), worst(group(b.0)))),
+        _ => {}
     }
     let with_nodes = sort == Sort::Natural && node_lines(view);
     if with_nodes {
@@ -176,13 +212,13 @@ pub(super) fn build(view: &View, sort: Sort, filter: &str, folded: impl Fn(&str)
         }
         let mut nics = nics.clone();
         match sort {
-            Sort::Natural | Sort::Imbalance => {}
             Sort::Tx => {
                 nics.sort_by(|&a, &b| descending(this.nics[a].tx.bytes_per_s, this.nics[b].tx.bytes_per_s));
             }
             Sort::Rx => {
                 nics.sort_by(|&a, &b| descending(this.nics[a].rx.bytes_per_s, this.nics[b].rx.bytes_per_s));
             }
+            _ => {}
         }
         rows.extend(nics.iter().map(|&nic| Row {
             key: RowKey::Nic(this.key.clone(), this.nics[nic].key.clone()),

@@ -1,5 +1,8 @@
 //! Snapshots of whole screens, at the sizes people have.
 
+mod economy;
+mod tabs;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use super::glyphs::Glyphs;
 use super::panes;
 use super::rows::RowKey;
 use super::state::State;
-use super::synthetic::{Cluster, Shape};
+use super::synthetic::{Cluster, Machine, Shape};
 use super::theme::Theme;
 use crate::monitor::model::view::{GroupKind, Mark, View};
 
@@ -41,6 +44,12 @@ fn story(width: u16, height: u16) -> State {
 fn press(state: &mut State, commands: &[Command]) {
     for &command in commands {
         state.update(Action::Command(command));
+    }
+}
+
+fn type_text(state: &mut State, text: &str) {
+    for c in text.chars() {
+        state.update(Action::Type(c));
     }
 }
 
@@ -116,7 +125,7 @@ fn story_in_colour() {
 fn troubles_are_said_in_words() {
     let cluster = Cluster { nodes: 1, troubles: true, ..Cluster::default() };
     let mut state = state(120, 36, Glyphs::Unicode, &cluster, &[Shape::RoundRobin]);
-    press(&mut state, &[Command::Fold, Command::Fold]);
+    press(&mut state, &[Command::Collapse, Command::Collapse]);
     assert_snapshot!("troubles@120x36", text(&state));
     press(&mut state, &[Command::Notices]);
     assert_snapshot!("notices@120x36", text(&state));
@@ -242,16 +251,51 @@ fn hostile_names_do_not_escape() {
             nic.counters[0].desc = Arc::new(crate::monitor::counter::Desc::unknown(evil));
         }
     }
+    for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
+        nic.gpus = vec![evil.to_owned()];
+        (nic.fw_ver, nic.link_layer, nic.pci) =
+            (Some(evil.to_owned()), Some(evil.to_owned()), Some(evil.to_owned()));
+    }
+    let machine = Machine::p5(Duration::from_secs(1)).view(20);
+    let mut processes = machine.processes.clone().unwrap();
+    for process in &mut processes.processes {
+        process.sample.command = evil.repeat(20);
+        process.sample.user = Some(evil.to_owned());
+        process.sample.qps = [(evil.to_owned(), 7), ("名".repeat(40), 1)].into();
+    }
+    processes.reason = Some(evil.to_owned());
+    let mut gpus = machine.gpus.clone().unwrap();
+    for gpu in &mut gpus.gpus {
+        (gpu.sample.name, gpu.sample.reason) = (Some(evil.to_owned()), Some(evil.to_owned()));
+        gpu.sample.nvlinks[0].remote = Some(evil.to_owned());
+    }
+    let mut events = machine.events.to_vec();
+    for event in &mut events {
+        (event.subject, event.text) = (evil.to_owned(), evil.repeat(30));
+    }
+    (view.processes, view.gpus, view.events) = (Some(processes), Some(gpus), events.into());
     let view = Arc::new(view);
-    let panes: [&[Command]; 5] = [
+    let panes: [&[Command]; 17] = [
         &[],
+        &[Command::Columns, Command::End, Command::Pause],
+        &[Command::Tab2],
+        &[Command::Enter],
+        &[Command::Tab3],
+        &[Command::Enter],
+        &[Command::Tab4],
+        &[Command::Enter],
+        &[Command::Tab5],
+        &[Command::Enter],
+        &[Command::Tab1, Command::Heat],
+        &[Command::Average, Command::Cumulative, Command::Heat],
+        &[Command::AverageWindow, Command::Escape, Command::StepBack],
         &[Command::Enter],
         &[Command::Enter, Command::Down, Command::Down, Command::Enter],
         &[Command::Notices],
         &[Command::Help, Command::End],
     ];
-    for width in (1..170).step_by(7) {
-        for height in (1..60).step_by(3) {
+    for width in (1..170).step_by(13) {
+        for height in (1..60).step_by(6) {
             for glyphs in [Glyphs::Unicode, Glyphs::Ascii] {
                 let mut state = state(width, height, glyphs, &Cluster::default(), &[]);
                 state.update(Action::View(Arc::clone(&view)));

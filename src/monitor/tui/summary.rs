@@ -1,11 +1,12 @@
 //! Several groups in a sentence: of a node, and of everything.
 
+use super::history::Point;
 use super::rows::{full_name, is_dead};
 use crate::balance::Verdict;
 use crate::monitor::model::view::{Flow, GroupFlow, GroupView, NicView};
 
 /// One direction or the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
     Tx,
     Rx,
@@ -16,6 +17,14 @@ impl Direction {
         match self {
             Self::Tx => "Tx",
             Self::Rx => "Rx",
+        }
+    }
+
+    /// This direction of a point of the history, in bytes per second.
+    pub(super) fn of_point(self, point: &Point) -> Option<f32> {
+        match self {
+            Self::Tx => point.tx(),
+            Self::Rx => point.rx(),
         }
     }
 
@@ -53,6 +62,8 @@ pub(super) struct Summary {
     pub(super) nics: usize,
     /// NICs whose rate is not known, of groups that cannot be judged for that.
     pub(super) unread: usize,
+    /// NICs far behind the others of their group, one per group at most.
+    pub(super) slow: usize,
 }
 
 impl Summary {
@@ -71,6 +82,7 @@ impl Summary {
             if flow.spread.verdict == Verdict::Unknown {
                 summary.unread += flow.unread;
             }
+            summary.slow += usize::from(flow.distribution.is_some_and(|d| d.slow.is_some()));
             let Some(ratio) = flow.spread.max_over_mean else { continue };
             summary.busy += 1;
             summary.active_nics += flow.spread.active_nics;

@@ -14,6 +14,7 @@ use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::encode;
 use super::handles::Waker;
 
 /// Whether the terminal is ours: raw mode, alternate screen, no cursor.
@@ -27,8 +28,8 @@ static ON_PANIC: Mutex<Option<Waker>> = Mutex::new(None);
 static HOOK: Once = Once::new();
 
 /// DEC 2026: the terminal shows everything between these at once; terminals without it ignore them.
-const BEGIN_SYNC: &[u8] = b"\x1b[?2026h";
-const END_SYNC: &[u8] = b"\x1b[?2026l";
+pub(super) const BEGIN_SYNC: &[u8] = b"\x1b[?2026h";
+pub(super) const END_SYNC: &[u8] = b"\x1b[?2026l";
 
 /// The terminal while it is ours. Given back on drop, and by the panic hook from any thread.
 pub(super) struct Screen {
@@ -92,16 +93,19 @@ impl Screen {
         self.shown = Buffer::empty(Rect::ZERO);
     }
 
+    /// Sends a question to the terminal, whose answer comes as keys.
+    pub(super) fn ask(&mut self, question: &[u8]) -> io::Result<()> {
+        self.backend.write_all(question)?;
+        Write::flush(&mut self.backend)
+    }
+
     /// Draws `next`: only the cells that differ from what is shown, as one synchronised update.
     pub(super) fn draw(&mut self, next: Buffer) -> io::Result<()> {
         if self.shown.area != next.area {
             self.backend.clear()?;
             self.shown = Buffer::empty(next.area);
         }
-        let changes = self.shown.diff(&next);
-        if !changes.is_empty() {
-            self.backend.draw(changes.into_iter())?;
-        }
+        self.backend.write_all(&encode::changes(&self.shown, &next))?;
         Backend::flush(&mut self.backend)?;
         self.shown = next;
         Ok(())

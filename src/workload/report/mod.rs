@@ -13,7 +13,7 @@ pub use text::Text;
 use super::WorkloadError;
 use super::gather::PeResult;
 use super::options::{Options, Pattern};
-use super::stats::Quantiles;
+use crate::stats::Quantiles;
 use crate::transport::select::PolicyKind;
 
 /// One size under one policy.

@@ -87,23 +87,17 @@ impl SysfsSource {
 
     /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
     pub fn read(&mut self, deadline: Duration) -> SysfsSample {
-        let sample = self.read_listed(deadline);
-        let silent = |p: &PortSample| p.reading.as_ref().map_or(true, |r| r.traffic.is_unknown());
-        if self.listed.is_some() && sample.ports.iter().any(silent) {
-            // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist.
-            let listed = self.listed.take();
-            let Ok(now) = self.devices() else { return self.read_listed(deadline) };
-            let before = listed.map(|(names, _)| names).unwrap_or_default();
-            let gone = |p: &PortSample| {
-                before.iter().any(|n| printable(n) == p.facts.device)
-                    && !now.iter().any(|n| printable(n) == p.facts.device)
-            };
-            return SysfsSample { ports: sample.ports.into_iter().filter(|p| !gone(p)).collect(), ..sample };
+        match self.wanted() {
+            Ok(wanted) => SysfsSample { ports: self.read_these(&wanted, deadline), ..SysfsSample::default() },
+            Err(nothing) => nothing,
         }
-        sample
     }
 
-    fn read_listed(&mut self, deadline: Duration) -> SysfsSample {
+    /// The devices that match, in natural order.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub fn wanted(&mut self) -> Result<Vec<String>, SysfsSample> {
         let all = match self.devices() {
             Ok(all) => all,
             Err((kind, reason)) => {
@@ -111,17 +105,50 @@ impl SysfsSource {
                 let subject = printable(&self.root.full(CLASS).to_string_lossy());
                 let usual = kind == io::ErrorKind::NotFound && self.root.full("") == Path::new(DEFAULT_ROOT);
                 let notice = (!usual).then(|| Notice { subject, text: reason.clone() });
-                return SysfsSample { ports: Vec::new(), nothing: Some(reason), notice };
+                return Err(SysfsSample { ports: Vec::new(), nothing: Some(reason), notice });
             }
         };
         let wanted: Vec<String> =
             all.iter().filter(|d| self.device.as_ref().is_none_or(|g| g.matches(d))).cloned().collect();
-        let nothing = wanted.is_empty().then(|| match all.len() {
-            0 => format!("no RDMA device: {} is empty", printable(&self.root.full(CLASS).to_string_lossy())),
-            n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
-        });
         self.pool.keep_only(&wanted);
-        SysfsSample { ports: self.pool.read(&wanted, self.needs, deadline), nothing, notice: None }
+        if wanted.is_empty() {
+            let nothing = match all.len() {
+                0 => format!(
+                    "no RDMA device: {} is empty (a driver is loaded and has found no NIC: `dmesg` may say why)",
+                    printable(&self.root.full(CLASS).to_string_lossy())
+                ),
+                n => format!("no RDMA device matches --device ({n} there: {})", printable(&all.join(", "))),
+            };
+            return Err(SysfsSample { nothing: Some(nothing), ..SysfsSample::default() });
+        }
+        Ok(wanted)
+    }
+
+    /// Reads some of the [`wanted`](Self::wanted) devices once, in parallel, as [`read`](Self::read) does.
+    pub fn read_these(&mut self, devices: &[String], deadline: Duration) -> Vec<PortSample> {
+        let mut ports = self.pool.read(devices, self.needs, deadline);
+        let silent = |p: &PortSample| p.reading.as_ref().map_or(true, |r| r.traffic.is_unknown());
+        if self.root.is_stable() && ports.iter().any(silent) {
+            // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist.
+            self.listed = None;
+            let names = self.devices().unwrap_or_default();
+            let gone: Vec<String> =
+                devices.iter().filter(|d| !names.contains(d)).map(|d| printable(d)).collect();
+            ports.retain(|p| !gone.contains(&p.facts.device));
+        }
+        ports
+    }
+
+    /// Whether there is a list of RDMA devices, which there is not before the RDMA core is loaded.
+    #[must_use]
+    pub fn has_class(&self) -> bool {
+        self.listed.is_some() || self.root.full(CLASS).is_dir()
+    }
+
+    /// Whether the tree is the running kernel's own, and no copy.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.root.is_kernels()
     }
 
     /// The device names, from the last list where that is not old.

@@ -138,7 +138,7 @@ impl PortReader {
                 let safe = match self.table.device {
                     DeviceDir::Ignored => false,
                     DeviceDir::Detail => is_whole,
-                    DeviceDir::Only => is_whole || !root.may_hold_stand_ins(),
+                    DeviceDir::Only => is_whole || !root.may_be_stand_in(&self.dirs.0),
                 };
                 safe.then(|| self.dirs.0.join("hw_counters"))
             }

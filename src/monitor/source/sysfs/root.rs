@@ -29,6 +29,8 @@ const ONLY_IN_THE_FIRST_NETNS: &str = "/proc/sys/net/core/netdev_budget";
 #[derive(Debug)]
 pub struct Root {
     dir: PathBuf,
+    /// It is the kernel's own sysfs.
+    kernels: bool,
     /// Files stay what they are under their name.
     stable: bool,
     /// What was opened or listed, for tests about what must not be.
@@ -40,13 +42,21 @@ impl Root {
     /// A tree at `dir`, which need not exist.
     #[must_use]
     pub fn new(dir: PathBuf) -> Self {
-        let stable = is_kernels(&dir) || dir.join(STABLE).is_file();
+        let kernels = statfs(&dir).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC);
+        let stable = kernels || dir.join(STABLE).is_file();
         Self {
             dir,
+            kernels,
             stable,
             #[cfg(test)]
             touched: std::sync::Mutex::default(),
         }
+    }
+
+    /// Whether it is the running kernel's own sysfs, and no copy.
+    #[must_use]
+    pub fn is_kernels(&self) -> bool {
+        self.kernels
     }
 
     /// Whether an open file goes on to be the one of its name, so that it can be kept open.
@@ -55,13 +65,16 @@ impl Root {
         self.stable
     }
 
-    /// Whether the devices shown may be the stand-ins that the kernel makes for network namespaces other than the
-    /// first. Opening their `hw_counters` crashes Linux 5.14 to 6.14.
+    /// Whether a device's directory may be the stand-in that the kernel makes for network namespaces other than the
+    /// first. Opening the `hw_counters` of one crashes Linux 5.14 to 6.14.
     #[must_use]
-    pub fn may_hold_stand_ins(&self) -> bool {
+    pub fn may_be_stand_in(&self, device: &Path) -> bool {
+        // Looked at where it lies: parts of the kernel's sysfs may be mounted into another tree.
+        let place = self.resolve(device).map_or_else(|_| self.dir.clone(), |path| self.full(path));
+        let copied = statfs(&place).is_ok_and(|fs| fs.filesystem_type() != SYSFS_MAGIC);
         // A mounted sysfs shows the namespace of whoever mounted it; only of `/sys` it is fair to say that it is ours.
-        is_kernels(&self.dir)
-            && !(self.dir == Path::new("/sys") && Path::new(ONLY_IN_THE_FIRST_NETNS).exists())
+        let ours = self.dir == Path::new("/sys") && Path::new(ONLY_IN_THE_FIRST_NETNS).exists();
+        !copied && !ours
     }
 
     #[cfg(test)]
@@ -158,11 +171,6 @@ impl Root {
         let target = self.full(parent.join(path.file_name()?)).read_link().ok()?;
         Some(target.file_name()?.to_string_lossy().into_owned())
     }
-}
-
-/// Whether a directory is the kernel's own sysfs.
-fn is_kernels(dir: &Path) -> bool {
-    statfs(dir).is_ok_and(|fs| fs.filesystem_type() == SYSFS_MAGIC)
 }
 
 /// The components of a path that mean something: names and `..`.

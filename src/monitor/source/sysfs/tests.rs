@@ -112,14 +112,19 @@ fn chelsio_counts_per_device_alone() {
 }
 
 #[test]
-fn the_kernels_own_tree_may_hold_stand_ins_unless_it_is_the_first_namespace() {
-    let elsewhere = Root::new("/sys/class".into());
-    if !Path::new("/sys/class").is_dir() || elsewhere.is_stable() != Root::new("/sys".into()).is_stable() {
+fn what_lies_on_the_kernels_sysfs_may_be_a_stand_in_unless_it_is_ours_and_in_the_first_namespace() {
+    if !Root::new("/sys".into()).is_kernels() {
         eprintln!("skipped: no sysfs here");
         return;
     }
-    assert_eq!(elsewhere.may_hold_stand_ins(), elsewhere.is_stable(), "a sysfs that is mounted elsewhere");
-    assert!(!Root::new(tempfile::tempdir().unwrap().path().to_owned()).may_hold_stand_ins());
+    // As from a container into which somebody mounted this.
+    assert!(Root::new("/sys/class".into()).may_be_stand_in(Path::new("net")));
+    let tree = Tree::new();
+    tree.write("class/infiniband/cxgb4_0/ports/1/state", "4: ACTIVE\n");
+    let root = Root::new(tree.0.path().to_owned());
+    assert!(!root.may_be_stand_in(Path::new("class/infiniband/cxgb4_0")));
+    let first = Path::new("/proc/sys/net/core/netdev_budget").exists();
+    assert_eq!(Root::new("/sys".into()).may_be_stand_in(Path::new("class")), !first);
 }
 
 /// An interface's statistics.

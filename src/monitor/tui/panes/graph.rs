@@ -17,7 +17,7 @@ const FLAT: f64 = 0.1;
 
 /// The history of the selected group: of the group, too, when one of its NICs is selected.
 pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
-    let Some(row) = state.rows.get(state.selected) else { return };
+    let Some(row) = state.rows.get(state.selected()) else { return };
     let key = match &row.key {
         RowKey::Nic(group, _) => RowKey::Group(group.clone()),
         key => key.clone(),
@@ -60,28 +60,33 @@ pub(super) fn render(
     if area.height < 2 || area.width < 20 {
         return;
     }
-    let (points, times) = state.history.until(key, view.mono_ns);
     let half = (area.width - 1) / 2;
-    let columns = usize::from(half) * state.look.points_per_cell();
-    let first = times.len().saturating_sub(columns);
-    let span = times.last().zip(times.get(first)).map_or(0, |(last, first)| last - first);
+    let per_cell = state.look.points_per_cell().max(1);
+    let columns = usize::from(half) * per_cell;
+    // A cell of two points moves on when it is full, so that most samples change one column and not all.
+    let half_full = state.history.ticks() % per_cell;
+    let (points, times) = state.history.until(key, state.graph_end(), columns - half_full);
+    let span = times.last().zip(times.first()).map_or(0, |(last, first)| last - first);
+    // While paused at an older moment: how many points the graph has after it.
+    let after = times.len() - times.partition_point(|&time| time <= view.mono_ns);
     let rule = state.glyphs.rule().repeat(usize::from(area.width));
     let muted = state.theme.style(Token::Muted);
     buffer.set_stringn(area.x, area.y, rule, usize::from(area.width), muted);
-    let tx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.tx).collect();
-    let rx: Vec<Option<f32>> = points.iter().map(|p: &Point| p.rx).collect();
+    let padding = || std::iter::repeat_n(None, half_full);
+    let tx: Vec<Option<f32>> = points.iter().map(Point::tx).chain(padding()).collect();
+    let rx: Vec<Option<f32>> = points.iter().map(Point::rx).chain(padding()).collect();
     for (values, token, x, title) in [
         (tx, Token::Tx, area.x, format!("{name} Tx").trim_start().to_owned()),
         (rx, Token::Rx, area.x + half + 1, format!("{name} Rx").trim_start().to_owned()),
     ] {
-        let visible = &values[values.len().saturating_sub(columns)..];
-        let busiest = visible.iter().flatten().copied().fold(0.0_f32, f32::max);
+        let busiest = values.iter().flatten().copied().fold(0.0_f32, f32::max);
         let (top, what) = match link {
             Some(link) if busiest <= 0.0 || f64::from(busiest) >= link * FLAT => (link, "full"),
             _ => (f64::from(busiest), "auto"),
         };
         let style = state.theme.style(token);
-        let last = values.last().copied().flatten().map(f64::from);
+        let at = values.len().checked_sub(half_full + after + 1);
+        let last = at.and_then(|at| values[at]).map(f64::from);
         let scale = format!(
             "{what} {}, {}",
             format::rate(Some(top), state.units),
@@ -97,6 +102,16 @@ pub(super) fn render(
         }
         let body = Rect::new(x, area.y + 1, half, area.height - 1);
         widget::render(body, &values, top, state.look, style, buffer);
+        let back = u16::try_from((half_full + after) / per_cell).unwrap_or(u16::MAX);
+        if state.paused && back < half {
+            let x = body.right() - 1 - back;
+            for y in body.top()..body.bottom() {
+                if buffer[(x, y)].symbol() == " " {
+                    buffer[(x, y)].set_symbol(state.glyphs.mean());
+                }
+                buffer[(x, y)].set_style(state.theme.style(Token::Tag));
+            }
+        }
     }
 }
 

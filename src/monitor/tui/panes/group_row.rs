@@ -7,15 +7,16 @@ use unicode_width::UnicodeWidthStr;
 use super::super::format;
 use super::super::glyphs::MORE;
 use super::super::kernel::{self, Check};
-use super::super::rows;
+use super::super::rows::{self, RowKey};
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
 use super::super::widgets::strip;
+use super::amounts;
 use super::cells::Slot;
-use super::list::{Context, slots};
-use super::nic_row::{mark_token, mark_word, mean};
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, Verdict};
-use crate::monitor::model::view::{GroupView, Mark};
+use super::list::{Context, extras, slots};
+use super::nic_row::{health_token, mark_token, mark_word, mean, trouble};
+use crate::balance::Verdict;
+use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
 
 /// Draws a group's line.
 pub(super) fn render(
@@ -38,12 +39,16 @@ pub(super) fn render(
     };
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);
-    let urgent = group.marks.iter().copied().find(|m| matches!(m, Mark::Dead | Mark::Stalled | Mark::Stale));
+    let urgent = urgent(group);
+    if folded {
+        trouble(context, &group.nics, Slot { x: name.x + name.width, y, width: 1 }, buffer);
+    }
+    health(context, group, y, buffer);
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let flow = direction.of(group);
-        let slots = slots(context.columns, context.x(direction), y);
+        let slots = slots(&context.columns, context.x(direction), y);
         let verdict = flow.spread.verdict;
-        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * DEFAULT_MAX_OVER_MEAN);
+        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * context.view.max_over_mean);
         let style =
             |rate| theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token });
         let shares: Vec<Option<(f64, Style)>> = group
@@ -64,12 +69,22 @@ pub(super) fn render(
             (None, Some(_)) if verdict == Verdict::Unknown => {
                 (unknown(flow.unread, rest.width), theme.verdict(verdict))
             }
+            (None, Some(_)) if is_slow(flow) && !verdict.is_imbalance() => {
+                let forms = ["slow NIC", "slow", ""].map(|word| format!("{} {word}", glyphs.under()));
+                let fits = forms.into_iter().find(|form| form.width() < usize::from(rest.width).max(3));
+                (fits.unwrap_or_default(), theme.style(Token::Warn))
+            }
             (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
         };
         let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
         Slot { x: rest.x + gap, width: rest.width - gap, ..rest }.left(&word, style, glyphs, buffer);
         let strong = theme.style(Token::Strong);
-        slots.rate.right(&context.scale.number(flow.bytes_per_s), strong, glyphs, buffer);
+        let bytes = || amounts::of_groups(state, context.view, std::iter::once(group), direction);
+        let amount = amounts::text(state, &context.scale, flow.bytes_per_s, bytes);
+        slots.rate.right(&amount, strong, glyphs, buffer);
+        let peak = state.history.peak(&RowKey::Group(group.key.clone()));
+        let peak = peak.and_then(|peak| direction.of_point(&peak)).map(f64::from);
+        slots.peak.right(&context.scale.number(peak), theme.style(Token::Muted), glyphs, buffer);
         let ratio = flow.bytes_per_s.and(flow.spread.max_over_mean);
         let style = if verdict.is_imbalance() { theme.verdict(verdict) } else { theme.style(Token::Text) };
         slots.percent.right(&format::ratio(ratio), style, glyphs, buffer);
@@ -88,6 +103,32 @@ pub(super) fn render(
             slots.kernel.right(&context.scale.number(kernel), theme.style(Token::Muted), glyphs, buffer);
         }
     }
+}
+
+/// The sums of a group's health quantities.
+fn health(context: &Context<'_>, group: &GroupView, y: u16, buffer: &mut Buffer) {
+    let state = context.state;
+    for (column, slot) in extras(&context.columns, y) {
+        let Some(quantity) = column.health() else { continue };
+        let known: Option<f64> = group
+            .nics
+            .iter()
+            .filter_map(|nic| nic.health[quantity].per_s)
+            .fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate));
+        let rises = known.is_some_and(|rate| rate > 0.0);
+        let token = if rises { health_token(quantity) } else { Token::Muted };
+        slot.right(&format::compact(known), state.theme.style(token), state.glyphs, buffer);
+    }
+}
+
+/// Whether one NIC is far behind the others, which a group of many can hide from max/mean.
+pub(super) fn is_slow(flow: &GroupFlow) -> bool {
+    flow.distribution.is_some_and(|distribution| distribution.slow.is_some())
+}
+
+/// The mark that explains a group's numbers, or that there are none.
+pub(super) fn urgent(group: &GroupView) -> Option<Mark> {
+    group.marks.iter().copied().find(|mark| matches!(mark, Mark::Dead | Mark::Stalled | Mark::Stale))
 }
 
 /// Active NICs out of all, where that fits with a space before it.
@@ -110,7 +151,7 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
     Slot { x: 1, y, width }.left(&name.unwrap_or_default(), theme.style(token), glyphs, buffer);
     for direction in [Direction::Tx, Direction::Rx] {
         let summary = Summary::of(members(), direction);
-        let slots = slots(context.columns, context.x(direction), y);
+        let slots = slots(&context.columns, context.x(direction), y);
         let words = match summary.verdict {
             None => "no rate yet".to_owned(),
             Some(verdict) if verdict.is_imbalance() => {
@@ -128,12 +169,9 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
         };
         let style = summary.verdict.map_or(theme.style(Token::Muted), |v| theme.verdict(v));
         slots.bar.left(&words, style, glyphs, buffer);
-        slots.rate.right(
-            &context.scale.number(summary.bytes_per_s),
-            theme.style(Token::Strong),
-            glyphs,
-            buffer,
-        );
+        let bytes = || amounts::of_groups(state, context.view, members(), direction);
+        let amount = amounts::text(state, &context.scale, summary.bytes_per_s, bytes);
+        slots.rate.right(&amount, theme.style(Token::Strong), glyphs, buffer);
         let worst = summary.worst.map(|(ratio, _)| ratio);
         slots.percent.right(&format::ratio(worst), theme.style(Token::Text), glyphs, buffer);
         if summary.busy > 0 {
@@ -149,7 +187,7 @@ fn strip_width(bar: u16, nics: usize) -> u16 {
 }
 
 /// The verdict's glyph and as much of its word as there is room for.
-fn words(verdict: Verdict, glyph: &str, width: u16) -> String {
+pub(super) fn words(verdict: Verdict, glyph: &str, width: u16) -> String {
     let width = usize::from(width);
     let short = match verdict {
         Verdict::SingleNic => "single",

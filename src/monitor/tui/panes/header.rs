@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::super::format::{self, Scale};
+use super::super::replay;
 use super::super::rows::{is_dead, word};
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
@@ -115,7 +116,12 @@ fn facts(state: &State) -> Line<'static> {
     }
     spans.push(Span::raw(text));
     spans.push(Span::styled(
-        format!("  every {}", format::duration(view.interval)),
+        if state.averages {
+            let window = format::duration(state.window);
+            format!("  every {}, average of {window}", format::duration(view.interval))
+        } else {
+            format!("  every {}", format::duration(view.interval))
+        },
         theme.style(Token::Muted),
     ));
     Line::from(spans)
@@ -123,11 +129,18 @@ fn facts(state: &State) -> Line<'static> {
 
 /// What must not be overlooked, at the right end of the first line.
 fn tag(state: &State, line: Rect, buffer: &mut Buffer) {
-    let text = if state.paused {
+    let text = if let Some(replay) = &state.replay {
+        replay::cursor(replay)
+    } else if state.paused {
         let behind = state.behind().filter(|d| !d.is_zero());
         format!(" PAUSED{} ", behind.map_or_else(String::new, |d| format!(" {} ago", format::duration(d))))
     } else if let Some(silent) = state.silent {
         format!(" NO DATA for {} ", format::duration(silent))
+    } else if let Some(recording) = &state.recording {
+        match &recording.error {
+            Some(why) => format!(" RECORDING ENDED: {} ", printable(why)),
+            None => format!(" REC {} ", crate::units::format_size(recording.bytes)),
+        }
     } else {
         return;
     };
@@ -160,6 +173,10 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     }
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    if summary.slow > 0 && !verdict.is_imbalance() {
+        let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
+        spans.push(Span::styled(text, theme.style(Token::Warn)));
+    }
     if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
         if form == Form::Long && summary.uneven < summary.busy {
             spans.push(Span::raw(format!(" at {}", printable(&name))));
@@ -189,12 +206,12 @@ fn common_policy(view: &View) -> Option<&str> {
     view.groups.iter().all(|g| g.policy.as_deref() == Some(first)).then_some(first)
 }
 
-fn group_word(view: &View) -> &'static str {
+pub(super) fn group_word(view: &View) -> &'static str {
     let mut kinds = view.groups.iter().map(|g| g.kind);
     let first = kinds.next().filter(|&first| kinds.all(|kind| kind == first));
     first.map_or("group", word)
 }
 
-fn plural(count: usize, word: &str) -> String {
+pub(super) fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

@@ -4,14 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::super::format::{self, Scale};
+use super::super::columns::Column;
+use super::super::format::Scale;
 use super::super::layout::{Columns, RATE};
 use super::super::rows::{self, RowKind, Sort};
 use super::super::state::State;
 use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::cells::Slot;
-use super::{group_row, nic_row};
+use super::{amounts, group_row, nic_row};
 use crate::monitor::model::view::{GroupView, SourceKind, View};
 
 /// What all rows of a frame share.
@@ -55,10 +56,12 @@ pub(super) struct Slots {
     pub(super) percent: Slot,
     pub(super) ops: Slot,
     pub(super) kernel: Slot,
+    pub(super) peak: Slot,
+    pub(super) total: Slot,
 }
 
 /// Divides a direction that begins at `x`.
-pub(super) fn slots(columns: Columns, x: u16, y: u16) -> Slots {
+pub(super) fn slots(columns: &Columns, x: u16, y: u16) -> Slots {
     let mut x = x + 1;
     let mut take = |width: u16| {
         let slot = Slot { x, y, width };
@@ -73,16 +76,23 @@ pub(super) fn slots(columns: Columns, x: u16, y: u16) -> Slots {
         percent: take(columns.percent),
         ops: take(columns.ops),
         kernel: take(columns.kernel),
+        peak: take(columns.peak),
+        total: take(columns.total),
     }
 }
 
-/// Draws the titles and the rows in sight; a sentence where there is nothing.
-pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffer) {
-    let Some(view) = &state.shown else { return };
-    if state.rows.is_empty() {
-        return nothing(state, view, area, buffer);
-    }
-    let under_node = state.sort == Sort::Natural && rows::node_lines(view);
+/// The slots right of both directions on one line.
+pub(super) fn extras(columns: &Columns, y: u16) -> impl Iterator<Item = (Column, Slot)> {
+    let mut x = 1 + columns.name + 2 * columns.direction;
+    columns.extras.iter().map(move |&(column, width)| {
+        x += width;
+        (column, Slot { x: x - width + 1, y, width: width - 1 })
+    })
+}
+
+/// Draws the titles and the rows in sight.
+pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffer: &mut Buffer) {
+    let under_node = state.sort() == Sort::Natural && rows::node_lines(view);
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
     let several_jobs = rows::several_jobs(view);
@@ -95,24 +105,25 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
         }
     });
     let longest = nic_names.chain(group_names).max().unwrap_or(0);
-    let kernel = nics().any(|n| n.kernel.is_some());
+    let wanted: Vec<Column> =
+        Column::ALL.into_iter().filter(|&c| state.columns.has(c) && c.has_data(view)).collect();
     let rates = nics().flat_map(|n| [n.tx.bytes_per_s, n.rx.bytes_per_s]).flatten();
     let context = Context {
         state,
         view,
-        columns: Columns::of(area.width, u16::try_from(longest).unwrap_or(u16::MAX - 2), kernel),
+        columns: Columns::of(area.width, u16::try_from(longest).unwrap_or(u16::MAX - 2), &wanted),
         scale: Scale::of(view, state.units),
         auto_top: rates.fold(0.0, f64::max),
         under_node,
         several_jobs,
     };
     render_titles(&context, titles, buffer);
-    for (row, y) in state.rows.iter().enumerate().skip(state.top).zip(area.top()..area.bottom()) {
+    for (row, y) in state.rows.iter().enumerate().skip(state.top()).zip(area.top()..area.bottom()) {
         let (index, row) = row;
-        let selected = index == state.selected;
+        let selected = index == state.selected();
         if selected {
             let slot = Slot { x: area.x, y, width: 1 };
-            slot.left(state.glyphs.cursor(), state.theme.style(Token::Strong), state.glyphs, buffer);
+            slot.left(state.glyphs.cursor(), state.theme.style(Token::Cursor), state.glyphs, buffer);
         }
         match &row.kind {
             RowKind::Node { groups } => group_row::node(&context, groups, selected, y, buffer),
@@ -122,6 +133,7 @@ pub(super) fn render(state: &State, titles: Rect, area: Rect, buffer: &mut Buffe
             RowKind::Nic { group, nic } => {
                 nic_row::render(&context, &view.groups[*group], *nic, selected, y, buffer);
             }
+            _ => {}
         }
     }
     more(state, area, buffer);
@@ -135,7 +147,7 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
     let (share, count) = right_titles(context);
     let known = || context.view.groups.iter().flat_map(|g| &g.nics).map(|n| n.link_bits_per_s.is_some());
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
-        let slots = slots(context.columns, context.x(direction), area.y);
+        let slots = slots(&context.columns, context.x(direction), area.y);
         let style = state.theme.style(token).add_modifier(ratatui::style::Modifier::BOLD);
         slots.bar.left(direction.name(), style, glyphs, buffer);
         let auto = || context.scale.with_unit(Some(context.auto_top));
@@ -150,10 +162,20 @@ fn render_titles(context: &Context<'_>, area: Rect, buffer: &mut Buffer) {
         } else {
             rest.left(short, muted, glyphs, buffer);
         }
-        slots.rate.right(context.scale.label, muted, glyphs, buffer);
+        slots.rate.right(amounts::title(state, &context.scale), muted, glyphs, buffer);
         slots.percent.right(share, muted, glyphs, buffer);
         slots.ops.right(count, muted, glyphs, buffer);
         slots.kernel.right("kernel", muted, glyphs, buffer);
+        slots.peak.right("peak", muted, glyphs, buffer);
+        slots.total.right("bytes", muted, glyphs, buffer);
+    }
+    for (column, slot) in extras(&context.columns, area.y) {
+        let title = column.extra().map_or("", |(title, _)| title);
+        if column.is_number() {
+            slot.right(title, muted, glyphs, buffer);
+        } else {
+            slot.left(title, muted, glyphs, buffer);
+        }
     }
 }
 
@@ -176,9 +198,9 @@ fn right_titles(context: &Context<'_>) -> (&'static str, &'static str) {
 }
 
 /// How many rows are out of sight, on the list's last line at the left edge of the titles.
-fn more(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn more(state: &State, area: Rect, buffer: &mut Buffer) {
     let height = usize::from(area.height);
-    let below = state.rows.len().saturating_sub(state.top + height);
+    let below = state.rows.len().saturating_sub(state.top() + height);
     let muted = state.theme.style(Token::Muted);
     let (up, down) = match state.glyphs {
         super::super::glyphs::Glyphs::Unicode => ("↑", "↓"),
@@ -186,31 +208,14 @@ fn more(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     // In the cursor's column, on rows that the cursor is not on: costs no line and hides no number.
     let mut mark = |y: u16, index: usize, symbol: &str| {
-        if index != state.selected {
+        if index != state.selected() {
             Slot { x: area.x, y, width: 1 }.left(symbol, muted, state.glyphs, buffer);
         }
     };
-    if state.top > 0 {
-        mark(area.top(), state.top, up);
+    if state.top() > 0 {
+        mark(area.top(), state.top(), up);
     }
     if below > 0 {
-        mark(area.bottom() - 1, state.top + height - 1, down);
-    }
-}
-
-/// Why the list is empty, in a sentence that wraps.
-fn nothing(state: &State, view: &View, area: Rect, buffer: &mut Buffer) {
-    let reason = if !state.filter.is_empty() && !view.groups.is_empty() {
-        format!("No NIC, node, PE, job or policy contains {:?}. Esc drops the filter.", state.filter)
-    } else {
-        view.nothing.clone().unwrap_or_else(|| "There is no NIC to show.".to_owned())
-    };
-    let indent = Rect::new(area.x + 2, area.y + 1, area.width - 4, area.height.saturating_sub(1));
-    let mut lines = super::notices::wrap(&reason, usize::from(indent.width));
-    lines.push(String::new());
-    lines.push(format!("Looking again every {}.", format::duration(view.interval)));
-    for (line, y) in lines.iter().zip(indent.top()..indent.bottom()) {
-        let slot = Slot { x: indent.x, y, width: indent.width };
-        slot.left(line, state.theme.style(Token::Text), state.glyphs, buffer);
+        mark(area.bottom() - 1, state.top() + height - 1, down);
     }
 }

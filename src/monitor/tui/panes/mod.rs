@@ -15,23 +15,35 @@
 //!  q quit  ? help  p pause  s sort: natural  / filter  Enter detail           status
 //! ```
 
+mod amounts;
 mod cells;
 mod detail;
+mod events;
+mod gpus;
 mod graph;
 mod group_row;
+mod groups;
 mod header;
+mod heat;
 mod help;
 mod list;
 mod nic_row;
+mod nothing;
 mod notices;
+mod picker;
+mod processes;
 mod status;
+mod tab_bar;
+mod table;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use super::columns::Column;
 use super::glyphs::Glyphs;
-use super::layout::{MIN_HEIGHT, MIN_WIDTH};
+use super::layout::{MIN_HEIGHT, MIN_WIDTH, Plan};
 use super::state::{Overlay, State};
+use super::tabs::Tab;
 use super::theme::Token;
 
 /// Draws the whole screen for the size the state knows.
@@ -45,14 +57,20 @@ pub(super) fn screen(state: &State) -> Buffer {
     };
     header::render(state, plan.header, &mut buffer);
     header::caption(state, plan.caption, &mut buffer);
-    list::render(state, plan.titles, plan.list, &mut buffer);
-    graph::selected(state, plan.graph, &mut buffer);
+    tab(state, plan, &mut buffer);
     notices::line(state, plan.notices, &mut buffer);
-    status::render(state, plan.status, &mut buffer);
-    let body = Rect::new(0, plan.header.bottom(), width, height - plan.header.height - plan.status.height);
+    // In a low window the tabs have the status line, unless something is being typed there.
+    if plan.tabs != plan.status || state.prompt.is_some() {
+        status::render(state, plan.status, &mut buffer);
+    }
+    if plan.tabs != plan.status || state.prompt.is_none() {
+        tab_bar::render(state, plan.tabs, &mut buffer);
+    }
+    let body = body(state, plan);
     match &state.overlay {
         Some(Overlay::Help(first)) => help::render(state, *first, body, &mut buffer),
         Some(Overlay::Notices(first)) => notices::list(state, *first, body, &mut buffer),
+        Some(Overlay::Columns(at)) => picker::render(state, *at, body, &mut buffer),
         Some(Overlay::Detail(key, first)) => detail::render(state, key, *first, body, &mut buffer),
         None => {}
     }
@@ -60,6 +78,55 @@ pub(super) fn screen(state: &State) -> Buffer {
         make_ascii(state.glyphs, &mut buffer);
     }
     buffer
+}
+
+/// Where overlays lie: on everything between the first lines and the last.
+fn body(state: &State, plan: Plan) -> Rect {
+    let (width, height) = state.size();
+    Rect::new(0, plan.header.bottom(), width, height - plan.header.height - plan.status.height)
+}
+
+/// The tab that is open, or why there is nothing in it.
+fn tab(state: &State, plan: Plan, buffer: &mut Buffer) {
+    let Some(view) = &state.shown else { return };
+    if let Some(reason) = nothing::reason(state, view) {
+        return nothing::render(state, view, &reason, plan.list, buffer);
+    }
+    match state.tab {
+        Tab::Nics => {
+            list::render(state, view, plan.titles, plan.list, buffer);
+            if state.heat {
+                heat::selected(state, plan.graph, buffer);
+            } else {
+                graph::selected(state, plan.graph, buffer);
+            }
+        }
+        Tab::Groups => {
+            groups::render(state, view, plan.titles, plan.list, buffer);
+            heat::selected(state, plan.graph, buffer);
+        }
+        Tab::Processes => {
+            processes::render(state, view, plan.titles, plan.list, buffer);
+            processes::lower(state, view, plan.graph, buffer);
+        }
+        Tab::Events => events::render(state, view, plan.titles, plan.list, buffer),
+        Tab::Gpus => {
+            gpus::render(state, view, plan.titles, plan.list, buffer);
+            gpus::lower(state, view, plan.graph, buffer);
+        }
+    }
+}
+
+/// How far the open overlay's position goes at the size of the window.
+pub(super) fn overlay_end(state: &State) -> usize {
+    let Some(plan) = state.plan else { return 0 };
+    match &state.overlay {
+        Some(Overlay::Help(_)) => help::end(state, body(state, plan)),
+        Some(Overlay::Notices(_)) => notices::end(state, body(state, plan)),
+        Some(Overlay::Columns(_)) => Column::ALL.len() - 1,
+        Some(Overlay::Detail(key, _)) => detail::end(state, key, body(state, plan)),
+        None => 0,
+    }
 }
 
 /// A message instead of a screen; with the verdict, which fits almost anywhere.

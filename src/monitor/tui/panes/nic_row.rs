@@ -2,15 +2,18 @@
 
 use ratatui::buffer::Buffer;
 
+use super::super::columns::Column;
 use super::super::format;
 use super::super::glyphs::MORE;
 use super::super::kernel::{self, Check};
+use super::super::rows::RowKey;
 use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::super::widgets::bar::Bar;
+use super::amounts;
 use super::cells::Slot;
-use super::list::{Context, slots};
-use crate::balance::DEFAULT_MAX_OVER_MEAN;
+use super::list::{Context, extras, slots};
+use crate::monitor::counter::Health;
 use crate::monitor::model::view::{Flow, GroupView, Mark, NicView};
 
 /// What a mark says on the row.
@@ -64,30 +67,37 @@ pub(super) fn render(
     let name = Slot { x: 1 + indent, y, width: context.columns.name - indent };
     let token = if selected { Token::Selected } else { Token::Text };
     name.left(&nic.device, state.theme.style(token), state.glyphs, buffer);
+    trouble(context, std::slice::from_ref(nic), Slot { x: name.x + name.width, y, width: 1 }, buffer);
+    for (column, slot) in extras(&context.columns, y) {
+        extra(context, nic, column, slot, buffer);
+    }
     for direction in [Direction::Tx, Direction::Rx] {
-        render_direction(context, group, nic, direction, y, buffer);
+        render_direction(context, (group, index), direction, y, buffer);
     }
 }
 
 fn render_direction(
     context: &Context<'_>,
-    group: &GroupView,
-    nic: &NicView,
+    (group, index): (&GroupView, usize),
     direction: Direction,
     y: u16,
     buffer: &mut Buffer,
 ) {
+    let nic = &group.nics[index];
     let (theme, glyphs) = (context.state.theme, context.state.glyphs);
     let (flow, token): (&Flow, Token) = match direction {
         Direction::Tx => (&nic.tx, Token::Tx),
         Direction::Rx => (&nic.rx, Token::Rx),
     };
-    let cells = slots(context.columns, context.x(direction), y);
+    let cells = slots(&context.columns, context.x(direction), y);
     let muted = theme.style(Token::Muted);
     let link = nic.link_bits_per_s.map(|bits| bits as f64 / 8.0);
     let whole = link.unwrap_or(context.auto_top);
     let mean = mean(group, direction);
-    let against = Against::of(flow, mean, direction.of(group).spread.verdict.is_imbalance());
+    let uneven = direction.of(group).spread.verdict.is_imbalance();
+    let against = Against::of(flow, mean, uneven.then_some(context.view.max_over_mean));
+    let key = RowKey::Nic(group.key.clone(), nic.key.clone());
+    let peak = context.state.history.peak(&key).and_then(|peak| direction.of_point(&peak)).map(f64::from);
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
     let fill = if against == Against::Over { theme.style(Token::Warn) } else { theme.style(token) };
     if let (Some((words, token)), Direction::Tx) = (words(nic), direction) {
@@ -97,26 +107,36 @@ fn render_direction(
         let bar = Bar {
             share: rate / whole,
             mean: mean.map(|m| m / whole),
+            peak: peak.map(|peak| peak / whole),
             fill,
             track: muted,
             mark: theme.style(Token::Mean),
+            peak_mark: theme.style(Token::Peak),
         };
         bar.render(area, buffer, glyphs);
     }
     match against {
         Against::Over => cells.flag.left(glyphs.over(), theme.style(Token::Warn), glyphs, buffer),
         Against::Under => cells.flag.left(glyphs.under(), muted, glyphs, buffer),
+        Against::Within if direction.of(group).distribution.is_some_and(|d| d.slow == Some(index)) => {
+            cells.flag.left(glyphs.under(), theme.style(Token::Warn), glyphs, buffer);
+        }
         Against::Within => {}
     }
     let number = theme.style(if flow.bytes_per_s.is_some() { Token::Text } else { Token::Muted });
-    cells.rate.right(&context.scale.number(flow.bytes_per_s), number, glyphs, buffer);
+    let bytes = || amounts::of_nic(context.state, context.view, group, nic, direction);
+    let amount = amounts::text(context.state, &context.scale, flow.bytes_per_s, bytes);
+    cells.rate.right(&amount, number, glyphs, buffer);
+    cells.peak.right(&context.scale.number(peak), muted, glyphs, buffer);
+    cells.total.right(&amounts::total(flow.bytes), muted, glyphs, buffer);
     let share = match (flow.bytes_per_s, link) {
         // Without a line rate the bar's full length is the busiest NIC's rate: say so, on the row.
         (Some(_), None) => "auto".to_owned(),
         (rate, link) => format::percent(rate.zip(link).map(|(rate, link)| rate / link)),
     };
-    cells.percent.right(&share, muted, glyphs, buffer);
-    cells.ops.right(&format::compact(flow.ops_per_s), muted, glyphs, buffer);
+    // As the rate: a change of look within a row costs more bytes than the digits.
+    cells.percent.right(&share, number, glyphs, buffer);
+    cells.ops.right(&format::compact(flow.ops_per_s), number, glyphs, buffer);
     let (kernel, check) = kernel::check(nic, direction);
     let style = match check {
         Check::Less => {
@@ -131,6 +151,57 @@ fn render_direction(
     };
     if nic.kernel.is_some() {
         cells.kernel.right(&context.scale.number(kernel), style, glyphs, buffer);
+    }
+}
+
+/// How urgent it is that a health quantity rises.
+pub(super) fn health_token(quantity: Health) -> Token {
+    match quantity {
+        Health::Drops | Health::Timeouts => Token::Bad,
+        Health::Retransmits | Health::Congestion => Token::Warn,
+    }
+}
+
+/// A sign behind the name when something is lost or the network is congested: also where no column says how much.
+pub(super) fn trouble(context: &Context<'_>, nics: &[NicView], slot: Slot, buffer: &mut Buffer) {
+    let rises =
+        |quantity: &Health| nics.iter().any(|nic| nic.health[*quantity].per_s.is_some_and(|rate| rate > 0.0));
+    let lost = [Health::Drops, Health::Timeouts, Health::Retransmits].iter().find(|quantity| rises(quantity));
+    let (theme, glyphs) = (context.state.theme, context.state.glyphs);
+    if let Some(quantity) = lost {
+        slot.left("!", theme.style(health_token(*quantity)), glyphs, buffer);
+    } else if rises(&Health::Congestion) {
+        slot.left("~", theme.style(Token::Warn), glyphs, buffer);
+    }
+}
+
+/// A column right of both directions.
+fn extra(context: &Context<'_>, nic: &NicView, column: Column, slot: Slot, buffer: &mut Buffer) {
+    let (theme, glyphs) = (context.state.theme, context.state.glyphs);
+    let or = |text: Option<&str>| text.unwrap_or(format::MISSING).to_owned();
+    let short = |pci: &str| pci.strip_prefix("0000:").unwrap_or(pci).to_owned();
+    let (text, token) = match column {
+        Column::State => {
+            (or(nic.state.as_deref()), if nic.not_active().is_some() { Token::Bad } else { Token::Muted })
+        }
+        Column::Numa => (nic.numa.map_or_else(|| or(None), |node| node.to_string()), Token::Muted),
+        Column::Gpu => (nic.gpus.first().map_or_else(|| or(None), |gpu| short(gpu)), Token::Muted),
+        Column::Netdev => (or(nic.netdev.as_deref()), Token::Muted),
+        Column::Driver => (nic.driver.clone(), Token::Muted),
+        Column::Pci => (or(nic.pci.as_deref()), Token::Muted),
+        _ => match column.health() {
+            Some(quantity) => {
+                let rate = nic.health[quantity].per_s;
+                let rises = rate.is_some_and(|rate| rate > 0.0);
+                (format::compact(rate), if rises { health_token(quantity) } else { Token::Muted })
+            }
+            None => return,
+        },
+    };
+    if column.is_number() {
+        slot.right(&text, theme.style(token), glyphs, buffer);
+    } else {
+        slot.left(&text, theme.style(token), glyphs, buffer);
     }
 }
 
@@ -153,10 +224,11 @@ enum Against {
 }
 
 impl Against {
-    fn of(flow: &Flow, mean: Option<f64>, uneven: bool) -> Self {
-        match (flow.bytes_per_s, mean) {
-            (Some(rate), Some(mean)) if uneven && rate > mean * DEFAULT_MAX_OVER_MEAN => Self::Over,
-            (Some(rate), Some(mean)) if uneven && rate < mean / DEFAULT_MAX_OVER_MEAN => Self::Under,
+    /// `limit` is that of an uneven group: how far from the mean is still within.
+    fn of(flow: &Flow, mean: Option<f64>, limit: Option<f64>) -> Self {
+        match (flow.bytes_per_s, mean, limit) {
+            (Some(rate), Some(mean), Some(limit)) if rate > mean * limit => Self::Over,
+            (Some(rate), Some(mean), Some(limit)) if rate < mean / limit => Self::Under,
             _ => Self::Within,
         }
     }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use super::super::actions::Command;
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::overlay;
@@ -15,19 +16,24 @@ use crate::text::printable;
 pub(super) fn line(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some(view) = state.shown.as_ref().filter(|_| area.height > 0) else { return };
     let Some(first) = view.notices.first() else { return };
+    let key = state.keymap.label(Command::Notices);
     let text = match view.notices.len() {
-        1 => format!("! 1 notice (n): {}: {}", first.subject, first.text),
-        count => format!("! {count} notices (n lists them): {}: {}", first.subject, first.text),
+        1 => format!("! 1 notice ({key}): {}: {}", first.subject, first.text),
+        count => format!("! {count} notices ({key} lists them): {}: {}", first.subject, first.text),
     };
     let slot = Slot { x: area.x + 1, y: area.y, width: area.width - 1 };
     slot.left(&text, state.theme.style(Token::Warn), state.glyphs, buffer);
 }
 
-/// All of them, wrapped.
-pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+/// How far down one can go.
+pub(super) fn end(state: &State, area: Rect) -> usize {
+    lines(state, area).len().saturating_sub(usize::from(area.height.saturating_sub(2)))
+}
+
+fn lines(state: &State, area: Rect) -> Vec<Line<'static>> {
     let theme = state.theme;
     let width = usize::from(area.width.saturating_sub(6));
-    let mut lines: Vec<Line<'_>> = Vec::new();
+    let mut lines: Vec<Line<'static>> = Vec::new();
     for notice in state.shown.iter().flat_map(|view| &view.notices) {
         lines.push(Line::from(Span::styled(printable(&notice.subject), theme.style(Token::Strong))));
         lines.extend(wrap(&printable(&notice.text), width).into_iter().map(|l| Line::raw(format!("  {l}"))));
@@ -35,6 +41,13 @@ pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer)
     if lines.is_empty() {
         lines.push(Line::raw("Nothing is wrong."));
     }
+    lines
+}
+
+/// All of them, wrapped.
+pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let lines = lines(state, area);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, area.width, height);
     let inside = overlay::frame(area, "Notices", buffer, state.glyphs, theme.style(Token::Strong));

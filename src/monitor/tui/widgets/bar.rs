@@ -13,9 +13,12 @@ pub(in super::super) struct Bar {
     pub(in super::super) share: f64,
     /// Where the mean of the group lies, on the same scale.
     pub(in super::super) mean: Option<f64>,
+    /// The highest rate so far, on the same scale.
+    pub(in super::super) peak: Option<f64>,
     pub(in super::super) fill: Style,
     pub(in super::super) track: Style,
     pub(in super::super) mark: Style,
+    pub(in super::super) peak_mark: Style,
 }
 
 impl Bar {
@@ -26,12 +29,17 @@ impl Bar {
             // The cell that holds the mean's last eighth, so that an even group's mark sits in its bars' ends.
             (eighths(mean, area.width).max(1) - 1) / 8
         });
+        let peak =
+            self.peak.filter(|peak| *peak > 0.0).map(|peak| (eighths(peak, area.width).max(1) - 1) / 8);
         for (i, x) in (area.left()..area.right()).enumerate() {
             let part = filled.saturating_sub(i * 8).min(8);
             let (symbol, style) = if mean == Some(i) {
-                (glyphs.mean(), self.mark)
+                // Within the filled part its shape says enough; one more look on the line costs bytes.
+                (glyphs.mean(), if part > 0 { self.fill } else { self.mark })
             } else if part > 0 {
                 (glyphs.filled_left(part), self.fill)
+            } else if peak == Some(i) {
+                (glyphs.peak(), self.peak_mark)
             } else {
                 (glyphs.track(), self.track)
             };
@@ -57,7 +65,7 @@ mod tests {
         let area = Rect::new(0, 0, 8, 1);
         let mut buffer = Buffer::empty(area);
         let style = Style::default();
-        Bar { share, mean, fill: style, track: style, mark: style }.render(
+        Bar { share, mean, peak: None, fill: style, track: style, mark: style, peak_mark: style }.render(
             area,
             &mut buffer,
             Glyphs::Unicode,

@@ -1,0 +1,24 @@
+//! What a person has set: flags before environment before file before default, merged in one place.
+//!
+//! ```text
+//! flags, environment (clap) ──────────────────────────┐
+//! place::find ─▶ read ─▶ file::File, with lines ──────┼─▶ settings::Settings ─▶ top, log, check, list, demo
+//! defaults, as template::TEMPLATE shows them ─────────┘          ▲
+//!                       keep::ConfigKeeper ◀── what was changed on the screen
+//! ```
+
+mod error;
+mod file;
+mod keep;
+mod place;
+mod read;
+mod settings;
+mod template;
+mod value;
+
+pub use self::error::ConfigError;
+pub use self::settings::{Given, Settings};
+pub use self::template::template;
+
+#[cfg(test)]
+mod tests;

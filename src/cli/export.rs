@@ -1,0 +1,132 @@
+//! `railtop export`: a recording for other tools.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::exit::{self, ExitError};
+use super::log::same_file;
+use super::replay::open_recording;
+use super::source::{Selection, SourceArg};
+use crate::monitor::perfetto::Trace;
+use crate::monitor::record::Recording;
+use crate::monitor::replay::{Filter, Replayer};
+
+/// Turn a recording into a trace for ui.perfetto.dev
+#[derive(Debug, Clone, clap::Args)]
+#[command(
+    after_help = "Open the trace at https://ui.perfetto.dev. Its time is the wall clock of the recording.\n\
+    A rate stands at the beginning of the time it was measured over; where there is none, a slice says why."
+)]
+pub struct ExportArgs {
+    /// A recording made by `railtop log --record` or with the screen's key for it
+    #[arg(value_name = "RECORDING")]
+    pub recording: Option<PathBuf>,
+
+    /// Write a Perfetto trace to this new file; - is stdout
+    #[arg(long, value_name = "FILE")]
+    pub perfetto: Option<PathBuf>,
+
+    /// Replace FILE if it is there
+    #[arg(long)]
+    pub force: bool,
+
+    /// Which NICs, by which source.
+    #[command(flatten)]
+    pub selection: Selection,
+
+    /// Not there yet; known so that the answer can say what is.
+    #[arg(long, hide = true, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Not there yet either.
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
+}
+
+/// Writes the trace.
+///
+/// # Errors
+/// When the recording cannot be read to its end, or the trace cannot be written.
+pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    let usage = |text: &str| ExitError::Usage(text.to_owned());
+    if args.listen.is_some() || args.textfile.is_some() {
+        return Err(usage(
+            "this version exports recordings only: `railtop export RECORDING --perfetto FILE`; for numbers as they \
+             come, use `railtop log`",
+        )
+        .into());
+    }
+    let (Some(from), Some(to)) = (&args.recording, &args.perfetto) else {
+        return Err(usage("name a recording and a trace: `railtop export RECORDING --perfetto FILE`").into());
+    };
+    let recording = open_recording(from)?;
+    let out = create(to, args.force, &recording)?;
+    let damage = recording.damage().to_vec();
+    let name = from.file_name().unwrap_or(from.as_os_str()).to_string_lossy();
+    let mut trace = Trace::begin(out, &crate::text::printable(&name), recording.sessions())
+        .map_err(exit::output_error)?;
+    let filter = Filter {
+        device: args.selection.device.clone(),
+        source: args.selection.source.and_then(SourceArg::only),
+    };
+    let mut replayer = Replayer::new(recording, filter);
+    let (mut session, mut failed) = (None, None);
+    while let Some(tick) = replayer.next() {
+        let tick = match tick {
+            Ok(tick) => tick,
+            Err(error) => {
+                eprintln!("railtop: {error}");
+                failed = Some(error);
+                continue;
+            }
+        };
+        if session != Some(tick.session) {
+            if let Some(begun) = replayer.recording().sessions().get(tick.session) {
+                trace.session(begun).map_err(exit::output_error)?;
+            }
+            session = Some(tick.session);
+        }
+        trace.tick(&tick.derived.view).map_err(exit::output_error)?;
+    }
+    trace.finish().map_err(exit::output_error)?;
+    for damage in damage {
+        eprintln!("railtop: {}: {damage}", from.display());
+    }
+    match failed {
+        Some(error) => Err(anyhow::Error::new(error).context("not everything could be exported")),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The trace's file. It is new unless told otherwise, so that no recording is lost to a typing error.
+fn create(path: &Path, force: bool, recording: &Recording) -> anyhow::Result<Box<dyn Write>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufWriter::new(io::stdout().lock())));
+    }
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .create_new(!force)
+        .mode(0o644)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(path);
+    match file {
+        Ok(file) if same_file(&file, recording.file()) => {
+            Err(ExitError::Usage("--perfetto names the recording itself".to_owned()).into())
+        }
+        Ok(file) => {
+            if file.metadata().is_ok_and(|m| m.is_file()) {
+                file.set_len(0).with_context(|| format!("cannot empty {}", path.display()))?;
+            }
+            Ok(Box::new(BufWriter::new(file)))
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            Err(anyhow::anyhow!("{} is there already; name a new file or give --force", path.display()))
+        }
+        Err(e) => Err(e).with_context(|| format!("cannot open {}", path.display())),
+    }
+}

@@ -1,0 +1,98 @@
+//! The kernel's RDMA netlink: devices, port states, hardware counters, who holds queue pairs, devices coming and going.
+//!
+//! Nothing here needs a privilege. Counters are those of `ports/N/hw_counters` in sysfs and no others: mlx5's bytes and
+//! EFA's device counters are not among them. A round over 32 ports takes some ten system calls: many questions go in
+//! one datagram, and many answers come with one call.
+//!
+//! ```text
+//! wire    framing, pure          ┐
+//! reply   what the answers mean  ├─> client  questions ─> reader  a round ─> NetlinkSource, on its own thread
+//! socket  datagrams              ┘
+//! ```
+
+mod client;
+mod error;
+mod reader;
+mod reply;
+mod socket;
+mod wire;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+pub use error::NetlinkError;
+pub use reader::{PortAnswer, Query, Round};
+pub use reply::{Device, Owner, Port as PortStatus, System};
+pub use wire::Malformed;
+
+use self::client::Client;
+use self::reader::Reader;
+use super::errand::Errand;
+
+/// Rounds, read on a thread of their own: a device that hangs holds that thread and nobody else.
+#[derive(Debug, Default)]
+pub struct NetlinkSource {
+    errand: Option<Errand<Query, Result<Round, NetlinkError>>>,
+}
+
+impl NetlinkSource {
+    /// Begins a round, unless the one before has not ended.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn ask(&mut self, query: Query) -> std::io::Result<()> {
+        let errand = match self.errand.take() {
+            Some(errand) => errand,
+            None => Errand::start("netlink", || {
+                let mut reader = Reader::default();
+                move |query| reader.read(&query)
+            })?,
+        };
+        self.errand.insert(errand).ask(query);
+        Ok(())
+    }
+
+    /// The round that was asked for, waited for until `until`; `None` when it is late. Then it is found later.
+    pub fn answer(&mut self, until: Instant) -> Option<Result<Round, NetlinkError>> {
+        self.errand.as_mut()?.answer(until)
+    }
+
+    /// For how long the open round has been waited for.
+    #[must_use]
+    pub fn open_for(&self) -> Option<Duration> {
+        self.errand.as_ref()?.open_for()
+    }
+}
+
+/// Who holds the queue pairs of every device, by the device's name. Blocks: a driver may query each of them.
+///
+/// # Errors
+/// When RDMA netlink cannot be asked. A device that cannot be asked is left out, with its reason in the second list.
+pub fn queue_pair_owners() -> Result<OwnersByDevice, NetlinkError> {
+    let mut client = Client::open()?;
+    let mut all = OwnersByDevice::default();
+    for device in client.devices()? {
+        match client.owners(device.index) {
+            Ok(owners) => {
+                let counts = all.owners.entry(device.name).or_default();
+                for owner in owners {
+                    *counts.entry(owner).or_default() += 1;
+                }
+            }
+            // Gone since the list was made.
+            Err(NetlinkError::Refused(nix::errno::Errno::ENODEV)) => {}
+            Err(e @ NetlinkError::Refused(_)) => all.failed.push((device.name, e)),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(all)
+}
+
+/// Queue pairs by device and owner.
+#[derive(Debug, Clone, Default)]
+pub struct OwnersByDevice {
+    /// How many each owner holds.
+    pub owners: HashMap<String, HashMap<Owner, u32>>,
+    /// Devices that refused, and how.
+    pub failed: Vec<(String, NetlinkError)>,
+}

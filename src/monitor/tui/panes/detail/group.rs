@@ -1,0 +1,77 @@
+//! A group: what ties it together, how it is spread, and a line per NIC.
+
+use std::fmt::Write as _;
+
+use ratatui::text::Line;
+
+use super::super::super::format::{self, MISSING};
+use super::super::super::state::State;
+use super::super::super::summary::Direction;
+use super::super::super::theme::Token;
+use super::super::nic_row::{mark_token, mark_word};
+use super::facts::Facts;
+use crate::monitor::model::view::{Flow, GroupFlow, GroupView};
+
+/// All of it.
+pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Facts::new(state, width);
+    let facts = [
+        ("job", group.job.clone()),
+        ("process", group.pid.map(|pid| pid.to_string())),
+        ("GPU", group.gpu.clone()),
+        ("policy", group.policy.clone()),
+        ("Rx bytes by", group.rx_source.clone()),
+    ];
+    lines.add("node", &group.node);
+    for (label, text) in facts {
+        if let Some(text) = text {
+            lines.add(label, &text);
+        }
+    }
+    for &mark in &group.marks {
+        lines.add_as("state", mark_word(mark), mark_token(mark));
+    }
+    for direction in [Direction::Tx, Direction::Rx] {
+        spread(state, group, direction.of(group), direction.name(), &mut lines);
+    }
+    lines.gap();
+    let name = group.nics.iter().map(|n| n.device.chars().count()).max().unwrap_or(0).clamp(4, 16);
+    lines.head(&format!("{:<name$} {:>17} {:>10} {:>17} {:>10}", "NIC", "Tx bytes", "Tx", "Rx bytes", "Rx"));
+    for nic in &group.nics {
+        let bytes = |flow: &Flow| flow.bytes.map_or_else(|| MISSING.to_owned(), format::grouped);
+        lines.plain(&format!(
+            "{:<name$} {:>17} {:>10} {:>17} {:>10}",
+            nic.device,
+            bytes(&nic.tx),
+            format::rate(nic.tx.bytes_per_s, state.units),
+            bytes(&nic.rx),
+            format::rate(nic.rx.bytes_per_s, state.units),
+        ));
+    }
+    lines.lines
+}
+
+/// One direction in words.
+fn spread(state: &State, group: &GroupView, flow: &GroupFlow, name: &str, lines: &mut Facts<'_>) {
+    let spread = flow.spread;
+    let mut text = format!(
+        "{}, {} {}, max/mean {}, {} of {} NICs active",
+        format::rate(flow.bytes_per_s, state.units),
+        state.glyphs.verdict(spread.verdict),
+        spread.verdict.word(),
+        format::ratio(spread.max_over_mean),
+        spread.active_nics,
+        spread.nics
+    );
+    if let Some(d) = flow.distribution {
+        let rate = |value| format::rate(Some(value), state.units);
+        let _ = write!(text, "; a NIC {} to {}, median {}", rate(d.min), rate(d.max), rate(d.median));
+        if let Some(jain) = d.jain {
+            let _ = write!(text, ", Jain's index {jain:.3}");
+        }
+        if let Some(slow) = d.slow.and_then(|slow| group.nics.get(slow)) {
+            let _ = write!(text, "; {} is slow", slow.device);
+        }
+    }
+    lines.add_as(name, &text, if spread.verdict.is_imbalance() { Token::Warn } else { Token::Text });
+}

@@ -1,0 +1,56 @@
+//! The tabs on a line: ` 1 NICs  2 Groups  3 Processes  4 Events ▲2  5 GPUs`.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::super::actions::Command;
+use super::super::state::State;
+use super::super::tabs::Tab;
+use super::super::theme::Token;
+use super::events::severity;
+
+/// The key's command of a tab.
+fn command(tab: Tab) -> Command {
+    match tab {
+        Tab::Nics => Command::Tab1,
+        Tab::Groups => Command::Tab2,
+        Tab::Processes => Command::Tab3,
+        Tab::Events => Command::Tab4,
+        Tab::Gpus => Command::Tab5,
+    }
+}
+
+/// Draws the bar in the longest form that fits: with full names and gaps, with short names, without keys.
+pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.height == 0 {
+        return;
+    }
+    let mut line = Line::default();
+    for (short, keys, gap) in [(false, true, "  "), (true, true, " "), (true, false, " ")] {
+        line = bar(state, short, keys, gap);
+        if line.width() <= usize::from(area.width) {
+            break;
+        }
+    }
+    buffer.set_line(area.x, area.y, &line, area.width);
+}
+
+fn bar(state: &State, short: bool, keys: bool, gap: &str) -> Line<'static> {
+    let theme = state.theme;
+    let mut spans = vec![Span::raw(if short { "" } else { " " })];
+    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+        if i > 0 {
+            spans.push(Span::raw(gap.to_owned()));
+        }
+        let key = state.keymap.first(command(tab)).filter(|_| keys).map_or_else(String::new, |key| key + " ");
+        let text = format!("{key}{}", tab.word(short));
+        let style = if tab == state.tab { Token::OpenTab } else { Token::Tab };
+        spans.push(Span::styled(text, theme.style(style)));
+        if let (Tab::Events, Some((count, worst))) = (tab, state.news()) {
+            let (glyph, token) = severity(worst, state.glyphs);
+            spans.push(Span::styled(format!(" {glyph}{count}"), theme.style(token)));
+        }
+    }
+    Line::from(spans)
+}
