@@ -107,7 +107,10 @@ impl Machine {
     /// Runs a script that has to succeed, and gives what it printed.
     pub fn ok(&mut self, script: &str) -> String {
         let said = self.run(script);
-        assert_eq!(said.status, 0, "{script}\nsaid: {}\n{}", said.out, said.err);
+        if said.status != 0 {
+            let log = self.run("tail -n 5 /tmp/log; cat /tmp/log.err");
+            panic!("{script}\nended with {}: {}\n{}\nlog: {}", said.status, said.out, said.err, log.out);
+        }
         said.out
     }
 
