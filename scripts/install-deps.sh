@@ -35,6 +35,17 @@ has_libfabric() {
     ldconfig -p 2>/dev/null | grep -F 'libfabric.so' >/dev/null
 }
 
+# Whether this system can have the test VM (tests/vm): it boots Debian's kernel with the host's files.
+wants_vm() {
+    [ "$(uname -m)" = x86_64 ] && grep -qx 'ID=debian' /etc/os-release 2>/dev/null
+}
+
+# The programs of the test VM and of its guest, with the packages they come from.
+vm_programs=(
+    qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod cpio:cpio xz:xz-utils zstd:zstd
+    strip:binutils setpriv:util-linux rdma:iproute2 ib_write_bw:perftest strace:strace tmux:tmux
+)
+
 has_headers() {
     local dir
     for dir in "${RAILTOP_LIBFABRIC_INCLUDE:-/usr/include}" /usr/include /usr/local/include; do
@@ -55,6 +66,14 @@ if [ "$purpose" = test ]; then
     has_headers || missing+=(libfabric-dev)
     # For a second libfabric: scripts/fetch-libfabric2.sh.
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    if wants_vm; then
+        for pair in "${vm_programs[@]}"; do
+            has "${pair%%:*}" || missing+=("${pair#*:}")
+        done
+        # Without its provider, perftest finds no rxe device; objtool of the kernel's headers needs libelf.
+        ls /etc/libibverbs.d/rxe.driver >/dev/null 2>&1 || missing+=(ibverbs-providers)
+        ldconfig -p 2>/dev/null | grep -F 'libelf.so.1' >/dev/null || missing+=(libelf1)
+    fi
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 

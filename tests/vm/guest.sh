@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# Put in front of every script that the test runs in its VM.
+set -u
+mock=/sys/kernel/debug/mockrdma
+: "$mock"
+
+# use_mock NAME:PROFILE,...: devices without hardware, instead of those that were there.
+use_mock() {
+    if [ -d /sys/module/mockrdma ]; then rmmod mockrdma || return; fi
+    [ -z "$1" ] || insmod /job/mockrdma.ko devices="$1"
+}
+
+# until_true SECONDS COMMAND...: waits for the command to succeed.
+until_true() {
+    local left=$(($1 * 20))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $((left--)) -gt 0 ] || {
+            echo "never true: $*" >&2
+            return 1
+        }
+        sleep 0.05
+    done
+}
+
+# What the kernel itself has counted: hw FILE of DEVICE, and statistics of a network interface.
+hw() { cat "/sys/class/infiniband/$1/ports/1/hw_counters/$2"; }
+net() { cat "/sys/class/net/$1/statistics/$2"; }
+
+# log_begin ARGUMENTS...: railtop's log from now on, into a file; returns when every device has answered twice, so that
+# there are rates. On a busy host, under emulation, the first answers can be late.
+log_begin() {
+    railtop log --format jsonl "$@" >/tmp/log 2>/tmp/log.err &
+    log=$!
+    log_ticks 2 || return
+    while grep "$(tail -n 1 /tmp/log | grep -o '"ts":"[^"]*"')" /tmp/log | grep -qE '"(stale|new)"'; do
+        log_ticks 1 || return
+    done
+    begun=$(grep -c '' /tmp/log)
+}
+
+# How many ticks the log has: its records of one tick have the same time.
+log_length() { grep -o '"ts":"[^"]*"' /tmp/log | uniq | grep -c ''; }
+
+# log_ticks COUNT: waits for that many more.
+log_ticks() {
+    local wanted=$(($(log_length) + $1)) left=400
+    until [ "$(log_length)" -ge "$wanted" ]; do
+        if [ $((left--)) -le 0 ] || ! kill -0 "$log"; then
+            echo "the log stands still:" >&2
+            cat /tmp/log.err >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# log_until PATTERN: waits for a record with it, and for the tick after.
+log_until() {
+    local left=400
+    until tail -n +$((begun + 1)) /tmp/log | grep -q "$1"; do
+        if [ $((left--)) -le 0 ]; then
+            echo "no record with $1 in the log" >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+    log_ticks 1
+}
+
+# Ends the log and prints it, from where log_begin returned. (What a script runs in the background ignores SIGINT.)
+log_end() {
+    kill -TERM "$log"
+    wait "$log" || return
+    cat /tmp/log.err >&2
+    tail -n +$((begun + 1)) /tmp/log
+}

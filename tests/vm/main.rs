@@ -1,0 +1,80 @@
+//! The monitor against a real kernel: rxe devices with real RDMA writes, and devices of `mockrdma` whose values are set
+//! here. One virtual machine, many checks; README.md has the picture.
+//!
+//! What is right is never taken from railtop: it comes from the kernel's own files, from `rdma` of iproute2 and from
+//! what was set.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a check that cannot go on has failed")]
+
+mod machine;
+mod report;
+
+mod inventory;
+mod links;
+mod traffic;
+mod trouble;
+mod values;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use machine::{Machine, Parts};
+
+/// A check and its name. Each leaves the machine as it found it, so that they can be run alone.
+type Check = (&'static str, fn(&mut Machine));
+
+/// `module::function` of each, in the order they run.
+macro_rules! checks {
+    ($($module:ident :: $function:ident,)*) => {
+        [$((concat!(stringify!($module), "::", stringify!($function)), $module::$function as fn(&mut Machine)),)*]
+    };
+}
+
+/// What only looks comes first.
+const CHECKS: &[Check] = &checks![
+    inventory::devices_are_listed_as_the_kernel_has_them,
+    traffic::bytes_and_packets_are_the_kernels,
+    values::a_first_sight_gives_no_rate,
+    values::a_steady_source_is_shown_within_two_per_mille,
+    values::a_reset_is_marked_and_gives_no_rate,
+    values::the_largest_values_are_exact,
+    values::words_of_mlx5_become_bytes,
+    values::a_counter_of_32_bits_wraps_without_a_mark,
+    trouble::a_device_that_answers_einval_is_marked_and_the_others_go_on,
+    trouble::a_device_that_hangs_is_marked_and_the_others_go_on,
+    links::a_link_that_goes_down_is_seen_and_comes_back,
+    links::a_renamed_device_goes_on_under_its_new_name,
+    links::a_device_that_goes_and_comes_back_has_a_gap_and_no_spike,
+    links::a_device_that_appears_is_found_while_running,
+    links::a_driver_that_is_unbound_and_bound_again_is_followed,
+];
+
+/// One test, since all share a machine: booting takes longer than most checks. `RAILTOP_VM_ONLY=traffic` runs those whose
+/// name contains that.
+#[test]
+fn in_a_virtual_machine() {
+    let begin = Instant::now();
+    let parts = match Parts::prepare() {
+        Ok(parts) => parts,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return;
+        }
+    };
+    println!("prepared after {:.1?}", begin.elapsed());
+    let only = std::env::var("RAILTOP_VM_ONLY").unwrap_or_default();
+    let mut machine = Machine::boot(&parts);
+    machine.ok("rxe_pairs 4");
+    println!("up after {:.1?}", begin.elapsed());
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS.iter().filter(|(name, _)| name.contains(&only)) {
+        let start = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| check(&mut machine)));
+        println!("{} {name} {:.1?}", if outcome.is_ok() { "ok    " } else { "FAILED" }, start.elapsed());
+        if outcome.is_err() {
+            failed.push(*name);
+        }
+    }
+    println!("{:.1?} in all", begin.elapsed());
+    assert!(failed.is_empty(), "failed: {}", failed.join(", "));
+}
