@@ -7,6 +7,7 @@ use crate::balance::{Spread, Verdict};
 use crate::monitor::Tick;
 use crate::monitor::model::distribution::slow;
 use crate::monitor::model::view::{Flow, GroupKind, GroupView, Mark, NicView, SourceKind};
+use crate::monitor::sample::Needs;
 
 /// The state of a PE that ended without a word.
 pub(super) const DEAD: &str = "dead";
@@ -95,6 +96,12 @@ impl Tally {
         Self { source, groups: BTreeMap::new() }
     }
 
+    /// What has to be read: bytes, and how many packets (or operations) they were, which tells what one more makes.
+    #[must_use]
+    pub fn needs() -> Needs {
+        Needs { packets: true, ..Needs::list() }
+    }
+
     /// Takes the next tick. A NIC counts from its first sight to its last, so a PE that ends keeps what it moved.
     pub fn add(&mut self, tick: &Tick) {
         for group in &tick.view.groups {
@@ -102,7 +109,7 @@ impl Tally {
             tally.state = state(group);
             for nic in &group.nics {
                 let tally = tally.nics.entry(nic.key.clone()).or_insert_with(|| NicTally::new(nic));
-                tally.stale = nic.marks.contains(&Mark::Stale);
+                tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
                 tally.tx.add(Direction::Tx.of(nic, self.source));
                 tally.rx.add(Direction::Rx.of(nic, self.source));
