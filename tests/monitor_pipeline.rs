@@ -257,11 +257,13 @@ fn a_device_that_moved_a_message_or_two_is_not_judged_by_what_check_reads() {
         let packets = setup.device(device).join("ports/1/hw_counters/tx_pkts");
         fs::write(packets, messages.to_string()).unwrap();
     };
-    ["efa_0", "efa_1"].into_iter().for_each(|device| count(device, 7));
+    count("efa_0", 7);
+    count("efa_1", 7);
     let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
     monitor.set_needs(Tally::needs());
     tally.add(&monitor.tick());
-    (count("efa_0", 10), count("efa_1", 8));
+    count("efa_0", 10);
+    count("efa_1", 8);
     tally.add(&monitor.tick());
     let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
     assert!(why.contains("too little traffic to judge"), "{why}");
@@ -272,10 +274,14 @@ fn a_device_that_goes_while_check_looks_is_no_nic_that_carries_less() {
     let setup = Setup::new();
     let devices = ["efa_0", "efa_1", "efa_2", "efa_3"];
     let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
-    devices.into_iter().for_each(|device| setup.set(device, 0));
+    for device in devices {
+        setup.set(device, 0);
+    }
     tally.add(&monitor.tick());
     fs::rename(setup.device("efa_3"), setup.dir.path().join("away")).unwrap();
-    devices.into_iter().take(3).for_each(|device| setup.set(device, 1 << 30));
+    for device in &devices[..3] {
+        setup.set(device, 1 << 30);
+    }
     tally.add(&monitor.tick());
     let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
     assert!(why.contains("cannot read efa_3 of 4 NICs (efa_3: the device is gone"), "{why}");
