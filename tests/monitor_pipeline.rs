@@ -288,6 +288,22 @@ fn a_device_that_goes_while_check_looks_is_no_nic_that_carries_less() {
 }
 
 #[test]
+fn a_device_that_loses_a_counter_while_check_looks_is_not_read_in_that_direction() {
+    let setup = Setup::new();
+    let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+    setup.set("efa_0", 0);
+    setup.set("efa_1", 0);
+    tally.add(&monitor.tick());
+    setup.set("efa_0", 1 << 30);
+    fs::write(setup.device("efa_1").join("ports/1/hw_counters/tx_bytes"), "N/A").unwrap();
+    tally.add(&monitor.tick());
+    let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
+    assert!(why.contains("cannot read efa_1 of 2 NICs"), "{why}");
+    let received = tally.judge(1.25, &[Direction::Rx]).unwrap();
+    assert_eq!((received.verdict, received.groups[0].unread_nics), (Word::Idle, 0));
+}
+
+#[test]
 fn the_slow_nic_is_named_unless_one_operation_more_decides_it() {
     let slow = |operations: [u64; 4]| {
         let setup = Setup::new();

@@ -50,6 +50,8 @@ struct FlowTally {
     bytes: Counter,
     /// Operations of a page, packets of a device.
     ops: Counter,
+    /// A device's bytes were not known at the last look.
+    lost: bool,
 }
 
 /// A counter from its first sight on.
@@ -85,7 +87,8 @@ impl NicTally {
 
     /// Whether its bytes are known up to the last look.
     fn is_read(&self, direction: Direction) -> bool {
-        !self.stale && self.of(direction).bytes.last.is_some()
+        let flow = self.of(direction);
+        !self.stale && !flow.lost && flow.bytes.last.is_some()
     }
 }
 
@@ -111,8 +114,13 @@ impl Tally {
                 let tally = tally.nics.entry(nic.key.clone()).or_insert_with(|| NicTally::new(nic));
                 tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
-                tally.tx.add(Direction::Tx.of(nic, self.source));
-                tally.rx.add(Direction::Rx.of(nic, self.source));
+                let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
+                tally.tx.add(tx);
+                tally.rx.add(rx);
+                // The interface below a PE's NIC is not read any more once the PE has ended, and that is fine.
+                let is_device = nic.source != SourceKind::Page;
+                (tally.tx.lost, tally.rx.lost) =
+                    (is_device && tx.bytes.is_none(), is_device && rx.bytes.is_none());
             }
         }
     }
