@@ -6,8 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use railtop::monitor::check::{Direction, Tally};
 use railtop::monitor::counter::Health;
+use railtop::monitor::log::records;
 use railtop::monitor::model::view::{CounterView, GroupKind, Mark, NicView, SourceKind, View};
+use railtop::monitor::sample::Needs;
 use railtop::monitor::{Config, Monitor};
 use test_case::test_case;
 
@@ -39,12 +42,16 @@ impl Tree {
     }
 
     fn monitor(&self) -> Monitor {
+        self.monitor_of(SourceKind::Sysfs)
+    }
+
+    fn monitor_of(&self, source: SourceKind) -> Monitor {
         Monitor::new(Config {
             sysfs_root: self.0.path().to_owned(),
             page_dir: Some(self.0.path().join("pages")),
             host: "testhost".to_owned(),
             device: None,
-            source: Some(SourceKind::Sysfs),
+            source: Some(source),
             interval: Duration::from_secs(1),
             thresholds: railtop::monitor::Thresholds::default(),
             line_rates: vec![("mlx4_*".parse().unwrap(), 40_000_000_000)],
@@ -153,6 +160,30 @@ fn every_driver_of_the_fixture_is_shown_and_an_odd_name_is_kept() {
 }
 
 #[test]
+fn software_rdma_is_there_for_who_asks_for_sysfs_and_for_who_asks_for_interfaces() {
+    let tree = Tree::of("drivers");
+    for (source, hardware) in [(SourceKind::Sysfs, true), (SourceKind::Netdev, false)] {
+        let mut monitor = tree.monitor_of(source);
+        let mut tally = Tally::new(Some(source));
+        monitor.set_needs(Tally::needs());
+        tally.add(&monitor.tick());
+        tree.set("class/net/v0a/statistics/tx_bytes", 1 << 40);
+        tree.set("class/net/eth1/statistics/tx_bytes", 1 << 40);
+        let tick = monitor.tick();
+        tally.add(&tick);
+        let records = records(&tick, Some(source), 0);
+        let has = |dev| records.iter().any(|r| r.dev == dev && r.tx_bytes.is_some());
+        assert_eq!((has("rxe0"), has("siw0"), has("efa_0")), (true, true, hardware), "{}", source.name());
+        if !hardware {
+            let report = tally.judge(1.25, &[Direction::Tx]).unwrap();
+            assert!(report.groups.iter().map(|g| g.bytes).sum::<u64>() > 1 << 40, "{report:?}");
+        }
+        tree.set("class/net/v0a/statistics/tx_bytes", 8000);
+        tree.set("class/net/eth1/statistics/tx_bytes", 8000);
+    }
+}
+
+#[test]
 fn a_gauge_falls_without_a_reset_and_has_no_rate() {
     let tree = Tree::of("drivers");
     let mut monitor = tree.monitor();
@@ -166,6 +197,21 @@ fn a_gauge_falls_without_a_reset_and_has_no_rate() {
         assert_eq!((gauge.value, gauge.per_s, row.marks.as_slice()), (1, None, &[][..]));
         assert_eq!(row.tx.bytes_per_s, Some(0.0));
     }
+}
+
+#[test_case("hns_0", "class/infiniband/hns_0/ports/1/hw_counters/tx_pkt")]
+#[test_case("cxgb4_0", "class/infiniband/cxgb4_0/hw_counters/ip4OutSegs")]
+fn a_driver_that_counts_no_bytes_stays_alive_where_only_the_list_is_shown(device: &str, packets: &str) {
+    let tree = Tree::of("drivers");
+    let mut monitor = tree.monitor();
+    monitor.tick();
+    monitor.set_needs(Needs::list());
+    monitor.tick();
+    tree.set(packets, 1000);
+    let view = monitor.tick().view;
+    let nic = nic(&view, device, 1);
+    assert_eq!((&nic.marks[..], nic.tx.bytes), (&[][..], None), "{:?}", nic.reason);
+    assert!(nic.tx.ops_per_s.is_some_and(|rate| rate > 0.0), "{nic:?}");
 }
 
 #[test]

@@ -250,6 +250,60 @@ fn a_look_too_short_to_tell_says_so_and_a_clear_case_is_judged() {
 }
 
 #[test]
+fn a_device_that_moved_a_message_or_two_is_not_judged_by_what_check_reads() {
+    let setup = Setup::new();
+    let count = |device: &str, messages: u64| {
+        setup.set(device, 1_000_000 * messages);
+        let packets = setup.device(device).join("ports/1/hw_counters/tx_pkts");
+        fs::write(packets, messages.to_string()).unwrap();
+    };
+    count("efa_0", 7);
+    count("efa_1", 7);
+    let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+    monitor.set_needs(Tally::needs());
+    tally.add(&monitor.tick());
+    count("efa_0", 10);
+    count("efa_1", 8);
+    tally.add(&monitor.tick());
+    let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
+    assert!(why.contains("too little traffic to judge"), "{why}");
+}
+
+#[test]
+fn a_device_that_goes_while_check_looks_is_no_nic_that_carries_less() {
+    let setup = Setup::new();
+    let devices = ["efa_0", "efa_1", "efa_2", "efa_3"];
+    let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+    for device in devices {
+        setup.set(device, 0);
+    }
+    tally.add(&monitor.tick());
+    fs::rename(setup.device("efa_3"), setup.dir.path().join("away")).unwrap();
+    for device in &devices[..3] {
+        setup.set(device, 1 << 30);
+    }
+    tally.add(&monitor.tick());
+    let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
+    assert!(why.contains("cannot read efa_3 of 4 NICs (efa_3: the device is gone"), "{why}");
+}
+
+#[test]
+fn a_device_that_loses_a_counter_while_check_looks_is_not_read_in_that_direction() {
+    let setup = Setup::new();
+    let (mut monitor, mut tally) = (setup.monitor(), Tally::new(None));
+    setup.set("efa_0", 0);
+    setup.set("efa_1", 0);
+    tally.add(&monitor.tick());
+    setup.set("efa_0", 1 << 30);
+    fs::write(setup.device("efa_1").join("ports/1/hw_counters/tx_bytes"), "N/A").unwrap();
+    tally.add(&monitor.tick());
+    let why = tally.judge(1.25, &[Direction::Tx]).unwrap_err();
+    assert!(why.contains("cannot read efa_1 of 2 NICs"), "{why}");
+    let received = tally.judge(1.25, &[Direction::Rx]).unwrap();
+    assert_eq!((received.verdict, received.groups[0].unread_nics), (Word::Idle, 0));
+}
+
+#[test]
 fn the_slow_nic_is_named_unless_one_operation_more_decides_it() {
     let slow = |operations: [u64; 4]| {
         let setup = Setup::new();

@@ -13,7 +13,6 @@ use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
-use crate::monitor::sample::Needs;
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
 
@@ -88,7 +87,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let config = Config { interval: every, ..settings.monitor() };
     let mut tally = Tally::new(config.source);
     let mut monitor = Monitor::new(config);
-    monitor.set_needs(Needs::list());
+    monitor.set_needs(Tally::needs());
     let start = Instant::now();
     let end = start + args.duration;
     let mut ticker = Ticker::new(start, every);

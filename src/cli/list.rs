@@ -47,8 +47,9 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     monitor.set_needs(Needs { processes: false, ..Needs::everything() });
     let sample = monitor.sample();
     let mut inventory = Inventory::of(&sample, &host);
-    if inventory.nics.is_empty() && inventory.pes.is_empty() && inventory.gpus.is_empty() {
-        return Err(ExitError::Nothing(sample.nothing.join("; ")).into());
+    let end = nothing(&inventory, &sample).map_or(Ok(ExitCode::SUCCESS), |nothing| Err(nothing.into()));
+    if end.is_err() && inventory.gpus.is_empty() {
+        return end;
     }
     if has_sums(&sample) {
         std::thread::sleep(BETWEEN_READS);
@@ -60,7 +61,13 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         TextOrJson::Text => text(&mut out, &inventory),
     }
     .map_err(exit::output_error)?;
-    Ok(ExitCode::SUCCESS)
+    end
+}
+
+/// That there is neither a NIC nor a PE. GPUs alone are worth a list, but nothing that could be measured.
+fn nothing(inventory: &Inventory, sample: &Sample) -> Option<ExitError> {
+    (inventory.nics.is_empty() && inventory.pes.is_empty())
+        .then(|| ExitError::Nothing(sample.nothing.join("; ")))
 }
 
 /// Whether some device's counters can be held against each other.
@@ -204,4 +211,28 @@ fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         ]);
     }
     columns.write(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gpus_alone_are_listed_and_are_nothing_to_measure() {
+        let sample = Sample { nothing: vec!["no RDMA device".to_owned()], ..Sample::default() };
+        let mut inventory = Inventory::of(&sample, "h");
+        inventory.gpus.push(GpuEntry {
+            index: Some(0),
+            name: Some("H100".to_owned()),
+            ..GpuEntry::default()
+        });
+        let end = nothing(&inventory, &sample).unwrap();
+        assert_eq!((end.code(), end.to_string().contains("no RDMA device")), (exit::NOTHING, true));
+        let mut out = Vec::new();
+        text(&mut out, &inventory).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains("H100"));
+
+        inventory.nics.push(NicEntry::default());
+        assert!(nothing(&inventory, &sample).is_none());
+    }
 }

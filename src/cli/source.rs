@@ -17,7 +17,7 @@ pub enum SourceArg {
     Sysfs,
     /// The RDMA devices' own counters over RDMA netlink: few system calls, and also inside containers
     Netlink,
-    /// The network interfaces below a counter page's software NICs
+    /// Network interfaces: those below a counter page's software NICs, and those of rxe and siw
     Netdev,
     /// All of them; for devices sysfs or netlink, whichever has what is shown and is cheaper
     #[default]

@@ -15,6 +15,7 @@ use super::source::netdev::NetdevSource;
 use super::source::pages::PageSource;
 use super::source::processes::ProcessSource;
 use super::source::sysfs::SysfsSource;
+use super::table;
 use super::thresholds::Thresholds;
 
 /// How long devices are waited for: the interval, but within these bounds. Generous, because it is paid once: a
@@ -70,7 +71,7 @@ impl Monitor {
             Some(SourceKind::Netlink) => Choice::Netlink,
             Some(_) => Choice::Sysfs,
         };
-        let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink]).then(|| {
+        let devices = wants(&[SourceKind::Sysfs, SourceKind::Netlink, SourceKind::Netdev]).then(|| {
             let (root, device) = (config.sysfs_root.clone(), config.device.clone());
             DeviceSource::new(
                 choice,
@@ -138,6 +139,12 @@ impl Monitor {
             let (interval, needs) = (self.config.interval, self.needs);
             let read = devices.read(devices::Tick { deadline, interval, needs });
             sample.ports = read.ports;
+            if self.config.source == Some(SourceKind::Netdev) && !sample.ports.is_empty() {
+                // Of a hardware driver's device the interface says nothing.
+                sample.ports.retain(|p| table::of(p.facts.driver.as_deref()).software);
+                let none = "no RDMA device here sends through a network interface, as rxe and siw do";
+                sample.nothing.extend(sample.ports.is_empty().then(|| none.to_owned()));
+            }
             sample.changes = read.changes;
             sample.notices.splice(..0, read.notices);
             // Why there is no device comes first: most who see the sentence have no page either.

@@ -37,9 +37,11 @@ impl Direction {
 
     fn of(self, nic: &NicView, source: Option<SourceKind>) -> Flow {
         let (tx, rx) = match (&nic.kernel, source) {
-            // Asked for the interfaces below a page's NICs.
+            // Asked for the interfaces below a page's NICs, or in place of software RDMA's bytes.
             (Some(kernel), Some(SourceKind::Netdev)) => (kernel.tx, kernel.rx),
-            (None, Some(SourceKind::Netdev)) => (Flow::default(), Flow::default()),
+            (None, Some(SourceKind::Netdev)) if nic.source != SourceKind::Netdev => {
+                (Flow::default(), Flow::default())
+            }
             _ => (nic.tx, nic.rx),
         };
         match self {

@@ -7,6 +7,7 @@ use crate::balance::{Spread, Verdict};
 use crate::monitor::Tick;
 use crate::monitor::model::distribution::slow;
 use crate::monitor::model::view::{Flow, GroupKind, GroupView, Mark, NicView, SourceKind};
+use crate::monitor::sample::Needs;
 
 /// The state of a PE that ended without a word.
 pub(super) const DEAD: &str = "dead";
@@ -49,6 +50,8 @@ struct FlowTally {
     bytes: Counter,
     /// Operations of a page, packets of a device.
     ops: Counter,
+    /// A device's bytes were not known at the last look.
+    lost: bool,
 }
 
 /// A counter from its first sight on.
@@ -84,7 +87,8 @@ impl NicTally {
 
     /// Whether its bytes are known up to the last look.
     fn is_read(&self, direction: Direction) -> bool {
-        !self.stale && self.of(direction).bytes.last.is_some()
+        let flow = self.of(direction);
+        !self.stale && !flow.lost && flow.bytes.last.is_some()
     }
 }
 
@@ -95,6 +99,12 @@ impl Tally {
         Self { source, groups: BTreeMap::new() }
     }
 
+    /// What has to be read: bytes, and how many packets (or operations) they were, which tells what one more makes.
+    #[must_use]
+    pub fn needs() -> Needs {
+        Needs { packets: true, ..Needs::list() }
+    }
+
     /// Takes the next tick. A NIC counts from its first sight to its last, so a PE that ends keeps what it moved.
     pub fn add(&mut self, tick: &Tick) {
         for group in &tick.view.groups {
@@ -102,10 +112,15 @@ impl Tally {
             tally.state = state(group);
             for nic in &group.nics {
                 let tally = tally.nics.entry(nic.key.clone()).or_insert_with(|| NicTally::new(nic));
-                tally.stale = nic.marks.contains(&Mark::Stale);
+                tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
-                tally.tx.add(Direction::Tx.of(nic, self.source));
-                tally.rx.add(Direction::Rx.of(nic, self.source));
+                let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
+                tally.tx.add(tx);
+                tally.rx.add(rx);
+                // The interface below a PE's NIC is not read any more once the PE has ended, and that is fine.
+                let is_device = nic.source != SourceKind::Page;
+                (tally.tx.lost, tally.rx.lost) =
+                    (is_device && tx.bytes.is_none(), is_device && rx.bytes.is_none());
             }
         }
     }

@@ -19,10 +19,19 @@ const GONE_NS: u64 = 30_000_000_000;
 /// The devices there were, so that one that goes away is said to be gone.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// By key: what it was, and when it was last there.
-    seen: HashMap<String, (Arc<PortFacts>, u64)>,
+    /// By key.
+    seen: HashMap<String, Seen>,
     pairs: Pairs,
     names: Names,
+}
+
+/// A port that was there.
+#[derive(Debug)]
+struct Seen {
+    facts: Arc<PortFacts>,
+    source: SourceKind,
+    /// When it was last there.
+    at: u64,
 }
 
 impl Rows {
@@ -80,23 +89,29 @@ impl Rows {
         let mut rows: Vec<(NicView, Arc<PortFacts>)> = Vec::new();
         for port in &sample.ports {
             let key = format!("{}/{}", self.names.identity(&port.facts.device), port.facts.port);
-            self.seen.insert(key.clone(), (Arc::clone(&port.facts), sample.mono_ns));
+            let seen = Seen { facts: Arc::clone(&port.facts), source: port.source, at: sample.mono_ns };
+            self.seen.insert(key.clone(), seen);
             let row = port_row(key, port, tracks);
             if let Some(reason) = &row.reason {
                 notices.push(notice(&row.device, reason));
             }
             rows.push((row, Arc::clone(&port.facts)));
         }
-        self.seen.retain(|_, (_, at)| sample.mono_ns.saturating_sub(*at) <= GONE_NS);
-        for (key, (facts, at)) in &self.seen {
-            if *at != sample.mono_ns {
-                let seconds = (sample.mono_ns - at) / 1_000_000_000;
-                let reason = format!("the device is gone (since {seconds} s)");
-                notices.push(notice(&facts.device, "the device is gone"));
-                let mut rates = tracks.stale(key);
-                rates.marks = vec![Mark::Gone];
-                rows.push((row(key.clone(), facts, rates, Some(reason)), Arc::clone(facts)));
-            }
+        let there: HashSet<(&str, u8)> =
+            sample.ports.iter().map(|p| (p.facts.device.as_str(), p.facts.port)).collect();
+        // Under the name of one that is there nothing is gone: a new name may show before the kernel has told of it.
+        self.seen.retain(|_, seen| {
+            let age = sample.mono_ns.saturating_sub(seen.at);
+            age == 0 || (age <= GONE_NS && !there.contains(&(seen.facts.device.as_str(), seen.facts.port)))
+        });
+        for (key, Seen { facts, source, at }) in self.seen.iter().filter(|(_, s)| s.at != sample.mono_ns) {
+            let seconds = (sample.mono_ns - at) / 1_000_000_000;
+            let reason = format!("the device is gone (since {seconds} s)");
+            notices.push(notice(&facts.device, "the device is gone"));
+            let mut rates = tracks.stale(key);
+            rates.marks = vec![Mark::Gone];
+            let row = row(key.clone(), facts, rates, Some(reason));
+            rows.push((NicView { source: *source, ..row }, Arc::clone(facts)));
         }
         rows.sort_by(|(a, _), (b, _)| natural::compare(&a.device, &b.device).then(a.port.cmp(&b.port)));
         rows
@@ -318,7 +333,50 @@ fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str, max_over_m
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::monitor::sample::DeviceChange;
+
+    /// All device rows of a second at which netlink gave these devices' ports.
+    fn tick(
+        rows: &mut Rows,
+        tracks: &mut Tracks,
+        second: u64,
+        devices: &[&str],
+        changes: &[DeviceChange],
+    ) -> Vec<NicView> {
+        let mono_ns = second * 1_000_000_000;
+        let port = |&device: &&str| PortSample {
+            facts: Arc::new(PortFacts { device: device.to_owned(), port: 1, ..PortFacts::default() }),
+            source: SourceKind::Netlink,
+            reading: Ok(Reading { mono_ns, ..Reading::default() }),
+        };
+        let ports = devices.iter().map(port).collect();
+        let sample = Sample { mono_ns, ports, changes: changes.to_vec(), ..Sample::default() };
+        tracks.begin(Duration::from_secs(1));
+        let (groups, _) = rows.make(&sample, "h", 1.25, tracks, &mut Vec::new());
+        groups.into_iter().flat_map(|g| g.nics).collect()
+    }
+
+    #[test]
+    fn a_device_that_is_gone_keeps_the_source_it_had() {
+        let (mut rows, mut tracks) = (Rows::default(), Tracks::default());
+        tick(&mut rows, &mut tracks, 1, &["a"], &[]);
+        let [gone] = &tick(&mut rows, &mut tracks, 2, &[], &[])[..] else { panic!("one row") };
+        assert_eq!((gone.source, gone.marks.as_slice()), (SourceKind::Netlink, &[Mark::Gone][..]));
+    }
+
+    #[test]
+    fn a_new_name_that_shows_before_the_kernel_tells_of_it_leaves_no_row_of_its_own_behind() {
+        let (mut rows, mut tracks) = (Rows::default(), Tracks::default());
+        tick(&mut rows, &mut tracks, 1, &["a"], &[]);
+        assert_eq!(tick(&mut rows, &mut tracks, 2, &["b"], &[]).len(), 2, "nobody knows yet that a is b");
+        let told = DeviceChange::Renamed { from: "a".to_owned(), to: "b".to_owned() };
+        let after = tick(&mut rows, &mut tracks, 3, &["b"], &[told]);
+        let shown: Vec<_> = after.iter().map(|r| (r.key.as_str(), r.marks.contains(&Mark::Gone))).collect();
+        assert_eq!(shown, [("a/1", false)]);
+    }
 
     fn facts(gpus: &[&str], gpus_in_all: usize, numa: Option<u16>) -> PortFacts {
         let gpus = gpus.iter().map(|&g| g.to_owned()).collect();

@@ -2,7 +2,7 @@
 //!
 //! NVML may hang (a GPU that fell off the bus, a driver that is being reloaded), so a thread of its own calls it, once
 //! a tick at most. The tick asks, reads the NICs, and takes what has been answered by then: it never waits for a GPU.
-//! Where there is no NVML, it is looked for again only every [`RETRY`].
+//! Where there is no NVML, it is looked for again once a minute at most.
 
 mod convert;
 mod nvml;

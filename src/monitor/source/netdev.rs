@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pages::FoundPage;
 use crate::monitor::clock;
+use crate::monitor::counter::Desc;
 use crate::monitor::sample::{PageState, RawCounter, Reading, Traffic};
+use crate::monitor::table::netdev::statistics;
 
 /// The most that is read of a `net/dev`: room for some 500 interfaces.
 const MAX_READ: u64 = 64 * 1024;
@@ -127,16 +130,9 @@ fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
     else {
         return None;
     };
-    let counters = [
-        ("rx_bytes", rx_bytes),
-        ("rx_packets", rx_pkts),
-        ("rx_errors", rx_errs),
-        ("rx_dropped", rx_drop),
-        ("tx_bytes", tx_bytes),
-        ("tx_packets", tx_pkts),
-        ("tx_errors", tx_errs),
-        ("tx_dropped", tx_drop),
-    ];
+    // In the order of `statistics`.
+    let values = [tx_bytes, rx_bytes, tx_pkts, rx_pkts, tx_drop, rx_drop, tx_errs, rx_errs];
+    let counter = |(desc, value): (&Arc<Desc>, u64)| RawCounter { desc: Arc::clone(desc), value };
     let reading = Reading {
         mono_ns,
         traffic: Traffic {
@@ -145,7 +141,7 @@ fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
             tx_ops: Some(tx_pkts),
             rx_ops: Some(rx_pkts),
         },
-        counters: counters.map(|(name, value)| RawCounter::unknown(name, value)).into(),
+        counters: statistics().iter().zip(values).map(counter).collect(),
         ..Reading::default()
     };
     Some((name.trim().to_owned(), reading))
@@ -154,6 +150,7 @@ fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::counter::Health;
 
     #[test]
     fn reads_a_line() {
@@ -162,6 +159,14 @@ mod tests {
         assert_eq!(name, "eth0");
         assert_eq!((reading.traffic.rx_bytes, reading.traffic.tx_bytes), (Some(123_456), Some(98_765)));
         assert_eq!(reading.traffic.tx_ops, Some(20));
+        let values: Vec<_> = reading.counters.iter().map(|c| (c.name(), c.value)).collect();
+        assert_eq!(
+            values[..4],
+            [("tx_bytes", 98765), ("rx_bytes", 123_456), ("tx_packets", 20), ("rx_packets", 10)]
+        );
+        assert_eq!(values[4..], [("tx_dropped", 4), ("rx_dropped", 2), ("tx_errors", 3), ("rx_errors", 1)]);
+        let drops = reading.counters.iter().filter(|c| c.desc.feeds == Some(Health::Drops));
+        assert_eq!(drops.map(|c| c.value).sum::<u64>(), 6, "what is dropped below a PE's NIC is an event");
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) static TABLE: Driver = Driver {
     rows: ROWS,
     unknown: Kind::Monotonic64,
     software: false,
-    device: DeviceDir::Detail,
+    // The device counts notifications sent and marks received for its ports.
+    device: DeviceDir::Shown,
     constant_state: false,
 };
 

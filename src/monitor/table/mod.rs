@@ -33,7 +33,7 @@ pub use link_rate::known_link_rate;
 pub use quantity::{Found, Quantity, Sum, Term, Why};
 pub use row::Row;
 
-use super::counter::{Desc, Health, Kind};
+use super::counter::{Desc, Kind};
 
 /// A directory of counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,9 +93,15 @@ pub enum DeviceDir {
     Ignored,
     /// More detail. Opened only where the port's own `hw_counters` exist.
     Detail,
+    /// Counters that the list shows too. Opened as for `Detail`.
+    Shown,
     /// The driver's only counters; a port has none of its own.
     Only,
 }
+
+/// In front of mlx5's counters in switchdev mode, where a port has these in place of the plain ones
+/// (`hw/mlx5/counters.c`, `INIT_VPORT_Q_COUNTER`).
+const VPORT: &str = "vport_";
 
 /// All drivers that have a table of their own.
 static DRIVERS: [&Driver; 15] = [
@@ -156,7 +162,8 @@ impl Driver {
         }
         let rows = if dir == Dir::Counters { pma::ROWS } else { self.rows };
         let name_of_its_own = || name.to_owned().into();
-        if let Some(row) = rows.iter().find(|row| row.covers(name)) {
+        let plain = name.strip_prefix(VPORT).unwrap_or(name);
+        if let Some(row) = rows.iter().find(|row| row.covers(name) || row.covers(plain)) {
             return Arc::new(row.desc(name_of_its_own()));
         }
         let kind = match (dir, name) {
@@ -176,12 +183,6 @@ impl Driver {
             ("tx_pkts", &self.tx_pkts),
             ("rx_pkts", &self.rx_pkts),
         ]
-    }
-
-    /// The health quantity that the counter feeds.
-    #[must_use]
-    pub fn feeds(&self, dir: Dir, name: &str) -> Option<Health> {
-        KNOWN.get(&(self.id(), dir, name)).and_then(|desc| desc.feeds)
     }
 }
 

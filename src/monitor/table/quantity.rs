@@ -77,12 +77,8 @@ impl Quantity {
         self.0.iter().copied().flatten()
     }
 
-    /// The terms of the best alternative of which `there` knows one.
-    pub fn chosen(&self, there: impl Fn(&Term) -> bool) -> &'static [Term] {
-        self.0.iter().copied().find(|terms| terms.iter().any(&there)).unwrap_or_default()
-    }
-
-    /// Its value: the sum of the first alternative that has any. Where one of two terms is missing, the other counts.
+    /// Its value: the sum of the first alternative that has any. Where one of two terms is missing, the other counts;
+    /// where one is there and cannot be read, the other alone would be a wrong number.
     ///
     /// # Errors
     /// Says why, when no alternative has a value or the sum does not fit into 64 bits.
@@ -90,6 +86,7 @@ impl Quantity {
         let mut why = self.terms().next().map_or(Why::NotCounted, Why::Absent);
         for (alternative, terms) in (0_u32..).zip(self.0.iter().copied()) {
             let mut sum: Option<Sum> = None;
+            let mut complete = true;
             for (bit, term) in (0_u32..).zip(terms) {
                 match found(term) {
                     Found::Value(count) => {
@@ -102,13 +99,16 @@ impl Quantity {
                         let made_of = sum.map_or(alternative << 8, |s| s.made_of) | 1 << bit;
                         sum = Some(Sum { value, made_of });
                     }
-                    Found::Unreadable(reason) if !matches!(why, Why::Unreadable(..)) => {
-                        why = Why::Unreadable(term, reason);
+                    Found::Unreadable(reason) => {
+                        complete = false;
+                        if !matches!(why, Why::Unreadable(..)) {
+                            why = Why::Unreadable(term, reason);
+                        }
                     }
-                    Found::Unreadable(_) | Found::Absent => {}
+                    Found::Absent => {}
                 }
             }
-            if let Some(sum) = sum {
+            if let Some(sum) = sum.filter(|_| complete) {
                 return Ok(sum);
             }
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::monitor::counter::{Class, Unit};
+use crate::monitor::counter::{Class, Health, Unit};
 use proptest::prelude::*;
 use test_case::test_case;
 
@@ -27,6 +27,11 @@ fn where_one_of_two_terms_is_missing_the_other_counts_and_is_no_continuation_of_
     assert!(matches!(out.sum(|_| Found::Absent), Err(Why::Absent(t)) if t.name == "ip4OutOctets"));
     let broken = out.sum(|_| Found::Unreadable("EINVAL".to_owned()));
     assert!(matches!(broken, Err(Why::Unreadable(t, why)) if t.name == "ip4OutOctets" && why == "EINVAL"));
+    let half = out.sum(|term| match term.name {
+        "ip4OutOctets" => Found::Unreadable("EIO".to_owned()),
+        _ => Found::Value(7),
+    });
+    assert!(matches!(half, Err(Why::Unreadable(t, _)) if t.name == "ip4OutOctets"), "7 would be wrong");
     assert_eq!(of(Some("siw")).tx_bytes.sum(|_| Found::Value(1)), Err(Why::NotCounted));
 }
 
@@ -67,6 +72,14 @@ fn known_counters_are_described_once() {
     Kind::Wrap32,
     Class::Loss,
     Some(Health::Timeouts)
+)]
+#[test_case(
+    "mlx5_core",
+    Dir::HwCounters,
+    "vport_out_of_buffer",
+    Kind::Wrap32,
+    Class::Loss,
+    Some(Health::Drops)
 )]
 #[test_case("mlx5_core", Dir::HwCounters, "vport_new_name", Kind::Wrap32, Class::Neutral, None)]
 #[test_case("mlx5_core", Dir::HwCounters, "rdma_tx_bytes", Kind::Monotonic64, Class::Traffic, None)]

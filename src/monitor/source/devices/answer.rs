@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::monitor::counter::Desc;
 use crate::monitor::model::view::SourceKind;
@@ -34,6 +35,7 @@ pub(super) fn carries(driver: &Driver, all: bool) -> bool {
     };
     !driver.software
         && driver.traffic().into_iter().all(ports_own)
+        && driver.device != DeviceDir::Shown
         && !(all && driver.device != DeviceDir::Ignored)
 }
 
@@ -118,6 +120,14 @@ fn with_status(facts: &Arc<PortFacts>, status: &PortStatus) -> Arc<PortFacts> {
     Arc::new(PortFacts { netdev, state, phys_state, ..facts.as_ref().clone() })
 }
 
+/// That there is no answer yet.
+pub(super) fn late(open_for: Option<Duration>) -> String {
+    format!(
+        "RDMA netlink has not answered for {:.1} s (a driver holds it: `--source sysfs` reads each device by itself)",
+        open_for.unwrap_or_default().as_secs_f64()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +177,7 @@ mod tests {
         let suits = |driver, all| carries(table::of(Some(driver)), all);
         assert!(suits("efa", false) && suits("irdma", false));
         assert!(!suits("efa", true), "its device counters are in sysfs alone");
+        assert!(!suits("mana", false), "so are those, and they are part of its congestion");
         assert!(!suits("mlx5_core", false) && !suits("rxe", false) && !suits("nobody", false));
     }
 }

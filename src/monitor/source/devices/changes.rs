@@ -18,6 +18,15 @@ pub(super) fn concerns(change: &DeviceChange, device: Option<&Glob>) -> bool {
     })
 }
 
+/// Names that another device had a tick `before`.
+pub(super) fn taken_over<'a>(changes: &'a [DeviceChange], before: &[String]) -> Vec<&'a str> {
+    let new = changes.iter().filter_map(|change| match change {
+        DeviceChange::Renamed { to, .. } => Some(to),
+        DeviceChange::Added(_) | DeviceChange::Removed(_) => None,
+    });
+    new.filter(|to| before.contains(to)).map(String::as_str).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,5 +38,14 @@ mod tests {
         assert_eq!(changes, [DeviceChange::Removed("a".to_owned()), DeviceChange::Added("c".to_owned())]);
         let glob: Glob = "c".parse().unwrap();
         assert_eq!(changes.iter().filter(|c| concerns(c, Some(&glob))).count(), 1);
+    }
+
+    #[test]
+    fn names_that_are_swapped_are_taken_over_and_new_ones_are_not() {
+        let renamed =
+            |from: &str, to: &str| DeviceChange::Renamed { from: from.to_owned(), to: to.to_owned() };
+        let swap = [renamed("a", "tmp"), renamed("b", "a"), renamed("tmp", "b"), renamed("c", "d")];
+        let before = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(taken_over(&swap, &before), ["a", "b"]);
     }
 }

@@ -134,7 +134,7 @@ impl DeviceSource {
             let before = self.before.as_ref();
             read.changes = before.map(|before| changes::between(before, &names)).unwrap_or_default();
         }
-        self.before = Some(names);
+        let before = self.before.replace(names).unwrap_or_default();
         read.changes.retain(|change| changes::concerns(change, self.device.as_ref()));
         if ports.is_empty()
             && let Err(none) = listed
@@ -148,16 +148,31 @@ impl DeviceSource {
         if !read.changes.is_empty() {
             self.sysfs.list_again();
         }
-        for change in &read.changes {
-            if let DeviceChange::Renamed { from, to } = change {
-                self.continuity.rename(from, to);
-            }
-        }
+        self.rename(&read.changes, &before, &mut ports);
         for port in &mut ports {
             self.continuity.apply(port);
         }
         read.ports = ports;
         read
+    }
+
+    /// Lets what is known go along with a name. What was read under one that changed hands may be the other device's.
+    fn rename(&mut self, changes: &[DeviceChange], before: &[String], ports: &mut [PortSample]) {
+        let taken_over = changes::taken_over(changes, before);
+        for port in ports.iter_mut().filter(|p| p.source != SourceKind::Netlink) {
+            if taken_over.contains(&port.facts.device.as_str()) {
+                port.reading = Err("another device has this name since now".to_owned());
+            }
+        }
+        for change in changes {
+            let DeviceChange::Renamed { from, to } = change else { continue };
+            self.continuity.rename(from, to);
+            for name in [from, to] {
+                self.sysfs.forget(name);
+                self.facts.remove(name);
+                self.hidden.remove(name);
+            }
+        }
     }
 
     /// Whether the running kernel's netlink may be asked about the devices that the tree shows.
@@ -264,7 +279,7 @@ impl DeviceSource {
                 return ports;
             }
             Some(Err(e)) => e.to_string(),
-            None => late(self.netlink.open_for()),
+            None => answer::late(self.netlink.open_for()),
         };
         read.nothing = Some(format!("no RDMA device: {reason}"));
         // Those that sysfs lists are there, whatever netlink says.
@@ -382,12 +397,4 @@ impl DeviceSource {
                 .to_owned(),
         });
     }
-}
-
-/// That there is no answer yet.
-fn late(open_for: Option<Duration>) -> String {
-    format!(
-        "RDMA netlink has not answered for {:.1} s (a driver holds it: `--source sysfs` reads each device by itself)",
-        open_for.unwrap_or_default().as_secs_f64()
-    )
 }

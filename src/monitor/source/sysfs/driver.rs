@@ -43,8 +43,15 @@ fn from_counters(root: &Root, device: &Path, port: u8) -> Option<&'static str> {
     })
 }
 
-/// What the kernel's own naming scheme says: `efa_0`, `mlx5_0`.
+/// What the kernel's own naming scheme says: `efa_0`, `mlx5_0`; of software devices what people call them: `siw0`. Those
+/// are told by nothing else where somebody (rdma-ndd) has written another description.
 fn from_name(name: &str) -> Option<&'static str> {
+    let software = ["rxe", "siw"].into_iter().find(|start| {
+        name.strip_prefix(start).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    });
+    if software.is_some() {
+        return software;
+    }
     let (start, number) = name.split_once('_')?;
     number.parse::<u16>().ok()?;
     match start {
@@ -76,6 +83,10 @@ mod tests {
     #[test_case("efa_0", Some("efa"))]
     #[test_case("mlx5_12", Some("mlx5_core"))]
     #[test_case("mlx5_bond_0", None; "a bond says nothing about numbers")]
+    #[test_case("siw0", Some("siw"))]
+    #[test_case("rxe12", Some("rxe"))]
+    #[test_case("siw", None)]
+    #[test_case("rxe_eth0", None)]
     #[test_case("rdmap16s27", None)]
     #[test_case("efa", None)]
     fn a_name_is_the_last_resort(name: &str, driver: Option<&str>) {

@@ -36,6 +36,13 @@ pub enum ReadError {
     OutOfRange(String),
 }
 
+impl ReadError {
+    /// Whether there is no such file, rather than one that gives no number.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Io(e) if e.kind() == io::ErrorKind::NotFound)
+    }
+}
+
 /// What an errno means here.
 fn explain(error: &io::Error) -> String {
     match error.raw_os_error() {

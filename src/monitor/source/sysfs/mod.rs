@@ -85,6 +85,11 @@ impl SysfsSource {
         self.listed = None;
     }
 
+    /// Begins anew with a device that has another name, or got this one: open files stay those of the device.
+    pub fn forget(&mut self, device: &str) {
+        self.pool.forget(device);
+    }
+
     /// Reads every device once, in parallel; a device that has not answered within `deadline` is reported as such.
     pub fn read(&mut self, deadline: Duration) -> SysfsSample {
         match self.wanted() {

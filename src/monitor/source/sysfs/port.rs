@@ -25,10 +25,11 @@ enum Use {
 }
 
 impl Use {
-    fn is_wanted(self, needs: Needs) -> bool {
+    /// Where bytes are not counted, packets are all that tells whether the port answers.
+    fn is_wanted(self, needs: Needs, has_bytes: bool) -> bool {
         match self {
             Self::Bytes | Self::Health => true,
-            Self::Packets => needs.packets || needs.all_counters,
+            Self::Packets => needs.packets || needs.all_counters || !has_bytes,
             Self::Detail => needs.all_counters,
         }
     }
@@ -137,7 +138,7 @@ impl PortReader {
                 let is_whole = self.counters.iter().any(|c| c.dir == Dir::HwCounters);
                 let safe = match self.table.device {
                     DeviceDir::Ignored => false,
-                    DeviceDir::Detail => is_whole,
+                    DeviceDir::Detail | DeviceDir::Shown => is_whole,
                     DeviceDir::Only => is_whole || !root.may_be_stand_in(&self.dirs.0),
                 };
                 safe.then(|| self.dirs.0.join("hw_counters"))
@@ -170,17 +171,19 @@ impl PortReader {
     /// Reads the counters that are needed: first those that make the rates, between two looks at the clock.
     pub(super) fn read(&mut self, root: &Root, needs: Needs) -> PortSample {
         let mut reopened = false;
+        let has_bytes = self.has_bytes();
+        let is_wanted = |used: Use| used.is_wanted(needs, has_bytes);
         let before = clock::mono_ns();
-        self.read_some(root, |used| used.is_traffic() && used.is_wanted(needs), &mut reopened);
+        self.read_some(root, |used| used.is_traffic() && is_wanted(used), &mut reopened);
         let netdev = match &mut self.netdev {
             Some(netdev) => netdev.read(root, &mut reopened),
             None => Vec::new(),
         };
         let after = clock::mono_ns();
-        self.read_some(root, |used| !used.is_traffic() && used.is_wanted(needs), &mut reopened);
+        self.read_some(root, |used| !used.is_traffic() && is_wanted(used), &mut reopened);
 
         let mut reading = Reading { mono_ns: clock::middle(before, after), ..Reading::default() };
-        let source = self.traffic(needs, &netdev, &mut reading);
+        let source = self.traffic(is_wanted, &netdev, &mut reading);
         self.incarnation += u64::from(reopened);
         reading.incarnation = self.incarnation;
         self.collect(&mut reading);
@@ -189,6 +192,11 @@ impl PortReader {
             reading.counters.extend(netdev.into_iter().filter_map(Result::ok).filter(new));
         }
         PortSample { facts: Arc::clone(&self.facts), source, reading: Ok(reading) }
+    }
+
+    /// Whether something counts bytes: the port itself, or the interface that stands in for it.
+    fn has_bytes(&self) -> bool {
+        self.netdev.is_some() || self.counters.iter().any(|c| c.used == Use::Bytes)
     }
 
     fn read_some(&mut self, root: &Root, which: impl Fn(Use) -> bool, reopened: &mut bool) {
@@ -202,7 +210,7 @@ impl PortReader {
     /// The canonical quantities, and where the bytes come from.
     fn traffic(
         &mut self,
-        needs: Needs,
+        is_wanted: impl Fn(Use) -> bool,
         netdev: &[Result<RawCounter, Missing>],
         reading: &mut Reading,
     ) -> SourceKind {
@@ -211,7 +219,7 @@ impl PortReader {
         let mut source = SourceKind::Sysfs;
         for (which, (name, quantity)) in self.table.traffic().into_iter().enumerate() {
             let used = if which < 2 { Use::Bytes } else { Use::Packets };
-            if !used.is_wanted(needs) {
+            if !is_wanted(used) {
                 continue;
             }
             match quantity.sum(|term| self.found(term)) {
@@ -244,8 +252,8 @@ impl PortReader {
     fn found(&self, term: &Term) -> Found {
         match self.counters.iter().find(|c| c.dir == term.dir && c.name == term.name).map(|c| &c.value) {
             Some(Some(Ok(value))) => Found::Value(*value),
-            Some(Some(Err(e))) => Found::Unreadable(e.to_string()),
-            Some(None) | None => Found::Absent,
+            Some(Some(Err(e))) if !e.is_absence() => Found::Unreadable(e.to_string()),
+            Some(Some(Err(_)) | None) | None => Found::Absent,
         }
     }
 

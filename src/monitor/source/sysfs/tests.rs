@@ -246,7 +246,12 @@ fn a_sum_of_other_counters_begins_anew() {
     assert_eq!(first.traffic.tx_bytes, Some(1005));
     tree.counters("irdma0", "hw_counters", &[("ip4OutOctets", 6)]);
     assert_eq!(read().incarnation, first.incarnation);
-    tree.write("class/infiniband/irdma0/ports/1/hw_counters/ip6OutOctets", "N/A");
+    let ip6 = "class/infiniband/irdma0/ports/1/hw_counters/ip6OutOctets";
+    tree.write(ip6, "N/A");
+    let half = read();
+    assert_eq!(half.traffic.tx_bytes, None, "6 bytes would be a wrong number");
+    assert!(half.missing.iter().any(|m| m.counter == "tx_bytes" && m.reason.contains("N/A")), "{half:?}");
+    fs::remove_file(tree.0.path().join(ip6)).unwrap();
     let without = read();
     assert_eq!(without.traffic.tx_bytes, Some(6));
     assert_ne!(

@@ -167,6 +167,14 @@ impl Pool {
         }
     }
 
+    /// Ends the thread of a device; the next read starts another.
+    pub(super) fn forget(&mut self, device: &str) {
+        if let Some(worker) = self.workers.remove(device) {
+            worker.slot.stop.store(true, Ordering::Release);
+            self.ring();
+        }
+    }
+
     /// Asks the thread of every device and collects what comes until `deadline`, in the order of `devices`.
     pub(super) fn read(&mut self, devices: &[String], needs: Needs, deadline: Duration) -> Vec<PortSample> {
         let mut fresh: HashMap<&str, Vec<PortSample>> = HashMap::new();
@@ -349,5 +357,8 @@ mod tests {
         assert_eq!(ports.iter().map(|p| p.facts.device.as_str()).collect::<Vec<_>>(), ["c", "a", "b"]);
         pool.keep_only(&names(&["a"]));
         assert_eq!(pool.workers.len(), 1);
+        pool.forget("a");
+        assert!(pool.workers.is_empty());
+        assert!(pool.read(&names(&["a"]), Needs::everything(), LONG)[0].reading.is_ok(), "a new thread");
     }
 }
