@@ -49,7 +49,7 @@ pub use format::Units;
 pub use handles::{CaptionHandle, StopFlag, Waker};
 pub use key::KeyError;
 pub use keymap::{BindError, Keymap};
-pub use preferences::{COLUMN_NAMES, Keeper, Preferences};
+pub use preferences::{AVERAGE_WINDOWS, COLUMN_NAMES, Keeper, Preferences};
 pub use rows::Sort;
 pub use source::ViewSource;
 pub use theme::ThemeName;
