@@ -163,7 +163,8 @@ fn tag(state: &State) -> String {
     } else {
         String::new()
     };
-    recording.unwrap_or_default() + &moment
+    // What does not fit is cut at its end, and that of a long reason is missed least.
+    moment + &recording.unwrap_or_default()
 }
 
 /// `Rx 1600 Mb/s ✗ single NIC 4.00x, worst at node0 PE 3, in 8 of 8 PEs`, or less of it.

@@ -264,10 +264,10 @@ fn the_header_tells_of_a_recording_also_while_paused() {
     state.update(Action::Recording(Some(status.clone())));
     assert!(header(&state).ends_with("Z  REC 12.0 KiB"), "{}", header(&state));
     press(&mut state, &[Command::StepBack]);
-    assert!(header(&state).contains("Z  REC 12.0 KiB  PAUSED 1 s ago"), "{}", header(&state));
+    assert!(header(&state).contains("Z  PAUSED 1 s ago  REC 12.0 KiB"), "{}", header(&state));
     status.error = Some("cannot write a.rec: No space left on device".to_owned());
     state.update(Action::Recording(Some(status)));
-    let ended = "RECORDING ENDED: cannot write a.rec: No space left on device  PAUSED 1 s ago";
+    let ended = "PAUSED 1 s ago  RECORDING ENDED: cannot write a.rec: No space left on device";
     assert!(header(&state).ends_with(ended), "{}", header(&state));
     state.update(Action::Resize(80, 24));
     state.update(Action::Recording(None));
