@@ -33,6 +33,9 @@ struct Args {
     /// Time between ticks.
     #[arg(short, long, default_value = "1s", value_parser = railtop::units::parse_duration)]
     interval: Duration,
+    /// Make ticks as often as this instead, with the data of one every `--interval`.
+    #[arg(long, value_parser = railtop::units::parse_duration)]
+    pace: Option<Duration>,
     /// Ticks before the next policy.
     #[arg(long, default_value_t = 10)]
     ticks: u64,
@@ -119,6 +122,9 @@ fn main() -> ExitCode {
     let mut source = args.scene.source(cluster, args.ticks, caption.clone());
     if let Some(tick) = args.panic_at {
         source = source.panicking_at(tick);
+    }
+    if let Some(pace) = args.pace {
+        source = source.paced(pace);
     }
     let mut source = Panicking { source, left: args.panic_in_screen };
     let options = TuiOptions {

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -213,18 +214,21 @@ fn a_panic_in_any_thread_gives_the_terminal_back(arguments: &[&str], message: &s
     session.assert_restored(message);
 }
 
-/// Nothing on the way up or down waits for an answer of the terminal, since nothing is asked.
+/// Nothing on the way up waits for an answer of the terminal: the one thing that is asked, once, is its background, and
+/// the answer comes as keys or never (see `background.rs`).
 #[test]
-fn the_terminal_is_asked_nothing() {
+fn the_terminal_is_asked_nothing_that_is_waited_for() {
+    let count = |raw: &[u8], query: &[u8]| raw.windows(query.len()).filter(|part| *part == query).count();
     let mut session = Session::start(&["--ticks", "1"]);
     session.wait_for("screen", is_up);
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
     session.assert_restored("ended: Quit");
     let raw = session.raw.lock().expect("no panic");
-    for query in [&b"\x1b[6n"[..], b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[?u", b"\x1b]11;?", b"\x1b[14t"] {
-        assert!(!raw.windows(query.len()).any(|part| part == query), "{query:?}");
+    for query in [&b"\x1b[6n"[..], b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[?u", b"\x1b[14t"] {
+        assert_eq!(count(&raw, query), 0, "{query:?}");
     }
+    assert_eq!(count(&raw, b"\x1b]11;?"), 1);
 }
 
 #[test]
@@ -360,4 +364,244 @@ fn without_a_terminal_it_says_what_to_run_instead() {
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains("railtop log"), "{message}");
     assert!(output.stdout.is_empty());
+}
+
+/// The program itself, on the devices of a fixture, in a directory of its own.
+fn railtop_in(dir: &std::path::Path) -> CommandBuilder {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_railtop"));
+    in_fixture(&mut command, dir);
+    command
+}
+
+fn in_fixture(command: &mut CommandBuilder, dir: &std::path::Path) {
+    command.cwd(dir);
+    for (name, value) in [("HOME", dir.to_owned()), ("RAILTOP_PAGE_DIR", dir.join("no-pages"))] {
+        command.env(name, value);
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
+    command.env("RAILTOP_SYSFS_ROOT", root);
+    command.env("RAILTOP_INTERVAL", "50ms");
+    for name in ["RAILTOP_CONFIG", "XDG_CONFIG_HOME", "RAILTOP_THEME", "RAILTOP_UNITS"] {
+        command.env_remove(name);
+    }
+}
+
+/// The recordings in a directory.
+fn recordings(dir: &std::path::Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).expect("it is there").map(|file| file.expect("it is there").path());
+    files.filter(|path| path.extension().is_some_and(|ending| ending == "rec")).collect()
+}
+
+/// How many ticks `replay` finds.
+fn ticks(recording: &std::path::Path) -> usize {
+    let output = Command::new(env!("CARGO_BIN_EXE_railtop"))
+        .args(["--config", "", "replay", "--format", "jsonl"])
+        .arg(recording)
+        .output()
+        .expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times: std::collections::BTreeSet<_> =
+        text.lines().filter_map(|line| line.split("\"ts\":").nth(1)?.split(',').next()).collect();
+    times.len()
+}
+
+#[test]
+fn a_key_records_and_a_replay_shows_it_with_its_own_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut session = Session::start_command(railtop_in(dir.path()));
+    session.wait_for_text("rdmap");
+    session.type_keys(b"r");
+    session.wait_for_text("recording to ./railtop-");
+    session.wait_for_text(" REC ");
+    session.wait_for("some KiB of it", |screen| {
+        screen.contents().lines().next().is_some_and(|line| line.contains("KiB"))
+    });
+    session.type_keys(b"r");
+    session.wait_for_text("recorded ");
+    session.wait_for("end of it", |screen| !screen.contents().contains(" REC "));
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    let files = recordings(dir.path());
+    assert_eq!(files.len(), 1);
+    assert!(ticks(&files[0]) > 1);
+
+    let mut command = railtop_in(dir.path());
+    command.arg("replay");
+    command.arg(&files[0]);
+    let mut session = Session::start_command(command);
+    session.wait_for_text(" stopped ");
+    // Another key for it in the configuration would do as well: these are the table's.
+    session.type_keys(b"\x1b[H");
+    session.wait_for_text(" 1/");
+    session.type_keys(b"\x1b[C");
+    session.wait_for_text(" 2/");
+    session.type_keys(b"r");
+    session.wait_for_text("cannot be recorded");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+/// From the start on, and the number of ticks is said once the screen has gone.
+#[test]
+fn the_flag_records_from_the_start_and_says_where() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = railtop_in(dir.path());
+    command.args(["top", "--record", "a.rec"]);
+    let mut session = Session::start_command(command);
+    session.wait_for("some KiB of it", |screen| {
+        screen.contents().lines().next().is_some_and(|line| line.contains(" REC ") && line.contains("KiB"))
+    });
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("bytes recorded in a.rec");
+    assert!(ticks(&dir.path().join("a.rec")) > 1);
+}
+
+/// What quits while it records leaves the recording whole.
+#[test]
+fn a_recording_outlives_whatever_ends_the_screen() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut session = Session::start_command(railtop_in(dir.path()));
+    session.wait_for_text("rdmap");
+    session.type_keys(b"r");
+    session.wait_for("some KiB of it", |screen| {
+        screen.contents().lines().next().is_some_and(|line| line.contains(" REC ") && line.contains("KiB"))
+    });
+    session.signal(Signal::SIGKILL);
+    session.exit_status();
+    assert!(ticks(&recordings(dir.path())[0]) > 0);
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_said_and_stays_said() {
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("skipped: no /bin/bash");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = CommandBuilder::new("/bin/bash");
+    in_fixture(&mut command, dir.path());
+    command.env("PROGRAM", env!("CARGO_BIN_EXE_railtop"));
+    // A file may have 8 KiB: the same error as on a full disk, some ticks after the beginning.
+    command.args(["--norc", "--noprofile", "-c", "trap '' XFSZ; ulimit -f 8; \"$PROGRAM\""]);
+    let mut session = Session::start_command(command);
+    session.wait_for_text("rdmap");
+    session.type_keys(b"r");
+    session.wait_for_text("RECORDING ENDED: cannot write ");
+    session.type_keys(b"p");
+    session.wait_for_text("PAUSED");
+    assert!(session.screen().contents().contains("RECORDING ENDED"));
+    session.type_keys(b"r");
+    session.wait_for("end of it", |screen| !screen.contents().contains("RECORDING ENDED"));
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    assert!(ticks(&recordings(dir.path())[0]) > 0, "what was written is whole");
+}
+
+/// Who quits at once leaves nothing of the terminal's answer to the shell, which would take it for input.
+#[test]
+fn who_leaves_at_once_takes_the_terminals_answer_along() {
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("skipped: no /bin/bash");
+        return;
+    }
+    let mut command = CommandBuilder::new("/bin/bash");
+    command.args(["--norc", "--noprofile", "-i"]);
+    command.env("PS1", "prompt$((6*7))> ");
+    command.env("PROGRAM", program());
+    command.env_remove("STY");
+    let mut session = Session::start_command(command);
+    session.wait_for_text("prompt42>");
+    session.type_keys(b"$PROGRAM --interval 100ms --ticks 1\r");
+    session.wait_for("question", |_| {
+        session.raw.lock().expect("no panic").windows(6).any(|bytes| bytes == b"\x1b]11;?")
+    });
+    session.type_keys(b"q");
+    session.type_keys(b"\x1b]11;rgb:1111/2222/3333\x1b\\");
+    session.wait_for_text("ended: Quit");
+    session.type_keys(b"echo done$((1+1))\r");
+    session.wait_for_text("done2");
+    assert!(!session.screen().contents().contains("rgb"), "{}", session.screen().contents());
+    session.type_keys(b"exit\r");
+    assert_eq!(session.exit_status().exit_code(), 0);
+}
+
+/// A terminal that is gone without a signal: no controlling terminal, as below some supervisors. What is to be said
+/// about the recording at the end reaches nobody, and that is no panic.
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let PtyPair { master, slave } = NativePtySystem::default().openpty(size).expect("a pseudo-terminal");
+    let name = master.tty_name().expect("its name");
+    let terminal = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(nix::libc::O_NOCTTY)
+        .open(name)
+        .expect("the terminal");
+    drop(slave);
+    let dir = tempfile::tempdir().expect("a directory");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_railtop"))
+        .args(["--config", "", "top", "--interval", "50ms", "--record", "a.rec"])
+        .env("RAILTOP_SYSFS_ROOT", root)
+        .current_dir(dir.path())
+        .env("RAILTOP_PAGE_DIR", dir.path().join("no-pages"))
+        .env("TERM", "xterm")
+        .stdin(terminal.try_clone().expect("another handle"))
+        .stdout(terminal.try_clone().expect("another handle"))
+        .stderr(terminal)
+        .spawn()
+        .expect("the program starts");
+    let mut reader = master.try_clone_reader().expect("a reader");
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&seen).contains("rdmap79s0") {
+        let count = reader.read(&mut buffer).expect("it draws");
+        seen.extend_from_slice(&buffer[..count]);
+    }
+    drop((reader, master));
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("our child") {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(129));
+}
+
+/// What reaches the terminal, all of it: 32 moving NICs at 1 Hz cost it at most 4 kB a second. A frame is a sample, so
+/// the samples may come faster here; they move as far as in a second.
+#[test]
+fn a_frame_of_32_moving_nics_is_at_most_4_kb_at_the_terminal() {
+    const BEGIN: &[u8] = b"\x1b[?2026h";
+    let mut command = CommandBuilder::new(program());
+    command.args(["--scene", "p5", "--interval", "1s", "--pace", "20ms"]);
+    let mut session = Session::start_command(command);
+    session.wait_for_text("rdmap79s0");
+    // Room for nearly all, groups unfolded.
+    let size = PtySize { rows: 48, cols: 160, pixel_width: 0, pixel_height: 0 };
+    session.output.lock().expect("no panic").screen_mut().set_size(cells(48), cells(160));
+    session.pty.master.resize(size).expect("it resizes");
+    session.type_keys(b"z");
+    session.wait_for_text("rdmap198s0");
+    let frames = |raw: &[u8]| -> Vec<usize> {
+        let starts = raw.windows(BEGIN.len()).enumerate().filter(|(_, bytes)| *bytes == BEGIN);
+        starts.map(|(at, _)| at).collect()
+    };
+    let written = || session.raw.lock().expect("no panic").clone();
+    // As long as it takes for the graph to fill the window.
+    let before = frames(&written()).len() + 170;
+    session.wait_for("260 frames", |_| frames(&written()).len() > before + 60);
+    let starts = frames(&written());
+    let mean = (starts[before + 60] - starts[before]) / 60;
+    eprintln!("{mean} bytes a frame");
+    assert!((200..=4000).contains(&mean), "{mean} bytes a frame");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
 }

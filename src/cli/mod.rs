@@ -18,6 +18,7 @@ pub mod replay;
 pub mod source;
 pub mod top;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ use self::config::{Given, Settings};
 pub use self::global::GlobalArgs;
 use crate::counters::PageDir;
 use crate::monitor::Sampler;
+use crate::monitor::record::Status;
 
 /// Terminal RDMA traffic monitor for GPU nodes, with its own multi-NIC transport and workload generator.
 #[derive(Debug, Parser)]
@@ -115,17 +117,14 @@ fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         sampler.start_recording(path)?;
     }
     let code = top::run(&settings, args.screen.synthetic, &mut sampler)?;
-    // The screen has told it as well, but it is gone.
+    // The screen has told it as well, but it is gone. So may be the terminal, which is no reason to panic.
     if let Some(status) = sampler.recording() {
-        match &status.error {
-            Some(error) => eprintln!("railtop: {error}; the recording had ended"),
-            None => eprintln!(
-                "railtop: {} ticks, {} bytes recorded in {}",
-                status.ticks,
-                status.bytes,
-                status.path.display()
-            ),
-        }
+        let Status { path, bytes, ticks, error } = status;
+        let text = match error {
+            Some(error) => format!("{error}; the recording had ended"),
+            None => format!("{ticks} ticks, {bytes} bytes recorded in {}", path.display()),
+        };
+        let _ = writeln!(io::stderr(), "railtop: {text}");
     }
     Ok(code)
 }

@@ -21,7 +21,7 @@ use crate::monitor::tui::{self, ThemeName, TuiOptions, Units};
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_help = "On the screen: space plays and stops, left and right go by a tick, [ and ] by 10 s, { and } by a \
-    minute,\nHome and End to the ends, + and - change the speed.\n\
+    minute,\nHome and End to the ends, < plays faster and > slower. The help there (?) has the keys of your configuration.\n\
     With --format or -o the lines are those that `railtop log` would have printed."
 )]
 pub struct ReplayArgs {

@@ -125,7 +125,7 @@ fn flags_come_before_the_file_and_it_before_the_default() {
 #[test_case("columns = [\"drops\",\n\"drop\"]", "c.toml:2:1: \"drop\" is none of percent"; "column")]
 #[test_case("columns = [\"drops\", \"drops\"]", "the column drops is there twice"; "column twice")]
 #[test_case("device = \"\"", "c.toml:1:10: an empty pattern matches no device"; "glob")]
-#[test_case("average = \"1h\"", "at most 300s, or off"; "average")]
+#[test_case("average = \"1h\"", "at most 30m, or off"; "average")]
 #[test_case("[thresholds]\nmax-over-mean = 0.5", "c.toml:2:17: max/mean is a number from 1"; "ratio")]
 #[test_case("[thresholds]\nloss-per-s = -1", "c.toml:2:14: this is a number from 0 on"; "negative")]
 #[test_case("[thresholds]\nloss-per-s = nan", "c.toml:2:14: this is a number from 0 on"; "not a number")]

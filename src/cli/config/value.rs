@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::monitor::tui::AVERAGE_WINDOWS;
 use crate::text::{nearest, printable};
 
 /// A text that `parse` reads; `what` names it for whoever wrote something else.
@@ -80,10 +81,10 @@ pub(super) fn average<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Avera
             return Ok(Average(None));
         }
         let time = crate::units::parse_duration(text).map_err(|e| format!("{e}, or off"))?;
-        if (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&time) {
+        if AVERAGE_WINDOWS.contains(&time) {
             Ok(Average(Some(time)))
         } else {
-            Err("an averaging window is at least 1s and at most 300s, or off".to_owned())
+            Err("an averaging window is at least 100ms and at most 30m, or off".to_owned())
         }
     })
     .map(Some)

@@ -78,6 +78,8 @@ commands! {
     Pause "pause" [Key::char('p'), Key::char(' ')] "pause" "pause the screen; data are still collected";
     StepBack "step-back" [Key::char('[')] "earlier" "a sample back in time (pauses)";
     StepForth "step-forth" [Key::char(']')] "later" "a sample forth in time";
+    MinuteBack "minute-back" [Key::char('{')] "minute back" "a minute back in time (pauses)";
+    MinuteForth "minute-forth" [Key::char('}')] "minute forth" "a minute forth in time";
 
     NextTab "next-tab" [Key::code(KeyCode::Tab)] "next tab" "next tab";
     PreviousTab "previous-tab" [Key::shift(KeyCode::Tab)] "previous tab" "previous tab";

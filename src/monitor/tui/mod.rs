@@ -49,7 +49,7 @@ pub use format::Units;
 pub use handles::{CaptionHandle, StopFlag, Waker};
 pub use key::KeyError;
 pub use keymap::{BindError, Keymap};
-pub use preferences::{COLUMN_NAMES, Keeper, Preferences};
+pub use preferences::{AVERAGE_WINDOWS, COLUMN_NAMES, Keeper, Preferences};
 pub use rows::Sort;
 pub use source::ViewSource;
 pub use theme::ThemeName;
@@ -382,12 +382,6 @@ impl Loop<'_> {
 
     /// Does what a key stands for.
     fn press(&mut self, key: KeyEvent, screen: &mut Screen) -> Result<Option<Ended>, TuiError> {
-        if let Some(replay) = self.options.replay.as_ref().filter(|_| self.state.prompt.is_none())
-            && let Some(command) = replay::of_key(key)
-        {
-            replay.command(command);
-            return Ok(None);
-        }
         let Some(action) = actions::of_key(key, &self.state.keymap, self.state.prompt.is_some()) else {
             return Ok(None);
         };
@@ -399,6 +393,11 @@ impl Loop<'_> {
             Effect::SetInterval(interval) => self.source.set_interval(interval),
             Effect::Save => self.save(),
             Effect::Record => self.record(),
+            Effect::Replay(command) => {
+                if let Some(replay) = &self.options.replay {
+                    replay.command(command);
+                }
+            }
         }
         Ok(None)
     }

@@ -7,6 +7,10 @@ use super::format::Units;
 use super::rows::Sort;
 use super::theme::ThemeName;
 
+/// The windows that rates can be averaged over, on the screen and in the configuration.
+pub const AVERAGE_WINDOWS: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(1800);
+
 /// The columns that can be chosen, by the names the configuration has for them.
 pub const COLUMN_NAMES: &[&str] = &[
     "percent",

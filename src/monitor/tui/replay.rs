@@ -1,41 +1,42 @@
-//! The time cursor of a replay: its keys, and how it is shown.
+//! The time cursor of a replay: which commands steer it, and how it is shown.
+//!
+//! A recording has no commands of its own: those that go through time, or set how fast it passes, do so in the recording.
+//! So their keys are those of the one table, whatever a configuration makes of them.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
+use super::actions::Command;
 use super::format;
 use crate::monitor::replay::{ReplayCommand, ReplayStatus};
 
-/// One line of the help: the keys, and what they do in a replay instead of what they do otherwise.
-pub(super) const HELP: [(&str, &str); 5] = [
-    ("space  p", "play, stop"),
-    ("left right", "a tick back, forth"),
-    ("[  ]  {  }", "10 s back, forth; a minute"),
-    ("Home End", "to the first, last tick"),
-    ("+  -", "play faster, slower"),
-];
-
-/// What a key asks of the replay; `None` for keys that mean the same as ever.
-pub(super) fn of_key(event: KeyEvent) -> Option<ReplayCommand> {
-    if event.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SUPER) {
-        return None;
-    }
-    let wide = event.modifiers.contains(KeyModifiers::SHIFT);
-    Some(match event.code {
-        KeyCode::Char(' ' | 'p') => ReplayCommand::Toggle,
-        KeyCode::Left if wide => ReplayCommand::Seconds(-10),
-        KeyCode::Right if wide => ReplayCommand::Seconds(10),
-        KeyCode::Left => ReplayCommand::Step(-1),
-        KeyCode::Right => ReplayCommand::Step(1),
-        KeyCode::Char('[') => ReplayCommand::Seconds(-10),
-        KeyCode::Char(']') => ReplayCommand::Seconds(10),
-        KeyCode::Char('{') => ReplayCommand::Seconds(-60),
-        KeyCode::Char('}') => ReplayCommand::Seconds(60),
-        KeyCode::Home => ReplayCommand::Home,
-        KeyCode::End => ReplayCommand::End,
-        KeyCode::Char('+' | '=') => ReplayCommand::Faster,
-        KeyCode::Char('-') => ReplayCommand::Slower,
+/// What a command asks of the replay, and the help's words for it; `None` for commands that mean the same as ever.
+fn meaning(command: Command) -> Option<(ReplayCommand, &'static str)> {
+    Some(match command {
+        Command::Pause => (ReplayCommand::Toggle, "play, stop"),
+        Command::FoldOne => (ReplayCommand::Step(-1), "a tick back (stops)"),
+        Command::UnfoldOne => (ReplayCommand::Step(1), "a tick forth (stops)"),
+        Command::StepBack => (ReplayCommand::Seconds(-10), "10 s back"),
+        Command::StepForth => (ReplayCommand::Seconds(10), "10 s forth"),
+        Command::MinuteBack => (ReplayCommand::Seconds(-60), "a minute back"),
+        Command::MinuteForth => (ReplayCommand::Seconds(60), "a minute forth"),
+        Command::Home => (ReplayCommand::Home, "to the first tick; in a text: to its top"),
+        Command::End => (ReplayCommand::End, "to the last tick; in a text: to its end"),
+        Command::Faster => (ReplayCommand::Faster, "play faster"),
+        Command::Slower => (ReplayCommand::Slower, "play slower"),
         _ => return None,
     })
+}
+
+/// What a command asks of the replay; `open` says whether something lies over the tab that the command may mean.
+pub(super) fn asked(command: Command, open: bool) -> Option<ReplayCommand> {
+    let of_what_is_open = matches!(command, Command::Home | Command::End);
+    meaning(command).filter(|_| !(open && of_what_is_open)).map(|(asked, _)| asked)
+}
+
+/// The help's words for a command, where they are others in a replay.
+pub(super) fn help(command: Command) -> Option<&'static str> {
+    match command {
+        Command::Record => Some("nothing: what is shown is a recording"),
+        command => meaning(command).map(|(_, help)| help),
+    }
 }
 
 /// `REPLAY 2026-01-01 12:00:05Z 36/600 2x`: the time is that of the recording.
@@ -72,13 +73,11 @@ mod tests {
 
     #[test]
     fn quitting_and_moving_stay_what_they_are() {
-        for code in [KeyCode::Char('q'), KeyCode::Up, KeyCode::Enter, KeyCode::Char('?')] {
-            assert_eq!(of_key(KeyEvent::new(code, KeyModifiers::NONE)), None);
+        for command in [Command::Quit, Command::Up, Command::Enter, Command::Help, Command::Wider] {
+            assert_eq!(asked(command, false), None);
         }
-        assert_eq!(of_key(KeyEvent::new(KeyCode::Char('p'), KeyModifiers::CONTROL)), None);
-        assert_eq!(
-            of_key(KeyEvent::new(KeyCode::Left, KeyModifiers::SHIFT)),
-            Some(ReplayCommand::Seconds(-10))
-        );
+        assert_eq!(asked(Command::Home, false), Some(ReplayCommand::Home));
+        assert_eq!(asked(Command::Home, true), None, "the top of the help");
+        assert_eq!(asked(Command::StepBack, true), Some(ReplayCommand::Seconds(-10)));
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn word(kind: GroupKind) -> &'static str {
     match kind {
         GroupKind::Pe => "PE",
         GroupKind::Gpu => "GPU",
-        GroupKind::Numa => "NUMA",
+        GroupKind::Numa => "NUMA node",
         GroupKind::Node => "group",
     }
 }
@@ -136,6 +136,16 @@ pub(super) fn word(kind: GroupKind) -> &'static str {
 pub(super) fn full_name(group: &GroupView) -> String {
     let short = short_name(group);
     if short == group.node { short } else { format!("{} {short}", group.node) }
+}
+
+/// A group's name, with its node's unless there is no other node that it could be of.
+pub(super) fn name(group: &GroupView, one_node: bool) -> String {
+    if one_node { short_name(group) } else { full_name(group) }
+}
+
+/// Whether all groups are of one node.
+pub(super) fn one_node(view: &View) -> bool {
+    view.groups.windows(2).all(|pair| pair[0].node == pair[1].node)
 }
 
 /// A name of a node or PE with its job's, where there are several. What does not fit into `width` is cut from the front

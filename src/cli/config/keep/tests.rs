@@ -41,6 +41,18 @@ fn the_printed_default_can_be_edited() {
     assert!(text.contains("# Rates in bits or bytes per second"), "the comments are still there");
 }
 
+/// Whatever window can be typed on the screen.
+#[test]
+fn every_averaging_window_of_the_screen_is_read_again() {
+    let windows = crate::monitor::tui::AVERAGE_WINDOWS;
+    for window in [*windows.start(), Duration::from_millis(1500), *windows.end()] {
+        let now = Preferences { average: Some(window), ..Preferences::default() };
+        let settings =
+            super::super::Settings::of(&super::super::Given::default(), &edited("", &now)).unwrap();
+        assert_eq!(settings.preferences.average, Some(window));
+    }
+}
+
 #[test]
 fn what_was_taken_back_is_removed() {
     let before = Preferences { columns: Some(vec!["drops".to_owned()]), ..Preferences::default() };

@@ -182,6 +182,11 @@ impl History {
         self.times.get(here.saturating_add_signed(by).min(last)).copied()
     }
 
+    /// The last tick up to `mono_ns`, or the first of all.
+    pub(super) fn near(&self, mono_ns: u64) -> Option<u64> {
+        self.step(mono_ns, 0)
+    }
+
     /// The view of the tick at `mono_ns`: as it was, or made from its rates after the oldest that is kept.
     pub(super) fn view_at(&self, mono_ns: u64) -> Option<Arc<View>> {
         let kept = self.views.partition_point(|kept| kept.view.mono_ns <= mono_ns);

@@ -35,7 +35,8 @@ pub(super) fn render(
     let text = if context.under_node {
         rows::short_name(group)
     } else {
-        rows::with_job(&rows::full_name(group), context.job(group), name.width, glyphs)
+        let own = rows::name(group, context.one_node);
+        rows::with_job(&own, context.job(group), name.width, glyphs)
     };
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);

@@ -15,7 +15,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format::{self, Scale};
-use super::super::rows::{RowKind, full_name, several_jobs, short_name, with_job};
+use super::super::rows::{self, RowKind, one_node, several_jobs, with_job};
 use super::super::state::State;
 use super::super::summary::Direction;
 use super::super::theme::Token;
@@ -23,33 +23,38 @@ use super::group_row::{urgent, words};
 use super::nic_row::{mark_token, mark_word};
 use super::table::{self, Cell, Column, number, rest, text};
 use crate::balance::Verdict;
-use crate::monitor::model::view::{GroupView, View};
+use crate::monitor::model::view::{GroupView, NicView, View};
 
 /// Draws the table.
 pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffer: &mut Buffer) {
     let scale = Scale::of(view, state.units);
     let several = several_jobs(view);
-    let one_node = view.groups.windows(2).all(|pair| pair[0].node == pair[1].node);
+    let one_node = one_node(view);
     let name = |group: &GroupView| {
-        let name = if one_node { short_name(group) } else { full_name(group) };
+        let name = rows::name(group, one_node);
         with_job(&name, group.job.as_deref().filter(|_| several), (area.width / 4).max(9), state.glyphs)
     };
     let longest = view.groups.iter().map(|group| name(group).width()).max().unwrap_or(0);
     let most = (area.width / 4).max(9);
     let nics = view.groups.iter().map(|group| group.nics.len()).max().unwrap_or(0);
     let auto_top = auto_top(view);
+    let slow = view.groups.iter().flat_map(|group| {
+        [Direction::Tx, Direction::Rx].map(|way| slow_nic(group, way).map_or(0, |nic| nic.device.width() + 2))
+    });
+    let slowest = slow.max().unwrap_or(0);
     let columns: [Column; 11] = [
         text(title(view), u16::try_from(longest).unwrap_or(most).clamp(5, most), 0),
         text("", 2, 0),
         text("NICs", u16::try_from(nics).unwrap_or(16).clamp(4, 16), 6),
-        text("verdict", 12, 0),
+        text("verdict", VERDICT, 0),
         number(scale.label, 7, 1),
         number("min", 6, 4),
         number("median", 6, 5),
         number("max", 6, 3),
         number("m/m", 5, 2),
-        number("Jain", 4, 7),
-        rest("slow NIC", 9, 8),
+        number("Jain", 4, 8),
+        // Who is slow is what one came for; the index is in the group's detail as well.
+        rest("slow NIC", u16::try_from(slowest).unwrap_or(14).clamp(9, 14), 7),
     ];
     let cells = |index: usize| {
         let RowKind::Way { group, direction } = state.rows[index].kind else { return Vec::new() };
@@ -59,10 +64,18 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
     table::render(state, &columns, [titles, area], cells, buffer);
 }
 
+/// Width of a verdict: `no rate yet`.
+const VERDICT: u16 = 11;
+
+/// The NIC that is far behind the others of its group.
+fn slow_nic(group: &GroupView, direction: Direction) -> Option<&NicView> {
+    group.nics.get(direction.of(group).distribution?.slow?)
+}
+
 /// What the names are.
 fn title(view: &View) -> &'static str {
     match super::header::group_word(view) {
-        "group" => "group",
+        "NUMA node" => "NUMA",
         word => word,
     }
 }
@@ -91,7 +104,7 @@ fn row(
     let plain = theme.style(Token::Text);
     let judged = if verdict.is_imbalance() { theme.verdict(verdict) } else { plain };
     let distribution = flow.distribution;
-    let slow = distribution.and_then(|d| group.nics.get(d.slow?));
+    let slow = slow_nic(group, direction);
     let (said, style) = match (urgent(group), flow.bytes_per_s) {
         (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
         (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
@@ -101,7 +114,7 @@ fn row(
         (None, Some(_)) if slow.is_some() && !verdict.is_imbalance() => {
             (format!("{} slow NIC", glyphs.under()), theme.style(Token::Warn))
         }
-        (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), 12), theme.verdict(verdict)),
+        (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), VERDICT), theme.verdict(verdict)),
     };
     let of = |value: Option<f64>| Cell::Text(scale.number(value), plain);
     let slow_text = slow.map_or_else(String::new, |nic| format!("{} {}", glyphs.under(), nic.device));
@@ -125,7 +138,7 @@ fn row(
 
 /// Each NIC's share of its line rate.
 fn shares(group: &GroupView, direction: Direction, auto_top: f64, style: Style) -> Vec<Option<(f64, Style)>> {
-    let share = |nic: &crate::monitor::model::view::NicView| {
+    let share = |nic: &NicView| {
         let link = nic.link_bits_per_s.map_or(auto_top, |bits| bits as f64 / 8.0);
         direction.flow(nic).bytes_per_s.map(|rate| (rate / link, style))
     };

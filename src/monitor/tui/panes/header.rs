@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::super::format::{self, Scale};
 use super::super::replay;
@@ -21,30 +22,39 @@ use crate::text::printable;
 /// Two lines, or the second only where there is room for one.
 pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
     let first = Rect { height: 1, ..area };
+    let tag = tag(state);
     if area.height > 1 {
-        let facts = facts(state);
-        buffer.set_line(area.x, area.y, &facts, area.width);
-        if let Some(view) = &state.shown {
-            let time = format!("  {} ", format::time_of_day(view.realtime_ns));
-            if facts.width() + time.len() <= usize::from(area.width) {
-                let slot = Slot { x: area.x, y: area.y, width: area.width };
-                slot.right(&time, state.theme.style(Token::Muted), state.glyphs, buffer);
-            }
+        let mut facts = facts(state);
+        let tagged = u16::try_from(tag.width()).unwrap_or(u16::MAX);
+        let width = area.width.saturating_sub(tagged);
+        let view = state.shown.as_ref().filter(|_| state.replay.is_none());
+        let long = view.map_or_else(String::new, |view| format::time_of_day(view.realtime_ns));
+        let short = long.split(' ').next_back().unwrap_or_default();
+        let fits = |facts: &Line<'_>, time: &str| facts.width() + 2 + time.len() < usize::from(width);
+        if state.paused && view.is_some() && !fits(&facts, short) {
+            // Which moment that is says more than how long it is between two.
+            facts.spans.pop();
+        }
+        buffer.set_line(area.x, area.y, &facts, width);
+        if let Some(time) = [long.as_str(), short].into_iter().find(|time| fits(&facts, time)) {
+            let slot = Slot { x: area.x, y: area.y, width };
+            slot.right(&format!("{time} "), state.theme.style(Token::Muted), state.glyphs, buffer);
         }
     }
     if let Some(view) = &state.shown {
         let line = verdicts(state, view, usize::from(area.width));
         buffer.set_line(area.x, area.bottom() - 1, &line, area.width);
     }
-    tag(state, first, buffer);
+    let slot = Slot { x: first.x, y: first.y, width: first.width };
+    slot.right(&tag, state.theme.style(Token::Tag), state.glyphs, buffer);
 }
 
 /// Both directions' verdicts in the longest form that fits.
 fn verdicts(state: &State, view: &View, width: usize) -> Line<'static> {
     let mut line = Line::default();
-    for form in [Form::Long, Form::Short, Form::Terse] {
+    for form in [Form::Long, Form::Short, Form::Terse, Form::Least] {
         let [tx, rx] = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, form));
-        let (lead, gap) = if form == Form::Terse { ("", "  ") } else { (" ", "   ") };
+        let (lead, gap) = if form.is_terse() { ("", "  ") } else { (" ", "   ") };
         let mut spans = vec![Span::raw(lead)];
         spans.extend(tx);
         spans.push(Span::raw(gap));
@@ -64,8 +74,16 @@ enum Form {
     Long,
     /// With the rate and how many groups are concerned.
     Short,
-    /// The verdict and max/mean.
+    /// The verdict, max/mean and how many NICs are slow.
     Terse,
+    /// The verdict, or that a NIC is slow, and max/mean: both directions fit into 40 columns.
+    Least,
+}
+
+impl Form {
+    fn is_terse(self) -> bool {
+        matches!(self, Self::Terse | Self::Least)
+    }
 }
 
 /// What to look at, for the demo.
@@ -128,24 +146,25 @@ fn facts(state: &State) -> Line<'static> {
 }
 
 /// What must not be overlooked, at the right end of the first line.
-fn tag(state: &State, line: Rect, buffer: &mut Buffer) {
-    let text = if let Some(replay) = &state.replay {
+///
+/// A recording goes on, or ends with an error, also while the screen stands still, so it is said then too.
+fn tag(state: &State) -> String {
+    let recording = state.recording.as_ref().map(|recording| match &recording.error {
+        Some(why) => format!(" RECORDING ENDED: {} ", printable(why)),
+        None => format!(" REC {} ", crate::units::format_size(recording.bytes)),
+    });
+    let moment = if let Some(replay) = &state.replay {
         replay::cursor(replay)
     } else if state.paused {
         let behind = state.behind().filter(|d| !d.is_zero());
         format!(" PAUSED{} ", behind.map_or_else(String::new, |d| format!(" {} ago", format::duration(d))))
     } else if let Some(silent) = state.silent {
         format!(" NO DATA for {} ", format::duration(silent))
-    } else if let Some(recording) = &state.recording {
-        match &recording.error {
-            Some(why) => format!(" RECORDING ENDED: {} ", printable(why)),
-            None => format!(" REC {} ", crate::units::format_size(recording.bytes)),
-        }
     } else {
-        return;
+        String::new()
     };
-    let slot = Slot { x: line.x, y: line.y, width: line.width };
-    slot.right(&text, state.theme.style(Token::Tag), state.glyphs, buffer);
+    // What does not fit is cut at its end, and that of a long reason is missed least.
+    moment + &recording.unwrap_or_default()
 }
 
 /// `Rx 1600 Mb/s ✗ single NIC 4.00x, worst at node0 PE 3, in 8 of 8 PEs`, or less of it.
@@ -154,7 +173,7 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     let summary = Summary::of(view.groups.iter(), direction);
     let token = if direction == Direction::Tx { Token::Tx } else { Token::Rx };
     let mut spans = vec![Span::styled(direction.name(), theme.style(token))];
-    if form != Form::Terse {
+    if !form.is_terse() {
         let total = Scale::of(view, state.units).with_unit(summary.bytes_per_s);
         spans.push(Span::styled(format!(" {total}"), theme.style(Token::Strong)));
     }
@@ -162,10 +181,15 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
         spans.push(Span::styled(" no rate yet", theme.style(Token::Muted)));
         return spans;
     };
-    let word = if form == Form::Terse { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
-    let text = format!(" {} {word}", state.glyphs.verdict(verdict));
-    spans.push(Span::styled(text, theme.verdict(verdict)));
-    if verdict == Verdict::Unknown && form != Form::Terse {
+    let slow = summary.slow > 0 && !verdict.is_imbalance();
+    if form == Form::Least && slow {
+        spans.push(Span::styled(format!(" {} slow", state.glyphs.under()), theme.style(Token::Warn)));
+    } else {
+        let word = if form.is_terse() { verdict.word().trim_end_matches(" NIC") } else { verdict.word() };
+        let text = format!(" {} {word}", state.glyphs.verdict(verdict));
+        spans.push(Span::styled(text, theme.verdict(verdict)));
+    }
+    if verdict == Verdict::Unknown && !form.is_terse() {
         spans.push(Span::styled(
             format!(", {} unread", plural(summary.unread, "NIC")),
             theme.style(Token::Warn),
@@ -173,11 +197,11 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
     }
     let Some((ratio, name)) = summary.worst else { return spans };
     spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
-    if summary.slow > 0 && !verdict.is_imbalance() {
+    if slow && form != Form::Least {
         let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
         spans.push(Span::styled(text, theme.style(Token::Warn)));
     }
-    if verdict.is_imbalance() && summary.busy > 1 && form != Form::Terse {
+    if verdict.is_imbalance() && summary.busy > 1 && !form.is_terse() {
         if form == Form::Long && summary.uneven < summary.busy {
             spans.push(Span::raw(format!(" at {}", printable(&name))));
         }

@@ -20,17 +20,12 @@ pub(super) fn end(state: &State, area: Rect) -> usize {
 fn lines(state: &State) -> Vec<Line<'static>> {
     let (theme, glyphs) = (state.theme, state.glyphs);
     let mut lines: Vec<Line<'static>> = Vec::new();
-    for (label, what) in replay::HELP.into_iter().filter(|_| state.replay.is_some()) {
-        lines.push(Line::from(vec![
-            Span::styled(format!("{label:<14}"), theme.style(Token::Strong)),
-            Span::raw(format!("replay: {what}")),
-        ]));
-    }
+    let of_replay = |command| state.replay.as_ref().and_then(|_| replay::help(command));
     for binding in BINDINGS.iter().filter(|b| !state.keymap.keys(b.command).is_empty()) {
         let keys = state.keymap.label(binding.command);
         lines.push(Line::from(vec![
             Span::styled(format!("{keys:<14}"), theme.style(Token::Strong)),
-            Span::raw(binding.help),
+            Span::raw(of_replay(binding.command).unwrap_or(binding.help)),
         ]));
     }
     lines.push(Line::default());

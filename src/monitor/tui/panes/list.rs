@@ -25,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) auto_top: f64,
     /// Whether group names stand below a node's line.
     pub(super) under_node: bool,
+    /// Whether all groups are of one node, so that names need not say which.
+    pub(super) one_node: bool,
     /// Whether names need the job's.
     pub(super) several_jobs: bool,
 }
@@ -96,12 +98,13 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
     let nics = || view.groups.iter().flat_map(|g| &g.nics);
     let nic_names = nics().map(|n| n.device.width() + 2);
     let several_jobs = rows::several_jobs(view);
+    let one_node = rows::one_node(view);
     let group_names = view.groups.iter().map(|g| {
         let job = g.job.as_deref().filter(|_| several_jobs).map_or(0, |job| job.width() + 1);
         if under_node {
             (rows::short_name(g).width() + 2).max(g.node.width() + job)
         } else {
-            rows::full_name(g).width() + 2 + job
+            rows::name(g, one_node).width() + 2 + job
         }
     });
     let longest = nic_names.chain(group_names).max().unwrap_or(0);
@@ -115,6 +118,7 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
         scale: Scale::of(view, state.units),
         auto_top: rates.fold(0.0, f64::max),
         under_node,
+        one_node,
         several_jobs,
     };
     render_titles(&context, titles, buffer);

@@ -17,7 +17,7 @@ pub(super) fn reason(state: &State, view: &View) -> Option<String> {
     }
     let asked = "has been asked for and comes with the next sample.";
     let filtered = !state.filter.is_empty();
-    let past = state.behind().is_some_and(|behind| !behind.is_zero());
+    let past = state.replay.is_some() || state.behind().is_some_and(|behind| !behind.is_zero());
     Some(match state.tab {
         Tab::Nics | Tab::Groups if filtered && !view.groups.is_empty() => {
             none(state, "NIC, node, PE, job or policy")
@@ -40,15 +40,24 @@ pub(super) fn reason(state: &State, view: &View) -> Option<String> {
         },
         Tab::Events if filtered && !view.events.is_empty() => none(state, "event"),
         Tab::Events => {
-            "Nothing has happened since the screen began to look: no link went down, no counter was \
-                        reset, no NIC came or went, nothing was lost, and no balance has tipped."
-                .to_owned()
+            let since = if state.replay.is_some() {
+                "in the recording so far"
+            } else {
+                "since the screen began to look"
+            };
+            format!(
+                "Nothing has happened {since}: no link went down, no counter was reset, no NIC came or went, nothing \
+                 was lost, and no balance has tipped."
+            )
         }
         Tab::Gpus => match &view.gpus {
             None if past => "How the GPUs were at this moment is not known: nobody had asked.".to_owned(),
             None => format!("The state of the GPUs {asked}"),
             Some(all) if filtered && !all.gpus.is_empty() => none(state, "GPU"),
-            Some(all) => all.nothing.clone().unwrap_or_else(|| "NVML shows no GPU.".to_owned()),
+            Some(all) => all.nothing.as_ref().map_or_else(
+                || "NVML shows no GPU.".to_owned(),
+                |why| format!("No GPU can be read: {}.", why.trim_end_matches('.')),
+            ),
         },
     })
 }
@@ -62,7 +71,8 @@ pub(super) fn render(state: &State, view: &View, reason: &str, area: Rect, buffe
     let top = u16::from(area.height > 3);
     let indent = Rect::new(area.x + 2, area.y + top, area.width - 4, area.height - top);
     let mut lines = super::notices::wrap(reason, usize::from(indent.width));
-    if !state.paused {
+    // A recording is not looked at again.
+    if !state.paused && state.replay.is_none() {
         lines.push(String::new());
         lines.push(format!("Looking again every {}.", format::duration(view.interval)));
     }

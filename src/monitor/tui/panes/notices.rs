@@ -57,7 +57,8 @@ pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer)
 /// Breaks text at spaces into lines of at most `width` cells; a longer word gets a line of its own.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in words(text) {
+        let word = word.as_str();
         if let Some(line) = lines.last_mut() {
             if line.is_empty() {
                 line.push_str(word);
@@ -74,9 +75,35 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// What stays together: words, and the digits of a number that is written in groups of three.
+fn words(text: &str) -> Vec<String> {
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let mut words: Vec<String> = Vec::new();
+    for part in text.split_whitespace() {
+        match words.last_mut() {
+            Some(last)
+                if part.len() == 3
+                    && digits(part)
+                    && last.rsplit(' ').next().is_some_and(|end| end.len() <= 3 && digits(end)) =>
+            {
+                last.push(' ');
+                last.push_str(part);
+            }
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keeps_numbers_whole() {
+        assert_eq!(wrap("in all 7 050 047 operations", 10), ["in all", "7 050 047", "operations"]);
+        assert_eq!(wrap("port 1: 12 000 B", 8), ["port 1:", "12 000 B"]);
+    }
 
     #[test]
     fn wraps_at_spaces() {

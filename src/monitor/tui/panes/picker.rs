@@ -27,7 +27,7 @@ pub(super) fn render(state: &State, at: usize, area: Rect, buffer: &mut Buffer) 
     };
     let lines: Vec<Line<'_>> = Column::ALL.into_iter().enumerate().map(line).collect();
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
-    let area = overlay::centred(area, 76, height);
+    let area = overlay::centred(area, 104, height);
     let title = format!("Columns: {} chooses, as far as there is room", state.keymap.label(Command::Pause));
     let inside = overlay::frame(area, &title, buffer, glyphs, theme.style(Token::Strong));
     let first = (at + 1).saturating_sub(usize::from(inside.height));

@@ -50,6 +50,8 @@ fn mean(width: u16, height: u16, keys: &[Command], view: impl Fn(u64) -> View) -
 #[test_case(160, 48, &[Command::Tab5], "p5"; "gpus")]
 #[test_case(160, 48, &[Command::Collapse], "job"; "a job's 32 NICs with the kernel's figures")]
 #[test_case(160, 48, &[Command::Down, Command::Down, Command::Enter], "p5"; "detail")]
+#[test_case(160, 48, &[Command::Collapse, Command::Heat], "job"; "a job's NICs with their short windows")]
+#[test_case(160, 48, &[Command::Heat], "p5"; "strips of samples")]
 fn a_second_costs_at_most_4_kb(width: u16, height: u16, keys: &[Command], what: &str) {
     let machine = Machine::p5(Duration::from_secs(1));
     let cluster =

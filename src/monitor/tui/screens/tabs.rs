@@ -220,3 +220,91 @@ fn back_in_time_the_whole_screen_is_of_that_moment() {
     press(&mut state, &[Command::Pause]);
     assert!(!text(&state).contains("PAUSED"));
 }
+
+/// What a person reads at 80 columns must tell groups apart, in every order.
+#[test]
+fn names_tell_groups_apart_in_every_order() {
+    let mut state = open(&PANES[0], (80, 24), Glyphs::Unicode, false);
+    press(&mut state, &[Command::Collapse; 2]);
+    for _ in 0..4 {
+        press(&mut state, &[Command::Sort]);
+        let screen = text(&state);
+        for gpu in ["53", "64", "75", "86", "97", "a8", "b9", "ca"] {
+            assert!(screen.contains(&format!("GPU {gpu}:00.0 ")), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn the_slow_nic_is_named_at_80_columns() {
+    let state = open(&PANES[4], (80, 24), Glyphs::Unicode, false);
+    let screen = text(&state);
+    assert!(
+        screen.lines().any(|line| line.contains("GPU 75:00.0 Tx") && line.contains("▼ rdmap114s0")),
+        "{screen}"
+    );
+}
+
+#[test]
+fn both_verdicts_fit_into_40_columns() {
+    for pane in &PANES[..2] {
+        let screen = text(&open(pane, (40, 10), Glyphs::Unicode, false));
+        let line = screen.lines().next().unwrap();
+        assert!(line.contains("Rx") && line.ends_with('x'), "{line:?}");
+    }
+}
+
+/// A recording that ended by itself is said whatever else is to be said, and nothing cuts the moment shown.
+#[test]
+fn the_header_tells_of_a_recording_also_while_paused() {
+    let mut state = open(&PANES[0], (120, 40), Glyphs::Unicode, false);
+    let header = |state: &State| text(state).lines().next().unwrap_or_default().to_owned();
+    let mut status =
+        crate::monitor::record::Status { path: "a.rec".into(), bytes: 12_300, ticks: 3, error: None };
+    state.update(Action::Recording(Some(status.clone())));
+    assert!(header(&state).ends_with("Z  REC 12.0 KiB"), "{}", header(&state));
+    press(&mut state, &[Command::StepBack]);
+    assert!(header(&state).contains("Z  PAUSED 1 s ago  REC 12.0 KiB"), "{}", header(&state));
+    status.error = Some("cannot write a.rec: No space left on device".to_owned());
+    state.update(Action::Recording(Some(status)));
+    let ended = "PAUSED 1 s ago  RECORDING ENDED: cannot write a.rec: No space left on device";
+    assert!(header(&state).ends_with(ended), "{}", header(&state));
+    state.update(Action::Resize(80, 24));
+    state.update(Action::Recording(None));
+    let time = header(&state);
+    assert!(
+        time.contains(" 10:00:") && time.ends_with("Z  PAUSED 1 s ago"),
+        "the time without the date: {time}"
+    );
+}
+
+#[test]
+fn on_a_recording_every_word_is_true() {
+    let mut state = open(&PANES[0], (120, 60), Glyphs::Unicode, false);
+    state.update(Action::Replay(crate::monitor::replay::ReplayStatus {
+        position: 3,
+        length: 10,
+        realtime_ns: 0,
+        speed: 1.0,
+        playing: true,
+        error: None,
+    }));
+    press(&mut state, &[Help]);
+    let help = text(&state);
+    for line in ["p space       play, stop", "left          a tick back (stops)", "<             play faster"]
+    {
+        assert!(help.contains(line), "{help}");
+    }
+    for words in ["still collected", "while paused", "interval between samples", "record to a file"] {
+        assert!(!help.contains(words), "{help}");
+    }
+    let view = View { processes: None, gpus: None, events: Arc::new([]), ..made(Made::P5, 100) };
+    state.update(Action::View(Arc::new(view)));
+    for (tab, words) in
+        [(Tab3, "nobody had asked"), (Tab4, "in the recording so far"), (Tab5, "nobody had asked")]
+    {
+        press(&mut state, &[tab]);
+        let screen = text(&state);
+        assert!(screen.contains(words) && !screen.contains("Looking again"), "{screen}");
+    }
+}

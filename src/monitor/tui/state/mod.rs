@@ -17,6 +17,7 @@ use super::history::History;
 use super::keymap::Keymap;
 use super::layout::Plan;
 use super::preferences::Preferences;
+use super::replay;
 use super::rows::{Row, RowKey, Sort};
 use super::tabs::{PerTab, Tab};
 use super::theme::Theme;
@@ -24,7 +25,7 @@ use super::widgets::graph::Look;
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::model::view::{Event, GroupView, NicView, Severity, View};
 use crate::monitor::record::Status;
-use crate::monitor::replay::ReplayStatus;
+use crate::monitor::replay::{ReplayCommand, ReplayStatus};
 use crate::monitor::sample::Needs;
 
 pub(super) use self::prompt::Prompt;
@@ -42,6 +43,8 @@ pub(super) enum Effect {
     Save,
     /// Begin a recording, or end it.
     Record,
+    /// Go elsewhere in the recording that is shown, or at another speed.
+    Replay(ReplayCommand),
 }
 
 /// What lies over the tab. The number is the first line shown, or the line the cursor is on.
@@ -95,6 +98,8 @@ impl Amount {
 
 /// The intervals that keys step through.
 const INTERVALS_MS: [u64; 7] = [100, 200, 500, 1000, 2000, 5000, 10_000];
+/// How far a key goes through time that is not for single samples.
+const MINUTE: Duration = Duration::from_secs(60);
 /// The windows of the rolling average that keys step through, in seconds.
 const WINDOWS_S: [u64; 8] = [1, 2, 5, 10, 30, 60, 120, 300];
 
@@ -274,6 +279,9 @@ impl State {
     }
 
     fn command(&mut self, command: Command) -> Effect {
+        if let Some(asked) = self.steered(command) {
+            return Effect::Replay(asked);
+        }
         match command {
             Command::Quit => return Effect::Quit,
             Command::Suspend => return Effect::Suspend,
@@ -290,6 +298,8 @@ impl State {
             Command::Pause => self.pause_or_choose(),
             Command::StepBack => self.step_time(-1),
             Command::StepForth => self.step_time(1),
+            Command::MinuteBack => self.go_back(MINUTE),
+            Command::MinuteForth => self.go_forth(MINUTE),
             Command::Average => self.averages = !self.averages,
             Command::Wider => self.step_window(1),
             Command::Narrower => self.step_window(-1),
@@ -330,6 +340,13 @@ impl State {
             Command::Record => return Effect::Record,
         }
         Effect::None
+    }
+
+    /// What a command asks of the recording that is shown. In the column picker the key for pausing chooses.
+    fn steered(&self, command: Command) -> Option<ReplayCommand> {
+        let chooses = command == Command::Pause && matches!(self.overlay, Some(Overlay::Columns(_)));
+        let steers = self.replay.is_some() && self.prompt.is_none() && !chooses;
+        steers.then(|| replay::asked(command, self.overlay.is_some())).flatten()
     }
 
     /// What the screen shows, so that nothing else is read.

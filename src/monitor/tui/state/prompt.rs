@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::preferences::AVERAGE_WINDOWS;
 use super::State;
 use crate::units::parse_duration;
 
 /// The longest text that can be typed, in characters.
 const LONGEST: usize = 64;
-/// The averaging windows that can be asked for.
-const WINDOWS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(1800);
-
 /// What is being typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Prompt {
@@ -66,5 +64,5 @@ impl State {
 }
 
 fn window(text: &str) -> Option<Duration> {
-    parse_duration(text).ok().filter(|window| WINDOWS.contains(window))
+    parse_duration(text).ok().filter(|window| AVERAGE_WINDOWS.contains(window))
 }

@@ -291,3 +291,55 @@ fn the_way_down_an_overlay_ends_where_its_text_does() {
     press(&mut state, &[Command::Columns, Command::End, Command::Pause]);
     assert!(state.columns.has(Column::Pci) && !state.paused);
 }
+
+/// A recording has no keys of its own: the commands of the one table steer it, unless they mean what is open.
+#[test]
+fn in_a_recording_commands_go_through_it() {
+    let mut state = state(120, 40);
+    state.update(Action::Replay(ReplayStatus {
+        position: 3,
+        length: 10,
+        realtime_ns: 0,
+        speed: 1.0,
+        playing: true,
+        error: None,
+    }));
+    let interval = state.interval;
+    for (command, asked) in [
+        (Command::Pause, ReplayCommand::Toggle),
+        (Command::FoldOne, ReplayCommand::Step(-1)),
+        (Command::UnfoldOne, ReplayCommand::Step(1)),
+        (Command::StepBack, ReplayCommand::Seconds(-10)),
+        (Command::MinuteForth, ReplayCommand::Seconds(60)),
+        (Command::Home, ReplayCommand::Home),
+        (Command::Faster, ReplayCommand::Faster),
+    ] {
+        assert_eq!(state.update(Action::Command(command)), Effect::Replay(asked));
+    }
+    assert!(!state.paused && state.interval == interval, "nothing of it is the live screen's");
+    state.update(Action::Command(Command::Help));
+    assert_eq!(state.update(Action::Command(Command::End)), Effect::None, "the end of the help");
+    assert!(matches!(state.overlay, Some(Overlay::Help(at)) if at > 0));
+    let columns = state.columns.names();
+    press(&mut state, &[Command::Columns]);
+    assert_eq!(state.update(Action::Command(Command::Pause)), Effect::None, "chooses a column");
+    assert_ne!(state.columns.names(), columns);
+}
+
+#[test]
+fn a_minute_back_and_forth() {
+    let mut state = state(120, 40);
+    for tick in 2..200 {
+        state.update(Action::View(Arc::new(Cluster::default().view(Shape::PairSeq, tick))));
+    }
+    press(&mut state, &[Command::MinuteForth]);
+    assert!(!state.paused, "there is nothing later than now");
+    press(&mut state, &[Command::MinuteBack, Command::MinuteBack]);
+    assert_eq!(state.behind(), Some(Duration::from_secs(120)));
+    press(&mut state, &[Command::MinuteForth]);
+    assert_eq!(state.behind(), Some(Duration::from_secs(60)));
+    press(&mut state, &[Command::MinuteBack; 9]);
+    assert_eq!(state.behind(), Some(Duration::from_secs(198)), "the first of all");
+    press(&mut state, &[Command::MinuteForth; 9]);
+    assert_eq!(state.behind(), Some(Duration::ZERO));
+}

@@ -8,6 +8,10 @@ use super::super::tabs::Tab;
 use super::{State, WINDOWS_S, step};
 use crate::monitor::model::view::View;
 
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl State {
     /// Takes the newest view; while paused it goes into the history only.
     pub(super) fn take(&mut self, view: Arc<View>) {
@@ -30,6 +34,21 @@ impl State {
             self.pause();
         }
         self.at = self.history.step(self.at, by).unwrap_or(self.at);
+    }
+
+    /// Goes so far back in time, as far as there is any; pauses first.
+    pub(super) fn go_back(&mut self, by: Duration) {
+        if !self.paused {
+            self.pause();
+        }
+        self.at = self.history.near(self.at.saturating_sub(nanoseconds(by))).unwrap_or(self.at);
+    }
+
+    /// Goes so far forth in time, up to the newest sample; nowhere while the newest is on the screen anyway.
+    pub(super) fn go_forth(&mut self, by: Duration) {
+        if self.paused {
+            self.at = self.history.near(self.at.saturating_add(nanoseconds(by))).unwrap_or(self.at);
+        }
     }
 
     pub(super) fn step_window(&mut self, by: isize) {

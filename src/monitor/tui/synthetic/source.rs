@@ -53,6 +53,13 @@ impl SyntheticSource {
         Self::of(Box::new(move |tick| machine.view(tick)), interval)
     }
 
+    /// Makes a tick as often as this, however much time its data say has passed.
+    #[must_use]
+    pub fn paced(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
     fn of(make: Make, interval: Duration) -> Self {
         Self { make: Some(make), interval, panic_at: None, slot: Arc::default(), control: None, thread: None }
     }

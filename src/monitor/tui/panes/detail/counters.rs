@@ -120,6 +120,18 @@ pub(super) fn help(nic: &NicView, index: usize) -> Option<String> {
     Some(format!("{}: {}", printable(counter.name()), printable(help)))
 }
 
+/// A large number in at most seven characters, with three digits that count at least: `11.55G`.
+fn short(mut value: f64) -> String {
+    let mut suffix = "";
+    for larger in ["k", "M", "G", "T", "P", "E"] {
+        if value < 999.995 {
+            break;
+        }
+        (value, suffix) = (value / 1000.0, larger);
+    }
+    format!("{value:.2}{suffix}")
+}
+
 /// A counter's rate: whole numbers where they are large, short where they do not fit.
 fn per_second(rate: f64, width: usize) -> String {
     if rate.abs() >= 100.0 {
@@ -130,9 +142,24 @@ fn per_second(rate: f64, width: usize) -> String {
         )]
         let digits = rate.abs().round() as u64;
         let digits = format::grouped(digits);
-        let digits = if digits.len() < width { digits } else { format::compact(Some(rate.abs())) };
+        let digits = if digits.len() < width { digits } else { short(rate.abs()) };
         if rate < 0.0 { format!("-{digits}") } else { digits }
     } else {
         format!("{rate:.1}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use test_case::test_case;
+
+    #[test_case(0.0, "0.0")]
+    #[test_case(99.94, "99.9")]
+    #[test_case(1_410_009.0, "1 410 009")]
+    #[test_case(11_550_000_000.0, "11.55G"; "more digits than there is room for")]
+    #[test_case(-999_996_000_000.0, "-1.00T"; "a gauge that falls")]
+    fn rates_of_counters(rate: f64, expected: &str) {
+        assert_eq!(per_second(rate, 10), expected);
     }
 }

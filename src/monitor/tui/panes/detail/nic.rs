@@ -15,7 +15,7 @@ use super::super::nic_row::mark_word;
 use super::super::{graph, notices};
 use super::facts::Facts;
 use super::{WIDE, counters};
-use crate::monitor::model::view::{Flow, NicView};
+use crate::monitor::model::view::{Flow, NicView, SourceKind};
 use crate::text::printable;
 
 /// Where facts and counters stand inside the frame.
@@ -152,7 +152,7 @@ fn facts(state: &State, nic: &NicView, width: usize) -> Vec<Line<'static>> {
         lines.add_as("missing", reason, Token::Warn);
     }
     for (direction, flow) in [(Direction::Tx, &nic.tx), (Direction::Rx, &nic.rx)] {
-        lines.add(direction.name(), &flow_text(state, flow, link));
+        lines.add(direction.name(), &flow_text(state, nic, flow, link));
         kernel_says(state, nic, direction, &mut lines);
     }
     if let Some(bytes) = nic.in_flight_bytes {
@@ -188,11 +188,14 @@ fn kernel_says(state: &State, nic: &NicView, direction: Direction, lines: &mut F
     lines.add_as("  kernel", &format!("{}{says} ({source})", format::rate(rate, state.units)), token);
 }
 
-fn flow_text(state: &State, flow: &Flow, link: Option<f64>) -> String {
+/// A counter page counts operations; devices and interfaces count packets.
+fn flow_text(state: &State, nic: &NicView, flow: &Flow, link: Option<f64>) -> String {
+    let (short, long) =
+        if nic.source == SourceKind::Page { ("op/s", "operations") } else { ("pk/s", "packets") };
     let share = flow.bytes_per_s.zip(link).map(|(rate, link)| rate / link);
     let count = |value: Option<u64>| value.map_or_else(|| MISSING.to_owned(), format::grouped);
     format!(
-        "{} ({} of line rate), {} op/s; {} B and {} operations in all",
+        "{} ({} of line rate), {} {short}; {} B and {} {long} in all",
         format::rate(flow.bytes_per_s, state.units),
         format::percent(share),
         format::compact(flow.ops_per_s),
