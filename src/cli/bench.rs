@@ -175,7 +175,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     if let signal @ 1.. = ended.load(Ordering::Acquire) {
-        eprintln!("railtop: {error}");
+        super::exit::say(&format!("railtop: {error}"));
         return Ok(ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)));
     }
     Err(match error {

@@ -112,7 +112,11 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let report = tally.judge(limit, args.direction.directions()).map_err(ExitError::Nothing)?;
     for group in &report.groups {
         if let Some(reason) = &group.reason {
-            eprintln!("railtop: {} {} is not judged: {reason}", group.group, group.direction.name());
+            exit::say(&format!(
+                "railtop: {} {} is not judged: {reason}",
+                group.group,
+                group.direction.name()
+            ));
         }
     }
     let mut out = io::stdout().lock();
@@ -122,7 +126,10 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     }
     .map_err(exit::output_error)?;
     if report.verdict == Word::Idle {
-        eprintln!("railtop: idle: nothing worth the name moved in {:.1} s", start.elapsed().as_secs_f64());
+        exit::say(&format!(
+            "railtop: idle: nothing worth the name moved in {:.1} s",
+            start.elapsed().as_secs_f64()
+        ));
     }
     Ok(ExitCode::from(if report.verdict == Word::Skewed { exit::FAILED } else { exit::OK }))
 }

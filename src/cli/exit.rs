@@ -52,15 +52,18 @@ pub fn output_error(error: io::Error) -> anyhow::Error {
     }
 }
 
+/// Says a line on stderr, in one piece, since PEs share a terminal. One that is gone is no reason to panic.
+pub fn say(line: &str) {
+    let _closed = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
 /// Prints the error on stderr, where it is one, and gives the exit code for it.
 #[must_use]
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let known = error.chain().find_map(|e| e.downcast_ref::<ExitError>());
     let wrong_config = error.chain().any(<dyn std::error::Error>::is::<ConfigError>);
     if !matches!(known, Some(ExitError::ClosedPipe)) {
-        // In one piece: PEs share a terminal.
-        let line = format!("railtop: {}\n", sentence(error));
-        let _closed = io::stderr().lock().write_all(line.as_bytes());
+        say(&format!("railtop: {}", sentence(error)));
     }
     let otherwise = if wrong_config { USAGE } else { FAILED };
     ExitCode::from(known.map_or(otherwise, ExitError::code))

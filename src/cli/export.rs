@@ -79,7 +79,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         let tick = match tick {
             Ok(tick) => tick,
             Err(error) => {
-                eprintln!("railtop: {error}");
+                exit::say(&format!("railtop: {error}"));
                 failed = Some(error);
                 continue;
             }
@@ -94,7 +94,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     }
     trace.finish().map_err(exit::output_error)?;
     for damage in damage {
-        eprintln!("railtop: {}: {damage}", from.display());
+        exit::say(&format!("railtop: {}: {damage}", from.display()));
     }
     match failed {
         Some(error) => Err(anyhow::Error::new(error).context("not everything could be exported")),

@@ -99,12 +99,12 @@ pub fn run(args: LabArgs) -> anyhow::Result<ExitCode> {
 pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let spec = args.spec();
     if let Err(error) = spec.validate() {
-        eprintln!("railtop lab: {error}");
+        super::exit::say(&format!("railtop lab: {error}"));
         return Ok(ExitCode::from(USAGE));
     }
     let mut words = args.command.into_iter();
     let Some(program) = words.next() else {
-        eprintln!("railtop lab: no command after --");
+        super::exit::say("railtop lab: no command after --");
         return Ok(ExitCode::from(USAGE));
     };
     let command = LabCommand { program, args: words.collect(), env: Vec::new() };
@@ -117,7 +117,9 @@ pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Re
         std::thread::spawn(move || signals.forever().for_each(|signal| stop.signal(signal)))
     };
     if spec.mode == LabMode::Loopback {
-        eprintln!("railtop lab: loopback: no namespaces, NICs are loopback addresses without any limit");
+        super::exit::say(
+            "railtop lab: loopback: no namespaces, NICs are loopback addresses without any limit",
+        );
     }
     let result = Lab::up(spec).and_then(|mut lab| {
         lab.run(&command, RunOptions { stop: Some(stop), page_dir, ..RunOptions::default() })
@@ -128,7 +130,7 @@ pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Re
     match result {
         Ok(outcome) => Ok(report(&outcome)),
         Err(error @ LabError::Spawn { .. }) => {
-            eprintln!("railtop lab: {error}");
+            super::exit::say(&format!("railtop lab: {error}"));
             Ok(ExitCode::from(spawn_exit_code(&error)))
         }
         Err(error) => Err(error.into()),
@@ -139,11 +141,11 @@ pub fn run_with_page_dir(args: LabArgs, page_dir: Option<PathBuf>) -> anyhow::Re
 fn report(outcome: &RunOutcome) -> ExitCode {
     match outcome.ended {
         Ended::Failed(pe, exit) => {
-            eprintln!("railtop lab: PE {} on node{} {exit}", pe.rank, pe.node);
+            super::exit::say(&format!("railtop lab: PE {} on node{} {exit}", pe.rank, pe.node));
         }
         Ended::Signalled(number) => {
             let name = signal_hook::low_level::signal_name(number).unwrap_or("a signal");
-            eprintln!("railtop lab: ended by {name}");
+            super::exit::say(&format!("railtop lab: ended by {name}"));
         }
         Ended::Succeeded | Ended::Stopped | Ended::OutputClosed => {}
     }

@@ -102,7 +102,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         let tick = monitor.derive(&sample);
         if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, interval, missed)) {
             // The log is worth something without it.
-            eprintln!("railtop: {error}; the recording has ended, the log goes on");
+            exit::say(&format!("railtop: {error}; the recording has ended, the log goes on"));
             recorder = None;
             record_error = Some(error);
         }
@@ -128,7 +128,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         {
             if let Some(reason) = all.reason.as_ref().filter(|_| !told_processes) {
                 told_processes = true;
-                eprintln!("railtop: processes: {reason}");
+                exit::say(&format!("railtop: processes: {reason}"));
             }
             for process in &all.processes {
                 args.format.process(&mut out, &tick.view, process).map_err(exit::output_error)?;
@@ -138,7 +138,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         if records.is_empty() {
             let reason = tick.view.nothing.unwrap_or_else(|| "no NIC has this source".to_owned());
             if !seen && nothing.is_none() && args.count.is_none() {
-                eprintln!("railtop: nothing to measure yet, waiting: {reason}");
+                exit::say(&format!("railtop: nothing to measure yet, waiting: {reason}"));
             }
             nothing = Some(reason);
         }

@@ -18,7 +18,6 @@ pub mod replay;
 pub mod source;
 pub mod top;
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -124,7 +123,7 @@ fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
             Some(error) => format!("{error}; the recording had ended"),
             None => format!("{ticks} ticks, {bytes} bytes recorded in {}", path.display()),
         };
-        let _ = writeln!(io::stderr(), "railtop: {text}");
+        exit::say(&format!("railtop: {text}"));
     }
     Ok(code)
 }

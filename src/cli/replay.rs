@@ -88,7 +88,7 @@ pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         return Err(ExitError::Usage(text.to_owned()).into());
     }
     for damage in recording.damage() {
-        eprintln!("railtop: {}: {damage}", args.recording.display());
+        exit::say(&format!("railtop: {}: {damage}", args.recording.display()));
     }
     let ScreenArgs { units, theme, ascii } = args.screen;
     let given = Given { screen: TopArgs { units, theme, ascii, ..TopArgs::default() }, ..Given::default() };
@@ -145,7 +145,7 @@ fn log(args: &ReplayArgs, recording: Recording, filter: Filter) -> anyhow::Resul
         let tick = match replayer.go(at) {
             Ok(tick) => tick,
             Err(error) => {
-                eprintln!("railtop: {error}");
+                exit::say(&format!("railtop: {error}"));
                 failed = Some(error);
                 continue;
             }
@@ -168,7 +168,7 @@ fn log(args: &ReplayArgs, recording: Recording, filter: Filter) -> anyhow::Resul
     }
     out.flush().map_err(exit::output_error)?;
     for damage in &damage {
-        eprintln!("railtop: {}: {damage}", args.recording.display());
+        exit::say(&format!("railtop: {}: {damage}", args.recording.display()));
     }
     if let Some(error) = failed {
         return Err(anyhow::Error::new(error).context("not everything could be replayed"));

@@ -93,7 +93,7 @@ impl Told {
     pub(super) fn tell(&mut self, view: &View) {
         for notice in view.notices.iter().filter(|_| view.nothing.is_none()) {
             if self.0.insert(notice.subject.clone()) {
-                eprintln!("railtop: {}: {}", notice.subject, notice.text);
+                super::exit::say(&format!("railtop: {}: {}", notice.subject, notice.text));
             }
         }
     }

@@ -108,7 +108,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
             }
         }),
     )?;
-    eprintln!("railtop demo: {}", describe(args, cluster.mode, scene));
+    crate::cli::exit::say(&format!("railtop demo: {}", describe(args, cluster.mode, scene)));
     let mut printer =
         Printer { format: args.format, limited: cluster.mode == LabMode::Namespaces, printed: 0 };
     let mut interrupted = false;
@@ -123,7 +123,11 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         printer.print(&scene)?;
     }
     if interrupted && printer.printed < args.policy.len() {
-        eprintln!("railtop demo: ended early, after {} of {} policies", printer.printed, args.policy.len());
+        crate::cli::exit::say(&format!(
+            "railtop demo: ended early, after {} of {} policies",
+            printer.printed,
+            args.policy.len()
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! The demo on the screen: the monitor as anybody would see it, with a caption that follows the policy.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use crate::cli::GlobalArgs;
 use crate::cli::config::{Given, Settings};
 use crate::lab::{Lab, LabMode};
 use crate::monitor::model::view::{GroupKind, View};
+use crate::monitor::record::Status;
 use crate::monitor::sample::Needs;
 use crate::monitor::tui::{self, CaptionHandle, Ended, StopFlag, TuiOptions, ViewSource, Waker};
 use crate::monitor::{Config, Sampler};
@@ -117,6 +119,18 @@ impl ViewSource for Narrated {
 
     fn set_interval(&mut self, interval: Duration) {
         self.sampler.set_interval(interval);
+    }
+
+    fn start_recording(&mut self, path: &Path) -> Result<(), String> {
+        self.sampler.start_recording(path).map_err(|e| e.to_string())
+    }
+
+    fn stop_recording(&mut self) -> Option<Status> {
+        self.sampler.stop_recording()
+    }
+
+    fn recording(&self) -> Option<Status> {
+        self.sampler.recording()
     }
 
     fn set_needs(&mut self, needs: Needs) {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::unistd::Pid;
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH, SIGXFSZ};
 
 use super::handles::Waker;
 
@@ -46,6 +46,8 @@ impl Signals {
             let id = signal_hook::flag::register(number, Arc::clone(flag))?;
             signals.ids.push(id);
         }
+        // A recording that outgrows the limit for files is an error to be told, not an end with a broken terminal.
+        signals.ids.push(signal_hook::flag::register(SIGXFSZ, Arc::default())?);
         // After the flags: handlers run in order of registration, so the flag is up when the loop wakes.
         for number in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH] {
             let id = signal_hook::low_level::pipe::register(number, waker.write_end()?)?;
