@@ -11,6 +11,7 @@ mod report;
 
 mod inventory;
 mod links;
+mod netlink;
 mod traffic;
 mod trouble;
 mod values;
@@ -40,6 +41,8 @@ const CHECKS: &[Check] = &checks![
     values::the_largest_values_are_exact,
     values::words_of_mlx5_become_bytes,
     values::a_counter_of_32_bits_wraps_without_a_mark,
+    netlink::both_sources_say_the_same,
+    netlink::a_network_namespace_has_netlink_and_leaves_the_device_counters_alone,
     trouble::a_device_that_answers_einval_is_marked_and_the_others_go_on,
     trouble::a_device_that_hangs_is_marked_and_the_others_go_on,
     links::a_link_that_goes_down_is_seen_and_comes_back,
