@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod export;
+mod files;
 pub mod global;
 pub mod interrupt;
 pub mod lab;
@@ -88,6 +89,11 @@ impl Cli {
         if self.print_keys {
             let settings = Settings::load(global, &Given::default())?;
             return manual::print(settings.keymap.listing().as_bytes());
+        }
+        if let None | Some(Command::Top(_) | Command::Log(_) | Command::Check(_) | Command::List(_)) =
+            self.command
+        {
+            files::allow_many();
         }
         match self.command {
             None => top(&self.top, global),

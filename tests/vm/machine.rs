@@ -108,7 +108,7 @@ impl Machine {
     pub fn ok(&mut self, script: &str) -> String {
         let said = self.run(script);
         if said.status != 0 {
-            let log = self.run("tail -n 5 /tmp/log; cat /tmp/log.err");
+            let log = self.run("tail -n 5 /tmp/log | cut -c 1-400; cat /tmp/log.err");
             panic!("{script}\nended with {}: {}\n{}\nlog: {}", said.status, said.out, said.err, log.out);
         }
         said.out

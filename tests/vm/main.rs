@@ -9,8 +9,11 @@
 mod machine;
 mod report;
 
+mod balance;
 mod inventory;
 mod links;
+mod netlink;
+mod processes;
 mod traffic;
 mod trouble;
 mod values;
@@ -40,6 +43,11 @@ const CHECKS: &[Check] = &checks![
     values::the_largest_values_are_exact,
     values::words_of_mlx5_become_bytes,
     values::a_counter_of_32_bits_wraps_without_a_mark,
+    netlink::both_sources_say_the_same,
+    netlink::a_network_namespace_has_netlink_and_leaves_the_device_counters_alone,
+    processes::queue_pairs_are_counted_by_process_and_device,
+    balance::rates_of_32_devices_are_right_and_the_slow_one_is_named,
+    balance::a_load_on_one_device_is_skewed,
     trouble::a_device_that_answers_einval_is_marked_and_the_others_go_on,
     trouble::a_device_that_hangs_is_marked_and_the_others_go_on,
     links::a_link_that_goes_down_is_seen_and_comes_back,
@@ -49,8 +57,8 @@ const CHECKS: &[Check] = &checks![
     links::a_driver_that_is_unbound_and_bound_again_is_followed,
 ];
 
-/// One test, since all share a machine: booting takes longer than most checks. `RAILTOP_VM_ONLY=traffic` runs those whose
-/// name contains that.
+/// One test, since all share a machine: booting takes longer than most checks. `RAILTOP_VM_ONLY=traffic,links` runs those
+/// whose name contains one of these.
 #[test]
 fn in_a_virtual_machine() {
     let begin = Instant::now();
@@ -67,7 +75,7 @@ fn in_a_virtual_machine() {
     machine.ok("rxe_pairs 4");
     println!("up after {:.1?}", begin.elapsed());
     let mut failed = Vec::new();
-    for (name, check) in CHECKS.iter().filter(|(name, _)| name.contains(&only)) {
+    for (name, check) in CHECKS.iter().filter(|(name, _)| only.split(',').any(|part| name.contains(part))) {
         let start = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| check(&mut machine)));
         println!("{} {name} {:.1?}", if outcome.is_ok() { "ok    " } else { "FAILED" }, start.elapsed());

@@ -35,6 +35,13 @@ pub fn count(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("no count {key} in {value}"))
 }
 
+/// The middle one of the rates a device was shown with.
+pub fn median_rate(records: &[&Value], key: &str) -> f64 {
+    let mut rates: Vec<f64> = records.iter().filter_map(|r| r[key].as_f64()).collect();
+    rates.sort_by(f64::total_cmp);
+    *rates.get(rates.len() / 2).unwrap_or_else(|| panic!("no {key} in {records:?}"))
+}
+
 /// Whether a record carries a flag.
 pub fn flagged(record: &Value, flag: &str) -> bool {
     record["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == flag))

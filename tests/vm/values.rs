@@ -3,17 +3,10 @@
 use serde_json::Value;
 
 use crate::machine::Machine;
-use crate::report::{assert_near, count, flagged, lines, number, of, watch};
+use crate::report::{assert_near, count, flagged, lines, median_rate, number, of, watch};
 
 /// Logs of the devices' own counters.
 const LOG: &str = "--source sysfs -i 200ms --device '*_?'";
-
-/// The middle one of the rates a device was shown with.
-fn median_rate(records: &[&Value], key: &str) -> f64 {
-    let mut rates: Vec<f64> = records.iter().filter_map(|r| r[key].as_f64()).collect();
-    rates.sort_by(f64::total_cmp);
-    *rates.get(rates.len() / 2).unwrap_or_else(|| panic!("no {key} in {records:?}"))
-}
 
 /// 90 Gb/s, by the kernel's own clock, is shown as that at 0.2 s: each device's rate comes from the time of its own read.
 pub fn a_steady_source_is_shown_within_two_per_mille(machine: &mut Machine) {

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::statfs::{SYSFS_MAGIC, fstatfs};
 
 use super::root::Root;
@@ -12,6 +15,17 @@ use crate::text::printable;
 
 /// The most that is read of a file: a sysfs attribute is at most a page.
 pub(super) const MAX_READ: usize = 4096;
+
+/// How many descriptors are left to everything else: a file for each thread that opens one at the moment, directories, sockets,
+/// recordings.
+const SPARE_FILES: u64 = 200;
+
+/// Files stay open below this descriptor. The kernel gives the lowest one that is free, so there is always room for what
+/// is opened for a moment, however many counters there are.
+static KEPT_BELOW: LazyLock<RawFd> = LazyLock::new(|| {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    RawFd::try_from(limit.saturating_sub(SPARE_FILES)).unwrap_or(RawFd::MAX)
+});
 
 /// Why a file gives no number.
 #[derive(Debug, thiserror::Error)]
@@ -109,11 +123,16 @@ impl CounterFile {
     fn open_and_read(&mut self, root: &Root) -> Result<u64, ReadError> {
         let file = root.open(&self.path)?;
         let text = read_bounded(&file);
-        if stays_what_it_is(&file, root) {
+        if may_be_kept(&file, root) {
             self.kept = Some(file);
         }
         parse_counter(&text?)
     }
+}
+
+/// Whether a file is kept open: there is room, and it goes on to be the one of its name.
+fn may_be_kept(file: &File, root: &Root) -> bool {
+    file.as_raw_fd() < *KEPT_BELOW && stays_what_it_is(file, root)
 }
 
 /// Whether an open file goes on to be the one of its name. In a copied tree a file may be replaced under its name (that
@@ -140,7 +159,7 @@ impl TextFile {
     pub(super) fn read(&mut self, root: &Root) -> Option<String> {
         if self.kept.is_none() {
             let file = root.open(&self.path).ok()?;
-            if !stays_what_it_is(&file, root) {
+            if !may_be_kept(&file, root) {
                 return read_bounded(&file).ok();
             }
             self.kept = Some(file);
