@@ -137,13 +137,12 @@ impl PageDir {
         Ok(entries)
     }
 
-    /// Lists the candidates of the own directory and, for root without `RAILTOP_PAGE_DIR`, of every
+    /// Lists the candidates of the `own` directory ([`Self::default_path`]) and, for root without `RAILTOP_PAGE_DIR`, of every
     /// `/dev/shm/railtop-*`. A directory that is missing is no problem: nobody has published yet.
     #[must_use]
-    pub fn scan_all() -> Scan {
+    pub fn scan_all(own: &Path) -> Scan {
         let mut scan = Scan::default();
-        let own = Self::default_path();
-        for path in all_paths(&own) {
+        for path in all_paths(own) {
             match Self::open(&path).and_then(|dir| dir.scan()) {
                 Ok(entries) => scan.entries.extend(entries),
                 Err(error) if error.is_not_found() => {}

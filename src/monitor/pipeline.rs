@@ -124,7 +124,7 @@ impl Monitor {
                 let text = format!("cannot start a thread to look at short windows: {e}");
                 sample.notices.push(Notice { subject: "counter pages".to_owned(), text });
             }
-            let mut found = pages.read();
+            let mut found = pages.read(self.config.interval);
             if let Some(netdev) = &mut self.netdev {
                 netdev.read(&mut found.pages);
             }

@@ -68,7 +68,7 @@ fn a_page_directory_is_chosen_by_the_environment() {
 #[test]
 fn helper_scans_all() {
     if std::env::var_os(HELPER).is_some() {
-        let scan = PageDir::scan_all();
+        let scan = PageDir::scan_all(&PageDir::default_path());
         println!("found {} page and {} problems", scan.entries.len(), scan.problems.len());
     }
 }

@@ -27,6 +27,8 @@ use crate::monitor::natural;
 use crate::monitor::sample::{Missing, PageNic, PageSample, PageState, RawCounter, Reading, Traffic};
 use crate::text::printable;
 
+/// From this interval on a look for pages is left out where there are none.
+const SELDOM: Duration = Duration::from_secs(1);
 /// How often dead pages are looked for to be removed.
 const REAP_EVERY: Duration = Duration::from_secs(5);
 /// A PE that has not published for this long, and not since the last look either, stands still: what it moved is not
@@ -46,6 +48,10 @@ pub struct PageSource {
     /// While somebody wants to see short windows.
     windows: Option<WindowSampler>,
     reaped: Instant,
+    /// Where this user's pages lie.
+    own: PathBuf,
+    /// The last look found no page and nothing wrong.
+    found_none: bool,
 }
 
 /// A page that is watched.
@@ -87,7 +93,16 @@ impl PageSource {
     /// Watches `dir`, or the directories the transport uses; only NICs that match `device`.
     #[must_use]
     pub fn new(dir: Option<PathBuf>, device: Option<Glob>) -> Self {
-        Self { dir, device, open: BTreeMap::new(), windows: None, reaped: Instant::now() }
+        let own = PageDir::default_path();
+        Self {
+            dir,
+            own,
+            found_none: false,
+            device,
+            open: BTreeMap::new(),
+            windows: None,
+            reaped: Instant::now(),
+        }
     }
 
     /// From now on looks at short windows too, or no more.
@@ -104,8 +119,10 @@ impl PageSource {
     }
 
     /// Reads every page that is there, and once more every page that has gone since the last time.
-    pub fn read(&mut self) -> PagesFound {
-        let scan = self.scan();
+    ///
+    /// `interval` is the nominal time between looks.
+    pub fn read(&mut self, interval: Duration) -> PagesFound {
+        let scan = self.scan(interval);
         let mut found = PagesFound::default();
         for problem in &scan.problems {
             found.notices.push(about("counter pages", problem));
@@ -139,8 +156,20 @@ impl PageSource {
         found
     }
 
-    fn scan(&self) -> Scan {
-        let Some(dir) = &self.dir else { return PageDir::scan_all() };
+    /// The pages that are there. Where the last look found none, and looks are seldom, every second one is left out:
+    /// most machines never have a page, and the look is not free.
+    fn scan(&mut self, interval: Duration) -> Scan {
+        if self.found_none && interval >= SELDOM {
+            self.found_none = false;
+            return Scan::default();
+        }
+        let scan = self.scan_now();
+        self.found_none = scan.entries.is_empty() && scan.problems.is_empty();
+        scan
+    }
+
+    fn scan_now(&self) -> Scan {
+        let Some(dir) = &self.dir else { return PageDir::scan_all(&self.own) };
         match PageDir::open(dir).and_then(|d| d.scan()) {
             Ok(entries) => Scan { entries, problems: Vec::new() },
             Err(e) if e.is_not_found() => Scan::default(),
@@ -187,8 +216,7 @@ impl PageSource {
     }
 
     fn why_nothing(&self, entries: usize, notices: &[Notice]) -> String {
-        let place = self.dir.clone().unwrap_or_else(PageDir::default_path);
-        let place = printable(&place.to_string_lossy());
+        let place = printable(&self.dir.as_ref().unwrap_or(&self.own).to_string_lossy());
         match (entries, notices.first()) {
             (0, Some(n)) => format!("no counter page: {}", n.text),
             (0, None) => format!(
