@@ -75,3 +75,26 @@ log_end() {
     cat /tmp/log.err >&2
     tail -n +$((begun + 1)) /tmp/log
 }
+
+# screen_begin ARGUMENTS...: railtop on a terminal of its own; what it leaves there can be looked at after its end.
+screen() { tmux -f /dev/null -S /tmp/screen "$@"; }
+screen_begin() {
+    screen kill-server 2>/dev/null
+    screen new-session -d -x 120 -y 40 "railtop $*; echo ended with \$?; exec sleep 1000"
+}
+
+# screen_until PATTERN: waits for a line like that.
+screen_until() {
+    local end=$((SECONDS + 20))
+    until screen capture-pane -p | grep -qE "$1"; do
+        if [ $SECONDS -ge $end ]; then
+            echo "no $1 on the screen:" >&2
+            screen capture-pane -p >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# The process on the screen.
+screen_pid() { pgrep -P "$(screen display-message -p '#{pane_pid}')" -x railtop; }

@@ -19,7 +19,7 @@ const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm");
 const BOOT: Duration = Duration::from_secs(120);
 
 /// How long one script may take in the guest, which ends it then.
-const SCRIPT: Duration = Duration::from_secs(45);
+const SCRIPT: Duration = Duration::from_secs(120);
 
 /// What is booted.
 pub struct Parts {

@@ -14,6 +14,7 @@ mod inventory;
 mod links;
 mod netlink;
 mod processes;
+mod screen;
 mod traffic;
 mod trouble;
 mod values;
@@ -48,6 +49,8 @@ const CHECKS: &[Check] = &checks![
     processes::queue_pairs_are_counted_by_process_and_device,
     balance::rates_of_32_devices_are_right_and_the_slow_one_is_named,
     balance::a_load_on_one_device_is_skewed,
+    screen::devices_events_and_counters_are_on_it,
+    screen::a_signal_gives_the_terminal_back,
     trouble::a_device_that_answers_einval_is_marked_and_the_others_go_on,
     trouble::a_device_that_hangs_is_marked_and_the_others_go_on,
     links::a_link_that_goes_down_is_seen_and_comes_back,

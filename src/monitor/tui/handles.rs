@@ -48,7 +48,7 @@ impl Waker {
     /// Swallows all wake-ups so far.
     pub(super) fn drain(&self) {
         let mut buffer = [0; 256];
-        // A short read has emptied the pipe.
+        // A buffer that was not filled took all there was.
         while matches!((&self.0.read).read(&mut buffer), Ok(n) if n == buffer.len()) {}
     }
 }

@@ -1,0 +1,39 @@
+//! The screen, on a terminal that tmux emulates.
+
+use crate::machine::Machine;
+
+/// Beside the rxe devices one that sends at 90 Gb/s.
+const BEGIN: &str = "use_mock efa_0:efa; echo 424242 >$mock/efa_0/port/send_bytes
+    echo 11250000000 >$mock/efa_0/port/tx_bytes.per_s
+    screen_begin -i 500ms || exit";
+
+/// What the terminal's modes are: 1 while a program has the other screen; 0 where the cursor is hidden.
+const MODES: &str = "screen display-message -p 'alternate #{alternate_on} cursor #{cursor_flag}'";
+
+pub fn devices_events_and_counters_are_on_it(machine: &mut Machine) {
+    machine.ok(BEGIN);
+    machine.ok("screen_until '^[^a-z]*rxe0 ' && screen_until '^[^a-z]*rxe3 '");
+    // As the title says, in Gb/s; a hundredth either way is the emulation's.
+    machine.ok("screen_until 'NIC .*Gb/s' && screen_until '^[^a-z]*efa_0 .* (89\\.[5-9]|90\\.[0-4]) '");
+    // The groups come first, and the devices in their natural order.
+    machine.ok("screen send-keys Down Enter; screen_until 'send_bytes +424 242'");
+    // With a key right behind it, an Escape would be an Alt.
+    machine.ok("screen send-keys Escape; screen_until '2 Groups'");
+    machine.ok("screen send-keys 4; ip link set v0a down; screen_until 'rxe0.*DOWN'");
+    machine.ok("ip link set v0a up; rxe_route 0; screen_until 'rxe0.*ACTIVE'");
+    machine.ok("screen kill-server; use_mock ''");
+}
+
+pub fn a_signal_gives_the_terminal_back(machine: &mut Machine) {
+    machine.ok(BEGIN);
+    machine.ok("screen_until '^[^a-z]*efa_0 '");
+    assert_eq!(machine.ok(MODES), "alternate 1 cursor 0\n");
+    machine.ok("kill -TERM $(screen_pid); screen_until '^ended with 143'");
+    assert_eq!(machine.ok(MODES), "alternate 0 cursor 1\n");
+    let line = machine.ok("stty -a -F $(screen display-message -p '#{pane_tty}')");
+    let words: Vec<&str> = line.split_whitespace().collect();
+    for mode in ["icanon", "echo", "isig", "opost"] {
+        assert!(words.iter().any(|w| w.trim_end_matches(';') == mode), "{mode} is off: {line}");
+    }
+    machine.ok("screen kill-server; use_mock ''");
+}
