@@ -136,16 +136,20 @@ impl DeviceReader {
         numbers.sort_unstable();
         let mut before = std::mem::take(&mut self.ports);
         for number in numbers {
-            let facts = Arc::new(self.facts(number));
+            let mut facts = self.facts(number);
             self.constant_state = table::of(facts.driver.as_deref()).constant_state;
-            let known = before.iter().position(|(p, _)| p.port() == number);
-            let (mut port, pulse) = known.map_or_else(
-                || {
-                    let pulse = Pulse::new(&dir.join(format!("ports/{number}")), self.constant_state);
-                    (PortReader::new(dir.clone(), Arc::clone(&facts)), pulse)
-                },
-                |i| before.swap_remove(i),
-            );
+            let known = before.iter().position(|(p, _)| p.port() == number).map(|i| before.swap_remove(i));
+            let (mut port, pulse) = if let Some(known) = known {
+                known
+            } else {
+                let mut pulse = Pulse::new(&dir.join(format!("ports/{number}")), self.constant_state);
+                // Felt now, and the facts after it: a link that goes down before the pulse is felt for the first time
+                // would else be down ever since, and so never change.
+                pulse.changed(&self.root);
+                facts = self.facts(number);
+                (PortReader::new(dir.clone(), Arc::new(facts.clone())), pulse)
+            };
+            let facts = Arc::new(facts);
             port.look(&self.root, facts);
             self.ports.push((port, pulse));
         }
@@ -270,5 +274,26 @@ mod tests {
     #[test_case("-1 Gb/sec", None)]
     fn reads_the_leading_number(text: &str, rate: Option<u64>) {
         assert_eq!(link_rate(text), rate);
+    }
+
+    #[test]
+    fn a_link_that_goes_down_right_after_the_first_read_is_seen_the_next_time_its_pulse_is_felt() {
+        let dir = tempfile::tempdir().unwrap();
+        let port = dir.path().join(CLASS).join("mlx5_0/ports/1");
+        std::fs::create_dir_all(port.join("hw_counters")).unwrap();
+        std::fs::create_dir_all(port.join("counters")).unwrap();
+        std::fs::write(dir.path().join(crate::monitor::source::sysfs::root::STABLE), "").unwrap();
+        for name in ["port_xmit_data", "port_rcv_data", "port_xmit_packets", "port_rcv_packets"] {
+            std::fs::write(port.join("counters").join(name), "1\n").unwrap();
+        }
+        let state = |word: &str| std::fs::write(port.join("state"), word).unwrap();
+        state("4: ACTIVE\n");
+        let root = Arc::new(Root::new(dir.path().to_owned()));
+        let machine = Arc::new(Machine::of(&root, Vec::new()));
+        let mut device = DeviceReader::new(root, machine, "mlx5_0".to_owned());
+        assert_eq!(device.read(Needs::everything())[0].facts.state.as_deref(), Some("ACTIVE"));
+        state("1: DOWN\n");
+        device.felt = Instant::now().checked_sub(STATE_HOLD).unwrap();
+        assert_eq!(device.read(Needs::everything())[0].facts.state.as_deref(), Some("DOWN"));
     }
 }
