@@ -136,23 +136,27 @@ impl DeviceReader {
         numbers.sort_unstable();
         let mut before = std::mem::take(&mut self.ports);
         for number in numbers {
-            let mut facts = self.facts(number);
-            self.constant_state = table::of(facts.driver.as_deref()).constant_state;
             let known = before.iter().position(|(p, _)| p.port() == number).map(|i| before.swap_remove(i));
-            let (mut port, pulse) = if let Some(known) = known {
-                known
-            } else {
-                let mut pulse = Pulse::new(&dir.join(format!("ports/{number}")), self.constant_state);
-                // Felt now, and the facts after it: a link that goes down before the pulse is felt for the first time
-                // would else be down ever since, and so never change.
-                pulse.changed(&self.root);
-                facts = self.facts(number);
-                (PortReader::new(dir.clone(), Arc::new(facts.clone())), pulse)
-            };
-            let facts = Arc::new(facts);
+            let (port, pulse) =
+                known.map_or_else(|| (None, self.pulse(number)), |(port, pulse)| (Some(port), pulse));
+            let facts = Arc::new(self.facts(number));
+            self.constant_state = table::of(facts.driver.as_deref()).constant_state;
+            let mut port = port.unwrap_or_else(|| PortReader::new(dir.clone(), Arc::clone(&facts)));
             port.look(&self.root, facts);
             self.ports.push((port, pulse));
         }
+    }
+
+    /// The pulse of a new port, felt once. The facts are read after that: a link that goes down before its pulse is felt
+    /// for the first time would else be down ever since, and so never change.
+    fn pulse(&self, port: u8) -> Pulse {
+        let dir = self.dir();
+        let uevent = self.root.text(dir.join("device/uevent")).unwrap_or_default();
+        let driver = driver::of(&self.root, &dir, port, &uevent);
+        let constant_state = table::of(driver.as_deref()).constant_state;
+        let mut pulse = Pulse::new(&dir.join(format!("ports/{port}")), constant_state);
+        pulse.changed(&self.root);
+        pulse
     }
 
     fn dir(&self) -> PathBuf {
