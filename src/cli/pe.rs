@@ -8,6 +8,7 @@ use crate::monitor::host;
 use crate::transport::bootstrap::Rendezvous;
 use crate::transport::fabric::NicRequest;
 use crate::transport::pe::PeConfig;
+use crate::transport::proxy::Progress;
 use crate::transport::ranks::{RankFlags, Ranks};
 use crate::transport::select::PolicyKind;
 use crate::units::parse_duration;
@@ -45,9 +46,41 @@ pub struct PeArgs {
     /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete)
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// How long a NIC may show no sign of life before its work goes over the others; 0: only when it reports an error
+    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_duration_or_zero)]
+    pub nic_timeout: Duration,
+    /// What the proxy thread does when nothing happens
+    #[arg(long, value_enum, env = "RAILTOP_PROGRESS", default_value = "adaptive")]
+    pub progress: ProgressArg,
     /// No counter page: the monitor will not see this PE
     #[arg(long, env = "RAILTOP_NO_PAGE")]
     pub no_page: bool,
+}
+
+/// `--progress` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProgressArg {
+    /// Spin: takes a core for itself
+    Spin,
+    /// Spin a little, yield a while, then sleep
+    Adaptive,
+}
+
+impl From<ProgressArg> for Progress {
+    fn from(arg: ProgressArg) -> Self {
+        match arg {
+            ProgressArg::Spin => Self::Spin,
+            ProgressArg::Adaptive => Self::Adaptive,
+        }
+    }
+}
+
+/// A duration, or a plain 0.
+fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
+    match text {
+        "0" => Ok(Duration::ZERO),
+        _ => parse_duration(text).map_err(|error| error.to_string()),
+    }
 }
 
 /// `--rx-source` on the command line.
@@ -127,6 +160,8 @@ impl PeArgs {
             page_dir,
             wait_limit: self.timeout,
             rx_source: self.rx_source.map(Into::into),
+            nic_timeout: self.nic_timeout,
+            progress: self.progress.into(),
         })
     }
 }

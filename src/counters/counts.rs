@@ -150,6 +150,11 @@ counter_block! {
         cq_polls, Counter, "events", " Times the completion queue was read.";
         cq_empty, Counter, "events", " Reads of the completion queue that found nothing.";
         max_in_flight_ops, HighWater, "ops", " Most puts that were posted and not yet done at one time.";
+        down, Gauge, "nics", " 1 while the NIC is not used because it has failed, else 0.";
+        failures, Counter, "events", " Times the NIC failed and its work went over others.";
+        fences, Counter, "events", " Times the NIC was closed for what was under way to it, and opened anew.";
+        resent_ops, Counter, "ops", " Messages sent once more through this NIC because another one, here or there, had failed.";
+        resent_bytes, Counter, "bytes", " Payload of the puts sent once more through this NIC.";
     }
 }
 

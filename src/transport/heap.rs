@@ -205,6 +205,28 @@ impl Heap {
         Ok(unsafe { start.cast::<AtomicU32>().as_ref() })
     }
 
+    /// Writes `bytes` at `offset`. Not atomic, as [`Self::copy_to`].
+    ///
+    /// # Errors
+    /// When they do not fit inside.
+    pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), HeapError> {
+        let to = self.at(offset, bytes.len() as u64)?;
+        // SAFETY: inside the mapping (checked); `bytes` is no part of it, since nothing gives out slices of bytes of it.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    /// Reads into `bytes` from `offset` on. Not atomic, as [`Self::copy_to`].
+    ///
+    /// # Errors
+    /// When they do not lie inside.
+    pub fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), HeapError> {
+        let from = self.at(offset, bytes.len() as u64)?;
+        // SAFETY: as for `write`.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+        Ok(())
+    }
+
     /// Copies `len` bytes into another PE's heap (or another place of this one).
     ///
     /// Like a put over a NIC, the copy is not atomic; the signal that follows it is what a reader may rely on.

@@ -2,6 +2,8 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod answers;
+pub mod atomic;
 pub mod bootstrap;
 pub mod error;
 pub mod event;

@@ -65,16 +65,29 @@ pub struct Limits {
     pub max_in_flight: u64,
 }
 
+/// An operation that failed while the NIC goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Where it went.
+    pub to: PeerNic,
+    /// Bytes of a piece; `None`: a control frame.
+    pub bytes: Option<u64>,
+    /// What went wrong.
+    pub error: NicError,
+}
+
 /// Takes what a NIC reports.
 pub trait Sink {
     /// A piece of `bytes` has left: its source may be reused.
-    fn piece_done(&mut self, bytes: u64);
+    fn piece_done(&mut self, to: PeerNic, bytes: u64);
     /// A control frame that was not injected has left.
-    fn frame_done(&mut self);
+    fn frame_done(&mut self, to: PeerNic);
     /// A piece has landed here; `len` is what the completion says, which some providers leave 0.
     fn landed(&mut self, immediate: u64, len: u64);
     /// A control frame has arrived.
     fn frame(&mut self, bytes: &[u8]);
+    /// An operation has failed; it is over.
+    fn failed(&mut self, failed: Failed);
 }
 
 /// One NIC, owned by the proxy thread.
@@ -102,4 +115,19 @@ pub trait Nic: Send {
     /// # Errors
     /// When an operation failed.
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
+
+    /// Whether [`Self::reopen`] works.
+    fn can_reopen(&self) -> bool;
+
+    /// Fence.
+    ///
+    /// # Errors
+    /// X.
+    fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError>;
+
+    /// Redirect.
+    ///
+    /// # Errors
+    /// X.
+    fn redirect(&mut self, peer: PeerNic, card: &[u8]) -> Result<(), NicError>;
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::atomic::{Atomic, AtomicOp, Width};
 use super::select::PolicyKind;
 use super::signal::{Signal, SignalOp};
 use crate::counters::RxSource;
@@ -30,11 +31,43 @@ pub struct Put {
 pub enum Command {
     /// Write to another PE.
     Put(Put),
-    /// Report ticket `0` done once everything posted before has landed at its targets.
-    Quiet(u64),
+    /// Report a ticket done once everything posted before has landed at its targets.
+    Quiet {
+        /// The ticket.
+        ticket: u64,
+        /// Only what was posted to this PE.
+        pe: Option<u32>,
+    },
+    /// Send nothing more to a PE, or to any, before everything posted to it has landed.
+    Fence {
+        /// The PE; `None`: each by itself.
+        pe: Option<u32>,
+    },
+    /// Change a word of another PE's heap.
+    Atomic {
+        /// Target PE.
+        dst: u32,
+        /// The change.
+        atomic: Atomic,
+        /// Where the old value is waited for.
+        tag: Option<u32>,
+    },
+    /// Read from another PE's heap.
+    Get {
+        /// The PE that has the bytes.
+        src: u32,
+        /// Their offset in its heap.
+        remote: u64,
+        /// Where they go in this PE's heap.
+        local: u64,
+        /// How many.
+        len: u64,
+        /// Where the end is waited for; `None`: quiet does.
+        tag: Option<u32>,
+    },
     /// Publish a full set of counters under this ticket.
     Snapshot(u64),
-    /// Signal another PE outside of the NIC policy, over NIC 0: barriers must not shift the policy's counters.
+    /// Signal another PE by itself, as barriers do.
     Signal {
         /// Target PE.
         dst: u32,
@@ -94,17 +127,28 @@ fn position<T: PartialEq>(list: &[T], item: &T) -> u64 {
 }
 
 impl Command {
-    /// Word 0: kind in bits 0 to 7, signal operation in 8 to 15, NIC in 16 to 31, target PE in 32 to 63.
+    /// Word 0: kind in bits 0 to 7, signal operation (or whether PE or tag are given) in 8 to 15, NIC in 16 to 31, target PE in 32 to 63.
     fn encode(self) -> Words {
         let head = |kind: u64, op: u64, nic: u16, dst: u32| {
             kind | op << 8 | u64::from(nic) << 16 | u64::from(dst) << 32
         };
+        let some = |number: Option<u32>| u64::from(number.is_some());
         match self {
             Self::Put(put) => {
                 let [op, offset, value] = encode_signal(put.signal);
                 [head(1, op, 0, put.dst), put.local, put.remote, put.len, offset, value, 0, 0]
             }
-            Self::Quiet(ticket) => [2, ticket, 0, 0, 0, 0, 0, 0],
+            Self::Quiet { ticket, pe } => [head(2, some(pe), 0, pe.unwrap_or(0)), ticket, 0, 0, 0, 0, 0, 0],
+            Self::Fence { pe } => [head(9, some(pe), 0, pe.unwrap_or(0)), 0, 0, 0, 0, 0, 0, 0],
+            Self::Atomic { dst, atomic, tag } => {
+                let half = u16::from(atomic.width == Width::Half) << 8;
+                let nic = u16::from(atomic.op.code()) | half;
+                let (offset, operand, compare) = (atomic.offset, atomic.operand, atomic.compare);
+                [head(10, some(tag), nic, dst), offset, operand, compare, u64::from(tag.unwrap_or(0)), 0, 0, 0]
+            }
+            Self::Get { src, remote, local, len, tag } => {
+                [head(11, some(tag), 0, src), local, remote, len, u64::from(tag.unwrap_or(0)), 0, 0, 0]
+            }
             Self::Snapshot(ticket) => [3, ticket, 0, 0, 0, 0, 0, 0],
             Self::SetPolicy(kind) => [4, position(&PolicyKind::ALL, &kind), 0, 0, 0, 0, 0, 0],
             Self::Signal { dst, signal } => {
@@ -126,12 +170,21 @@ impl Command {
     fn decode(words: Words) -> Option<Self> {
         let [head, local, remote, len, offset, value, ..] = words;
         let signal = decode_signal(head >> 8 & 0xff, offset, value);
+        let present = head >> 8 & 1 == 1;
         #[expect(clippy::cast_possible_truncation, reason = "each field takes its own bits")]
         let (nic, dst) = ((head >> 16) as u16, (head >> 32) as u32);
         let index = usize::try_from(local).unwrap_or(usize::MAX);
         Some(match head & 0xff {
             1 => Self::Put(Put { dst, local, remote, len, signal }),
-            2 => Self::Quiet(local),
+            2 => Self::Quiet { ticket: local, pe: present.then_some(dst) },
+            9 => Self::Fence { pe: present.then_some(dst) },
+            10 => {
+                let width = if nic >> 8 == 0 { Width::Word } else { Width::Half };
+                let op = *AtomicOp::ALL.get(usize::from(nic & 0xff))?;
+                let atomic = Atomic { offset: local, width, op, operand: remote, compare: len };
+                Self::Atomic { dst, atomic, tag: present.then_some(offset as u32) }
+            }
+            11 => Self::Get { src: dst, remote, local, len, tag: present.then_some(offset as u32) },
             3 => Self::Snapshot(local),
             4 => Self::SetPolicy(*PolicyKind::ALL.get(index)?),
             5 => Self::Stop,
@@ -254,9 +307,17 @@ mod tests {
     fn commands_come_back() {
         let signal = Signal { offset: 64, op: SignalOp::Add, value: 3 };
         let mut commands =
-            vec![put(0), put(1), put(2), Command::Quiet(9), Command::Snapshot(8), Command::Stop];
+            vec![put(0), put(1), put(2), Command::Snapshot(8), Command::Stop];
         commands.push(Command::Signal { dst: 7, signal });
         commands.push(Command::Probe { dst: 7, nic: 31, remote: 2048, signal });
+        for pe in [None, Some(0), Some(u32::MAX)] {
+            commands.extend([Command::Quiet { ticket: 9, pe }, Command::Fence { pe }]);
+            for (op, width) in AtomicOp::ALL.into_iter().zip([Width::Half, Width::Word].into_iter().cycle()) {
+                let atomic = Atomic { offset: 4, width, op, operand: 5, compare: 6 };
+                commands.push(Command::Atomic { dst: 3, atomic, tag: pe });
+            }
+            commands.push(Command::Get { src: 2, remote: 1, local: 7, len: u64::MAX, tag: pe });
+        }
         commands.extend(PolicyKind::ALL.map(Command::SetPolicy));
         commands.extend(RX_SOURCES.map(|source| Command::SetRxSource { source, ledger: true }));
         for command in commands {

@@ -238,13 +238,13 @@ impl FabricNic {
             return;
         }
         match self.slots.find(entry.op_context) {
-            Some((index, Kind::Piece { bytes, .. })) => {
+            Some((index, Kind::Piece { bytes, to })) => {
                 self.slots.release(index);
-                sink.piece_done(bytes);
+                sink.piece_done(to, bytes);
             }
-            Some((index, Kind::Frame { .. })) => {
+            Some((index, Kind::Frame { to })) => {
                 self.slots.release(index);
-                sink.frame_done();
+                sink.frame_done(to);
             }
             Some((index, Kind::Receive)) => {
                 if let Some(buffer) = self.frames.get(index) {
@@ -365,5 +365,16 @@ impl Nic for FabricNic {
             }
         }
         Ok(total)
+    }
+    fn can_reopen(&self) -> bool {
+        false
+    }
+
+    fn reopen(&mut self, _sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
+        Err(self.error("reopen", -1))
+    }
+
+    fn redirect(&mut self, _peer: PeerNic, _card: &[u8]) -> Result<(), NicError> {
+        Ok(())
     }
 }

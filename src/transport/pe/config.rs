@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::counters::RxSource;
 use crate::transport::bootstrap::Rendezvous;
 use crate::transport::fabric::NicRequest;
+use crate::transport::proxy::Progress;
 use crate::transport::ranks::Ranks;
 use crate::transport::select::PolicyKind;
 
@@ -40,4 +41,8 @@ pub struct PeConfig {
     pub wait_limit: Duration,
     /// How received bytes are known; `None`: found out at the start.
     pub rx_source: Option<RxSource>,
+    /// After how long without any sign a NIC is suspected of having failed; 0: only when it says so.
+    pub nic_timeout: Duration,
+    /// What the proxy does when there is nothing to do.
+    pub progress: Progress,
 }

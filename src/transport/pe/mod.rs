@@ -1,6 +1,8 @@
 //! A PE: one process of a job, with a symmetric heap and N NICs.
 
+mod access;
 mod card;
+mod collective;
 mod config;
 mod start;
 
@@ -9,17 +11,20 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use access::Pending;
+use access::Staging;
 pub use config::PeConfig;
 
+use super::atomic::Atomic;
 use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
 use super::event::Event;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
-use super::proxy::{Shared, Totals, apply_signal};
+use super::proxy::{Shared, Totals};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
-use super::signal::{Signal, SignalOp, Until};
+use super::signal::{Signal, Until};
 use crate::counters::{NicIdentity, RxSource};
 
 /// Looks at a condition before a waiter sleeps.
@@ -30,6 +35,9 @@ const SLICE: Duration = Duration::from_millis(20);
 
 /// First word of the barrier; one word per round.
 const BARRIER_WORDS: u64 = 64;
+
+/// Word that counts the broadcasts that have arrived.
+const BROADCAST_WORD: u64 = 448;
 
 /// A heap reached by loads and stores.
 #[derive(Debug)]
@@ -69,6 +77,8 @@ pub struct Pe {
     wait_limit: Duration,
     tickets: u64,
     epoch: u64,
+    broadcasts: u64,
+    staging: Staging,
 }
 
 impl Pe {
@@ -182,13 +192,7 @@ impl Pe {
             self.heap.word(signal.offset)?;
         }
         let Some(target) = self.local(put.dst) else {
-            if put.dst >= self.world() {
-                return Err(TransportError::Mismatch(format!(
-                    "there is no PE {} in a job of {}",
-                    put.dst,
-                    self.world()
-                )));
-            }
+            self.check_pe(put.dst)?;
             return self.push(Command::Put(put));
         };
         self.heap.copy_to(put.local, target, put.remote, put.len)?;
@@ -199,12 +203,26 @@ impl Pe {
         Ok(())
     }
 
-    /// Signals `dst` outside of the NIC policy (for barriers).
-    fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
+    /// Changes one word at `dst`, without data.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
+        self.heap.word(signal.offset)?;
         match self.local(dst) {
             Some(heap) => signal_local(heap, signal),
-            None => self.push(Command::Signal { dst, signal }),
+            None => {
+                self.check_pe(dst)?;
+                self.push(Command::Signal { dst, signal })
+            }
         }
+    }
+
+    fn check_pe(&self, pe: u32) -> Result<(), TransportError> {
+        if pe < self.world() {
+            return Ok(());
+        }
+        Err(TransportError::Mismatch(format!("there is no PE {pe} in a job of {}", self.world())))
     }
 
     /// Waits until the signal word at `offset` fulfils `until`; returns its value.
@@ -226,36 +244,44 @@ impl Pe {
         Ok(self.heap.word(offset)?.load(Ordering::Acquire))
     }
 
-    /// Waits until everything put so far has landed at its targets and its signals are applied.
+    /// Waits until everything put so far has landed at its targets, its signals are applied, and every get has brought its
+    /// bytes. Sources may then be used again.
     ///
     /// # Errors
     /// When the job fails meanwhile, or it takes longer than the wait limit.
     pub fn quiet(&mut self) -> Result<(), TransportError> {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.push(Command::Quiet(ticket))?;
-        let what = || format!("PE {}: quiet", self.rank());
-        self.wait(what, || self.shared.quiet_done() >= ticket)
+        self.await_quiet(None)
     }
 
-    /// Quiet, then waits for every PE (dissemination barrier: log2 of the PEs rounds).
+    /// As [`Self::quiet`], for what concerns `pe` only.
     ///
     /// # Errors
     /// As [`Self::quiet`].
-    pub fn barrier(&mut self) -> Result<(), TransportError> {
-        self.quiet()?;
-        self.epoch += 1;
-        let (me, world) = (self.rank(), self.world());
-        let mut distance = 1;
-        let mut offset = BARRIER_WORDS;
-        while distance < world {
-            self.signal((me + distance) % world, Signal { offset, op: SignalOp::Add, value: 1 })?;
-            self.wait_until(offset, Until::AtLeast(self.epoch))?;
-            offset += 8;
-            distance = distance.saturating_mul(2);
-        }
-        self.shared.count_barrier();
-        Ok(())
+    pub fn quiet_with(&mut self, pe: u32) -> Result<(), TransportError> {
+        self.check_pe(pe)?;
+        self.await_quiet(Some(pe))
+    }
+
+    fn await_quiet(&mut self, pe: Option<u32>) -> Result<(), TransportError> {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.push(Command::Quiet { ticket, pe })?;
+        let what = || {
+            let waited_for = self.shared.waited_for();
+            let pes: Vec<_> = waited_for.iter().take(8).map(u32::to_string).collect();
+            let more = waited_for.len().saturating_sub(pes.len());
+            let more = if more > 0 { format!(" and {more} others") } else { String::new() };
+            format!("PE {}: quiet (waiting for PE {}{more})", self.rank(), pes.join(", "))
+        };
+        self.wait(what, || self.shared.quiet_done() >= ticket)
+    }
+
+    /// Orders puts: whatever is put to a PE after the fence lands there after everything put to it before.
+    ///
+    /// # Errors
+    /// When the job has failed.
+    pub fn fence(&mut self) -> Result<(), TransportError> {
+        self.push(Command::Fence { pe: None })
     }
 
     /// Gives every PE every PE's bytes, by rank, over the rendezvous connection: for results, not for payload.
@@ -406,7 +432,7 @@ impl Patience {
 
 /// Applies a signal in a heap of this node and wakes whoever waits there.
 fn signal_local(heap: &Heap, signal: Signal) -> Result<(), TransportError> {
-    apply_signal(heap, signal).map_err(TransportError::Failed)?;
+    Atomic::from(signal).apply(heap)?;
     Event::of(heap)?.notify();
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use libfabric_sys::Libfabric;
 use libfabric_sys::signals::KeepSignals;
 
+use super::access::Staging;
 use super::card::PeCard;
 use super::config::PeConfig;
 use super::{LocalHeap, Pe};
@@ -16,7 +17,7 @@ use crate::transport::fabric::{FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
-use crate::transport::proxy::{PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
+use crate::transport::proxy::{Clock, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
 
@@ -67,7 +68,7 @@ impl Pe {
         fault: &Fault,
     ) -> Result<Assembled, TransportError> {
         let _signals = KeepSignals::new();
-        let heap = Arc::new(Heap::create(config.heap_bytes)?);
+        let heap = Arc::new(Heap::create(config.heap_bytes + Staging::bytes(config.heap_bytes))?);
         let share = match (config.ranks.world, config.ranks.local_rank, config.ranks.local_world) {
             (1, ..) => Share::Alone,
             (_, Some(local_rank), Some(local_world)) => Share::Of { local_rank, local_world },
@@ -109,6 +110,9 @@ impl Pe {
             commands: consumer,
             fault: fault.clone(),
             page,
+            clock: Clock::System,
+            nic_timeout: config.nic_timeout,
+            progress: config.progress,
         });
         let thread = std::thread::Builder::new()
             .name("proxy".into())
@@ -197,8 +201,10 @@ struct Assembled {
 
 impl Assembled {
     fn into_pe(self, config: &PeConfig, session: Session, fault: Fault) -> Pe {
+        let staging = Staging::bytes(config.heap_bytes);
         Pe {
-            allocator: Allocator::new(self.heap.len()),
+            allocator: Allocator::new(self.heap.len() - staging),
+            staging: Staging::at_end_of(&self.heap, staging),
             heap: self.heap,
             locals: self.locals,
             nodes: self.nodes,
@@ -216,6 +222,7 @@ impl Assembled {
             wait_limit: config.wait_limit,
             tickets: 0,
             epoch: 0,
+            broadcasts: 0,
         }
     }
 }

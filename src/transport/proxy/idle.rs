@@ -14,17 +14,28 @@ const YIELDS: u32 = 128;
 const FIRST_SLEEP: Duration = Duration::from_micros(20);
 const LONGEST_SLEEP: Duration = Duration::from_micros(500);
 
+/// What a proxy does when there is nothing to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// Spin: for a proxy that has a core to itself.
+    Spin,
+    /// Spin a little, yield a while, then sleep.
+    #[default]
+    Adaptive,
+}
+
 /// How long nothing has happened.
 pub(super) struct Idle {
+    progress: Progress,
     rounds: u32,
     sleep: Duration,
 }
 
 impl Idle {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(progress: Progress) -> Self {
         // Without this a sleep of 20 us takes 70: the kernel may round a sleep up by 50 us.
         let _ = nix::sys::prctl::set_timerslack(1_000);
-        Self { rounds: 0, sleep: FIRST_SLEEP }
+        Self { progress, rounds: 0, sleep: FIRST_SLEEP }
     }
 
     /// Something happened.
@@ -36,7 +47,7 @@ impl Idle {
     /// Rests for one round. `resting` tells the caller to wake us; `still_idle` is asked once more before sleeping.
     pub(super) fn rest(&mut self, resting: &AtomicBool, still_idle: impl Fn() -> bool) {
         self.rounds = self.rounds.saturating_add(1);
-        if self.rounds < SPINS {
+        if self.progress == Progress::Spin || self.rounds < SPINS {
             std::hint::spin_loop();
         } else if self.rounds < SPINS + YIELDS {
             std::thread::yield_now();

@@ -3,9 +3,13 @@
 //! It alone touches the NICs, the policies and the counters, so nothing on the data path needs a lock. Its loop:
 //! take commands, hand pieces and frames to the NICs, poll the NICs, publish counters, rest when nothing happened.
 
+mod clock;
 mod idle;
 mod lane;
+mod recovery;
+mod send;
 mod state;
+mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,28 +17,33 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
+pub use clock::Clock;
+pub use idle::Progress;
 use idle::Idle;
-use lane::{Lane, Out};
+use lane::{Lane, Outcome};
+use recovery::Recovery;
 use state::State;
-pub(super) use state::{PROBE_BYTES, PROBE_TARGET, apply as apply_signal};
+pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
+use ways::Ways;
 
+use super::answers::{Answers, NOBODY};
+use super::atomic::Atomic;
 use super::fault::Fault;
 use super::heap::Heap;
-use super::nic::{Nic, PeerNic, Piece};
-use super::ring::{Command, Consumer, Put};
+use super::nic::{Nic, PeerNic};
+use super::ring::{Command, Consumer};
 use super::select::{Place, PolicyKind, Route, Selector};
-use super::signal::Signal;
-use super::wire::{Close, Frame, Immediate};
-use crate::counters::{NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource, monotonic_ns};
+use super::wire::{Action, MAX_INLINE, Record};
+use crate::counters::{NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource};
 
 /// Commands taken before the NICs are polled again.
-const COMMANDS_AT_ONCE: usize = 32;
+const COMMANDS_AT_ONCE: usize = 64;
 
 /// Pieces and frames that may wait for the NICs before the proxy stops taking commands.
 const MAX_WAITING: usize = 1024;
 
-/// Pieces a shared group may have before it is closed on the way, so that no count can overflow.
-const LONG_GROUP: u32 = 1 << 20;
+/// Pieces a shared group may have before it is closed on the way, so that the memory of what was sent stays bounded.
+const LONG_GROUP: u32 = 64;
 
 /// How long after a NIC's failure the news of a lost PE may take.
 const ECHO: Duration = Duration::from_millis(300);
@@ -57,6 +66,10 @@ pub struct Shared {
     barriers: AtomicU64,
     /// Every PE has said that nothing is under way any more.
     settled: AtomicBool,
+    /// Answers to fetches and gets.
+    answers: Arc<Answers>,
+    /// PEs that the quiet under way waits for.
+    waited_for: Mutex<Vec<u32>>,
 }
 
 impl Shared {
@@ -86,6 +99,18 @@ impl Shared {
     #[must_use]
     pub fn live_bytes(&self) -> Vec<[u64; 2]> {
         self.live.iter().map(|pair| pair.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Where the answers to fetches and gets arrive.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// PEs that the last quiet was still waiting for when the proxy last had nothing to do.
+    #[must_use]
+    pub fn waited_for(&self) -> Vec<u32> {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A number that changes whenever payload moves through a NIC.
@@ -152,52 +177,88 @@ pub struct Parts<N> {
     pub fault: Fault,
     /// The counter page, if there is one.
     pub page: Option<PageWriter>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// After how long without any sign a NIC is suspected of having failed; 0: only when it says so.
+    pub nic_timeout: Duration,
+    /// What to do when there is nothing to do.
+    pub progress: Progress,
 }
 
 /// The proxy thread's world.
 pub struct Proxy<N> {
     lanes: Vec<Lane<N>>,
     state: State,
+    heap: Arc<Heap>,
     commands: Consumer,
     /// A command that found no room; nothing else is taken until it goes.
     stalled: Option<Command>,
     selector: Selector,
+    /// The same policy for signals, atomics and acknowledgements.
+    control: Selector,
     place: Place,
+    ways: Ways,
+    recovery: Recovery,
     /// NIC pair last used per destination: flushes travel where the data did.
-    last_route: Vec<Route>,
+    last_routes: Vec<Route>,
     wide_immediate: bool,
-    /// Ticket of the quiet under way.
-    quiet: Option<u64>,
+    /// Puts of at most this many bytes travel within a frame.
+    inline_max: u64,
+    /// The quiet under way: its ticket, and the PE it is about or all.
+    quiet: Option<(u64, Option<u32>)>,
     shared: Arc<Shared>,
     fault: Fault,
     page: Option<PageWriter>,
     process: Option<ProcessBlock>,
     counts: PeCounts,
     next_heartbeat: u64,
+    clock: Clock,
+    /// The clock, once a turn.
+    now_ns: u64,
+    now_ms: u64,
+    progress: Progress,
+    /// Used again every turn.
+    loads: Vec<u64>,
+    acks: Vec<(u32, u64)>,
+    outcome: Outcome,
 }
 
 impl<N: Nic> Proxy<N> {
     /// Puts a proxy together; [`Self::run`] runs it.
     #[must_use]
     pub fn new(parts: Parts<N>) -> (Self, Arc<Shared>) {
-        let Parts { me, widths, nics, wide_immediate, heap, policy, commands, fault, mut page } = parts;
+        let Parts { me, widths, nics, wide_immediate, heap, policy, commands, fault, mut page, .. } = parts;
         let shared = Arc::new(Shared::new(nics.len()));
-        let own = u16::try_from(nics.len()).unwrap_or(u16::MAX);
-        let place = Place { me, pes: u32::try_from(widths.len()).unwrap_or(u32::MAX), nics: own };
+        let own = nics.len();
+        let place = Place {
+            me,
+            pes: u32::try_from(widths.len()).unwrap_or(u32::MAX),
+            nics: u16::try_from(own).unwrap_or(u16::MAX),
+        };
         let process = page.as_mut().and_then(PageWriter::process_block);
+        let able = nics.iter().all(Nic::can_reopen);
         let lanes = (0..)
             .zip(nics)
-            .map(|(index, nic)| Lane::new(nic, page.as_mut().and_then(|page| page.nic_block(0, index))))
+            .map(|(index, nic)| {
+                let block = page.as_mut().and_then(|page| page.nic_block(0, index));
+                Lane::new(nic, me, widths.len(), block)
+            })
             .collect();
+        let patience_ms = u64::try_from(parts.nic_timeout.as_millis()).unwrap_or(u64::MAX);
         let proxy = Self {
             lanes,
-            last_route: vec![Route::aligned(0); widths.len()],
-            state: State::new(me, &widths, usize::from(own), heap),
+            last_routes: vec![Route::aligned(0); widths.len()],
+            state: State::new(me, &widths, own, Arc::clone(&heap), Arc::clone(&shared.answers)),
+            heap,
             commands,
             stalled: None,
             selector: Selector::new(policy, place),
+            control: Selector::new(policy, place),
             place,
+            ways: Ways::new(me, &widths, own),
+            recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
+            inline_max: MAX_INLINE,
             quiet: None,
             shared: Arc::clone(&shared),
             fault,
@@ -205,6 +266,13 @@ impl<N: Nic> Proxy<N> {
             process,
             counts: PeCounts::default(),
             next_heartbeat: 0,
+            now_ns: 0,
+            now_ms: 0,
+            clock: parts.clock,
+            progress: parts.progress,
+            loads: Vec::with_capacity(own),
+            acks: Vec::new(),
+            outcome: Outcome::default(),
         };
         (proxy, shared)
     }
@@ -212,7 +280,7 @@ impl<N: Nic> Proxy<N> {
     /// Works until told to stop or until something fails for good, here or on another PE.
     pub fn run(mut self) {
         let _ = self.shared.thread.set(std::thread::current());
-        let mut idle = Idle::new();
+        let mut idle = Idle::new(self.progress);
         if let Some(page) = &mut self.page {
             page.set_state(PageState::Running);
         }
@@ -240,9 +308,8 @@ impl<N: Nic> Proxy<N> {
         }
         self.state.notify();
         self.publish();
-        if !self.shared.settled.load(Ordering::Acquire) {
-            self.lanes.drain(..).for_each(Lane::abandon);
-        }
+        let settled = self.shared.settled.load(Ordering::Acquire);
+        self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
     }
 
     /// One round of the loop.
@@ -251,30 +318,19 @@ impl<N: Nic> Proxy<N> {
         if self.fault.reason().is_some() {
             return Ok(Turn::Stop);
         }
-        let mut worked = false;
+        self.now_ns = self.clock.now_ns();
+        self.now_ms = self.now_ns / 1_000_000;
         self.counts.proxy_loops += 1;
-        for _ in 0..COMMANDS_AT_ONCE {
-            if self.lanes.iter().map(Lane::waiting).sum::<usize>() >= MAX_WAITING {
-                break;
-            }
-            let Some(command) = self.stalled.take().or_else(|| self.commands.pop()) else { break };
-            match self.carry_out(command)? {
-                Done::Yes => worked = true,
-                Done::NoRoom => {
-                    self.stalled = Some(command);
-                    break;
-                }
-                Done::Stop => return Ok(Turn::Stop),
-            }
-        }
-        for (index, lane) in self.lanes.iter_mut().enumerate() {
-            worked |= lane.pump(self.place.me).map_err(|error| error.to_string())?;
-            worked |= lane.poll(index, &mut self.state).map_err(|error| error.to_string())?;
-        }
-        if let Some(violation) = self.state.violation.take() {
-            return Err(violation);
-        }
-        worked |= self.send_replies();
+        let mut worked = match self.take_commands()? {
+            Some(worked) => worked,
+            None => return Ok(Turn::Stop),
+        };
+        worked |= self.move_lanes()?;
+        worked |= !self.state.news.is_empty();
+        self.hear_news()?;
+        worked |= self.serve()?;
+        worked |= self.send_acks();
+        self.look_after_ways()?;
         self.settle_quiet();
         if self.state.wake {
             self.state.wake = false;
@@ -286,6 +342,56 @@ impl<N: Nic> Proxy<N> {
         Ok(if worked { Turn::Worked } else { Turn::Idle })
     }
 
+    /// Carries out what the caller has posted; `None` when it was told to stop.
+    fn take_commands(&mut self) -> Result<Option<bool>, String> {
+        let mut worked = false;
+        let mut waiting: usize = self.lanes.iter().map(Lane::waiting).sum();
+        for _ in 0..COMMANDS_AT_ONCE {
+            if waiting >= MAX_WAITING {
+                break;
+            }
+            let Some(command) = self.stalled.take().or_else(|| self.commands.pop()) else { break };
+            match self.carry_out(command)? {
+                Done::Yes => worked = true,
+                Done::NoRoom => {
+                    self.stalled = Some(command);
+                    break;
+                }
+                Done::Stop => return Ok(None),
+            }
+            // A command of many pieces is the last of its turn.
+            waiting += 1;
+            if matches!(command, Command::Put(put) if put.len > self.inline_max) {
+                waiting = self.lanes.iter().map(Lane::waiting).sum();
+            }
+        }
+        Ok(Some(worked))
+    }
+
+    /// Lets every NIC post and poll.
+    fn move_lanes(&mut self) -> Result<bool, String> {
+        let mut outcome = std::mem::take(&mut self.outcome);
+        let mut worked = false;
+        for index in 0..self.lanes.len() {
+            let (Some(lane), Ok(nic)) = (self.lanes.get_mut(index), u16::try_from(index)) else { continue };
+            outcome.worked = false;
+            lane.pump(self.now_ms, &mut outcome);
+            lane.poll(nic, &mut self.state, self.now_ms, &mut outcome);
+            worked |= outcome.worked;
+            for failed in outcome.failed.drain(..) {
+                self.operation_failed(nic, failed)?;
+            }
+            if let Some(error) = outcome.broken.take() {
+                self.nic_broke(nic, &error)?;
+            }
+        }
+        self.outcome = outcome;
+        match self.state.violation.take() {
+            Some(violation) => Err(violation),
+            None => Ok(worked),
+        }
+    }
+
     fn carry_out(&mut self, command: Command) -> Result<Done, String> {
         // A quiet speaks of what was posted before it: what comes behind must not keep it from ending.
         if self.quiet.is_some() && command != Command::Stop {
@@ -293,25 +399,31 @@ impl<N: Nic> Proxy<N> {
         }
         match command {
             Command::Put(put) => return self.put(&put),
-            Command::Signal { dst, signal } => {
-                if !self.has_room(dst, false)? {
-                    return Ok(Done::NoRoom);
-                }
-                let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
-                self.close(dst, Route::aligned(0), Close::signal(seq, 0, signal));
+            Command::Signal { dst, signal } => return self.bare(dst, Action::Change(Atomic::from(signal))),
+            Command::Atomic { dst, atomic, tag } => {
+                let action = match tag {
+                    None => Action::Change(atomic),
+                    Some(tag) => Action::Fetch { atomic, tag },
+                };
+                return self.ask(dst, action, tag.is_some());
+            }
+            Command::Get { src, remote, local, len, tag } => {
+                return self.ask(src, Action::Get { remote, local, len, tag: tag.unwrap_or(NOBODY) }, true);
             }
             Command::Probe { dst, nic, remote, signal } => {
-                let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
-                let put =
-                    Put { dst, local: state::PROBE_SOURCE, remote, len: state::PROBE_BYTES, signal: None };
-                self.pieces(&put, Route::aligned(nic), seq);
-                self.close(dst, Route::aligned(nic), Close::signal(seq, 1, signal));
+                return self.probe(dst, nic, remote, Action::Change(Atomic::from(signal)));
             }
-            Command::Quiet(ticket) => {
+            Command::Quiet { ticket, pe } => {
                 self.counts.quiets += 1;
-                self.quiet = Some(ticket);
+                self.quiet = Some((ticket, pe));
+                self.close_all_plain(pe, true)?;
+            }
+            Command::Fence { pe } => {
+                self.close_all_plain(pe, true)?;
                 for dst in 0..self.place.pes {
-                    self.close_plain(dst, true)?;
+                    if pe.is_none_or(|pe| pe == dst) {
+                        self.state.outbound(dst)?.fence();
+                    }
                 }
             }
             Command::Snapshot(ticket) => {
@@ -328,6 +440,7 @@ impl<N: Nic> Proxy<N> {
             }
             Command::SetPolicy(kind) => {
                 self.selector = Selector::new(kind, self.place);
+                self.control = Selector::new(kind, self.place);
                 if let Some(page) = &mut self.page {
                     page.set_policy(kind.name());
                 }
@@ -338,6 +451,23 @@ impl<N: Nic> Proxy<N> {
             Command::Stop => return Ok(Done::Stop),
         }
         Ok(Done::Yes)
+    }
+
+    /// A group that is nothing but its action, and may be answered.
+    fn ask(&mut self, dst: u32, action: Action, answered: bool) -> Result<Done, String> {
+        let done = self.bare(dst, action)?;
+        if answered && matches!(done, Done::Yes) {
+            self.state.count_asked(dst);
+        }
+        Ok(done)
+    }
+
+    /// Closes the groups that plain puts share, towards one PE or all.
+    fn close_all_plain(&mut self, pe: Option<u32>, flush: bool) -> Result<(), String> {
+        match pe {
+            Some(pe) => self.close_plain(pe, flush),
+            None => (0..self.place.pes).try_for_each(|dst| self.close_plain(dst, flush)),
+        }
     }
 
     /// Ends the probing: from here on bytes count, all from zero.
@@ -351,126 +481,32 @@ impl<N: Nic> Proxy<N> {
         }
     }
 
-    fn put(&mut self, put: &Put) -> Result<Done, String> {
-        if !self.has_room(put.dst, put.signal.is_none())? {
-            return Ok(Done::NoRoom);
-        }
-        let route = self.selector.next(put.dst);
-        let route = Route { local: route.local, remote: self.state.rail_of(put.dst, route.remote) };
-        if let Some(slot) = self.last_route.get_mut(put.dst as usize) {
-            *slot = route;
-        }
-        match put.signal {
-            Some(signal) => {
-                let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
-                let pieces = self.pieces(put, route, seq);
-                let mut close = Close::signal(seq, pieces, signal);
-                if self.state.ledger && put.len > 0 {
-                    close.ledger = vec![0; usize::from(route.remote) + 1];
-                    if let Some(bytes) = close.ledger.last_mut() {
-                        *bytes = put.len;
-                    }
-                }
-                self.close(put.dst, route, close);
-            }
-            None if put.len == 0 => {}
-            None => self.plain(put, route)?,
-        }
-        Ok(Done::Yes)
-    }
-
-    /// Whether a group towards `dst` can be started (or, for a plain put, the shared one be continued). A full window
-    /// never empties while the shared group in it stays open, so that one is closed then.
-    fn has_room(&mut self, dst: u32, plain: bool) -> Result<bool, String> {
-        let room = self.state.outbound(dst)?.has_room_for(plain);
-        if !room {
-            self.close_plain(dst, false)?;
-        }
-        Ok(room)
-    }
-
-    /// Closes the group that plain puts to `dst` share, if there is one.
-    fn close_plain(&mut self, dst: u32, flush: bool) -> Result<(), String> {
-        if let Some(close) = self.state.outbound(dst)?.close_open(flush) {
-            let route = self.last_route.get(dst as usize).copied().unwrap_or(Route::aligned(0));
-            self.close(dst, route, close);
-        }
-        Ok(())
-    }
-
-    /// A put without a signal: its pieces join the group that plain puts share.
-    fn plain(&mut self, put: &Put, route: Route) -> Result<(), String> {
-        let pieces = put.len.div_ceil(self.max_piece(route.local));
-        let ledger = self.state.ledger;
-        let outbound = self.state.outbound(put.dst)?;
-        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
-        let Ok(seq) = outbound.add_pieces(pieces, route.remote, put.len, ledger) else {
-            return Err("a group ran over although there was room".into());
-        };
-        let long = outbound.open_pieces() >= LONG_GROUP;
-        self.pieces(put, route, seq);
-        if long {
-            self.close_plain(put.dst, false)?;
-        }
-        Ok(())
-    }
-
-    fn max_piece(&self, nic: u16) -> u64 {
-        self.lanes.get(usize::from(nic)).map_or(1, lane::Lane::max_piece)
-    }
-
-    /// Queues a put's pieces on its NIC and counts the bytes towards the target's NIC. Returns how many pieces.
-    fn pieces(&mut self, put: &Put, route: Route, seq: u64) -> u32 {
-        let max = self.max_piece(route.local);
-        let Some(lane) = self.lanes.get_mut(usize::from(route.local)) else { return 0 };
-        let to = PeerNic { pe: put.dst, nic: route.remote };
-        let (mut offset, mut pieces) = (0, 0);
-        while offset < put.len {
-            let len = max.min(put.len - offset);
-            let hint = if self.wide_immediate { u32::try_from(len).unwrap_or(0) } else { 0 };
-            #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits of each")]
-            let immediate = Immediate { src: self.place.me as u16, group: seq as u16, len: hint }.pack();
-            lane.push(Out::Piece(Piece {
-                to,
-                local: put.local + offset,
-                remote: put.remote + offset,
-                len,
-                immediate,
-            }));
-            offset += len;
-            pieces += 1;
-        }
-        self.state.count_sent(put.dst, route.remote, put.len);
-        pieces
-    }
-
-    /// Queues the close of a group.
-    fn close(&mut self, dst: u32, route: Route, close: Close) {
-        let to = PeerNic { pe: dst, nic: self.state.rail_of(dst, route.remote) };
-        if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
-            lane.push(Out::Frame(to, Frame::Close(close)));
-        }
-    }
-
     /// Queues the acknowledgements that arrivals have made due.
-    fn send_replies(&mut self) -> bool {
-        let mut any = false;
-        for (nic, pe, low) in self.state.take_replies() {
-            let to = PeerNic { pe, nic: self.state.rail_of(pe, u16::try_from(nic).unwrap_or(0)) };
-            if let Some(lane) = self.lanes.get_mut(nic) {
-                lane.push_first(Out::Frame(to, Frame::Ack { low }));
-                any = true;
+    fn send_acks(&mut self) -> bool {
+        let mut acks = std::mem::take(&mut self.acks);
+        self.state.take_acks(&mut acks);
+        let any = !acks.is_empty();
+        for (pe, low) in acks.drain(..) {
+            let route = self.control_route(pe);
+            if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+                lane.urgent(PeerNic { pe, nic: route.remote }, &Record::Ack { low });
             }
         }
+        self.acks = acks;
         // What is still owed is due in the next turn: not the moment to rest.
         any || self.state.owes()
     }
 
     /// Reports a quiet done when everything is settled.
     fn settle_quiet(&mut self) {
-        let Some(ticket) = self.quiet else { return };
-        // Landed there and completed here: only then may sources be reused and do both sides' counters agree.
-        if self.state.is_settled() && self.lanes.iter().all(Lane::is_settled) {
+        let Some((ticket, pe)) = self.quiet else { return };
+        let settled = match pe {
+            Some(pe) => self.state.is_settled_with(pe),
+            // Landed there and completed here: only then do both sides' counters agree. A NIC that has failed may
+            // complete nothing for long, but what it had has landed by another way.
+            None => self.state.is_settled() && (self.recovery.has_acted() || self.lanes.iter().all(Lane::is_settled)),
+        };
+        if settled {
             self.quiet = None;
             self.shared.quiet_done.store(ticket, Ordering::Release);
             self.state.wake = true;
@@ -478,7 +514,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn publish(&mut self) {
-        let now = monotonic_ns();
+        let now = self.now_ns;
         for (index, lane) in self.lanes.iter_mut().enumerate() {
             let received = self.state.received(index);
             if let (Some(counts), Some([tx, rx])) = (lane.publish(now, received), self.shared.live.get(index))
@@ -493,9 +529,12 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn heartbeat(&mut self) {
-        let now = monotonic_ns();
-        if now >= self.next_heartbeat {
+        if self.now_ns >= self.next_heartbeat {
             self.publish();
+            if self.quiet.is_some() {
+                let unsettled = self.state.unsettled().collect();
+                *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
+            }
         }
     }
 
@@ -520,13 +559,6 @@ enum Done {
     Yes,
     NoRoom,
     Stop,
-}
-
-impl Close {
-    /// The close of a group with a signal.
-    fn signal(seq: u64, pieces: u32, signal: Signal) -> Self {
-        Self { seq, pieces, signal: Some(signal), flush: false, ledger: Vec::new() }
-    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! The protocol state of a PE: groups towards and from every other PE, and what has been received on which NIC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::counters::RxSource;
+use crate::transport::answers::{Answers, NOBODY};
+use crate::transport::atomic::Atomic;
 use crate::transport::event::Event;
 use crate::transport::group::{Inbound, Outbound, Release, Violation};
-use crate::transport::heap::Heap;
-use crate::transport::signal::{Signal, SignalOp};
-use crate::transport::wire::{Frame, Immediate};
+use crate::transport::heap::{Heap, HeapError};
+use crate::transport::wire::{Action, Data, Immediate, Progress, Record, Released, read_frame};
 
 /// Where the probe's bytes come from and how many there are: in the heap's reserved page.
 pub(crate) const PROBE_SOURCE: u64 = 1024;
@@ -27,13 +27,37 @@ pub(super) struct Received {
     pub(super) control_bytes: u64,
 }
 
+/// Something another PE has asked for and is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Request {
+    /// The old value of a word.
+    Answer { pe: u32, tag: u32, value: u64 },
+    /// A part of this PE's heap.
+    Get { pe: u32, remote: u64, local: u64, len: u64, tag: u32 },
+}
+
+/// What another PE says about ways and NICs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    Ask { nonce: u64 },
+    State { nonce: u64, released: Released, progress: Vec<Progress> },
+    Fence { nic: u16, incarnation: u32 },
+    Card { nic: u16, incarnation: u32, released: Released, card: Vec<u8> },
+    CardSeen { nic: u16, incarnation: u32 },
+    Probe { nonce: u64 },
+    Echo { nonce: u64 },
+}
+
 pub(super) struct State {
     me: u32,
     widths: Vec<u16>,
     heap: Arc<Heap>,
+    answers: Arc<Answers>,
     outbound: Vec<Outbound>,
     inbound: Vec<Inbound>,
     received: Vec<Received>,
+    /// By PE, then by own NIC: pieces and frames that have arrived.
+    arrivals: Vec<u32>,
     /// How received bytes are known; `None` while probing.
     rx_source: RxSource,
     /// Whether closes carry bytes per NIC, because some PE knows its Rx no other way.
@@ -42,8 +66,14 @@ pub(super) struct State {
     pub(super) sent: Vec<Vec<u64>>,
     /// Target completions seen while probing, and how many had the right length.
     pub(super) probes: (u64, u64),
-    /// PEs that are owed an acknowledgement, with the NIC their last arrival came through.
-    owing: BTreeMap<u32, usize>,
+    /// PEs that are owed an acknowledgement.
+    owing: BTreeSet<u32>,
+    /// Fetches and gets asked of each PE and not yet answered.
+    asked: Vec<u64>,
+    /// What other PEs have asked for.
+    pub(super) requests: VecDeque<Request>,
+    /// What other PEs have said about ways: (PE, what).
+    pub(super) news: Vec<(u32, News)>,
     /// A waiter may have something to see.
     pub(super) wake: bool,
     /// What a peer did that it must not do.
@@ -51,19 +81,24 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(me: u32, widths: &[u16], own: usize, heap: Arc<Heap>) -> Self {
+    pub(super) fn new(me: u32, widths: &[u16], own: usize, heap: Arc<Heap>, answers: Arc<Answers>) -> Self {
         Self {
             me,
             widths: widths.to_vec(),
             heap,
+            answers,
             outbound: widths.iter().map(|_| Outbound::default()).collect(),
             inbound: widths.iter().map(|_| Inbound::default()).collect(),
             received: vec![Received::default(); own],
+            arrivals: vec![0; widths.len() * own],
             rx_source: RxSource::None,
             ledger: false,
             sent: widths.iter().map(|&width| vec![0; usize::from(width)]).collect(),
             probes: (0, 0),
-            owing: BTreeMap::new(),
+            owing: BTreeSet::new(),
+            asked: vec![0; widths.len()],
+            requests: VecDeque::new(),
+            news: Vec::new(),
             wake: false,
             violation: None,
         }
@@ -84,9 +119,14 @@ impl State {
             .ok_or_else(|| format!("PE {me} was asked to write to PE {dst}, which does not exist"))
     }
 
-    /// The NIC of `pe` that `nic` stands for, if PEs have different numbers of NICs.
-    pub(super) fn rail_of(&self, pe: u32, nic: u16) -> u16 {
-        self.widths.get(pe as usize).map_or(0, |&width| nic % width.max(1))
+    /// The pairs in which this PE sends, by target.
+    pub(super) fn outbounds(&self) -> impl Iterator<Item = (u32, &Outbound)> {
+        (0..).zip(&self.outbound)
+    }
+
+    /// NICs of `pe`, at least 1.
+    pub(super) fn width(&self, pe: u32) -> u16 {
+        self.widths.get(pe as usize).map_or(1, |&width| width.max(1))
     }
 
     pub(super) fn count_sent(&mut self, dst: u32, nic: u16, bytes: u64) {
@@ -95,12 +135,53 @@ impl State {
         }
     }
 
+    /// A fetch or get goes to `dst`: an answer will come.
+    pub(super) fn count_asked(&mut self, dst: u32) {
+        if let Some(asked) = self.asked.get_mut(dst as usize) {
+            *asked += 1;
+        }
+    }
+
+    /// Whether everything sent is released and everything asked is answered.
     pub(super) fn is_settled(&self) -> bool {
-        self.outbound.iter().all(Outbound::is_settled)
+        self.outbound.iter().all(Outbound::is_settled) && self.asked.iter().all(|&asked| asked == 0)
+    }
+
+    /// As [`Self::is_settled`], for one PE.
+    pub(super) fn is_settled_with(&self, pe: u32) -> bool {
+        self.outbound.get(pe as usize).is_none_or(Outbound::is_settled)
+            && self.asked.get(pe as usize).is_none_or(|&asked| asked == 0)
+    }
+
+    /// PEs that something is still owed by.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.outbound).map(|(pe, _)| pe).filter(|&pe| !self.is_settled_with(pe))
     }
 
     pub(super) fn received(&self, nic: usize) -> Received {
         self.received.get(nic).copied().unwrap_or_default()
+    }
+
+    /// What has arrived from `pe` and from all, by own NIC.
+    pub(super) fn progress(&self, pe: u32) -> Vec<Progress> {
+        let own = self.received.len().max(1);
+        let rows = || self.arrivals.chunks_exact(own);
+        (0..self.received.len())
+            .map(|nic| Progress {
+                yours: rows().nth(pe as usize).and_then(|row| row.get(nic)).copied().unwrap_or(0),
+                all: rows().filter_map(|row| row.get(nic)).fold(0, |sum: u32, &count| sum.wrapping_add(count)),
+            })
+            .collect()
+    }
+
+    /// Which of the groups of `pe` are released here.
+    pub(super) fn released(&self, pe: u32) -> Released {
+        self.inbound.get(pe as usize).map_or(Released::below(0), Inbound::released)
+    }
+
+    /// Own NIC `nic` has been fenced: what landed through it for open groups does not count any more.
+    pub(super) fn forget(&mut self, nic: u16) {
+        self.inbound.iter_mut().for_each(|inbound| inbound.forget(nic));
     }
 
     /// Tells everyone who waits on this heap to look again.
@@ -110,10 +191,17 @@ impl State {
         }
     }
 
+    fn count_arrival(&mut self, nic: u16, src: u32) {
+        let index = src as usize * self.received.len() + usize::from(nic);
+        if let Some(count) = self.arrivals.get_mut(index) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
     /// A piece has landed through NIC `nic`.
-    pub(super) fn landed(&mut self, nic: usize, immediate: u64, len: u64) {
+    pub(super) fn landed(&mut self, nic: u16, immediate: u64, len: u64) {
         let immediate = Immediate::unpack(immediate);
-        if let Some(received) = self.received.get_mut(nic) {
+        if let Some(received) = self.received.get_mut(usize::from(nic)) {
             received.ops += 1;
             received.bytes += match self.rx_source {
                 RxSource::CqeLen => len,
@@ -127,42 +215,100 @@ impl State {
             };
         }
         let src = u32::from(immediate.src);
+        self.count_arrival(nic, src);
         let outcome = match self.inbound.get_mut(src as usize) {
-            Some(inbound) => inbound.landed(immediate.group),
+            Some(inbound) => inbound.landed(nic, immediate.group),
             None => return self.violate(format!("a put arrived from PE {src}, which does not exist")),
         };
         self.settle(nic, src, outcome);
     }
 
-    /// A control frame has arrived through NIC `nic`.
-    pub(super) fn frame(&mut self, nic: usize, bytes: &[u8]) {
-        if let Some(received) = self.received.get_mut(nic) {
-            received.control_bytes += bytes.len() as u64;
-        }
-        let (src, frame) = match Frame::decode(bytes) {
-            Ok((src, frame)) => (u32::from(src), frame),
+    /// A frame has arrived through NIC `nic`.
+    pub(super) fn frame(&mut self, nic: u16, bytes: &[u8]) {
+        let (src, records) = match read_frame(bytes) {
+            Ok((src, records)) => (u32::from(src), records),
             Err(error) => return self.violate(format!("{error} arrived through NIC {nic}")),
         };
-        let (Some(inbound), Some(outbound)) =
-            (self.inbound.get_mut(src as usize), self.outbound.get_mut(src as usize))
-        else {
+        if src as usize >= self.inbound.len() {
             return self.violate(format!("a control frame arrived from PE {src}, which does not exist"));
-        };
-        match frame {
-            Frame::Close(close) => {
-                let outcome = inbound.closed(close);
-                self.settle(nic, src, outcome);
-            }
-            Frame::Ack { low } => {
-                if let Err(violation) = outbound.acknowledged(low) {
-                    self.violate(format!("PE {src}: {violation}"));
+        }
+        self.count_arrival(nic, src);
+        let mut payload = 0;
+        for record in records {
+            match record {
+                Ok(Record::Data(data)) => {
+                    payload += data.bytes.len() as u64;
+                    self.data(nic, src, &data);
                 }
+                Ok(record) => self.record(nic, src, record),
+                Err(error) => self.violate(format!("PE {src}: {error} arrived through NIC {nic}")),
             }
+        }
+        if let Some(received) = self.received.get_mut(usize::from(nic)) {
+            received.control_bytes += (bytes.len() as u64).saturating_sub(payload);
         }
     }
 
-    /// Applies what an arrival has completed, and notes the acknowledgement it makes due.
-    fn settle(&mut self, nic: usize, src: u32, outcome: Result<Option<Release>, Violation>) {
+    fn record(&mut self, nic: u16, src: u32, record: Record<'_>) {
+        let (Some(inbound), Some(outbound)) =
+            (self.inbound.get_mut(src as usize), self.outbound.get_mut(src as usize))
+        else {
+            return;
+        };
+        let news = match record {
+            Record::Close(close) => {
+                let outcome = inbound.closed(close);
+                return self.settle(nic, src, outcome);
+            }
+            Record::Ack { low } => {
+                if let Err(violation) = outbound.acknowledged(low) {
+                    self.violate(format!("PE {src}: {violation}"));
+                }
+                return;
+            }
+            Record::Data(_) => return,
+            Record::Ask { nonce } => News::Ask { nonce },
+            Record::State { nonce, released, progress } => News::State { nonce, released, progress },
+            Record::Fence { nic, incarnation } => News::Fence { nic, incarnation },
+            Record::Card { nic, incarnation, released, card } => {
+                News::Card { nic, incarnation, released, card: card.to_vec() }
+            }
+            Record::CardSeen { nic, incarnation } => News::CardSeen { nic, incarnation },
+            Record::Probe { nonce } => News::Probe { nonce },
+            Record::Echo { nonce } => News::Echo { nonce },
+        };
+        self.news.push((src, news));
+    }
+
+    /// A small put has arrived within a frame.
+    fn data(&mut self, nic: u16, src: u32, data: &Data<'_>) {
+        let Some(inbound) = self.inbound.get_mut(src as usize) else { return };
+        if data.again && !inbound.is_new(data.seq) {
+            return;
+        }
+        if let Err(error) = self.heap.write(data.remote, data.bytes) {
+            return self.violate(format!("PE {src} sent a put that does not fit: {error}"));
+        }
+        if let Some(received) = self.received.get_mut(usize::from(nic)) {
+            received.ops += 1;
+            received.bytes += if self.rx_source == RxSource::None { 0 } else { data.bytes.len() as u64 };
+        }
+        let outcome = match data.action {
+            None => inbound.piece(nic, data.seq),
+            Some(_) => inbound.closed(crate::transport::wire::Close {
+                seq: data.seq,
+                pieces: 0,
+                action: data.action,
+                flush: false,
+                again: data.again,
+                ledger: Vec::new(),
+            }),
+        };
+        self.settle(nic, src, outcome);
+    }
+
+    /// Does what an arrival has completed, and notes the acknowledgement it makes due.
+    fn settle(&mut self, nic: u16, src: u32, outcome: Result<Option<Release>, Violation>) {
         match outcome {
             Err(violation) => return self.violate(format!("PE {src}: {violation}")),
             Ok(None) => return,
@@ -173,33 +319,62 @@ impl State {
                         received.bytes = received.bytes.saturating_add(*bytes);
                     }
                 }
-                if let Some(signal) = release.signal {
-                    if let Some(received) = self.received.get_mut(nic) {
-                        received.signals += 1;
-                    }
-                    if let Err(why) = apply(&self.heap, signal) {
-                        return self.violate(format!("PE {src} sent a signal that cannot be applied: {why}"));
-                    }
-                    self.wake = true;
+                if let Some(action) = release.action {
+                    self.act(nic, src, action);
                 }
             }
         }
-        self.owing.insert(src, nic);
+        self.owing.insert(src);
     }
 
-    /// Takes the acknowledgements that are due in this turn: (own NIC, PE, low mark). An acknowledgement goes back
-    /// through the NIC that the last arrival from that PE came through.
-    pub(super) fn take_replies(&mut self) -> Vec<(usize, u32, u64)> {
-        let mut replies = Vec::new();
+    fn act(&mut self, nic: u16, src: u32, action: Action) {
+        match action {
+            Action::Change(atomic) => {
+                if let Err(error) = self.change(nic, atomic) {
+                    self.violate(format!("PE {src} sent a signal that cannot be applied: {error}"));
+                }
+            }
+            Action::Fetch { atomic, tag } => match self.change(nic, atomic) {
+                Ok(value) => self.requests.push_back(Request::Answer { pe: src, tag, value }),
+                Err(error) => self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}")),
+            },
+            Action::Get { remote, local, len, tag } => match self.heap.check(remote, len) {
+                Ok(()) => self.requests.push_back(Request::Get { pe: src, remote, local, len, tag }),
+                Err(error) => self.violate(format!("PE {src} asked for what is not there: {error}")),
+            },
+            Action::Answer { tag, value } => {
+                let asked = self.asked.get_mut(src as usize).filter(|asked| **asked > 0);
+                let expected = asked.is_some_and(|asked| {
+                    *asked -= 1;
+                    tag == NOBODY || self.answers.fill(tag, value)
+                });
+                if !expected {
+                    return self.violate(format!("PE {src} answered what it was not asked"));
+                }
+                self.wake = true;
+            }
+        }
+    }
+
+    fn change(&mut self, nic: u16, atomic: Atomic) -> Result<u64, HeapError> {
+        if let Some(received) = self.received.get_mut(usize::from(nic)) {
+            received.signals += 1;
+        }
+        let old = atomic.apply(&self.heap)?;
+        self.wake = true;
+        Ok(old)
+    }
+
+    /// Takes the acknowledgements that are due in this turn: (PE, low mark).
+    pub(super) fn take_acks(&mut self, acks: &mut Vec<(u32, u64)>) {
         let inbound = &mut self.inbound;
-        self.owing.retain(|&src, &mut nic| {
+        self.owing.retain(|&src| {
             let Some(inbound) = inbound.get_mut(src as usize) else { return false };
             if let Some(low) = inbound.take_ack() {
-                replies.push((nic, src, low));
+                acks.push((src, low));
             }
             inbound.owes_ack()
         });
-        replies
     }
 
     /// Whether an acknowledgement is still to be sent in a later turn.
@@ -207,19 +382,7 @@ impl State {
         !self.owing.is_empty()
     }
 
-    fn violate(&mut self, what: String) {
+    pub(super) fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }
-}
-
-/// Changes a signal word. Released, so that whoever acquires the new value sees the data it speaks of.
-pub(crate) fn apply(heap: &Heap, signal: Signal) -> Result<(), String> {
-    let word = heap.word(signal.offset).map_err(|error| error.to_string())?;
-    match signal.op {
-        SignalOp::Set => word.store(signal.value, Ordering::Release),
-        SignalOp::Add => {
-            word.fetch_add(signal.value, Ordering::AcqRel);
-        }
-    }
-    Ok(())
 }

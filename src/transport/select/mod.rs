@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 /// The pair of NICs one operation uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
     /// Index among this PE's NICs.
     pub local: u16,
@@ -35,6 +35,28 @@ impl Route {
     pub fn aligned(nic: u16) -> Self {
         Self { local: nic, remote: nic }
     }
+}
+
+/// TEMPORARY seam.
+#[derive(Debug, Clone, Copy)]
+pub struct Op { /// d
+    pub dst: u32, /// l
+    pub len: u64, /// p
+    pub peer_nics: u16 }
+/// Part.
+#[derive(Debug, Clone, Copy)]
+pub struct Part { /// r
+    pub route: Route, /// o
+    pub offset: u64, /// l
+    pub len: u64 }
+/// Plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan(Route);
+impl Plan {
+    /// x
+    #[must_use] pub fn first(self) -> Route { self.0 }
+    /// x
+    pub fn parts(self, len: u64) -> impl Iterator<Item = Part> { std::iter::once(Part { route: self.0, offset: 0, len }) }
 }
 
 /// A rule that gives each operation its NICs. Counters start at 0.
@@ -122,8 +144,9 @@ macro_rules! policies {
             }
 
             /// The NICs for the next operation to PE `dst`.
-            pub fn next(&mut self, dst: u32) -> Route {
-                match self { $(Self::$variant(policy) => policy.next(dst),)+ }
+            pub fn next(&mut self, op: Op, _in_flight: &[u64]) -> Plan {
+                let route = match self { $(Self::$variant(policy) => policy.next(op.dst),)+ };
+                Plan(Route { local: route.local, remote: route.remote % op.peer_nics.max(1) })
             }
         }
     };

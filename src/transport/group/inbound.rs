@@ -1,0 +1,209 @@
+//! The receiver's side of one pair.
+
+use std::collections::VecDeque;
+
+use super::{ACK_EVERY, Violation, WINDOW};
+use crate::transport::wire::{Action, Close, Released};
+
+/// Pieces that have landed, by the NIC they came through: if that NIC is fenced they are sent again.
+#[derive(Debug, Default)]
+struct Landed {
+    total: u32,
+    /// Nearly always all come through one NIC.
+    first: (u16, u32),
+    others: Vec<(u16, u32)>,
+}
+
+impl Landed {
+    fn add(&mut self, nic: u16) {
+        self.total = self.total.saturating_add(1);
+        if self.first.1 == 0 || self.first.0 == nic {
+            self.first = (nic, self.first.1.saturating_add(1));
+            return;
+        }
+        match self.others.iter_mut().find(|(other, _)| *other == nic) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => self.others.push((nic, 1)),
+        }
+    }
+
+    fn forget(&mut self, nic: u16) {
+        for (other, count) in std::iter::once(&mut self.first).chain(&mut self.others) {
+            if *other == nic {
+                self.total = self.total.saturating_sub(std::mem::take(count));
+            }
+        }
+    }
+}
+
+/// One group at the receiver.
+#[derive(Debug, Default)]
+struct Arriving {
+    landed: Landed,
+    close: Option<Close>,
+    released: bool,
+}
+
+/// The receiver's side of one pair.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    low: u64,
+    acknowledged: u64,
+    low_last_turn: u64,
+    flush_after: Option<u64>,
+    groups: VecDeque<Arriving>,
+}
+
+/// A group all of whose data have landed: what to do now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// What happens.
+    pub action: Option<Action>,
+    /// Bytes per own NIC, when the sender keeps the ledger.
+    pub ledger: Vec<u64>,
+}
+
+impl Inbound {
+    /// A piece has landed through NIC `nic` whose immediate names group `wire` (its low 16 bits).
+    ///
+    /// # Errors
+    /// When the group is outside the window, released, or has more pieces than announced.
+    pub fn landed(&mut self, nic: u16, wire: u16) -> Result<Option<Release>, Violation> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "sequence numbers are compared modulo 2^16 on purpose"
+        )]
+        let ahead = wire.wrapping_sub(self.low as u16);
+        self.piece(nic, self.low + u64::from(ahead))
+    }
+
+    /// A piece of group `seq` has landed through NIC `nic`.
+    ///
+    /// # Errors
+    /// As [`Self::landed`].
+    pub fn piece(&mut self, nic: u16, seq: u64) -> Result<Option<Release>, Violation> {
+        let group = self.group(seq)?;
+        if group.released {
+            return Err(Violation::AlreadyClosed { seq });
+        }
+        group.landed.add(nic);
+        self.settle(seq)
+    }
+
+    /// Whether group `seq` is not released yet, for something that may have arrived before.
+    #[must_use]
+    pub fn is_new(&self, seq: u64) -> bool {
+        let Some(ahead) = seq.checked_sub(self.low) else { return false };
+        let group = usize::try_from(ahead).ok().and_then(|ahead| self.groups.get(ahead));
+        group.is_none_or(|group| !group.released)
+    }
+
+    /// A close has arrived.
+    ///
+    /// # Errors
+    /// As [`Self::landed`], or when the group was closed before and this close is not one sent again.
+    pub fn closed(&mut self, close: Close) -> Result<Option<Release>, Violation> {
+        let seq = close.seq;
+        if close.again && !self.is_new(seq) {
+            return Ok(None);
+        }
+        if seq < self.low {
+            return Err(Violation::AlreadyClosed { seq });
+        }
+        let flush = close.flush;
+        let group = self.group(seq)?;
+        if group.released || group.close.is_some() && !close.again {
+            return Err(Violation::AlreadyClosed { seq });
+        }
+        group.close = Some(close);
+        if flush {
+            self.flush_after = self.flush_after.max(Some(seq));
+        }
+        self.settle(seq)
+    }
+
+    /// NIC `nic` has been fenced: what landed through it for groups that are still open will be sent again.
+    pub fn forget(&mut self, nic: u16) {
+        for group in self.groups.iter_mut().filter(|group| !group.released) {
+            group.landed.forget(nic);
+        }
+    }
+
+    /// Which groups are released.
+    #[must_use]
+    pub fn released(&self) -> Released {
+        let mut released = Released::below(self.low);
+        for (seq, group) in (self.low..).zip(&self.groups) {
+            if group.released {
+                released.insert(seq);
+            }
+        }
+        released
+    }
+
+    /// Asked once in every turn of the receiver's loop: the low mark to send back now, when one is due.
+    pub fn take_ack(&mut self) -> Option<u64> {
+        let burst_ended = self.low == std::mem::replace(&mut self.low_last_turn, self.low);
+        let owed = self.low - self.acknowledged;
+        let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
+        if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
+            return None;
+        }
+        if flushed {
+            self.flush_after = None;
+        }
+        self.acknowledged = self.low;
+        Some(self.low)
+    }
+
+    /// Whether the sender has not yet been told of everything that is released here.
+    #[must_use]
+    pub fn owes_ack(&self) -> bool {
+        self.low > self.acknowledged
+    }
+
+    /// Number of the first group that is not released.
+    #[cfg(test)]
+    pub(super) fn low(&self) -> u64 {
+        self.low
+    }
+
+    /// Groups that are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.groups.len()
+    }
+
+    fn group(&mut self, seq: u64) -> Result<&mut Arriving, Violation> {
+        let outside = Violation::OutsideWindow { seq, low: self.low, end: self.low + WINDOW };
+        let Some(index) = seq.checked_sub(self.low).filter(|&ahead| ahead < WINDOW) else {
+            return Err(outside);
+        };
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        if self.groups.len() <= index {
+            self.groups.resize_with(index + 1, Arriving::default);
+        }
+        self.groups.get_mut(index).ok_or(outside)
+    }
+
+    /// Releases the group if count and close agree, and moves the low mark.
+    fn settle(&mut self, seq: u64) -> Result<Option<Release>, Violation> {
+        let group = self.group(seq)?;
+        let Some(close) = &mut group.close else {
+            return Ok(None);
+        };
+        if group.landed.total > close.pieces {
+            return Err(Violation::TooManyPieces { seq, pieces: close.pieces });
+        }
+        if group.landed.total < close.pieces {
+            return Ok(None);
+        }
+        group.released = true;
+        let release = Release { action: close.action, ledger: std::mem::take(&mut close.ledger) };
+        while self.groups.front().is_some_and(|group| group.released) {
+            self.groups.pop_front();
+            self.low += 1;
+        }
+        Ok(Some(release))
+    }
+}

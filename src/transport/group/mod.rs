@@ -1,0 +1,73 @@
+//! Groups: the unit in which landed data are counted, so that nothing relies on order.
+//!
+//! Between each pair of PEs the sender numbers its *groups*. A put with a signal is a group of its own; plain puts
+//! since the last quiet share one. Every piece of payload names its group; one record, the *close*, says how many pieces
+//! the group has and what happens then (a signal, an atomic, a get, an answer). The receiver counts pieces per group, in
+//! whatever order pieces and closes arrive and over whichever NICs, and releases a group when count and close agree.
+//!
+//! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: when
+//! a burst from that sender has ended (a turn of the receiver's loop released nothing of it), every 256 groups
+//! within a burst, and at once for a group that is closed by a quiet. So a lone put is acknowledged at once, a stream
+//! rarely, and a quiet after signalled puts usually has nothing left to wait for.
+//! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
+//! and bounds the receiver's memory.
+//!
+//! Until a group is released its sender remembers what it sent of it and by which way ([`log`]), because a NIC may fail.
+
+mod inbound;
+pub mod log;
+mod outbound;
+
+pub use inbound::{Inbound, Release};
+pub use outbound::{Moved, Outbound};
+pub(in crate::transport) use outbound::enter;
+
+/// Groups a sender may have open towards one receiver.
+pub const WINDOW: u64 = 1024;
+
+/// Released groups after which a receiver acknowledges without being asked.
+const ACK_EVERY: u64 = WINDOW / 4;
+
+/// The window towards a receiver is full; acknowledgements must come in first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowFull;
+
+/// A peer that does not keep to the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A group number outside the window.
+    #[error("group {seq} lies outside the window {low}..{end}")]
+    OutsideWindow {
+        /// The group named.
+        seq: u64,
+        /// First group not yet released.
+        low: u64,
+        /// End of the window.
+        end: u64,
+    },
+    /// More pieces than the close announced.
+    #[error("group {seq} has more pieces than the {pieces} announced")]
+    TooManyPieces {
+        /// The group.
+        seq: u64,
+        /// Pieces announced.
+        pieces: u32,
+    },
+    /// A second close for one group, or a piece for a released one.
+    #[error("group {seq} was closed twice or touched after its release")]
+    AlreadyClosed {
+        /// The group.
+        seq: u64,
+    },
+    /// An acknowledgement of something never sent, or one that goes backwards.
+    #[error("acknowledged up to {low}, but only {sent} groups were sent")]
+    WrongAck {
+        /// What was acknowledged.
+        low: u64,
+        /// Groups sent.
+        sent: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests;

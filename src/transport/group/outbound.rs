@@ -1,0 +1,187 @@
+//! The sender's side of one pair.
+
+use super::log::{Log, Sent, What};
+use super::{Violation, WINDOW, WindowFull};
+use crate::transport::select::Route;
+use crate::transport::wire::{Close, Released};
+
+/// The sender's side of one pair.
+#[derive(Debug, Default)]
+pub struct Outbound {
+    next: u64,
+    low: u64,
+    open: Option<Open>,
+    /// Groups below this number must be released before more is sent.
+    fence: u64,
+    log: Log,
+}
+
+/// The group that plain puts share.
+#[derive(Debug)]
+struct Open {
+    seq: u64,
+    pieces: u32,
+    ledger: Vec<u64>,
+}
+
+impl Outbound {
+    /// Takes the next group number.
+    fn take(&mut self) -> Result<u64, WindowFull> {
+        if self.next - self.low >= WINDOW {
+            return Err(WindowFull);
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued.
+    #[must_use]
+    pub fn has_room_for(&self, plain: bool) -> bool {
+        self.low >= self.fence && (plain && self.open.is_some() || self.next - self.low < WINDOW)
+    }
+
+    /// A group of its own, for a put with a signal.
+    ///
+    /// # Errors
+    /// When the window is full.
+    pub fn start(&mut self) -> Result<u64, WindowFull> {
+        self.take()
+    }
+
+    /// Counts the `pieces` of a plain put into the shared group and names that group.
+    ///
+    /// # Errors
+    /// When a new group is needed and the window is full.
+    pub fn add_pieces(&mut self, pieces: u32) -> Result<u64, WindowFull> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => Open { seq: self.take()?, pieces: 0, ledger: Vec::new() },
+        };
+        let open = self.open.insert(open);
+        open.pieces = open.pieces.saturating_add(pieces);
+        Ok(open.seq)
+    }
+
+    /// Keeps account of `bytes` of the shared group that go to the receiver's NIC `remote`, for the close.
+    pub fn enter_in_ledger(&mut self, remote: u16, bytes: u64) {
+        if let Some(open) = &mut self.open {
+            enter(&mut open.ledger, remote, bytes);
+        }
+    }
+
+    /// Pieces in the shared group so far.
+    #[must_use]
+    pub fn open_pieces(&self) -> u32 {
+        self.open.as_ref().map_or(0, |open| open.pieces)
+    }
+
+    /// Ends the shared group, if there is one; with `flush` the receiver acknowledges it at once. Signalled groups are
+    /// closed from the start and acknowledged without being asked.
+    pub fn close_open(&mut self, flush: bool) -> Option<Close> {
+        let open = self.open.take()?;
+        let Open { seq, pieces, ledger } = open;
+        Some(Close { seq, pieces, action: None, flush, again: false, ledger })
+    }
+
+    /// From here on nothing is sent before everything sent so far has been released. The shared group must be closed.
+    pub fn fence(&mut self) {
+        self.fence = self.next;
+    }
+
+    /// Remembers what was sent.
+    pub fn remember(&mut self, seq: u64, route: Route, at_ms: u64, what: What) {
+        self.log.push(Sent { seq, route, at_ms, what });
+    }
+
+    /// What has been sent and is not known to be released.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Takes an acknowledgement in. Acknowledgements may overtake each other: an old one changes nothing.
+    ///
+    /// # Errors
+    /// When it names groups that were never sent.
+    pub fn acknowledged(&mut self, low: u64) -> Result<(), Violation> {
+        if low > self.next {
+            return Err(Violation::WrongAck { low, sent: self.next });
+        }
+        if low > self.low {
+            self.low = low;
+            self.log.trim(low);
+        }
+        Ok(())
+    }
+
+    /// Takes out of the log what went to the receiver's NIC `remote` and is not `released`: that NIC has been fenced, so
+    /// none of it will land any more, and whatever of it had landed is no longer counted.
+    pub fn lost(&mut self, remote: u16, released: &Released) -> Vec<Sent> {
+        self.log.take(|sent| sent.route.remote == remote && !released.contains(sent.seq))
+    }
+
+    /// Puts the ledger right of the group that `moved` belongs to. Returns the close that has to say so once more, with
+    /// its way, if it has gone out already.
+    pub fn rebook(&mut self, moved: Moved) -> Option<(Route, Close)> {
+        if let Some(open) = self.open.as_mut().filter(|open| open.seq == moved.seq) {
+            moved.rebook(&mut open.ledger);
+            return None;
+        }
+        let (route, close) = self.log.close_mut(moved.seq)?;
+        moved.rebook(&mut close.ledger);
+        Some((route, close.clone()))
+    }
+
+    /// Something that was to go by way `from` goes by way `to` instead, before it was posted. Its ledger is put right by
+    /// [`Self::rebook`].
+    pub fn divert(&mut self, from: Route, to: Route, is: impl Fn(&Sent) -> bool) {
+        self.log.divert(from, to, is);
+    }
+
+    /// Whether every group sent so far has been released at the receiver.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.low == self.next
+    }
+
+    /// Number of the first group that is not known to be released.
+    #[must_use]
+    pub fn low(&self) -> u64 {
+        self.low
+    }
+}
+
+/// A piece that goes to another of the receiver's NICs than its ledger says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Its group.
+    pub seq: u64,
+    /// The NIC it was booked for.
+    pub from: u16,
+    /// The NIC it goes to.
+    pub to: u16,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl Moved {
+    /// Books it anew; always `true`.
+    pub fn rebook(self, ledger: &mut Vec<u64>) -> bool {
+        if let Some(total) = ledger.get_mut(usize::from(self.from)) {
+            *total = total.saturating_sub(self.bytes);
+        }
+        enter(ledger, self.to, self.bytes);
+        true
+    }
+}
+
+/// Adds `bytes` to a ledger's entry for NIC `nic`.
+pub(in crate::transport) fn enter(ledger: &mut Vec<u64>, nic: u16, bytes: u64) {
+    let nic = usize::from(nic);
+    if ledger.len() <= nic {
+        ledger.resize(nic + 1, 0);
+    }
+    if let Some(total) = ledger.get_mut(nic) {
+        *total += bytes;
+    }
+}

@@ -1,0 +1,426 @@
+//! When a NIC fails: finding out, fencing, sending again, and taking it back.
+//!
+//! Nothing is ever sent again before the *receiver* has fenced the NIC it was sent to: closed the endpoint, so that what
+//! is still under way (in a socket of an interface that is down, say) can never land, and opened another. Then the
+//! receiver forgets what had landed through that NIC for groups that are still open, says so to everybody, and every
+//! sender sends that part again, over NICs that work. So each piece is counted once and nothing old lands later.
+//!
+//! Suspicion starts with a sender: an operation failed, or nothing of a peer's has been released for a while. It asks the
+//! peer over other NICs what has arrived. If the peer answers and one of its NICs has received nothing meanwhile, that
+//! NIC is fenced. A peer that does not answer is no matter of NICs: the rendezvous watches over it.
+//! Being wrong costs bandwidth, never data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Proxy;
+use super::lane::Lane;
+use super::state::News;
+use crate::transport::group::log::What;
+use crate::transport::nic::{Failed, Nic, NicError, PeerNic};
+use crate::transport::select::Route;
+use crate::transport::wire::{Progress, Record, Released};
+
+/// How often the ways are looked at, in parts of the time after which a NIC is suspected.
+const LOOKS: u64 = 8;
+
+/// How much longer a way between two NICs that both work with others may show nothing.
+const LONE_WAY: u64 = 8;
+
+/// What is known about one target.
+#[derive(Debug, Default)]
+struct Watch {
+    /// Low mark when it last moved, and when that was.
+    low: u64,
+    moved_ms: u64,
+    /// Ways on which an operation has failed.
+    failed: Vec<Route>,
+    /// The question under way.
+    nonce: u64,
+    attempts: u32,
+    /// What had arrived when the first answer came, and when that was.
+    baseline: Option<(u64, Vec<Progress>)>,
+    /// NICs of the target that are to be fenced.
+    fences: BTreeSet<u16>,
+}
+
+/// One of this PE's NICs as others must see it.
+#[derive(Debug, Clone, Default)]
+struct OwnNic {
+    incarnation: u32,
+    /// Its card, once it is not that of the start any more; empty when it is nowhere.
+    card: Vec<u8>,
+    /// Peers that do not know this incarnation yet, with what they had released here when it was fenced.
+    untold: BTreeMap<u32, Released>,
+    /// Opening it again has failed; to be tried again.
+    shut: bool,
+}
+
+/// What a PE knows of failures.
+#[derive(Debug)]
+pub(super) struct Recovery {
+    /// After how long without any sign a NIC is suspected; 0: never.
+    patience_ms: u64,
+    /// Whether NICs can be fenced at all.
+    able: bool,
+    next_look_ms: u64,
+    watches: Vec<Watch>,
+    own: Vec<OwnNic>,
+    /// Incarnations of others' NICs, where not 0.
+    known: BTreeMap<(u32, u16), u32>,
+    nonce: u64,
+}
+
+impl Recovery {
+    pub(super) fn new(pes: usize, own: usize, patience_ms: u64, able: bool) -> Self {
+        Self {
+            patience_ms,
+            able,
+            next_look_ms: 0,
+            watches: (0..pes).map(|_| Watch::default()).collect(),
+            own: vec![OwnNic::default(); own],
+            known: BTreeMap::new(),
+            nonce: 0,
+        }
+    }
+
+    /// Whether any NIC has been fenced, here or at another PE.
+    pub(super) fn has_acted(&self) -> bool {
+        !self.known.is_empty() || self.own.iter().any(|own| own.incarnation > 0)
+    }
+
+    fn known(&self, pe: u32, nic: u16) -> u32 {
+        self.known.get(&(pe, nic)).copied().unwrap_or(0)
+    }
+}
+
+impl<N: Nic> Proxy<N> {
+    /// Whether the failure of a NIC can be survived on the way to `dst`.
+    fn can_go_round(&self, dst: u32) -> bool {
+        self.recovery.able && self.ways.has_choice(dst)
+    }
+
+    /// An operation of own NIC `nic` has failed.
+    pub(super) fn operation_failed(&mut self, nic: u16, failed: Failed) -> Result<(), String> {
+        let Failed { to, error, .. } = failed;
+        if !self.can_go_round(to.pe) {
+            return Err(error.to_string());
+        }
+        let way = Route { local: nic, remote: to.nic };
+        if let Some(watch) = self.recovery.watches.get_mut(to.pe as usize)
+            && !watch.failed.contains(&way)
+        {
+            watch.failed.push(way);
+            self.recovery.next_look_ms = 0;
+        }
+        Ok(())
+    }
+
+    /// Own NIC `nic` as a whole cannot go on.
+    pub(super) fn nic_broke(&mut self, nic: u16, error: &NicError) -> Result<(), String> {
+        if !self.recovery.able || self.lanes.len() < 2 {
+            return Err(error.to_string());
+        }
+        self.shut(nic)?;
+        self.fence(nic)?;
+        // What it had under way is suspect everywhere.
+        for (watch, pe) in self.recovery.watches.iter_mut().zip(0..) {
+            let width = self.state.width(pe);
+            watch.failed.extend((0..width).map(|remote| Route { local: nic, remote }));
+            watch.failed.sort_unstable_by_key(|way| (way.local, way.remote));
+            watch.failed.dedup();
+        }
+        self.recovery.next_look_ms = 0;
+        Ok(())
+    }
+
+    /// Shows in the counters that a NIC is closed, or open again.
+    fn mark(&mut self, nic: u16, down: bool) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(nic)) {
+            let counts = lane.counts_mut();
+            counts.down = u64::from(down);
+            counts.failures += u64::from(down);
+        }
+    }
+
+    /// What is to be done about ways, once in a while.
+    pub(super) fn look_after_ways(&mut self) -> Result<(), String> {
+        let now = self.now_ms;
+        if now < self.recovery.next_look_ms || !self.recovery.able {
+            return Ok(());
+        }
+        let pause = match self.recovery.patience_ms {
+            0 => 1_000,
+            patience => (patience / LOOKS).max(1),
+        };
+        self.recovery.next_look_ms = now + pause;
+        for dst in 0..self.place.pes {
+            self.look_after(dst)?;
+        }
+        self.reopen_shut()?;
+        self.announce();
+        for probe in self.ways.probes_due(now) {
+            if let Some(lane) = self.lanes.get_mut(usize::from(probe.local)) {
+                lane.urgent(probe.to, &Record::Probe { nonce: probe.nonce });
+            }
+        }
+        Ok(())
+    }
+
+    fn look_after(&mut self, dst: u32) -> Result<(), String> {
+        let (now, patience) = (self.now_ms, self.recovery.patience_ms);
+        let (low, settled) = (self.state.outbound(dst)?.low(), self.state.outbound(dst)?.is_settled());
+        let possible = self.can_go_round(dst);
+        let Some(watch) = self.recovery.watches.get_mut(dst as usize) else { return Ok(()) };
+        if settled || low != watch.low {
+            (watch.low, watch.moved_ms) = (low, now);
+            if settled {
+                watch.failed.clear();
+                watch.fences.clear();
+            }
+            if watch.failed.is_empty() && watch.fences.is_empty() {
+                (watch.nonce, watch.attempts, watch.baseline) = (0, 0, None);
+                return Ok(());
+            }
+        }
+        let overdue = patience > 0 && now.saturating_sub(watch.moved_ms) >= patience;
+        if !possible || !(overdue || !watch.failed.is_empty() || !watch.fences.is_empty()) {
+            return Ok(());
+        }
+        if watch.nonce == 0 {
+            self.recovery.nonce += 1;
+            watch.nonce = self.recovery.nonce;
+        }
+        let (nonce, attempts, avoid) = (watch.nonce, watch.attempts, watch.failed.clone());
+        let fences: Vec<_> = watch.fences.iter().copied().collect();
+        watch.attempts = watch.attempts.wrapping_add(1);
+        for way in self.ways.news_ways(dst, &avoid, attempts) {
+            let Some(lane) = self.lanes.get_mut(usize::from(way.local)) else { continue };
+            let to = PeerNic { pe: dst, nic: way.remote };
+            lane.urgent(to, &Record::Ask { nonce });
+            for &nic in &fences {
+                let incarnation = self.recovery.known(dst, nic);
+                lane.urgent(to, &Record::Fence { nic, incarnation });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what others have said.
+    pub(super) fn hear_news(&mut self) -> Result<(), String> {
+        for (pe, news) in std::mem::take(&mut self.state.news) {
+            match news {
+                News::Ask { nonce } => {
+                    let (released, progress) = (self.state.released(pe), self.state.progress(pe));
+                    self.tell(pe, &Record::State { nonce, released, progress });
+                }
+                News::State { nonce, released, progress } => self.judge(pe, nonce, &released, &progress)?,
+                News::Fence { nic, incarnation } => {
+                    let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { continue };
+                    if own.incarnation == incarnation {
+                        self.fence(nic)?;
+                    } else if own.incarnation > incarnation {
+                        own.untold.entry(pe).or_insert_with(|| self.state.released(pe));
+                    }
+                    self.announce();
+                }
+                News::Card { nic, incarnation, released, card } => {
+                    self.follow(PeerNic { pe, nic }, incarnation, &released, &card)?;
+                }
+                News::CardSeen { nic, incarnation } => {
+                    if let Some(own) = self.recovery.own.get_mut(usize::from(nic))
+                        && own.incarnation == incarnation
+                    {
+                        own.untold.remove(&pe);
+                    }
+                }
+                News::Probe { nonce } => self.tell(pe, &Record::Echo { nonce }),
+                News::Echo { nonce } => {
+                    let lanes = &self.lanes;
+                    let (own, _) = self.ways.echo(nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
+                    if let Some(nic) = own {
+                        self.mark(nic, false);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says something to another PE by the best way known.
+    fn tell(&mut self, pe: u32, record: &Record<'_>) {
+        let turn = self.recovery.watches.get_mut(pe as usize).map_or(0, |watch| {
+            watch.attempts = watch.attempts.wrapping_add(1);
+            watch.attempts
+        });
+        // Two ways, another pair each time: one of them may be broken without anybody knowing it yet.
+        for way in self.ways.news_ways(pe, &[], turn % 2) {
+            if let Some(lane) = self.lanes.get_mut(usize::from(way.local)) {
+                lane.urgent(PeerNic { pe, nic: way.remote }, record);
+            }
+        }
+    }
+
+    /// Judges by a peer's answer which of its NICs do not get what is sent to them.
+    fn judge(&mut self, pe: u32, nonce: u64, released: &Released, progress: &[Progress]) -> Result<(), String> {
+        let (now, patience) = (self.now_ms, self.recovery.patience_ms);
+        self.state.outbound(pe)?.acknowledged(released.low).map_err(|violation| format!("PE {pe}: {violation}"))?;
+        let waiting = self.waiting(pe, released)?;
+        let Some(watch) = self.recovery.watches.get(pe as usize).filter(|watch| watch.nonce == nonce && nonce != 0)
+        else {
+            return Ok(());
+        };
+        let (since, before) = match &watch.baseline {
+            Some((since, before)) => (*since, before.clone()),
+            None => (now, progress.to_vec()),
+        };
+        let known = |list: &[Progress], nic: u16| list.get(usize::from(nic)).copied().unwrap_or_default();
+        let mut suspects = BTreeSet::new();
+        let mut moved = false;
+        for (&way, &at_ms) in &waiting {
+            let (was, is) = (known(&before, way.remote), known(progress, way.remote));
+            if watch.failed.contains(&way) {
+                suspects.insert((way, false));
+                continue;
+            }
+            moved |= was.yours != is.yours;
+            let quiet_for = now.saturating_sub(since.max(at_ms));
+            if patience == 0 || was.yours != is.yours || quiet_for < patience {
+                continue;
+            }
+            let own_is_stuck = self.lanes.get(usize::from(way.local)).is_some_and(|lane| lane.is_stuck(since));
+            let theirs_is_deaf = was.all == is.all;
+            if own_is_stuck || theirs_is_deaf || quiet_for >= LONE_WAY * patience {
+                suspects.insert((way, theirs_is_deaf));
+            }
+        }
+        let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
+        // What failed and has been released all the same needs nothing more.
+        watch.failed.retain(|way| waiting.contains_key(way));
+        if watch.baseline.is_none() || moved {
+            watch.baseline = Some((now, progress.to_vec()));
+        }
+        for (way, theirs_is_deaf) in suspects {
+            self.suspect(pe, way, theirs_is_deaf)?;
+        }
+        Ok(())
+    }
+
+    /// By way: since when something has been posted to `pe` that is not released. What still waits in a queue here says
+    /// nothing about the way.
+    fn waiting(&mut self, pe: u32, released: &Released) -> Result<BTreeMap<Route, u64>, String> {
+        let mut found: BTreeMap<Route, (u64, usize, usize)> = BTreeMap::new();
+        for sent in self.state.outbound(pe)?.log().iter().filter(|sent| !released.contains(sent.seq)) {
+            let (since, pieces, records) = found.entry(sent.route).or_insert((sent.at_ms, 0, 0));
+            *since = (*since).min(sent.at_ms);
+            match sent.what {
+                What::Piece { .. } => *pieces += 1,
+                What::Data { .. } | What::Close(_) => *records += 1,
+            }
+        }
+        found.retain(|way, (_, pieces, records)| {
+            let to = PeerNic { pe, nic: way.remote };
+            let queued = self.lanes.get(usize::from(way.local)).map_or((0, 0), |lane| lane.queued(to));
+            *pieces > queued.0 || *records > 0 && queued.1 == 0
+        });
+        Ok(found.into_iter().map(|(way, (since, ..))| (way, since)).collect())
+    }
+
+    /// Takes a way for broken: has the peer's NIC fenced, and closes what may be at fault until it proves to work.
+    fn suspect(&mut self, pe: u32, way: Route, theirs_is_deaf: bool) -> Result<(), String> {
+        let now = self.now_ms;
+        let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
+        watch.fences.insert(way.remote);
+        let failed = watch.failed.contains(&way);
+        let stuck = self.lanes.get(usize::from(way.local)).is_some_and(|lane| {
+            lane.is_stuck(now.saturating_sub(self.recovery.patience_ms.max(1)))
+        });
+        // Of a lone way one end is enough. Of one that might be either's fault both are closed; a probe opens each.
+        if theirs_is_deaf || !stuck {
+            self.ways.close_peer(PeerNic { pe, nic: way.remote }, now);
+        }
+        self.recovery.next_look_ms = 0;
+        if stuck || failed { self.shut(way.local) } else { Ok(()) }
+    }
+
+    /// Closes own NIC `nic`: what waits in its queue goes over others.
+    fn shut(&mut self, nic: u16) -> Result<(), String> {
+        if !self.ways.close(nic, self.now_ms) {
+            return Ok(());
+        }
+        self.mark(nic, true);
+        let waiting = self.lanes.get_mut(usize::from(nic)).map(Lane::take_queue).unwrap_or_default();
+        waiting.into_iter().try_for_each(|out| self.divert(nic, out))
+    }
+
+    /// Fences own NIC `nic` and has everybody told.
+    fn fence(&mut self, nic: u16) -> Result<(), String> {
+        let Some(lane) = self.lanes.get_mut(usize::from(nic)) else { return Ok(()) };
+        let card = lane.fence(nic, &mut self.state, self.now_ms);
+        lane.counts_mut().fences += 1;
+        if let Some(violation) = self.state.violation.take() {
+            return Err(violation);
+        }
+        // Only now: what landed before the fence has just been counted.
+        self.state.forget(nic);
+        let me = self.place.me;
+        let released: BTreeMap<_, _> =
+            (0..self.place.pes).filter(|&pe| pe != me).map(|pe| (pe, self.state.released(pe))).collect();
+        let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { return Ok(()) };
+        own.incarnation += 1;
+        own.shut = card.is_err();
+        own.card = card.unwrap_or_default();
+        own.untold = released;
+        Ok(())
+    }
+
+    /// Tries once more to open NICs that could not be opened after their fence.
+    fn reopen_shut(&mut self) -> Result<(), String> {
+        let shut: Vec<_> =
+            (0..).zip(&self.recovery.own).filter_map(|(nic, own)| own.shut.then_some(nic)).collect();
+        shut.into_iter().try_for_each(|nic| self.fence(nic))
+    }
+
+    /// Tells those who do not know yet that a NIC of this PE has a new incarnation.
+    fn announce(&mut self) {
+        for nic in 0..self.recovery.own.len() {
+            let Some(own) = self.recovery.own.get(nic).filter(|own| !own.untold.is_empty()) else { continue };
+            let OwnNic { incarnation, card, untold, .. } = own.clone();
+            let Ok(nic) = u16::try_from(nic) else { continue };
+            for (pe, released) in untold {
+                self.tell(pe, &Record::Card { nic, incarnation, released, card: &card });
+            }
+        }
+    }
+
+    /// A NIC of another PE has been fenced and has a new incarnation: what was under way to it is sent again.
+    fn follow(&mut self, at: PeerNic, incarnation: u32, released: &Released, card: &[u8]) -> Result<(), String> {
+        if at.nic >= self.state.width(at.pe) {
+            return Err(format!("PE {} speaks of its NIC {}, which does not exist", at.pe, at.nic));
+        }
+        if incarnation <= self.recovery.known(at.pe, at.nic) {
+            self.tell(at.pe, &Record::CardSeen { nic: at.nic, incarnation });
+            return Ok(());
+        }
+        self.recovery.known.insert((at.pe, at.nic), incarnation);
+        for lane in &mut self.lanes {
+            lane.purge(at);
+            if !card.is_empty() {
+                lane.nic().redirect(at, card).map_err(|error| format!("PE {}: {error}", at.pe))?;
+            }
+        }
+        if card.is_empty() {
+            self.ways.close_peer(at, self.now_ms);
+        }
+        let outbound = self.state.outbound(at.pe)?;
+        outbound.acknowledged(released.low).map_err(|violation| format!("PE {}: {violation}", at.pe))?;
+        let lost = outbound.lost(at.nic, released);
+        if let Some(watch) = self.recovery.watches.get_mut(at.pe as usize) {
+            watch.fences.remove(&at.nic);
+            watch.failed.retain(|way| way.remote != at.nic);
+            (watch.moved_ms, watch.nonce, watch.baseline) = (self.now_ms, 0, None);
+        }
+        self.send_again(at.pe, lost)?;
+        self.tell(at.pe, &Record::CardSeen { nic: at.nic, incarnation });
+        Ok(())
+    }
+}

@@ -1,0 +1,334 @@
+//! From commands to pieces and records: what goes out, by which way, and what is remembered of it.
+
+use super::lane::{Lane, Out, Tally};
+use super::state::{PROBE_BYTES, PROBE_SOURCE, Request};
+use super::{Done, LONG_GROUP, Proxy};
+use crate::transport::atomic::Atomic;
+use crate::transport::group::{Moved, enter};
+use crate::transport::group::log::{Sent, What};
+use crate::transport::nic::{Nic, PeerNic, Piece};
+use crate::transport::ring::Put;
+use crate::transport::select::{Op, Part, Plan, Route};
+use crate::transport::wire::{Action, Close, Data, Immediate, MAX_INLINE, Record, read_frame};
+
+impl<N: Nic> Proxy<N> {
+    /// The policy's choice for payload.
+    fn plan(&mut self, dst: u32, len: u64) -> Plan {
+        self.loads.clear();
+        self.loads.extend(self.lanes.iter().map(Lane::load));
+        self.selector.next(Op { dst, len, peer_nics: self.state.width(dst) }, &self.loads)
+    }
+
+    /// The policy's choice for signals, atomics and acknowledgements. It has counters of its own: what a program does
+    /// beside its puts must not shift the NICs of its puts.
+    pub(super) fn control_route(&mut self, dst: u32) -> Route {
+        let op = Op { dst, len: 0, peer_nics: self.state.width(dst) };
+        let wanted = self.control.next(op, &[]).first();
+        self.ways.open_way(dst, wanted)
+    }
+
+    /// Whether a group towards `dst` can be started (or, for a plain put, the shared one be continued). A full window
+    /// never empties while the shared group in it stays open, so that one is closed then.
+    pub(super) fn has_room(&mut self, dst: u32, plain: bool) -> Result<bool, String> {
+        let room = self.state.outbound(dst)?.has_room_for(plain);
+        if !room {
+            self.close_plain(dst, false)?;
+        }
+        Ok(room)
+    }
+
+    pub(super) fn put(&mut self, put: &Put) -> Result<Done, String> {
+        if !self.has_room(put.dst, put.signal.is_none())? {
+            return Ok(Done::NoRoom);
+        }
+        let action = put.signal.map(|signal| Action::Change(Atomic::from(signal)));
+        if put.len == 0 {
+            return Ok(match action {
+                Some(action) => self.bare(put.dst, action)?,
+                None => Done::Yes,
+            });
+        }
+        let plan = self.plan(put.dst, put.len);
+        match action {
+            Some(_) => {
+                let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
+                if put.len <= self.inline_max {
+                    self.inline(put, plan.first(), seq, action)?;
+                } else {
+                    self.whole(put, plan, seq, action)?;
+                }
+            }
+            None => self.plain(put, plan)?,
+        }
+        Ok(Done::Yes)
+    }
+
+    /// A put that is a group of its own: its pieces and its close.
+    fn whole(&mut self, put: &Put, plan: Plan, seq: u64, action: Option<Action>) -> Result<(), String> {
+        let mut close = Close { seq, pieces: 0, action, flush: false, again: false, ledger: Vec::new() };
+        let mut last = plan.first();
+        for part in plan.parts(put.len) {
+            let route = self.ways.open_way(put.dst, part.route);
+            close.pieces += self.pieces(put, part, route, seq)?;
+            if self.state.ledger {
+                enter(&mut close.ledger, route.remote, part.len);
+            }
+            last = route;
+        }
+        self.close(put.dst, last, close)
+    }
+
+    /// A put without a signal: its pieces join the group that plain puts share.
+    fn plain(&mut self, put: &Put, plan: Plan) -> Result<(), String> {
+        let ran_over = |_| "a group ran over although there was room".to_owned();
+        if put.len <= self.inline_max {
+            let seq = self.state.outbound(put.dst)?.add_pieces(1).map_err(ran_over)?;
+            self.inline(put, plan.first(), seq, None)?;
+        } else {
+            for part in plan.parts(put.len) {
+                let route = self.ways.open_way(put.dst, part.route);
+                let pieces = u32::try_from(part.len.div_ceil(self.max_piece(route.local))).unwrap_or(u32::MAX);
+                let seq = self.state.outbound(put.dst)?.add_pieces(pieces).map_err(ran_over)?;
+                self.pieces(put, part, route, seq)?;
+                if self.state.ledger {
+                    self.state.outbound(put.dst)?.enter_in_ledger(route.remote, part.len);
+                }
+            }
+        }
+        if self.state.outbound(put.dst)?.open_pieces() >= LONG_GROUP {
+            self.close_plain(put.dst, false)?;
+        }
+        Ok(())
+    }
+
+    fn max_piece(&self, nic: u16) -> u64 {
+        self.lanes.get(usize::from(nic)).map_or(1, Lane::max_piece)
+    }
+
+    /// Queues a part's pieces on its NIC and counts the bytes towards the target's NIC. Returns how many pieces.
+    fn pieces(&mut self, put: &Put, part: Part, route: Route, seq: u64) -> Result<u32, String> {
+        let max = self.max_piece(route.local);
+        let (mut offset, mut pieces) = (0, 0);
+        while offset < part.len {
+            let len = max.min(part.len - offset);
+            let (local, remote) = (put.local + part.offset + offset, put.remote + part.offset + offset);
+            self.piece(put.dst, route, seq, What::Piece { local, remote, len })?;
+            offset += len;
+            pieces += 1;
+        }
+        self.last_route(put.dst, route);
+        Ok(pieces)
+    }
+
+    /// Queues one piece and remembers it.
+    fn piece(&mut self, dst: u32, route: Route, seq: u64, what: What) -> Result<(), String> {
+        let What::Piece { local, remote, len } = what else { return Ok(()) };
+        let hint = if self.wide_immediate { u32::try_from(len).unwrap_or(0) } else { 0 };
+        #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits of each")]
+        let immediate = Immediate { src: self.place.me as u16, group: seq as u16, len: hint }.pack();
+        let to = PeerNic { pe: dst, nic: route.remote };
+        if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+            lane.push(Piece { to, local, remote, len, immediate });
+        }
+        self.state.count_sent(dst, route.remote, len);
+        let now_ms = self.now_ms;
+        self.state.outbound(dst)?.remember(seq, route, now_ms, what);
+        Ok(())
+    }
+
+    /// A small put: it travels within a frame.
+    fn inline(&mut self, put: &Put, wanted: Route, seq: u64, action: Option<Action>) -> Result<(), String> {
+        let route = self.ways.open_way(put.dst, wanted);
+        let what = What::Data { local: put.local, remote: put.remote, len: put.len, action };
+        self.last_route(put.dst, route);
+        self.data(put.dst, route, seq, what, false)
+    }
+
+    /// Queues a small put and remembers it.
+    fn data(&mut self, dst: u32, route: Route, seq: u64, what: What, again: bool) -> Result<(), String> {
+        let What::Data { local, remote, len, action } = what else { return Ok(()) };
+        let mut buffer = [0; MAX_INLINE as usize];
+        let bytes = usize::try_from(len).ok().and_then(|len| buffer.get_mut(..len)).unwrap_or_default();
+        self.heap.read(local, bytes).map_err(|error| error.to_string())?;
+        let tally = Tally { puts: 1, bytes: len, signals: u64::from(action.is_some()) };
+        let to = PeerNic { pe: dst, nic: route.remote };
+        if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+            lane.record(to, &Record::Data(Data { seq, remote, action, again, bytes }), tally);
+        }
+        self.state.count_sent(dst, route.remote, len);
+        let now_ms = self.now_ms;
+        self.state.outbound(dst)?.remember(seq, route, now_ms, what);
+        Ok(())
+    }
+
+    /// A group that is nothing but its action.
+    pub(super) fn bare(&mut self, dst: u32, action: Action) -> Result<Done, String> {
+        if !self.has_room(dst, false)? {
+            return Ok(Done::NoRoom);
+        }
+        let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
+        let route = self.control_route(dst);
+        let close = Close { seq, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() };
+        self.close(dst, route, close)?;
+        Ok(Done::Yes)
+    }
+
+    /// Writes a few bytes to a PE through one NIC, to see what its completions say.
+    pub(super) fn probe(&mut self, dst: u32, nic: u16, remote: u64, action: Action) -> Result<Done, String> {
+        let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
+        let route = Route { local: nic, remote: nic % self.state.width(dst) };
+        let part = Part { route, offset: 0, len: PROBE_BYTES };
+        let put = Put { dst, local: PROBE_SOURCE, remote, len: PROBE_BYTES, signal: None };
+        let pieces = self.pieces(&put, part, route, seq)?;
+        let action = Some(action);
+        self.close(dst, route, Close { seq, pieces, action, flush: false, again: false, ledger: Vec::new() })?;
+        Ok(Done::Yes)
+    }
+
+    /// Closes the group that plain puts to `dst` share, if there is one.
+    pub(super) fn close_plain(&mut self, dst: u32, flush: bool) -> Result<(), String> {
+        if let Some(close) = self.state.outbound(dst)?.close_open(flush) {
+            let wanted = self.last_routes.get(dst as usize).copied().unwrap_or(Route::aligned(0));
+            let route = self.ways.open_way(dst, wanted);
+            self.close(dst, route, close)?;
+        }
+        Ok(())
+    }
+
+    /// Queues the close of a group and remembers it.
+    fn close(&mut self, dst: u32, route: Route, close: Close) -> Result<(), String> {
+        let tally = Tally { signals: u64::from(close.action.is_some()), ..Tally::default() };
+        let record = Record::Close(close);
+        if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+            lane.record(PeerNic { pe: dst, nic: route.remote }, &record, tally);
+        }
+        let now_ms = self.now_ms;
+        if let Record::Close(close) = record {
+            self.state.outbound(dst)?.remember(close.seq, route, now_ms, What::Close(close));
+        }
+        Ok(())
+    }
+
+    fn last_route(&mut self, dst: u32, route: Route) {
+        if let Some(slot) = self.last_routes.get_mut(dst as usize) {
+            *slot = route;
+        }
+    }
+
+    /// Sends once more what was on its way to a NIC that has been fenced.
+    pub(super) fn send_again(&mut self, dst: u32, mut lost: Vec<Sent>) -> Result<(), String> {
+        // Pieces first: their closes may have to say that they now go elsewhere.
+        lost.sort_by_key(|sent| matches!(sent.what, What::Close(_)));
+        let mut moved = Vec::new();
+        for Sent { seq, route: before, what, .. } in lost {
+            let route = self.ways.open_way(dst, before);
+            if let (What::Piece { len, .. }, true) = (&what, self.state.ledger && before.remote != route.remote) {
+                moved.push(Moved { seq, from: before.remote, to: route.remote, bytes: *len });
+            }
+            if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+                let counts = lane.counts_mut();
+                counts.resent_ops += 1;
+                counts.resent_bytes += match what {
+                    What::Piece { len, .. } | What::Data { len, .. } => len,
+                    What::Close(_) => 0,
+                };
+            }
+            match what {
+                What::Piece { .. } => self.piece(dst, route, seq, what)?,
+                What::Data { .. } => self.data(dst, route, seq, what, true)?,
+                What::Close(close) => {
+                    let mut close = Close { again: true, ..close };
+                    moved.retain(|moved| moved.seq != seq || !moved.rebook(&mut close.ledger));
+                    self.close(dst, route, close)?;
+                }
+            }
+        }
+        for moved in moved {
+            // The close is still to come, or has arrived and must be put right.
+            if let Some((route, close)) = self.state.outbound(dst)?.rebook(moved)
+                && let Some(lane) = self.lanes.get_mut(usize::from(route.local))
+            {
+                let to = PeerNic { pe: dst, nic: route.remote };
+                lane.record(to, &Record::Close(Close { again: true, ..close }), Tally::default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Something that waited in the queue of own NIC `nic`, which is closed now, goes by another one to the same NIC of
+    /// the peer: nothing has to be counted anew there.
+    pub(super) fn divert(&mut self, nic: u16, out: Out) -> Result<(), String> {
+        let to = match &out {
+            Out::Piece(piece) => piece.to,
+            Out::Frame(envelope) => envelope.to,
+        };
+        let from = Route { local: nic, remote: to.nic };
+        let way = Route { remote: to.nic, ..self.ways.open_way(to.pe, from) };
+        let outbound = self.state.outbound(to.pe)?;
+        let Some(lane) = self.lanes.get_mut(usize::from(way.local)) else { return Ok(()) };
+        match out {
+            Out::Piece(piece) => {
+                outbound.divert(from, way, |sent| {
+                    matches!(sent.what, What::Piece { local, remote, .. } if (local, remote) == (piece.local, piece.remote))
+                });
+                lane.push(piece);
+            }
+            Out::Frame(envelope) => {
+                let records = read_frame(envelope.frame.as_slice()).map(|(_, records)| records);
+                for record in records.into_iter().flatten().flatten() {
+                    match record {
+                        Record::Close(close) => outbound.divert(from, way, |sent| {
+                            sent.seq == close.seq && matches!(sent.what, What::Close(_))
+                        }),
+                        Record::Data(data) => outbound.divert(from, way, |sent| {
+                            sent.seq == data.seq
+                                && matches!(sent.what, What::Data { remote, .. } if remote == data.remote)
+                        }),
+                        _ => {}
+                    }
+                }
+                lane.adopt(to, envelope);
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers what other PEs have asked, as far as their windows have room.
+    pub(super) fn serve(&mut self) -> Result<bool, String> {
+        let mut worked = false;
+        for _ in 0..self.state.requests.len() {
+            let Some(request) = self.state.requests.pop_front() else { break };
+            let done = match request {
+                Request::Answer { pe, tag, value } => self.bare(pe, Action::Answer { tag, value })?,
+                Request::Get { pe, remote, local, len, tag } => {
+                    self.give(&Put { dst: pe, local: remote, remote: local, len, signal: None }, tag)?
+                }
+            };
+            if matches!(done, Done::NoRoom) {
+                self.state.requests.push_back(request);
+            } else {
+                worked = true;
+            }
+        }
+        Ok(worked)
+    }
+
+    /// Writes what a get asked for, and says so when it has landed.
+    fn give(&mut self, put: &Put, tag: u32) -> Result<Done, String> {
+        let action = Action::Answer { tag, value: 0 };
+        if put.len == 0 {
+            return self.bare(put.dst, action);
+        }
+        if !self.has_room(put.dst, false)? {
+            return Ok(Done::NoRoom);
+        }
+        let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
+        let plan = self.plan(put.dst, put.len);
+        if put.len <= self.inline_max {
+            self.inline(put, plan.first(), seq, Some(action))?;
+        } else {
+            self.whole(put, plan, seq, Some(action))?;
+        }
+        Ok(Done::Yes)
+    }
+}

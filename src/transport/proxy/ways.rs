@@ -1,0 +1,274 @@
+//! Which ways are open: a way leads from one of this PE's NICs to one of another PE's.
+//!
+//! A NIC that has failed is closed for all ways, here or at the peer, until a probe through it comes back.
+
+use std::collections::HashMap;
+
+use crate::transport::nic::PeerNic;
+use crate::transport::select::Route;
+
+/// First and longest time between two probes.
+const FIRST_PROBE_MS: u64 = 100;
+const LONGEST_PROBE_MS: u64 = 2_000;
+
+/// Something closed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Closed {
+    next_probe_ms: u64,
+    pause_ms: u64,
+}
+
+/// A probe to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Probe {
+    pub(super) local: u16,
+    pub(super) to: PeerNic,
+    pub(super) nonce: u64,
+}
+
+/// All ways of a PE.
+#[derive(Debug)]
+pub(super) struct Ways {
+    widths: Vec<u16>,
+    me: u32,
+    /// By own NIC.
+    own: Vec<Option<Closed>>,
+    peers: HashMap<PeerNic, Closed>,
+    /// Probes under way, with what they prove.
+    probes: HashMap<u64, (u16, PeerNic)>,
+    nonce: u64,
+    /// Moves on with every substitute, so that the load of a closed NIC is spread.
+    turn: u16,
+}
+
+impl Ways {
+    pub(super) fn new(me: u32, widths: &[u16], own: usize) -> Self {
+        Self {
+            widths: widths.to_vec(),
+            me,
+            own: vec![None; own],
+            peers: HashMap::new(),
+            probes: HashMap::new(),
+            nonce: 0,
+            turn: 0,
+        }
+    }
+
+    /// Whether everything is open: nearly always.
+    fn all_open(&self) -> bool {
+        self.peers.is_empty() && self.own.iter().all(Option::is_none)
+    }
+
+    /// Whether own NIC `nic` is open.
+    pub(super) fn is_open(&self, nic: u16) -> bool {
+        self.own.get(usize::from(nic)).is_some_and(Option::is_none)
+    }
+
+    /// Whether a peer's NIC is open.
+    pub(super) fn is_peer_open(&self, nic: PeerNic) -> bool {
+        !self.peers.contains_key(&nic)
+    }
+
+    /// Whether there are ways to go round a NIC at all.
+    pub(super) fn has_choice(&self, dst: u32) -> bool {
+        self.own.len() > 1 || self.width(dst) > 1
+    }
+
+    fn width(&self, pe: u32) -> u16 {
+        self.widths.get(pe as usize).map_or(1, |&width| width.max(1))
+    }
+
+    fn own_count(&self) -> u16 {
+        u16::try_from(self.own.len()).unwrap_or(u16::MAX).max(1)
+    }
+
+    /// The way itself if it is open, else one that is; if none is, the way itself.
+    pub(super) fn open_way(&mut self, dst: u32, wanted: Route) -> Route {
+        if self.all_open() {
+            return wanted;
+        }
+        let turn = self.turn;
+        let local = pick(wanted.local, self.own_count(), turn, |nic| self.is_open(nic));
+        let remote = pick(wanted.remote, self.width(dst), turn, |nic| self.is_peer_open(PeerNic { pe: dst, nic }));
+        if local != Some(wanted.local) || remote != Some(wanted.remote) {
+            self.turn = self.turn.wrapping_add(1);
+        }
+        Route { local: local.unwrap_or(wanted.local), remote: remote.unwrap_or(wanted.remote) }
+    }
+
+    /// Ways to `dst` to be tried for news, the most promising first; the `attempt` makes the others have their turn.
+    pub(super) fn news_ways(&self, dst: u32, avoid: &[Route], attempt: u32) -> Vec<Route> {
+        let mut ways: Vec<_> = (0..self.own_count())
+            .flat_map(|local| (0..self.width(dst)).map(move |remote| Route { local, remote }))
+            .collect();
+        let badness = |way: &Route| {
+            let suspect = avoid.iter().filter(|other| other.local == way.local || other.remote == way.remote).count();
+            let closed = usize::from(!self.is_open(way.local))
+                + usize::from(!self.is_peer_open(PeerNic { pe: dst, nic: way.remote }));
+            (closed, suspect, way.local != way.remote)
+        };
+        ways.sort_by_key(badness);
+        let len = ways.len();
+        ways.rotate_left(attempt as usize % len.max(1));
+        ways.truncate(2);
+        ways
+    }
+
+    /// Closes own NIC `nic`; whether it was open.
+    pub(super) fn close(&mut self, nic: u16, now_ms: u64) -> bool {
+        match self.own.get_mut(usize::from(nic)) {
+            Some(slot @ None) => {
+                *slot = Some(Closed::since(now_ms));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Closes a peer's NIC; whether it was open.
+    pub(super) fn close_peer(&mut self, nic: PeerNic, now_ms: u64) -> bool {
+        let open = self.is_peer_open(nic);
+        if open {
+            self.peers.insert(nic, Closed::since(now_ms));
+        }
+        open
+    }
+
+    /// The probes that are due.
+    pub(super) fn probes_due(&mut self, now_ms: u64) -> Vec<Probe> {
+        if self.all_open() {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        for nic in 0..self.own_count() {
+            let closed = self.own.get_mut(usize::from(nic)).and_then(Option::as_mut);
+            if closed.is_some_and(|closed| closed.is_due(now_ms))
+                && let Some(to) = self.some_peer(nic)
+            {
+                due.push((nic, to));
+            }
+        }
+        let peers: Vec<_> =
+            self.peers.iter_mut().filter_map(|(nic, closed)| closed.is_due(now_ms).then_some(*nic)).collect();
+        for to in peers {
+            // Through a NIC that works, preferably the one of the same number.
+            if let Some(local) = pick(to.nic % self.own_count(), self.own_count(), 0, |nic| self.is_open(nic)) {
+                due.push((local, to));
+            }
+        }
+        due.into_iter().map(|(local, to)| self.probe(local, to)).collect()
+    }
+
+    fn probe(&mut self, local: u16, to: PeerNic) -> Probe {
+        self.nonce += 1;
+        self.probes.insert(self.nonce, (local, to));
+        // Of those that never come back only the latest matter.
+        let oldest = self.nonce.saturating_sub(4 * (self.own.len() + self.peers.len()) as u64 + 16);
+        self.probes.retain(|&nonce, _| nonce > oldest);
+        Probe { local, to, nonce: self.nonce }
+    }
+
+    /// A NIC of another PE that can answer a probe of own NIC `nic`, another one each time.
+    fn some_peer(&mut self, nic: u16) -> Option<PeerNic> {
+        let pes = u32::try_from(self.widths.len()).unwrap_or(u32::MAX);
+        self.turn = self.turn.wrapping_add(1);
+        let others = (0..pes).map(|step| (self.me + 1 + step + u32::from(self.turn)) % pes.max(1));
+        let candidates = others.filter(|&pe| pe != self.me).flat_map(|pe| {
+            let width = self.width(pe);
+            (0..width).map(move |step| PeerNic { pe, nic: (nic + step) % width })
+        });
+        candidates.clone().find(|&to| self.is_peer_open(to)).or_else(|| candidates.clone().next())
+    }
+
+    /// A probe has come back: opens what it proves to work and returns what of it was closed. An own NIC stays closed
+    /// until it is `usable`.
+    pub(super) fn echo(&mut self, nonce: u64, usable: impl Fn(u16) -> bool) -> (Option<u16>, Option<PeerNic>) {
+        let Some((local, to)) = self.probes.remove(&nonce) else { return (None, None) };
+        let slot = self.own.get_mut(usize::from(local)).filter(|_| usable(local));
+        let own = slot.and_then(Option::take).map(|_| local);
+        let peer = self.peers.remove(&to).map(|_| to);
+        (own, peer)
+    }
+}
+
+impl Closed {
+    fn since(now_ms: u64) -> Self {
+        Self { next_probe_ms: now_ms + FIRST_PROBE_MS, pause_ms: FIRST_PROBE_MS }
+    }
+
+    fn is_due(&mut self, now_ms: u64) -> bool {
+        if now_ms < self.next_probe_ms {
+            return false;
+        }
+        self.pause_ms = (self.pause_ms * 2).min(LONGEST_PROBE_MS);
+        self.next_probe_ms = now_ms + self.pause_ms;
+        true
+    }
+}
+
+/// `wanted` if it is good, else a good one, another one with each `turn`.
+fn pick(wanted: u16, count: u16, turn: u16, good: impl Fn(u16) -> bool) -> Option<u16> {
+    if good(wanted) {
+        return Some(wanted);
+    }
+    let open = |&nic: &u16| good(nic);
+    let choices = (0..count).filter(open).count();
+    let nth = usize::from(turn).checked_rem(choices)?;
+    (0..count).filter(open).nth(nth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: PeerNic = PeerNic { pe: 1, nic: 0 };
+
+    fn way(local: u16, remote: u16) -> Route {
+        Route { local, remote }
+    }
+
+    #[test]
+    fn a_closed_nic_is_gone_round_and_its_load_spread() {
+        let mut ways = Ways::new(0, &[3, 3], 3);
+        assert_eq!(ways.open_way(1, way(1, 1)), way(1, 1));
+        assert!(ways.close(1, 0) && !ways.close(1, 0));
+        let taken: Vec<_> = (0..4).map(|_| ways.open_way(1, way(1, 1)).local).collect();
+        assert!(taken.contains(&0) && taken.contains(&2) && !taken.contains(&1), "{taken:?}");
+        assert_eq!(ways.open_way(1, way(1, 1)).remote, 1, "the peer's NIC is not to blame");
+        assert!(ways.close_peer(A, 0));
+        assert_ne!(ways.open_way(1, way(0, 0)).remote, 0);
+        (0..3).for_each(|nic| drop(ways.close(nic, 0)));
+        assert_eq!(ways.open_way(1, way(2, 2)).local, 2, "with none open, the way itself");
+    }
+
+    #[test]
+    fn probes_come_ever_more_seldom_and_an_echo_opens() {
+        let mut ways = Ways::new(0, &[2, 2], 2);
+        assert!(ways.probes_due(1_000_000).is_empty());
+        ways.close(1, 0);
+        ways.close_peer(A, 0);
+        let mut sent = Vec::new();
+        for now in 0..60_000 {
+            sent.extend(ways.probes_due(now).into_iter().map(|probe| (now, probe)));
+        }
+        let of_own: Vec<_> = sent.iter().filter(|(_, probe)| probe.local == 1).collect();
+        assert!((30..50).contains(&of_own.len()), "{}", of_own.len());
+        assert!(sent.iter().all(|(_, probe)| probe.local == 1 || probe.to == A));
+        assert_eq!(ways.echo(of_own[0].1.nonce, |_| true), (None, None), "an old one proves nothing any more");
+        let last = of_own.last().unwrap().1;
+        assert_eq!(ways.echo(last.nonce, |_| false).0, None, "its queue is stuck");
+        let again = ways.probe(1, A);
+        assert_eq!(ways.echo(again.nonce, |_| true).0, Some(1));
+        assert!(ways.is_open(1) && ways.is_peer_open(A), "it went to a closed NIC and came back");
+        assert_eq!(ways.echo(again.nonce, |_| true), (None, None));
+    }
+
+    #[test]
+    fn news_avoid_what_is_suspect() {
+        let ways = Ways::new(0, &[3, 3], 3);
+        let first = ways.news_ways(1, &[way(1, 1)], 0);
+        assert!(first.iter().all(|way| way.local != 1 && way.remote != 1), "{first:?}");
+        let all: std::collections::HashSet<_> = (0..9).flat_map(|n| ways.news_ways(1, &[way(1, 1)], n)).collect();
+        assert_eq!(all.len(), 9, "in the end every way is tried");
+    }
+}
