@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::transport::signal::SignalOp;
+use crate::transport::signal::{Signal, SignalOp};
+use crate::transport::wire::{Action, Close, Released};
 
 /// What travels from one sender to one receiver.
 #[derive(Debug, Clone)]
@@ -19,15 +20,27 @@ fn piece(seq: u64) -> Message {
 
 fn signalled(out: &mut Outbound, pieces: u32, value: u64) -> Vec<Message> {
     let seq = out.start().unwrap();
-    let signal = Some(Signal { offset: 0, op: SignalOp::Add, value });
     let mut messages: Vec<_> = (0..pieces).map(|_| piece(seq)).collect();
-    messages.push(Message::Close(Close { seq, pieces, signal, flush: false, ledger: Vec::new() }));
+    messages.push(Message::Close(close(seq, pieces, Some(value))));
     messages
+}
+
+/// A close with a signal of this value, or without one.
+fn close(seq: u64, pieces: u32, value: Option<u64>) -> Close {
+    let signal = |value| Action::Change(Signal { offset: 0, op: SignalOp::Add, value }.into());
+    Close { seq, pieces, action: value.map(signal), flush: false, again: false, ledger: Vec::new() }
+}
+
+fn value_of(release: &Release) -> u64 {
+    match release.action {
+        Some(Action::Change(atomic)) => atomic.operand,
+        _ => panic!("no signal"),
+    }
 }
 
 fn deliver(inbound: &mut Inbound, message: Message) -> Result<Option<Release>, Violation> {
     match message {
-        Message::Piece(wire) => inbound.landed(wire),
+        Message::Piece(wire) => inbound.landed(0, wire),
         Message::Close(close) => inbound.closed(close),
     }
 }
@@ -55,13 +68,13 @@ proptest! {
                 seen[group] += 1;
             }
             if let Some(release) = deliver(&mut inbound, message).unwrap() {
-                let value = usize::try_from(release.signal.unwrap().value).unwrap();
+                let value = usize::try_from(value_of(&release)).unwrap();
                 prop_assert_eq!(seen[value], sizes[value], "signal before its data");
                 applied[value] += 1;
             }
         }
         prop_assert!(applied.iter().all(|&times| times == 1));
-        prop_assert_eq!(inbound.low, sizes.len() as u64);
+        prop_assert_eq!(inbound.low(), sizes.len() as u64);
     }
 
     /// Arbitrary messages give violations, never a panic and never unbounded memory.
@@ -70,11 +83,11 @@ proptest! {
         let mut inbound = Inbound::default();
         for (is_piece, seq, pieces) in messages {
             let message = if is_piece { piece(seq) } else {
-                Message::Close(Close { seq, pieces, signal: None, flush: true, ledger: Vec::new() })
+                Message::Close(Close { flush: true, ..close(seq, pieces, None) })
             };
             let _ = deliver(&mut inbound, message);
             let _ = inbound.take_ack();
-            prop_assert!(inbound.groups.len() as u64 <= WINDOW);
+            prop_assert!(inbound.remembered() as u64 <= WINDOW);
         }
     }
 }
@@ -83,7 +96,7 @@ proptest! {
 fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
     let early = signalled(&mut out, 1, 1);
-    let seq = out.add_pieces(1, 0, 100, false).unwrap();
+    let seq = out.add_pieces(1).unwrap();
     let close = out.close_open(true).unwrap();
     assert!(deliver(&mut inbound, Message::Close(close)).unwrap().is_none());
     assert!(deliver(&mut inbound, piece(seq)).unwrap().is_some(), "the plain group is complete");
@@ -146,23 +159,83 @@ fn sequence_numbers_run_past_sixteen_bits() {
 #[test]
 fn violations_are_named() {
     let mut inbound = Inbound::default();
-    let close = Close { seq: 0, pieces: 1, signal: None, flush: false, ledger: Vec::new() };
+    let close = close(0, 1, None);
     assert_eq!(inbound.closed(close.clone()), Ok(None));
     assert_eq!(inbound.closed(close.clone()), Err(Violation::AlreadyClosed { seq: 0 }));
-    assert!(inbound.landed(0).unwrap().is_some());
+    assert!(inbound.landed(0, 0).unwrap().is_some());
     assert_eq!(inbound.closed(close), Err(Violation::AlreadyClosed { seq: 0 }));
-    assert!(matches!(inbound.landed(60_000), Err(Violation::OutsideWindow { .. })));
+    assert!(matches!(inbound.landed(0, 60_000), Err(Violation::OutsideWindow { .. })));
     assert_eq!(Outbound::default().acknowledged(1), Err(Violation::WrongAck { low: 1, sent: 0 }));
 }
 
 #[test]
 fn the_ledger_reaches_the_receiver_with_the_close() {
     let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
-    let seq = out.add_pieces(1, 2, 64, true).unwrap();
-    assert_eq!(out.add_pieces(1, 0, 16, true), Ok(seq));
+    let seq = out.add_pieces(1).unwrap();
+    out.enter_in_ledger(2, 64);
+    assert_eq!(out.add_pieces(1), Ok(seq));
+    out.enter_in_ledger(0, 16);
     let close = out.close_open(true).unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();
     deliver(&mut inbound, piece(seq)).unwrap();
     let release = deliver(&mut inbound, Message::Close(close)).unwrap().unwrap();
     assert_eq!(release.ledger, [16, 0, 64]);
+}
+
+#[test]
+fn a_fence_stops_the_sender_until_everything_before_it_is_released() {
+    let mut out = Outbound::default();
+    let seq = out.start().unwrap();
+    assert!(out.has_room_for(true));
+    out.fence();
+    assert!(!out.has_room_for(true) && !out.has_room_for(false));
+    out.acknowledged(seq + 1).unwrap();
+    assert!(out.has_room_for(true) && out.has_room_for(false));
+}
+
+/// What landed through a fenced NIC does not count any more, what came through others does.
+#[test]
+fn a_fenced_nic_takes_its_pieces_along() {
+    let mut inbound = Inbound::default();
+    for nic in [0, 1, 1, 2] {
+        assert_eq!(inbound.landed(nic, 0), Ok(None));
+    }
+    inbound.forget(1);
+    assert_eq!(inbound.closed(close(0, 4, Some(9))), Ok(None), "two are missing now");
+    assert_eq!(inbound.landed(0, 0), Ok(None));
+    let release = inbound.landed(2, 0).unwrap().expect("complete");
+    assert_eq!(value_of(&release), 9);
+    inbound.forget(0);
+    assert!(inbound.released().contains(0), "what is released stays so");
+}
+
+#[test]
+fn a_close_that_comes_again_does_no_harm() {
+    let mut inbound = Inbound::default();
+    let again = |close: Close| Close { again: true, ..close };
+    assert_eq!(inbound.closed(close(0, 1, Some(1))), Ok(None));
+    assert_eq!(inbound.closed(again(close(0, 1, Some(1)))), Ok(None));
+    assert!(inbound.landed(0, 0).unwrap().is_some());
+    assert_eq!(inbound.closed(again(close(0, 1, Some(1)))), Ok(None), "released and below the low mark");
+    assert_eq!(inbound.closed(close(2, 0, None)).unwrap().map(|release| release.action), Some(None));
+    assert_eq!(inbound.closed(again(close(2, 0, None))), Ok(None), "released above the low mark");
+    assert!(inbound.closed(again(close(1, 0, Some(5)))).unwrap().is_some(), "the first to arrive");
+    assert_eq!(inbound.low(), 3);
+}
+
+#[test]
+fn what_was_lost_is_what_went_to_the_fenced_nic_and_is_not_released() {
+    let mut out = Outbound::default();
+    let what = |local| log::What::Piece { local, remote: 0, len: 8 };
+    for (local, nic) in [(0, 0), (1, 1), (2, 1), (3, 0)] {
+        let seq = out.start().unwrap();
+        out.remember(seq, crate::transport::select::Route::aligned(nic), 0, what(local));
+    }
+    let mut released = Released::below(0);
+    released.insert(1);
+    let lost: Vec<_> = out.lost(1, &released).into_iter().map(|sent| sent.seq).collect();
+    assert_eq!(lost, [2]);
+    assert_eq!(out.log().len(), 3);
+    out.acknowledged(4).unwrap();
+    assert!(out.log().is_empty());
 }

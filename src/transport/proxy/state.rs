@@ -119,11 +119,6 @@ impl State {
             .ok_or_else(|| format!("PE {me} was asked to write to PE {dst}, which does not exist"))
     }
 
-    /// The pairs in which this PE sends, by target.
-    pub(super) fn outbounds(&self) -> impl Iterator<Item = (u32, &Outbound)> {
-        (0..).zip(&self.outbound)
-    }
-
     /// NICs of `pe`, at least 1.
     pub(super) fn width(&self, pe: u32) -> u16 {
         self.widths.get(pe as usize).map_or(1, |&width| width.max(1))

@@ -13,7 +13,7 @@ use crate::transport::nic::PeerNic;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
 use crate::transport::signal::{Signal, SignalOp};
-use crate::transport::wire::{Close, Frame, Immediate};
+use crate::transport::wire::{Action, Close, Data, Frame, Immediate, Progress, Record, Released};
 
 const HEAP: u64 = 2 * RESERVED;
 const VICTIM: PeerNic = PeerNic { pe: 0, nic: 1 };
@@ -26,8 +26,24 @@ fn world(seed: u64) -> World {
     World::new(&mut rng, &setup, Judge::new(3, RESERVED, HEAP))
 }
 
-fn close(seq: u64, pieces: u32, signal: Option<Signal>) -> Frame {
-    Frame::Close(Close { seq, pieces, signal, flush: false, ledger: Vec::new() })
+fn close(seq: u64, pieces: u32, signal: Option<Signal>) -> Record<'static> {
+    let action = signal.map(|signal| Action::Change(signal.into()));
+    Record::Close(Close { seq, pieces, action, flush: false, again: false, ledger: Vec::new() })
+}
+
+/// A frame with this record, from the liar.
+fn framed(record: &Record<'_>) -> Vec<u8> {
+    let mut frame = Frame::new(LIAR);
+    assert!(frame.push(record));
+    frame.as_slice().to_vec()
+}
+
+fn data(seq: u64, remote: u64, bytes: &'static [u8]) -> Record<'static> {
+    Record::Data(Data { seq, remote, action: None, again: false, bytes })
+}
+
+fn action(action: Action) -> Record<'static> {
+    Record::Close(Close { seq: 0, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() })
 }
 
 fn set(offset: u64) -> Signal {
@@ -39,9 +55,9 @@ fn landing(src: u16, group: u16) -> u64 {
 }
 
 /// What PE 0 says of these frames and landings.
-fn verdict(world: &mut World, frames: &[Frame], landings: &[u64]) -> String {
-    for frame in frames {
-        world.fabric.forge_frame(VICTIM, frame.encode(LIAR).as_slice());
+fn verdict(world: &mut World, records: &[Record<'_>], landings: &[u64]) -> String {
+    for record in records {
+        world.fabric.forge_frame(VICTIM, &framed(record));
     }
     for &immediate in landings {
         world.fabric.forge_landing(VICTIM, immediate, 8);
@@ -57,16 +73,21 @@ fn verdict(world: &mut World, frames: &[Frame], landings: &[u64]) -> String {
 #[test_case(&[], &[landing(1, u16::MAX)], "PE 1: group"; "piece of a group long gone")]
 #[test_case(&[close(0, 1, None)], &[landing(1, 0); 2], "PE 1: group"; "too many pieces")]
 #[test_case(&[], &[landing(77, 0)], "PE 77, which does not exist"; "piece from nobody")]
-#[test_case(&[Frame::Ack { low: 1 }], &[], "PE 1: acknowledged up to 1"; "acknowledged what was not sent")]
+#[test_case(&[data(0, HEAP - 3, &[1; 4])], &[], "PE 1 sent a put that does not fit"; "small put behind the heap")]
+#[test_case(&[data(WINDOW, RESERVED, &[1; 4])], &[], "PE 1: group 1024 lies outside"; "small put beyond the window")]
+#[test_case(&[action(Action::Get { remote: HEAP - 7, local: 0, len: 8, tag: 0 })], &[], "PE 1 asked for what is not there"; "get behind the heap")]
+#[test_case(&[action(Action::Answer { tag: 3, value: 0 })], &[], "PE 1 answered what it was not asked"; "answer to nothing")]
+#[test_case(&[Record::Card { nic: 2, incarnation: 1, released: Released::below(0), card: &[0; 4] }], &[], "PE 1 speaks of its NIC 2"; "card of no NIC")]
+#[test_case(&[Record::Ack { low: 1 }], &[], "PE 1: acknowledged up to 1"; "acknowledged what was not sent")]
 #[test_case(&[close(0, 0, Some(set(HEAP)))], &[], "PE 1 sent a signal that cannot"; "signal behind the heap")]
 #[test_case(&[close(0, 0, Some(set(HEAP - 4)))], &[], "PE 1 sent a signal that cannot"; "signal across the end")]
 #[test_case(&[close(0, 0, Some(set(u64::MAX - 7)))], &[], "PE 1 sent a signal that cannot"; "signal far out")]
 #[test_case(&[close(0, 0, Some(set(4097)))], &[], "PE 1 sent a signal that cannot"; "signal between words")]
-fn the_error_names_the_peer(frames: &[Frame], landings: &[u64], expected: &str) {
+fn the_error_names_the_peer(records: &[Record<'_>], landings: &[u64], expected: &str) {
     for seed in 0..8 {
         let _seed = Seed(seed);
         let mut world = world(seed);
-        let error = verdict(&mut world, frames, landings);
+        let error = verdict(&mut world, records, landings);
         assert!(error.contains(expected), "{error}");
         // The first words are the event that wakes waiters.
         let heap = bytes(&world.heaps[0], 8, HEAP - 8);
@@ -88,8 +109,8 @@ fn a_ledger_without_bounds_does_not_overflow() {
     let mut world = world(0);
     for seq in 0..3 {
         let ledger = vec![u64::MAX; 32];
-        let frame = Frame::Close(Close { seq, pieces: 0, signal: None, flush: false, ledger });
-        world.fabric.forge_frame(VICTIM, frame.encode(LIAR).as_slice());
+        let close = Close { seq, pieces: 0, action: None, flush: false, again: false, ledger };
+        world.fabric.forge_frame(VICTIM, &framed(&Record::Close(close)));
     }
     world.turn_one(0, 100).unwrap();
 }
@@ -105,19 +126,46 @@ fn any_frame(rng: &mut Rng) -> Vec<u8> {
         op: if rng.chance(50) { SignalOp::Set } else { SignalOp::Add },
         value: rng.next(),
     });
-    let frame = if rng.chance(10) {
-        Frame::Ack { low: odd(rng) }
-    } else {
-        let pieces = u32::try_from(rng.below(3)).unwrap();
-        let ledger = (0..rng.below(33)).map(|_| odd(rng)).collect();
-        Frame::Close(Close { seq: odd(rng), pieces, signal, flush: rng.chance(50), ledger })
-    };
-    let mut bytes = frame.encode(u16::try_from(rng.below(3)).unwrap()).as_slice().to_vec();
+    let mut frame = Frame::new(u16::try_from(rng.below(3)).unwrap());
+    for _ in 0..rng.between(1, 3) {
+        let action = signal.map(|signal| Action::Change(signal.into()));
+        let record = match rng.below(20) {
+            0 | 1 => Record::Ack { low: odd(rng) },
+            2 => Record::Ask { nonce: odd(rng) },
+            3 => Record::Fence { nic: u16::try_from(odd(rng) & 0xffff).unwrap(), incarnation: 0 },
+            4 => {
+                let progress = vec![Progress::default(); rng.index(33)];
+                Record::State { nonce: odd(rng), released: Released::below(odd(rng)), progress }
+            }
+            5 => {
+                let (nic, incarnation) = (u16::try_from(rng.below(3)).unwrap(), 1);
+                Record::Card { nic, incarnation, released: Released::below(odd(rng)), card: &[0; 4] }
+            }
+            6 => Record::Echo { nonce: odd(rng) },
+            7 => action_by_chance(rng),
+            8..10 => Record::Data(Data { seq: odd(rng), remote: odd(rng), action, again: rng.chance(50), bytes: &[7; 9] }),
+            _ => {
+                let pieces = u32::try_from(rng.below(3)).unwrap();
+                let ledger = (0..rng.below(33)).map(|_| odd(rng)).collect();
+                Record::Close(Close { seq: odd(rng), pieces, action, flush: rng.chance(50), again: rng.chance(20), ledger })
+            }
+        };
+        let _ = frame.push(&record);
+    }
+    let mut bytes = frame.as_slice().to_vec();
     if rng.chance(5) {
         let at = rng.index(bytes.len());
         bytes[at] ^= 1 << rng.below(8);
     }
     bytes
+}
+
+fn action_by_chance(rng: &mut Rng) -> Record<'static> {
+    match rng.below(3) {
+        0 => action(Action::Get { remote: rng.below(HEAP), local: 0, len: rng.below(64), tag: 0 }),
+        1 => action(Action::Answer { tag: 1, value: 1 }),
+        _ => action(Action::Fetch { atomic: set(8 * rng.below(HEAP / 8)).into(), tag: 9 }),
+    }
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! NICs that exist in memory only and behave as badly as real ones may: late, out of order, full, and silent about
 //! lengths. Bytes are copied when they are *delivered*, not when they are posted; the target hears of them afterwards.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::judge::Judge;
 use super::rng::Rng;
 use crate::transport::heap::Heap;
-use crate::transport::nic::{Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
+use crate::transport::nic::{Failed, Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
 
 /// How the NICs behave.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub(super) struct Weather {
     pub(super) says_len: bool,
     /// Whether immediates have 64 bits (tcp) or 32 (EFA).
     pub(super) wide: bool,
+    /// Whether NICs can be fenced and opened again.
+    pub(super) reopens: bool,
 }
 
 impl Weather {
@@ -44,6 +47,7 @@ impl Weather {
             max_piece: 32,
             says_len: true,
             wide: true,
+            reopens: false,
         }
     }
 
@@ -59,6 +63,7 @@ impl Weather {
             max_piece: rng.between(1, 100),
             says_len: rng.chance(50),
             wide: rng.chance(50),
+            reopens: true,
         }
     }
 }
@@ -66,8 +71,8 @@ impl Weather {
 /// What a NIC reports when it is polled.
 #[derive(Debug)]
 enum Event {
-    PieceDone(u64),
-    FrameDone,
+    Done(PeerNic, Option<u64>),
+    Failed(PeerNic, Option<u64>),
     Landed { immediate: u64, len: u64 },
     Frame(Vec<u8>),
 }
@@ -75,6 +80,31 @@ enum Event {
 /// Something that happens when the clock has come so far.
 #[derive(Debug)]
 struct Due<T>(u64, T);
+
+/// Something under way between two NICs.
+#[derive(Debug)]
+struct Flight {
+    from: PeerNic,
+    to: PeerNic,
+    /// Of the target's NIC, as the sender knew it.
+    incarnation: u32,
+    load: Load,
+}
+
+#[derive(Debug)]
+enum Load {
+    Piece(Piece),
+    Frame(Vec<u8>),
+}
+
+/// What is wrong with a NIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nothing goes in or out, and nothing says so: an interface that is down. What is under way comes through later.
+    Silence,
+    /// Nothing goes in or out, and operations fail.
+    Errors,
+}
 
 #[derive(Debug, Default)]
 struct Port {
@@ -84,6 +114,10 @@ struct Port {
     arriving: usize,
     /// The next call fails with this.
     broken: Option<String>,
+    trouble: Option<Trouble>,
+    incarnation: u32,
+    /// Openings that will fail.
+    stubborn: u32,
 }
 
 struct Air {
@@ -93,8 +127,8 @@ struct Air {
     clock: u64,
     heaps: Vec<Arc<Heap>>,
     ports: Vec<Vec<Port>>,
-    /// Pieces whose bytes are not yet in the target's heap.
-    flying: Vec<Due<(u32, Piece)>>,
+    /// What has not arrived yet; pieces are not yet in the target's heap.
+    flying: Vec<Due<Flight>>,
     judge: Judge,
 }
 
@@ -107,6 +141,8 @@ pub(super) struct MockNic {
     at: PeerNic,
     name: String,
     fabric: MockFabric,
+    /// Incarnations of others' NICs, where not 0.
+    known: HashMap<PeerNic, u32>,
 }
 
 impl MockFabric {
@@ -118,7 +154,8 @@ impl MockFabric {
     }
 
     pub(super) fn nic(&self, pe: u32, nic: u16) -> MockNic {
-        MockNic { at: PeerNic { pe, nic }, name: format!("mock{pe}.{nic}"), fabric: self.clone() }
+        let name = format!("mock{pe}.{nic}");
+        MockNic { at: PeerNic { pe, nic }, name, fabric: self.clone(), known: HashMap::new() }
     }
 
     fn air(&self) -> MutexGuard<'_, Air> {
@@ -151,6 +188,16 @@ impl MockFabric {
     /// From now on every call of this NIC fails.
     pub(super) fn break_nic(&self, at: PeerNic, why: &str) {
         self.air().port(at).broken = Some(why.to_owned());
+    }
+
+    /// From now on this NIC is in trouble, or is not any more.
+    pub(super) fn trouble(&self, at: PeerNic, trouble: Option<Trouble>) {
+        self.air().port(at).trouble = trouble;
+    }
+
+    /// The next `times` this NIC is opened again, it fails.
+    pub(super) fn make_stubborn(&self, at: PeerNic, times: u32) {
+        self.air().port(at).stubborn = times;
     }
 }
 
@@ -185,33 +232,59 @@ impl Air {
         port.events.push(Due(due, event));
     }
 
-    /// Brings the pieces whose time has come into the heaps, in any order.
+    fn take_off(&mut self, flight: Flight) {
+        self.port(flight.to).arriving += 1;
+        let due = self.later();
+        self.flying.push(Due(due, flight));
+    }
+
+    /// Brings what is due to where it goes, in any order; what an endpoint that is no more was to get is lost.
     fn deliver(&mut self) {
-        let clock = self.clock;
-        let mut due: Vec<_> = self.flying.extract_if(.., |Due(at, _)| *at <= clock).collect();
+        let (clock, ports) = (self.clock, &self.ports);
+        let in_trouble = |at: PeerNic| ports[at.pe as usize][usize::from(at.nic)].trouble.is_some();
+        let lands = |Due(at, flight): &mut Due<Flight>| {
+            *at <= clock && !in_trouble(flight.from) && !in_trouble(flight.to)
+        };
+        let mut due: Vec<_> = self.flying.extract_if(.., lands).collect();
         self.rng.shuffle(&mut due);
-        for Due(_, (from, piece)) in due {
-            let to = piece.to;
-            let source = Arc::clone(&self.heaps[from as usize]);
-            source.copy_to(piece.local, &self.heaps[to.pe as usize], piece.remote, piece.len).unwrap();
-            let Weather { says_len, wide, .. } = self.weather;
-            let immediate = if wide { piece.immediate } else { piece.immediate & 0xffff_ffff };
+        for Due(_, Flight { from, to, incarnation, load }) in due {
+            if self.port(to).incarnation != incarnation {
+                self.port(to).arriving -= 1;
+                continue;
+            }
             let at = self.later();
-            let len = if says_len { piece.len } else { 0 };
-            self.port(to).events.push(Due(at, Event::Landed { immediate, len }));
+            let event = match load {
+                Load::Frame(bytes) => Event::Frame(bytes),
+                Load::Piece(piece) => {
+                    let source = Arc::clone(&self.heaps[from.pe as usize]);
+                    source.copy_to(piece.local, &self.heaps[to.pe as usize], piece.remote, piece.len).unwrap();
+                    let Weather { says_len, wide, .. } = self.weather;
+                    let immediate = if wide { piece.immediate } else { piece.immediate & 0xffff_ffff };
+                    Event::Landed { immediate, len: if says_len { piece.len } else { 0 } }
+                }
+            };
+            self.port(to).events.push(Due(at, event));
         }
     }
 
-    /// What a NIC has to report now, in any order; some of it waits for another poll.
+    /// What a NIC has to report now, in any order; some of it waits for another poll. While it is in trouble, little of
+    /// what it sends completes.
     fn reports(&mut self, at: PeerNic) -> Vec<Event> {
         let (clock, skip) = (self.clock, self.rng.next());
         let mut keep = Rng::new(skip);
-        let due = self
+        let trouble = self.port(at).trouble;
+        let mut events: Vec<_> = self
             .port(at)
             .events
-            .extract_if(.., |Due(due, _)| *due <= clock && !keep.chance(25))
-            .map(|Due(_, event)| event);
-        let mut events: Vec<_> = due.collect();
+            .extract_if(.., |Due(due, event)| {
+                let held = trouble.is_some() && matches!(event, Event::Done(..));
+                *due <= clock && !keep.chance(if held { 97 } else { 25 })
+            })
+            .map(|Due(_, event)| match event {
+                Event::Done(to, bytes) if trouble == Some(Trouble::Errors) => Event::Failed(to, bytes),
+                event => event,
+            })
+            .collect();
         self.rng.shuffle(&mut events);
         events
     }
@@ -222,7 +295,45 @@ impl MockNic {
         let mut air = self.fabric.air();
         match air.port(self.at).broken.clone() {
             None => Ok(air),
-            Some(why) => Err(NicError { nic: self.name.clone(), what: "poll".into(), why }),
+            Some(why) => Err(self.error(&why)),
+        }
+    }
+
+    fn error(&self, why: &str) -> NicError {
+        NicError { nic: self.name.clone(), what: "poll".into(), why: why.to_owned() }
+    }
+
+    fn incarnation(&self, of: PeerNic) -> u32 {
+        self.known.get(&of).copied().unwrap_or(0)
+    }
+
+    /// Reports events to `sink`. Nothing is copied between an event and the judge's look, so a signal that comes too
+    /// early is always seen.
+    fn report(&self, air: &mut Air, events: Vec<Event>, sink: &mut impl Sink) {
+        let pe = self.at.pe as usize;
+        for event in events {
+            match event {
+                Event::Done(to, bytes) => {
+                    air.port(self.at).in_flight -= 1;
+                    match bytes {
+                        Some(bytes) => sink.piece_done(to, bytes),
+                        None => sink.frame_done(to),
+                    }
+                }
+                Event::Failed(to, bytes) => {
+                    air.port(self.at).in_flight -= 1;
+                    sink.failed(Failed { to, bytes, error: self.error("the operation failed") });
+                }
+                Event::Landed { immediate, len } => {
+                    air.port(self.at).arriving -= 1;
+                    sink.landed(immediate, len);
+                }
+                Event::Frame(bytes) => {
+                    air.port(self.at).arriving -= 1;
+                    sink.frame(&bytes);
+                }
+            }
+            air.judge.look(pe, &air.heaps[pe]);
         }
     }
 }
@@ -244,10 +355,12 @@ impl Nic for MockNic {
         if air.is_full(self.at, piece.to) {
             return Ok(Posted::Full);
         }
-        air.complete_later(self.at, Event::PieceDone(piece.len));
-        air.port(piece.to).arriving += 1;
-        let due = air.later();
-        air.flying.push(Due(due, (self.at.pe, *piece)));
+        if air.port(self.at).trouble == Some(Trouble::Errors) && air.rng.chance(50) {
+            return Err(self.error("refused"));
+        }
+        air.complete_later(self.at, Event::Done(piece.to, Some(piece.len)));
+        let (to, incarnation) = (piece.to, self.incarnation(piece.to));
+        air.take_off(Flight { from: self.at, to, incarnation, load: Load::Piece(*piece) });
         Ok(Posted::Yes)
     }
 
@@ -256,45 +369,58 @@ impl Nic for MockNic {
         if air.is_full(self.at, to) {
             return Ok(Posted::Full);
         }
-        air.arrive(to, Event::Frame(frame.to_vec()));
+        let incarnation = self.incarnation(to);
+        air.take_off(Flight { from: self.at, to, incarnation, load: Load::Frame(frame.to_vec()) });
         let inject = air.weather.inject_percent;
         if air.rng.chance(inject) {
             return Ok(Posted::Injected);
         }
-        air.complete_later(self.at, Event::FrameDone);
+        air.complete_later(self.at, Event::Done(to, None));
         Ok(Posted::Yes)
     }
 
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError> {
         let mut air = self.working()?;
-        let pe = self.at.pe as usize;
         air.clock += 1;
         air.deliver();
         let events = air.reports(self.at);
         let count = events.len();
-        for event in events {
-            match event {
-                Event::PieceDone(bytes) => {
-                    air.port(self.at).in_flight -= 1;
-                    sink.piece_done(bytes);
-                }
-                Event::FrameDone => {
-                    air.port(self.at).in_flight -= 1;
-                    sink.frame_done();
-                }
-                Event::Landed { immediate, len } => {
-                    air.port(self.at).arriving -= 1;
-                    sink.landed(immediate, len);
-                }
-                Event::Frame(bytes) => {
-                    air.port(self.at).arriving -= 1;
-                    sink.frame(&bytes);
-                }
-            }
-            // Nothing is copied between an event and this look, so a signal that comes too early is always seen.
-            let air = &mut *air;
-            air.judge.look(pe, &air.heaps[pe]);
-        }
+        self.report(&mut air, events, sink);
         Ok(count)
+    }
+
+    fn can_reopen(&self) -> bool {
+        self.fabric.air().weather.reopens
+    }
+
+    fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
+        let mut air = self.working()?;
+        let port = air.port(self.at);
+        port.incarnation += 1;
+        let incarnation = port.incarnation;
+        let stubborn = std::mem::replace(&mut port.stubborn, port.stubborn.saturating_sub(1)) > 0;
+        // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
+        let lose = air.rng.chance(50);
+        let drained: Vec<_> = air
+            .port(self.at)
+            .events
+            .extract_if(.., |Due(_, event)| matches!(event, Event::Landed { .. } | Event::Frame(_)))
+            .map(|Due(_, event)| event)
+            .collect();
+        let (frames, mut landed): (Vec<_>, Vec<_>) =
+            drained.into_iter().partition(|event| matches!(event, Event::Frame(_)));
+        if lose {
+            air.port(self.at).arriving -= frames.len();
+        } else {
+            landed.extend(frames);
+        }
+        self.report(&mut air, landed, sink);
+        if stubborn { Err(self.error("no such device")) } else { Ok(incarnation.to_le_bytes().to_vec()) }
+    }
+
+    fn redirect(&mut self, peer: PeerNic, card: &[u8]) -> Result<(), NicError> {
+        let bytes = card.try_into().map_err(|_| self.error("no card"))?;
+        self.known.insert(peer, u32::from_le_bytes(bytes));
+        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::judge::Judge;
 use super::mock::{MockFabric, MockNic, Weather};
@@ -10,7 +11,7 @@ use super::rng::Rng;
 use crate::counters::{NicCounts, RxSource};
 use crate::transport::fault::Fault;
 use crate::transport::heap::Heap;
-use crate::transport::proxy::{Parts, Proxy, Shared, Totals};
+use crate::transport::proxy::{Clock, Parts, Progress, Proxy, Shared, Totals};
 use crate::transport::ring::{Command, Producer, ring};
 use crate::transport::select::PolicyKind;
 
@@ -48,6 +49,10 @@ pub(super) struct Caller {
     waits: bool,
 }
 
+/// After how long without any sign NICs are suspected, and how long a turn takes.
+const NIC_TIMEOUT: Duration = Duration::from_millis(50);
+const TURN_NS: u64 = 200_000;
+
 /// The whole job.
 pub(super) struct World {
     pub(super) fabric: MockFabric,
@@ -55,6 +60,9 @@ pub(super) struct World {
     pub(super) callers: Vec<Caller>,
     rng: Rng,
     turns: u64,
+    clock: Arc<AtomicU64>,
+    /// Whether NICs have been in trouble: then some things arrive twice or not at all.
+    pub(super) troubled: bool,
 }
 
 impl Caller {
@@ -76,7 +84,7 @@ impl Caller {
                     continue;
                 }
                 Step::Post(command) => *command,
-                Step::Quiet | Step::QuietAhead => Command::Quiet(self.tickets + 1),
+                Step::Quiet | Step::QuietAhead => Command::Quiet { ticket: self.tickets + 1, pe: None },
             };
             if !self.producer.try_push(command) {
                 return;
@@ -102,6 +110,7 @@ impl World {
             setup.widths.iter().map(|_| Arc::new(Heap::create(setup.heap).unwrap())).collect();
         let fabric = MockFabric::new(Rng::new(rng.next()), setup.weather, &heaps, &setup.widths, judge);
         let ledger = setup.sources.contains(&RxSource::Ledger);
+        let clock = Arc::new(AtomicU64::new(0));
         let callers = (0..).zip(&setup.widths).map(|(me, &width)| {
             let (mut producer, commands) = ring(setup.ring);
             let fault = Fault::default();
@@ -115,6 +124,9 @@ impl World {
                 commands,
                 fault: fault.clone(),
                 page: None,
+                clock: Clock::Given(Arc::clone(&clock)),
+                nic_timeout: NIC_TIMEOUT,
+                progress: Progress::Adaptive,
             });
             let source = setup.sources[me as usize];
             if source != RxSource::None {
@@ -124,7 +136,7 @@ impl World {
             Caller { proxy, fault, shared, producer, program: VecDeque::new(), tickets: 0, waits: false }
         });
         let callers = callers.collect();
-        Self { fabric, callers, heaps, rng: Rng::new(rng.next()), turns: 0 }
+        Self { fabric, callers, heaps, rng: Rng::new(rng.next()), turns: 0, clock, troubled: false }
     }
 
     pub(super) fn program(&mut self, pe: usize, steps: impl IntoIterator<Item = Step>) {
@@ -134,6 +146,7 @@ impl World {
     /// One turn of one PE, chosen by chance.
     pub(super) fn turn(&mut self) -> Result<(), String> {
         self.turns += 1;
+        self.clock.fetch_add(TURN_NS, Ordering::Relaxed);
         let pe = self.rng.index(self.callers.len());
         let caller = &mut self.callers[pe];
         caller.step(&self.heaps[pe]);
@@ -159,8 +172,10 @@ impl World {
         }
         self.fabric.conclude();
         self.check_payload();
-        let frames: [u64; 2] = self.sums(|c| [c.control_tx_bytes, c.control_rx_bytes]);
-        assert_eq!(frames[0], frames[1], "frames");
+        if !self.troubled {
+            let frames: [u64; 2] = self.sums(|c| [c.control_tx_bytes, c.control_rx_bytes]);
+            assert_eq!(frames[0], frames[1], "frames");
+        }
     }
 
     /// Turns one PE until it fails or `turns` have passed.
@@ -194,6 +209,9 @@ impl World {
 
     /// What the payload's counters must fulfil once all quiets are done.
     fn check_payload(&mut self) {
+        if self.troubled {
+            return;
+        }
         let totals = self.totals();
         for (dst, receiver) in totals.iter().enumerate() {
             for (nic, counts) in receiver.nics.iter().enumerate() {
