@@ -22,7 +22,7 @@ use super::fault::Fault;
 use super::heap::Heap;
 use super::nic::{Nic, PeerNic, Piece};
 use super::ring::{Command, Consumer, Put};
-use super::select::{Place, PolicyKind, Route, Selector};
+use super::select::{Op, Place, PolicyKind, Route, Selector};
 use super::signal::Signal;
 use super::wire::{Close, Frame, Immediate};
 use crate::counters::{NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource, monotonic_ns};
@@ -355,8 +355,8 @@ impl<N: Nic> Proxy<N> {
         if !self.has_room(put.dst, put.signal.is_none())? {
             return Ok(Done::NoRoom);
         }
-        let route = self.selector.next(put.dst);
-        let route = Route { local: route.local, remote: self.state.rail_of(put.dst, route.remote) };
+        let op = Op { dst: put.dst, len: put.len, peer_nics: self.state.width_of(put.dst) };
+        let route = self.selector.next(op, &[]).first();
         if let Some(slot) = self.last_route.get_mut(put.dst as usize) {
             *slot = route;
         }

@@ -89,6 +89,11 @@ impl State {
         self.widths.get(pe as usize).map_or(0, |&width| nic % width.max(1))
     }
 
+    /// NICs of PE `pe`.
+    pub(super) fn width_of(&self, pe: u32) -> u16 {
+        self.widths.get(pe as usize).map_or(1, |&width| width.max(1))
+    }
+
     pub(super) fn count_sent(&mut self, dst: u32, nic: u16, bytes: u64) {
         if let Some(total) = self.sent.get_mut(dst as usize).and_then(|nics| nics.get_mut(usize::from(nic))) {
             *total += bytes;
