@@ -3,11 +3,15 @@
 //! Pure, without I/O and without time: the transport, the simulator and the tests run the very same code.
 //! A policy is one type in one file; the list at the end of this file is the only other place that names it.
 //!
-//! Every PE has `N` NICs. Local and remote index are equal ("rails stay aligned") unless a policy says otherwise,
-//! so **the sender's choice decides how evenly the receiver's NICs are loaded**.
+//! A PE has any number of NICs. Where the target has as many, local and remote index are equal ("rails stay aligned")
+//! unless a policy says otherwise, so **the sender's choice decides how evenly the receiver's NICs are loaded**.
+
+mod plan;
 
 use std::fmt;
 use std::str::FromStr;
+
+pub use plan::{CUT, Part, Parts, Plan, Route};
 
 /// Where a selector stands in the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,64 +20,33 @@ pub struct Place {
     pub me: u32,
     /// PEs in the job.
     pub pes: u32,
-    /// NICs of each PE, at least 1.
+    /// NICs of this PE, at least 1.
     pub nics: u16,
 }
 
-/// The pair of NICs one operation uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Route {
-    /// Index among this PE's NICs.
-    pub local: u16,
-    /// Index among the target's NICs.
-    pub remote: u16,
-}
-
-impl Route {
-    /// The same index on both sides.
-    #[must_use]
-    pub fn aligned(nic: u16) -> Self {
-        Self { local: nic, remote: nic }
-    }
-}
-
-/// TEMPORARY seam.
-#[derive(Debug, Clone, Copy)]
-pub struct Op { /// d
-    pub dst: u32, /// l
-    pub len: u64, /// p
-    pub peer_nics: u16 }
-/// Part.
-#[derive(Debug, Clone, Copy)]
-pub struct Part { /// r
-    pub route: Route, /// o
-    pub offset: u64, /// l
-    pub len: u64 }
-/// Plan.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan(Route);
-impl Plan {
-    /// x
-    #[must_use] pub fn first(self) -> Route { self.0 }
-    /// x
-    pub fn parts(self, len: u64) -> impl Iterator<Item = Part> { std::iter::once(Part { route: self.0, offset: 0, len }) }
+/// One operation to choose NICs for: a put, a get, or one without bytes (a signal, an atomic, an acknowledgement).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Op {
+    /// The other PE, below [`Place::pes`].
+    pub dst: u32,
+    /// Bytes.
+    pub len: u64,
+    /// NICs of the target, at least 1.
+    pub peer_nics: u16,
 }
 
 /// A rule that gives each operation its NICs. Counters start at 0.
+///
+/// The same calls have the same answers on every machine: no clock, no randomness, no floating point.
 pub trait Policy {
     /// Starts with all counters at 0.
     fn new(place: Place) -> Self;
 
-    /// The NICs for the next operation to PE `dst`; `dst` is below [`Place::pes`].
-    fn next(&mut self, dst: u32) -> Route;
-}
-
-/// `value % nics`, as a NIC index. `nics` of 0 counts as 1.
-fn rail(value: u64, nics: u16) -> u16 {
-    let nics = u64::from(nics.max(1));
-    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a u16")]
-    let index = (value % nics) as u16;
-    index
+    /// The NICs for the next operation. `in_flight` has the bytes in flight per own NIC: what was given to the NIC and is
+    /// not complete, with what still waits for it in a queue. A NIC beyond its end counts as idle.
+    ///
+    /// Whether a NIC works is not asked here: who posts knows, and takes another instead.
+    fn next(&mut self, op: Op, in_flight: &[u64]) -> Plan;
 }
 
 /// A name on the command line that is no policy.
@@ -143,10 +116,9 @@ macro_rules! policies {
                 match kind { $(PolicyKind::$variant => Self::$variant($variant::new(place)),)+ }
             }
 
-            /// The NICs for the next operation to PE `dst`.
-            pub fn next(&mut self, op: Op, _in_flight: &[u64]) -> Plan {
-                let route = match self { $(Self::$variant(policy) => policy.next(op.dst),)+ };
-                Plan(Route { local: route.local, remote: route.remote % op.peer_nics.max(1) })
+            /// The NICs for the next operation; see [`Policy::next`].
+            pub fn next(&mut self, op: Op, in_flight: &[u64]) -> Plan {
+                match self { $(Self::$variant(policy) => policy.next(op, in_flight),)+ }
             }
         }
     };
@@ -157,6 +129,8 @@ policies! {
     round_robin::RoundRobin = "round-robin", "NICs in turn, one counter per PE, as NVSHMEM 3.6.5";
     round_robin_offset::RoundRobinOffset = "round-robin-offset", "round-robin with the remote NIC offset per pair, as NVSHMEM PR #76";
     pair_seq::PairSeq = "pair-seq", "offset per pair and a counter per destination (default)";
+    stripe::Stripe = "stripe", "from 128 KiB on split over all NICs, else pair-seq";
+    least_loaded::LeastLoaded = "least-loaded", "the NIC with the least bytes in flight; pair-seq among equals";
 }
 
 #[cfg(test)]

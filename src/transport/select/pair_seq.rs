@@ -1,6 +1,6 @@
 //! A counter per destination, started where the pair says.
 
-use super::{Place, Policy, Route, rail};
+use super::{Op, Place, Plan, Policy, Route};
 
 /// `(me + dst + seq[dst]++) % N`, the same index on both sides.
 ///
@@ -13,18 +13,23 @@ pub struct PairSeq {
     seq: Vec<u64>,
 }
 
+impl PairSeq {
+    /// `me + dst + seq[dst]++`; a `dst` outside the job has no counter.
+    pub(super) fn take(&mut self, dst: u32) -> u64 {
+        let pair = u64::from(self.me) + u64::from(dst);
+        let Some(seq) = self.seq.get_mut(dst as usize) else { return pair };
+        let value = pair.wrapping_add(*seq);
+        *seq = seq.wrapping_add(1);
+        value
+    }
+}
+
 impl Policy for PairSeq {
     fn new(place: Place) -> Self {
         Self { me: place.me, nics: place.nics, seq: vec![0; place.pes as usize] }
     }
 
-    fn next(&mut self, dst: u32) -> Route {
-        let pair = u64::from(self.me) + u64::from(dst);
-        let Some(seq) = self.seq.get_mut(dst as usize) else {
-            return Route::aligned(rail(pair, self.nics));
-        };
-        let nic = rail(pair.wrapping_add(*seq), self.nics);
-        *seq = seq.wrapping_add(1);
-        Route::aligned(nic)
+    fn next(&mut self, op: Op, _in_flight: &[u64]) -> Plan {
+        Plan::one(Route::at(self.take(op.dst), self.nics, op.peer_nics))
     }
 }

@@ -1,6 +1,6 @@
 //! NICs in turn.
 
-use super::{Place, Policy, Route, rail};
+use super::{Op, Place, Plan, Policy, Route};
 
 /// `c++ % N` with one counter per PE: NVSHMEM 3.6.5.
 ///
@@ -17,9 +17,9 @@ impl Policy for RoundRobin {
         Self { nics: place.nics, count: 0 }
     }
 
-    fn next(&mut self, _dst: u32) -> Route {
-        let nic = rail(self.count, self.nics);
+    fn next(&mut self, op: Op, _in_flight: &[u64]) -> Plan {
+        let route = Route::at(self.count, self.nics, op.peer_nics);
         self.count = self.count.wrapping_add(1);
-        Route::aligned(nic)
+        Plan::one(route)
     }
 }

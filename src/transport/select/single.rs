@@ -1,6 +1,6 @@
 //! One NIC per PE.
 
-use super::{Place, Policy, Route};
+use super::{Op, Place, Plan, Policy, Route};
 
 /// NIC 0 always: what NVSHMEM did up to 3.5.21.
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ impl Policy for Single {
         Self
     }
 
-    fn next(&mut self, _dst: u32) -> Route {
-        Route::aligned(0)
+    fn next(&mut self, _op: Op, _in_flight: &[u64]) -> Plan {
+        Plan::one(Route::aligned(0))
     }
 }

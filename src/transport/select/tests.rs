@@ -6,6 +6,11 @@ use test_case::test_case;
 use super::*;
 use crate::balance::max_over_mean;
 
+/// The NICs of a small put between PEs with `nics` NICs each.
+fn next(selector: &mut Selector, dst: u32, nics: u16) -> Route {
+    selector.next(Op { dst, len: 64, peer_nics: nics }, &[]).first()
+}
+
 /// What an all-to-all did to the NICs of the PE that fared worst.
 struct Outcome {
     /// Busiest sending NIC over the mean.
@@ -27,7 +32,7 @@ fn all_to_all(kind: PolicyKind, nodes: u32, per_node: u32, nics: u16, iterations
         let mut arriving = vec![vec![0_usize; width]; pes as usize];
         for (me, selector) in (0..pes).zip(&mut selectors) {
             for dst in (1..pes).map(|step| (me + step) % pes).filter(|dst| me / per_node != dst / per_node) {
-                let route = selector.next(dst);
+                let route = next(&mut selector, dst, nics);
                 tx[me as usize][usize::from(route.local)] += 1.0;
                 rx[dst as usize][usize::from(route.remote)] += 1.0;
                 arriving[dst as usize][usize::from(route.remote)] += 1;
@@ -68,19 +73,19 @@ fn totals_can_hide_what_short_windows_show() {
 fn contract_formulas() {
     let place = Place { me: 3, pes: 8, nics: 4 };
     let mut rr = Selector::new(PolicyKind::RoundRobin, place);
-    assert_eq!((0..6).map(|_| rr.next(5).local).collect::<Vec<_>>(), [0, 1, 2, 3, 0, 1]);
+    assert_eq!((0..6).map(|_| next(&mut rr, 5, 4).local).collect::<Vec<_>>(), [0, 1, 2, 3, 0, 1]);
 
     let mut offset = Selector::new(PolicyKind::RoundRobinOffset, place);
     // base = (3 + 5) % 4 = 0, then (3 + 6) % 4 = 1; r counts every operation, whatever its destination.
-    assert_eq!(offset.next(5), Route { local: 0, remote: 0 });
-    assert_eq!(offset.next(6), Route { local: 1, remote: 2 });
-    assert_eq!(offset.next(5), Route { local: 2, remote: 2 });
+    assert_eq!(next(&mut offset, 5, 4), Route { local: 0, remote: 0 });
+    assert_eq!(next(&mut offset, 6, 4), Route { local: 1, remote: 2 });
+    assert_eq!(next(&mut offset, 5, 4), Route { local: 2, remote: 2 });
 
     let mut pair = Selector::new(PolicyKind::PairSeq, place);
-    assert_eq!(pair.next(5), Route::aligned(0));
-    assert_eq!(pair.next(6), Route::aligned(1));
-    assert_eq!(pair.next(5), Route::aligned(1));
-    assert_eq!(pair.next(6), Route::aligned(2));
+    assert_eq!(next(&mut pair, 5, 4), Route::aligned(0));
+    assert_eq!(next(&mut pair, 6, 4), Route::aligned(1));
+    assert_eq!(next(&mut pair, 5, 4), Route::aligned(1));
+    assert_eq!(next(&mut pair, 6, 4), Route::aligned(2));
 }
 
 #[test]
@@ -101,7 +106,7 @@ proptest! {
     fn a_route_always_names_existing_nics(kind in any_policy(), me in 0_u32..2000, nics in 1_u16..33, dsts in prop::collection::vec(0_u32..2000, 1..200)) {
         let mut selector = Selector::new(kind, Place { me, pes: 2000, nics });
         for dst in dsts {
-            let route = selector.next(dst);
+            let route = next(&mut selector, dst, nics);
             prop_assert!(route.local < nics && route.remote < nics);
         }
     }
@@ -112,7 +117,7 @@ proptest! {
         let mut selector = Selector::new(PolicyKind::PairSeq, Place { me, pes: 64, nics });
         let mut last = std::collections::HashMap::new();
         for dst in dsts {
-            let nic = selector.next(dst).remote;
+            let nic = next(&mut selector, dst, nics).remote;
             if let Some(before) = last.insert(dst, nic) {
                 prop_assert_eq!(nic, (before + 1) % nics);
             }
