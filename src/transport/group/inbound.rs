@@ -98,6 +98,20 @@ impl Inbound {
         group.is_none_or(|group| !group.released)
     }
 
+    /// Checks that group `seq` may still have pieces, before anything of one is written.
+    ///
+    /// # Errors
+    /// As [`Self::landed`].
+    pub fn check_open(&self, seq: u64) -> Result<(), Violation> {
+        match seq.checked_sub(self.low) {
+            Some(ahead) if ahead >= WINDOW => {
+                Err(Violation::OutsideWindow { seq, low: self.low, end: self.low + WINDOW })
+            }
+            Some(_) if self.is_new(seq) => Ok(()),
+            _ => Err(Violation::AlreadyClosed { seq }),
+        }
+    }
+
     /// A close has arrived.
     ///
     /// # Errors

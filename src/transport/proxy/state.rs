@@ -281,6 +281,9 @@ impl State {
         if data.again && !inbound.is_new(data.seq) {
             return;
         }
+        if let Err(violation) = inbound.check_open(data.seq) {
+            return self.violate(format!("PE {src}: {violation}"));
+        }
         if let Err(error) = self.heap.write(data.remote, data.bytes) {
             return self.violate(format!("PE {src} sent a put that does not fit: {error}"));
         }

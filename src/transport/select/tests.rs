@@ -32,7 +32,7 @@ fn all_to_all(kind: PolicyKind, nodes: u32, per_node: u32, nics: u16, iterations
         let mut arriving = vec![vec![0_usize; width]; pes as usize];
         for (me, selector) in (0..pes).zip(&mut selectors) {
             for dst in (1..pes).map(|step| (me + step) % pes).filter(|dst| me / per_node != dst / per_node) {
-                let route = next(&mut selector, dst, nics);
+                let route = next(selector, dst, nics);
                 tx[me as usize][usize::from(route.local)] += 1.0;
                 rx[dst as usize][usize::from(route.remote)] += 1.0;
                 arriving[dst as usize][usize::from(route.remote)] += 1;

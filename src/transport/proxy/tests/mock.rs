@@ -32,6 +32,8 @@ pub(super) struct Weather {
     pub(super) wide: bool,
     /// Whether NICs can be fenced and opened again.
     pub(super) reopens: bool,
+    /// After how many milliseconds without any sign NICs are suspected; 0: never.
+    pub(super) nic_timeout_ms: u64,
 }
 
 impl Weather {
@@ -48,6 +50,7 @@ impl Weather {
             says_len: true,
             wide: true,
             reopens: false,
+            nic_timeout_ms: 0,
         }
     }
 
@@ -64,6 +67,7 @@ impl Weather {
             says_len: rng.chance(50),
             wide: rng.chance(50),
             reopens: true,
+            nic_timeout_ms: 0,
         }
     }
 }
@@ -398,7 +402,8 @@ impl Nic for MockNic {
         let port = air.port(self.at);
         port.incarnation += 1;
         let incarnation = port.incarnation;
-        let stubborn = std::mem::replace(&mut port.stubborn, port.stubborn.saturating_sub(1)) > 0;
+        let stubborn = port.stubborn > 0;
+        port.stubborn = port.stubborn.saturating_sub(1);
         // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
         let lose = air.rng.chance(50);
         let drained: Vec<_> = air

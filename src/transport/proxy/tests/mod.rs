@@ -1,6 +1,7 @@
 //! Whole proxies on mock NICs, moved on turn by turn in one thread: a seed decides everything, so what fails once fails
 //! always.
 
+mod failover;
 mod hostile;
 mod judge;
 mod mock;
@@ -23,7 +24,7 @@ fn signals_follow_their_bytes_and_everything_adds_up() {
     for seed in 0..200 {
         let _seed = Seed(seed);
         let mut rng = Rng::new(seed);
-        let Plan { setup, steps, judge, counters } = Plan::any(&mut rng);
+        let Plan { setup, steps, judge, counters } = Plan::any(&mut rng, 1);
         let mut world = World::new(&mut rng, &setup, judge);
         for (pe, steps) in steps.into_iter().enumerate() {
             world.program(pe, steps);

@@ -45,9 +45,10 @@ struct Planner<'a> {
 }
 
 impl Plan {
-    pub(super) fn any(rng: &mut Rng) -> Self {
+    /// PEs have at least `narrowest` NICs.
+    pub(super) fn any(rng: &mut Rng, narrowest: u64) -> Self {
         let pes = usize::try_from(rng.between(2, 5)).unwrap();
-        let width = |rng: &mut Rng| u16::try_from(rng.between(1, 4)).unwrap();
+        let width = |rng: &mut Rng| u16::try_from(rng.between(narrowest, 4)).unwrap();
         let same = width(rng);
         let uneven = rng.chance(25);
         let widths = (0..pes).map(|_| if uneven { width(rng) } else { same }).collect();

@@ -49,8 +49,7 @@ pub(super) struct Caller {
     waits: bool,
 }
 
-/// After how long without any sign NICs are suspected, and how long a turn takes.
-const NIC_TIMEOUT: Duration = Duration::from_millis(50);
+/// How long a turn takes.
 const TURN_NS: u64 = 200_000;
 
 /// The whole job.
@@ -125,7 +124,7 @@ impl World {
                 fault: fault.clone(),
                 page: None,
                 clock: Clock::Given(Arc::clone(&clock)),
-                nic_timeout: NIC_TIMEOUT,
+                nic_timeout: Duration::from_millis(setup.weather.nic_timeout_ms),
                 progress: Progress::Adaptive,
             });
             let source = setup.sources[me as usize];

@@ -1,0 +1,114 @@
+//! NICs that fail in mid-run and come back: nothing is lost, nothing counts twice, nothing old lands later.
+
+use std::sync::atomic::Ordering;
+
+use test_case::test_case;
+
+use super::mock::Trouble;
+use super::program::{Plan, counter_word};
+use super::rng::{Rng, Seed};
+use super::world::World;
+use crate::counters::NicCounts;
+use crate::transport::nic::PeerNic;
+
+/// Turns a job in trouble may take; the longest seen takes a third.
+const MOST_TURNS: u64 = 3_000_000;
+
+/// At most one NIC of each PE is in trouble at a time, so that there is always some way.
+struct Chaos {
+    rng: Rng,
+    widths: Vec<u16>,
+    kinds: Vec<Trouble>,
+    /// By PE: the NIC in trouble, and the turn in which that ends.
+    now: Vec<Option<(u16, u64)>>,
+    turn: u64,
+    stubborn: bool,
+}
+
+impl Chaos {
+    fn new(rng: Rng, widths: &[u16], kinds: &[Trouble], stubborn: bool) -> Self {
+        Self { rng, widths: widths.to_vec(), kinds: kinds.to_vec(), now: vec![None; widths.len()], turn: 0, stubborn }
+    }
+
+    /// Makes trouble, and ends it, by chance.
+    fn step(&mut self, world: &World) {
+        self.turn += 1;
+        for (pe, slot) in (0..).zip(&mut self.now) {
+            match *slot {
+                Some((nic, until)) if until <= self.turn => {
+                    world.fabric.trouble(PeerNic { pe, nic }, None);
+                    *slot = None;
+                }
+                None if self.rng.below(3000) == 0 => {
+                    let nic = u16::try_from(self.rng.below(u64::from(self.widths[pe as usize]))).unwrap();
+                    let at = PeerNic { pe, nic };
+                    world.fabric.trouble(at, Some(self.kinds[self.rng.index(self.kinds.len())]));
+                    if self.stubborn {
+                        world.fabric.make_stubborn(at, u32::try_from(self.rng.below(4)).unwrap());
+                    }
+                    *slot = Some((nic, self.turn + self.rng.between(100, 8000)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, world: &World) {
+        for (pe, slot) in (0..).zip(&mut self.now) {
+            if let Some((nic, _)) = slot.take() {
+                world.fabric.trouble(PeerNic { pe, nic }, None);
+            }
+        }
+    }
+}
+
+/// Runs a random program through trouble; returns the sum of all counters.
+fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
+    let _seed = Seed(seed);
+    let mut rng = Rng::new(seed);
+    let Plan { mut setup, steps, judge, counters } = Plan::any(&mut rng, 2);
+    setup.weather.nic_timeout_ms = 30;
+    // With less there would be nothing but queues: that is what other tests are for.
+    setup.weather.promised_depth = setup.weather.promised_depth.max(4);
+    setup.weather.depth = setup.weather.depth.max(4);
+    let mut chaos = Chaos::new(Rng::new(rng.next()), &setup.widths, kinds, stubborn);
+    let mut world = World::new(&mut rng, &setup, judge);
+    world.troubled = true;
+    for (pe, steps) in steps.into_iter().enumerate() {
+        world.program(pe, steps);
+    }
+    let mut turns = 0;
+    while !world.callers.iter().all(super::world::Caller::is_done) {
+        chaos.step(&world);
+        world.turn().unwrap();
+        turns += 1;
+        assert!(turns < MOST_TURNS, "the programs have not ended after {turns} turns");
+    }
+    world.fabric.conclude();
+    // Now everything that was held up comes through, and every NIC is used again.
+    chaos.end(&world);
+    let mut calm = 0;
+    while calm < 64 * world.callers.len() {
+        world.turn().unwrap();
+        turns += 1;
+        let all_up = world.callers.iter().all(|caller| caller.proxy.ways.all_open());
+        calm = if world.fabric.is_empty() && all_up { calm + 1 } else { 0 };
+        assert!(turns < 2 * MOST_TURNS, "some NIC has not come back, or there is no end to the messages");
+    }
+    world.fabric.conclude();
+    for (heap, expected) in world.heaps.iter().zip(counters) {
+        assert_eq!(heap.word(counter_word()).unwrap().load(Ordering::Acquire), expected, "signals that are added");
+    }
+    let totals = world.totals();
+    totals.iter().flat_map(|totals| &totals.nics).copied().sum()
+}
+
+#[test_case(&[Trouble::Silence], false; "interfaces that go down")]
+#[test_case(&[Trouble::Errors], false; "operations that fail")]
+#[test_case(&[Trouble::Silence, Trouble::Errors], true; "NICs that cannot be opened again at once")]
+fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool) {
+    let sums: NicCounts = (0..60).map(|seed| run(seed, kinds, stubborn)).sum();
+    assert!(sums.fences > 20 && sums.failures > 20, "{sums:?}: a dull test");
+    assert!(sums.resent_ops > 20, "{sums:?}: a dull test");
+    assert_eq!(sums.down, 0, "every NIC is in use again");
+}
