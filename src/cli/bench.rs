@@ -49,7 +49,7 @@ pub enum PatternArgs {
 /// Flags of a benchmark; letters and defaults are NVSHMEM's.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// NIC selection: single, round-robin, round-robin-offset or pair-seq; several, one after another, with commas
+    /// NIC selection: single, round-robin, round-robin-offset, pair-seq, stripe or least-loaded; several, one after another, with commas
     #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',')]
     pub policy: Vec<PolicyKind>,
     /// Smallest size in bytes (K, M, G: powers of 1024)

@@ -22,13 +22,9 @@ pub(super) fn caption(policy: PolicyKind, nics: u16) -> String {
             "pair-seq (railtop): each pair of PEs walks over the NICs by itself.\n\
              Look: Tx and Rx are even, about {nics} times one NIC's rate."
         ),
-        PolicyKind::Stripe => format!(
-            "stripe (railtop): from 128 KiB on each put is split over all {nics} NICs.\n\
-             Look: Tx and Rx are even, and one large put alone has all NICs' rate."
-        ),
-        PolicyKind::LeastLoaded => format!(
-            "least-loaded (railtop): each put takes the NIC with the least in flight.\n\
-             Look: about {nics} times one NIC's rate; a slow NIC would get less."
+        other => format!(
+            "{other} (railtop): {}.\nLook: Tx, Rx and the rate against the other policies'.",
+            other.help()
         ),
     }
 }

@@ -130,7 +130,7 @@ policies! {
     round_robin_offset::RoundRobinOffset = "round-robin-offset", "round-robin with the remote NIC offset per pair, as NVSHMEM PR #76";
     pair_seq::PairSeq = "pair-seq", "offset per pair and a counter per destination (default)";
     stripe::Stripe = "stripe", "from 128 KiB on split over all NICs, else pair-seq";
-    least_loaded::LeastLoaded = "least-loaded", "the NIC with the least bytes in flight; pair-seq among equals";
+    least_loaded::LeastLoaded = "least-loaded", "the NIC with the least bytes in flight";
 }
 
 #[cfg(test)]
