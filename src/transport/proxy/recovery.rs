@@ -55,6 +55,13 @@ struct OwnNic {
     shut: bool,
 }
 
+impl OwnNic {
+    /// Whether nobody can write to it.
+    fn card_is_gone(&self) -> bool {
+        self.incarnation > 0 && self.card.is_empty()
+    }
+}
+
 /// What a PE knows of failures.
 #[derive(Debug)]
 pub(super) struct Recovery {
@@ -217,7 +224,9 @@ impl<N: Nic> Proxy<N> {
                 News::Fence { nic, incarnation } => {
                     let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { continue };
                     if own.incarnation == incarnation {
-                        self.fence(nic)?;
+                        if self.may_fence(nic) {
+                            self.fence(nic)?;
+                        }
                     } else if own.incarnation > incarnation {
                         own.untold.entry(pe).or_insert_with(|| self.state.released(pe));
                     }
@@ -253,7 +262,7 @@ impl<N: Nic> Proxy<N> {
             watch.attempts
         });
         // Two ways, another pair each time: one of them may be broken without anybody knowing it yet.
-        for way in self.ways.news_ways(pe, &[], turn % 2) {
+        for way in self.ways.news_ways(pe, &[], turn) {
             if let Some(lane) = self.lanes.get_mut(usize::from(way.local)) {
                 lane.urgent(PeerNic { pe, nic: way.remote }, record);
             }
@@ -352,6 +361,14 @@ impl<N: Nic> Proxy<N> {
         waiting.into_iter().try_for_each(|out| self.divert(nic, out))
     }
 
+    /// Whether own NIC `nic` can be fenced now. Every peer must know a NIC of this PE as it is: if two PEs fenced all of
+    /// their NICs before hearing of each other's, neither could tell the other any more. Who asked will ask again.
+    fn may_fence(&self, nic: u16) -> bool {
+        let others = || (0..).zip(&self.recovery.own).filter(|&(other, _)| other != nic).map(|(_, own)| own);
+        let known_to = |pe| others().any(|own| !own.card_is_gone() && !own.untold.contains_key(&pe));
+        self.ways.may_be_deaf() || (0..self.place.pes).filter(|&pe| pe != self.place.me).all(known_to)
+    }
+
     /// Fences own NIC `nic` and has everybody told.
     fn fence(&mut self, nic: u16) -> Result<(), String> {
         let Some(lane) = self.lanes.get_mut(usize::from(nic)) else { return Ok(()) };
@@ -422,5 +439,16 @@ impl<N: Nic> Proxy<N> {
         self.send_again(at.pe, lost)?;
         self.tell(at.pe, &Record::CardSeen { nic: at.nic, incarnation });
         Ok(())
+    }
+
+    /// Where everything stands, for tests that do not end.
+    #[cfg(test)]
+    pub(super) fn describe(&self) -> String {
+        let lanes: Vec<_> = self.lanes.iter().map(|lane| (lane.waiting(), lane.is_busy(), lane.load())).collect();
+        let unsettled: Vec<_> = self.state.unsettled().collect();
+        format!(
+            "PE {} at {} ms: quiet {:?}, stalled {:?}, unsettled {unsettled:?}, lanes {lanes:?}\n  {:?}\n  {:?}",
+            self.place.me, self.now_ms, self.quiet, self.stalled, self.ways, self.recovery
+        )
     }
 }

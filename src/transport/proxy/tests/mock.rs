@@ -253,6 +253,7 @@ impl Air {
         self.rng.shuffle(&mut due);
         for Due(_, Flight { from, to, incarnation, load }) in due {
             if self.port(to).incarnation != incarnation {
+                // Sent to where nobody listens any more.
                 self.port(to).arriving -= 1;
                 continue;
             }
@@ -404,6 +405,10 @@ impl Nic for MockNic {
         let incarnation = port.incarnation;
         let stubborn = port.stubborn > 0;
         port.stubborn = port.stubborn.saturating_sub(1);
+        // What is still under way to the old endpoint never lands.
+        let at = self.at;
+        let lost = air.flying.extract_if(.., |Due(_, flight)| flight.to == at).count();
+        air.port(at).arriving -= lost;
         // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
         let lose = air.rng.chance(50);
         let drained: Vec<_> = air
