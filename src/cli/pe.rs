@@ -42,12 +42,31 @@ pub struct PeArgs {
     /// How long all PEs may take to come together
     #[arg(long, value_name = "TIME", env = "RAILTOP_JOIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub join_timeout: Duration,
+    /// How long a PE may give no sign of life before the others name it and end the job; PE 0's holds for all, 0 is for ever (under a debugger)
+    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_pe_timeout)]
+    pub pe_timeout: Duration,
     /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete)
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// No counter page: the monitor will not see this PE
     #[arg(long, env = "RAILTOP_NO_PAGE")]
     pub no_page: bool,
+}
+
+/// The shortest `--pe-timeout`: below it, a process that is merely not scheduled would count as hung.
+const SHORTEST_PE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Reads `--pe-timeout`.
+///
+/// # Errors
+/// If it is no duration, or neither 0 nor at least [`SHORTEST_PE_TIMEOUT`].
+pub fn parse_pe_timeout(text: &str) -> Result<Duration, String> {
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if limit.is_zero() || limit >= SHORTEST_PE_TIMEOUT {
+        Ok(limit)
+    } else {
+        Err(format!("at least {} ms, or 0 for no limit", SHORTEST_PE_TIMEOUT.as_millis()))
+    }
 }
 
 /// `--rx-source` on the command line.
@@ -96,7 +115,7 @@ impl PeArgs {
     /// # Errors
     /// When a variable that the job needs is missing or wrong.
     pub fn config(&self, ranks: Ranks, heap_bytes: u64, policy: PolicyKind) -> Result<PeConfig, ExitError> {
-        let rendezvous = Rendezvous::find(&ranks, self.join_timeout, variable)
+        let rendezvous = Rendezvous::find(&ranks, self.join_timeout, self.pe_timeout, variable)
             .map_err(|error| ExitError::Usage(error.to_string()))?;
         let host = host::name();
         let nic_bits_per_s = match variable("RAILTOP_NIC_RATE_BPS") {

@@ -2,6 +2,7 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod absent;
 pub mod bootstrap;
 pub mod error;
 pub mod event;
@@ -16,4 +17,5 @@ pub mod ranks;
 pub mod ring;
 pub mod select;
 pub mod signal;
+pub mod silence;
 pub mod wire;
