@@ -146,4 +146,3 @@ pub(super) fn receive(stream: &mut impl Read, limit: usize) -> io::Result<Messag
     stream.read_exact(&mut body)?;
     Message::decode(&body)
 }
-

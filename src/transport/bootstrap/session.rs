@@ -157,8 +157,7 @@ impl Session {
                 Ok(parts) => return Ok(parts),
                 Err(RecvTimeoutError::Timeout) => {
                     if silence.look(Instant::now()).is_some() {
-                        let waiting_for =
-                            link.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                        let waiting_for = link.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone();
                         return Err(BootstrapError::Timeout { limit, waiting_for });
                     }
                 }

@@ -20,6 +20,7 @@ use super::proxy::{Shared, Totals, apply_signal};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
 use super::signal::{Signal, SignalOp, Until};
+use super::silence::Silence;
 use crate::counters::{NicIdentity, RxSource};
 
 /// Looks at a condition before a waiter sleeps.
@@ -266,6 +267,15 @@ impl Pe {
         Ok(self.session.allgather(bytes, self.wait_limit)?)
     }
 
+    /// Gives PE 0 every PE's bytes, by rank; the others get `None`. For results, as [`Self::allgather`], without sending
+    /// everything to everyone.
+    ///
+    /// # Errors
+    /// As [`Self::allgather`].
+    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError> {
+        Ok(self.session.gather(bytes, self.wait_limit)?)
+    }
+
     /// Switches to another policy with its counters at 0. Every PE must do so, between two barriers.
     ///
     /// # Errors
@@ -303,7 +313,11 @@ impl Pe {
             }
             if patience.is_over(&self.shared) {
                 let what = format!("PE {}: room in the command ring", self.rank());
-                return Err(TransportError::Timeout { what, limit: self.wait_limit });
+                return Err(TransportError::Timeout {
+                    what,
+                    limit: self.wait_limit,
+                    waiting_for: Vec::new(),
+                });
             }
             tries += 1;
             if tries < SPINS {
@@ -334,9 +348,10 @@ impl Pe {
                 return Err(error);
             }
             if patience.is_over(&self.shared) {
-                return Err(TransportError::Timeout { what: what(), limit: self.wait_limit });
+                let (limit, waiting_for) = (self.wait_limit, Vec::new());
+                return Err(TransportError::Timeout { what: what(), limit, waiting_for });
             }
-            event.wait(SLICE.min(self.wait_limit), &ready);
+            event.wait(SLICE.min(Silence::beat(self.wait_limit)), &ready);
         }
     }
 
@@ -383,24 +398,24 @@ impl Drop for Pe {
 }
 
 /// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
-/// transfer. A piece counts when it is complete.
+/// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
 struct Patience {
-    limit: Duration,
-    since: Instant,
+    silence: Silence,
     moved: u64,
 }
 
 impl Patience {
     fn new(limit: Duration) -> Self {
-        Self { limit, since: Instant::now(), moved: 0 }
+        Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
     fn is_over(&mut self, shared: &Shared) -> bool {
         let moved = shared.moved();
         if moved != self.moved {
-            (self.moved, self.since) = (moved, Instant::now());
+            self.moved = moved;
+            self.silence.broken(Instant::now());
         }
-        self.since.elapsed() > self.limit
+        self.silence.look(Instant::now()).is_some()
     }
 }
 

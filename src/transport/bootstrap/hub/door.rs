@@ -60,7 +60,12 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, secret: Secret, events: mpsc::Sender<Event>, terms: Terms) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        secret: Secret,
+        events: mpsc::Sender<Event>,
+        terms: Terms,
+    ) -> Self {
         Self {
             listener,
             secret,

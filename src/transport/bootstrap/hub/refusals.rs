@@ -32,7 +32,7 @@ impl fmt::Display for Refusal {
             Self::Version => "another version of railtop",
             Self::Secret => "wrong secret",
             Self::Slow => "no proof of the secret in time",
-            Self::Vanished => "closed in mid-handshake",
+            Self::Vanished => "closed in mid-handshake: another secret, or no PE",
             Self::Crowd => "too many at once that prove nothing",
         })
     }
@@ -71,14 +71,15 @@ mod tests {
     fn each_kind_is_said_once_and_all_are_counted() {
         let from = "10.0.0.9:4711".parse().unwrap();
         let mut refusals = Refusals::default();
-        let said: Vec<_> = (0..1000)
-            .flat_map(|_| Refusal::ALL)
-            .filter_map(|refusal| refusals.note(refusal, from))
-            .collect();
+        let said: Vec<_> =
+            (0..1000).flat_map(|_| Refusal::ALL).filter_map(|refusal| refusals.note(refusal, from)).collect();
         assert_eq!(said.len(), Refusal::ALL.len(), "{said:#?}");
         assert!(said.iter().all(|line| line.contains("10.0.0.9:4711")));
         let sum = refusals.sum().unwrap();
-        assert!(sum.contains("refused 6000 connections in all") && sum.contains("1000 wrong secret"), "{sum}");
+        assert!(
+            sum.contains("refused 6000 connections in all") && sum.contains("1000 wrong secret"),
+            "{sum}"
+        );
     }
 
     #[test]

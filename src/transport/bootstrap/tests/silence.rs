@@ -72,8 +72,8 @@ fn a_pe_0_that_hangs_is_named_by_every_other() {
             std::thread::spawn(move || {
                 let session = place.join(&Fault::default()).unwrap();
                 // More than the connection holds: nobody waits for a hung PE 0 to take it.
-                let part = vec![7; message::MAX_CONTRIBUTION];
-                session.allgather(&part, WAIT).unwrap_err().to_string()
+                let large = vec![7; message::MAX_CONTRIBUTION];
+                session.allgather(&large, WAIT).unwrap_err().to_string()
             })
         })
         .collect();
