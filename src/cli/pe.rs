@@ -59,7 +59,7 @@ const SHORTEST_PE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Reads `--pe-timeout`.
 ///
 /// # Errors
-/// If it is no duration, or neither 0 nor at least [`SHORTEST_PE_TIMEOUT`].
+/// If it is no duration, or neither 0 nor at least 100 ms.
 pub fn parse_pe_timeout(text: &str) -> Result<Duration, String> {
     let limit = parse_duration(text).map_err(|error| error.to_string())?;
     if limit.is_zero() || limit >= SHORTEST_PE_TIMEOUT {

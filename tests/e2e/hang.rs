@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::kill::{Victim, records};
 use crate::rendezvous::{Job, ready};
-use crate::support::{Results, Running, SECONDS, Shape, Site, eventually, lab_machine, signal_pid};
+use crate::support::{RAILTOP, Results, Running, SECONDS, Shape, Site, eventually, lab_machine, signal_pid};
 
 /// Stops a process and waits until it stands still.
 fn stop(pid: u32) {
@@ -121,9 +121,13 @@ fn a_machine_that_stands_still_as_a_whole_blames_nobody() {
     let Some(_alone) = ready() else { return };
     let site = Site::new();
     let pair = pair(&site, "--duration 5s --pe-timeout 1s --timeout 2s");
-    pair.iter().for_each(|pe| stop(pe.pid()));
+    for pe in &pair {
+        stop(pe.pid());
+    }
     std::thread::sleep(Duration::from_secs(3));
-    pair.iter().for_each(|pe| go_on(pe.pid()));
+    for pe in &pair {
+        go_on(pe.pid());
+    }
     for pe in pair {
         let outcome = pe.finish(SECONDS).code(0);
         assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
@@ -149,4 +153,12 @@ fn a_limit_that_is_too_short_is_refused() {
     let mut command = site.railtop();
     let outcome = site.run(command.args(["bench", "put", "--pe-timeout", "5ms"])).code(2);
     assert!(outcome.stderr.contains("at least 100 ms, or 0"), "{}", outcome.stderr);
+    // A lab passes the variable on.
+    let mut command = site.railtop();
+    command.args(["lab", "--loopback", "--pes-per-node", "1", "--", RAILTOP, "bench", "alltoall"]);
+    let outcome = site.run(command.env("RAILTOP_PE_TIMEOUT", "5ms")).code(2);
+    assert!(
+        outcome.stderr.contains("RAILTOP_PE_TIMEOUT") || outcome.stderr.contains("--pe-timeout"),
+        "{outcome:?}"
+    );
 }

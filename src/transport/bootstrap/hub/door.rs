@@ -123,18 +123,13 @@ impl Door {
         }
     }
 
-    /// The oldest connection of the address that has most.
     fn next_to_leave(&self) -> Option<(u64, Instant)> {
-        let mut per_ip: HashMap<IpAddr, usize> = HashMap::new();
-        for guest in self.guests.values() {
-            *per_ip.entry(guest.from.ip()).or_default() += 1;
-        }
-        let most = per_ip.values().max()?;
-        self.guests
+        let guests: Vec<_> = self
+            .guests
             .iter()
-            .filter(|(_, guest)| per_ip.get(&guest.from.ip()) == Some(most))
-            .map(|(&connection, guest)| (connection, guest.since))
-            .min_by_key(|&(connection, since)| (since, connection))
+            .map(|(&connection, guest)| (connection, guest.from.ip(), guest.since))
+            .collect();
+        oldest_of_the_busiest(&guests)
     }
 
     fn send_away(&mut self, connection: u64) {
@@ -164,6 +159,20 @@ impl Drop for Door {
             super::say(&line);
         }
     }
+}
+
+/// Of connections with address and arrival: the oldest of the address that has most.
+fn oldest_of_the_busiest(guests: &[(u64, IpAddr, Instant)]) -> Option<(u64, Instant)> {
+    let mut per_ip: HashMap<IpAddr, usize> = HashMap::new();
+    for (_, ip, _) in guests {
+        *per_ip.entry(*ip).or_default() += 1;
+    }
+    let most = per_ip.values().max()?;
+    guests
+        .iter()
+        .filter(|(_, ip, _)| per_ip.get(ip) == Some(most))
+        .map(|&(connection, _, since)| (connection, since))
+        .min_by_key(|&(connection, since)| (since, connection))
 }
 
 /// Sleeps until then, or for ever.
@@ -223,4 +232,25 @@ async fn receive(stream: &mut TcpStream) -> Result<Message, Refusal> {
     let mut body = vec![0; len];
     stream.read_exact(&mut body).await.map_err(lost)?;
     Message::decode(&body).map_err(|_| Refusal::Stranger)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_floods_makes_room_before_who_came_earlier() {
+        let begun = Instant::now();
+        let at = |connection, last: u8, ms| {
+            (connection, IpAddr::from([10, 0, 0, last]), begun + Duration::from_millis(ms))
+        };
+        assert_eq!(oldest_of_the_busiest(&[]), None);
+        let mut guests = vec![at(1, 1, 0), at(2, 2, 1)];
+        guests.extend((3..9).map(|connection| at(connection, 9, connection)));
+        for expected in [3, 4, 5, 6] {
+            let (connection, since) = oldest_of_the_busiest(&guests).unwrap();
+            assert_eq!((connection, since), (expected, begun + Duration::from_millis(expected)));
+            guests.retain(|guest| guest.0 != connection);
+        }
+    }
 }
