@@ -45,7 +45,7 @@ pub struct PeArgs {
     /// How long a PE may give no sign of life before the others name it and end the job; PE 0's holds for all, 0 is for ever (under a debugger)
     #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_pe_timeout)]
     pub pe_timeout: Duration,
-    /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete)
+    /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete); 0 is for ever
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// No counter page: the monitor will not see this PE
