@@ -43,11 +43,14 @@ pub struct PeArgs {
     /// How long all PEs may take to come together
     #[arg(long, value_name = "TIME", env = "RAILTOP_JOIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub join_timeout: Duration,
-    /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete)
+    /// How long a PE may give no sign of life before the others name it and end the job; PE 0's holds for all, 0 is for ever (under a debugger)
+    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_pe_timeout)]
+    pub pe_timeout: Duration,
+    /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete); 0 is for ever
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// How long a NIC may show no sign of life before its work goes over the others; 0: only when it reports an error
-    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_duration_or_zero)]
+    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_duration)]
     pub nic_timeout: Duration,
     /// What the proxy thread does when nothing happens
     #[arg(long, value_enum, env = "RAILTOP_PROGRESS", default_value = "adaptive")]
@@ -75,11 +78,19 @@ impl From<ProgressArg> for Progress {
     }
 }
 
-/// A duration, or a plain 0.
-fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
-    match text {
-        "0" => Ok(Duration::ZERO),
-        _ => parse_duration(text).map_err(|error| error.to_string()),
+/// The shortest `--pe-timeout`: below it, a process that is merely not scheduled would count as hung.
+const SHORTEST_PE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Reads `--pe-timeout`.
+///
+/// # Errors
+/// If it is no duration, or neither 0 nor at least 100 ms.
+pub fn parse_pe_timeout(text: &str) -> Result<Duration, String> {
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if limit.is_zero() || limit >= SHORTEST_PE_TIMEOUT {
+        Ok(limit)
+    } else {
+        Err(format!("at least {} ms, or 0 for no limit", SHORTEST_PE_TIMEOUT.as_millis()))
     }
 }
 
@@ -129,7 +140,7 @@ impl PeArgs {
     /// # Errors
     /// When a variable that the job needs is missing or wrong.
     pub fn config(&self, ranks: Ranks, heap_bytes: u64, policy: PolicyKind) -> Result<PeConfig, ExitError> {
-        let rendezvous = Rendezvous::find(&ranks, self.join_timeout, variable)
+        let rendezvous = Rendezvous::find(&ranks, self.join_timeout, self.pe_timeout, variable)
             .map_err(|error| ExitError::Usage(error.to_string()))?;
         let host = host::name();
         let nic_bits_per_s = match variable("RAILTOP_NIC_RATE_BPS") {

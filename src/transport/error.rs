@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::absent::Absent;
 use super::bootstrap::BootstrapError;
 use super::fabric::FabricError;
 use super::heap::HeapError;
@@ -23,13 +24,16 @@ pub enum TransportError {
     Failed(String),
     /// Nothing came for too long.
     #[error(
-        "{what} did not happen, and nothing moved on its NICs for {limit:?}; a PE hangs or is far behind (raise --timeout if it only needs longer)"
+        "{what} did not happen, and nothing moved on its NICs for {limit:?}; {} (raise --timeout if it only needs longer)",
+        behind(waiting_for)
     )]
     Timeout {
         /// What was waited for.
         what: String,
         /// How long.
         limit: Duration,
+        /// The PEs that have not done their part; empty where that is not known.
+        waiting_for: Vec<u32>,
     },
     /// PEs were started in ways that do not fit together.
     #[error("the PEs do not fit together: {0}")]
@@ -42,4 +46,30 @@ pub enum TransportError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// Who holds a wait up.
+fn behind(waiting_for: &[u32]) -> String {
+    let absent: Absent = waiting_for.iter().copied().collect();
+    match absent.total() {
+        0 => "a PE hangs or is far behind".into(),
+        1 => format!("{absent} hangs or is far behind"),
+        _ => format!("{absent} hang or are far behind"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_names_whom_it_waited_for() {
+        let text = |waiting_for| {
+            let what = "PE 1: quiet".to_owned();
+            TransportError::Timeout { what, limit: Duration::from_secs(60), waiting_for }.to_string()
+        };
+        assert!(text(vec![]).contains("PE 1: quiet did not happen") && text(vec![]).contains("a PE hangs"));
+        assert!(text(vec![3]).contains("for 60s; PE 3 hangs"), "{}", text(vec![3]));
+        assert!(text((5..20).collect()).contains("PE 5, 6, 7, 8 and 11 others hang"));
+    }
 }

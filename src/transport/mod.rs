@@ -2,6 +2,7 @@
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 
+pub mod absent;
 pub mod answers;
 pub mod atomic;
 pub mod bootstrap;
@@ -18,4 +19,5 @@ pub mod ranks;
 pub mod ring;
 pub mod select;
 pub mod signal;
+pub mod silence;
 pub mod wire;

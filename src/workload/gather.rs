@@ -72,11 +72,26 @@ pub enum Direction {
 /// # Errors
 /// When the job has failed or a PE sends something else.
 pub fn share<T: Serialize + DeserializeOwned>(pe: &Pe, value: &T) -> Result<Vec<T>, WorkloadError> {
-    let broken = |error: serde_json::Error| {
-        WorkloadError::Transport(TransportError::Mismatch(format!("results cannot be read: {error}")))
-    };
-    let bytes = serde_json::to_vec(value).map_err(broken)?;
-    pe.allgather(&bytes)?.iter().map(|part| serde_json::from_slice(part).map_err(broken)).collect()
+    let bytes = serde_json::to_vec(value).map_err(unreadable)?;
+    read(&pe.allgather(&bytes)?)
+}
+
+/// Gives PE 0 everyone's value, by rank; the others get `None`.
+///
+/// # Errors
+/// As [`share`].
+pub fn collect<T: Serialize + DeserializeOwned>(pe: &Pe, value: &T) -> Result<Option<Vec<T>>, WorkloadError> {
+    let bytes = serde_json::to_vec(value).map_err(unreadable)?;
+    pe.gather(&bytes)?.map(|parts| read(&parts)).transpose()
+}
+
+fn read<T: DeserializeOwned>(parts: &[Vec<u8>]) -> Result<Vec<T>, WorkloadError> {
+    parts.iter().map(|part| serde_json::from_slice(part).map_err(unreadable)).collect()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn unreadable(error: serde_json::Error) -> WorkloadError {
+    WorkloadError::Transport(TransportError::Mismatch(format!("results cannot be read: {error}")))
 }
 
 /// What was counted between two snapshots.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WorkloadError;
 use super::alltoall::{self, AllToAll};
-use super::gather::{NicResult, PeResult, difference, reconcile, share};
+use super::gather::{NicResult, PeResult, collect, difference, reconcile, share};
 use super::meter::{Meter, Watch};
 use super::options::{Options, Pattern};
 use super::plan::{Layout, block_bytes, put_bytes};
@@ -110,14 +110,12 @@ impl Bench<'_> {
         let mut account = Account::default();
         for size in self.options.sizes(pe.world()) {
             let timing = self.size(pe, size, &mut account)?;
-            let timings = share(pe, &timing)?;
-            if pe.rank() == 0 {
+            if let Some(timings) = collect(pe, &timing)? {
                 reporter.row(&self.row(pe, policy, size, &timings))?;
             }
         }
-        let pes = share(pe, &account.result(pe))?;
-        reconcile(&pes)?;
-        if pe.rank() == 0 {
+        if let Some(pes) = collect(pe, &account.result(pe))? {
+            reconcile(&pes)?;
             reporter.summary(&Summary { policy, window: self.options.window, pes: &pes })?;
         }
         Ok(())

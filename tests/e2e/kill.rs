@@ -14,18 +14,24 @@ use crate::support::{
 const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 2, nics_per_pe: 2, nic_rate: "50mbit" };
 
 /// A lab under way, and what it is made of.
-struct Victim {
-    lab: Running,
+pub(crate) struct Victim {
+    pub(crate) lab: Running,
     job: String,
     /// By rank.
-    pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
     namespaces: BTreeSet<PathBuf>,
 }
 
 impl Victim {
     /// Starts an all-to-all of 4 PEs and waits until it carries traffic.
     fn start(site: &Site) -> Self {
-        let lab = site.start(&mut site.bench_in_lab(SHAPE, "alltoall -b 1M -e 1M -w 1 --duration 50s"));
+        Self::start_with(site, "--duration 50s")
+    }
+
+    /// The same with other arguments for the all-to-all.
+    pub(crate) fn start_with(site: &Site, words: &str) -> Self {
+        let words = format!("alltoall -b 1M -e 1M -w 1 {words}");
+        let lab = site.start(&mut site.bench_in_lab(SHAPE, &words));
         let pages = eventually("4 PEs carry payload", || {
             let lines = records(site);
             let busy = lines.iter().filter(|line| line["rx_bytes"].as_u64() > Some(256 << 10));
@@ -47,7 +53,7 @@ impl Victim {
     }
 
     /// Waits for the end of the lab and sees that nothing of it is left.
-    fn end(self) -> Outcome {
+    pub(crate) fn end(self) -> Outcome {
         let outcome = self.lab.finish(SECONDS);
         eventually("every process of the lab has ended", || members(&self.job).is_empty().then_some(()));
         eventually("nobody holds the namespaces", || (!self.namespaces.iter().any(is_in_use)).then_some(()));
@@ -72,7 +78,7 @@ fn is_in_use(link: &PathBuf) -> bool {
 }
 
 /// One tick of the counter pages.
-fn records(site: &Site) -> Vec<Value> {
+pub(crate) fn records(site: &Site) -> Vec<Value> {
     let outcome = site.run(site.railtop().args(["log", "-n", "1", "--source", "page"]));
     if outcome.status.code() == Some(0) { outcome.lines().split_off(1) } else { Vec::new() }
 }

@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod hang;
 mod kill;
 mod missing;
 mod rendezvous;

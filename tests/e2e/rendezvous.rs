@@ -1,30 +1,31 @@
 //! PEs started by hand: what is wrong with how they come together is said by every PE, in seconds.
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 use test_case::test_case;
 
-use crate::support::{Outcome, Results, SECONDS, Site, has_libfabric, one_at_a_time};
+use crate::support::{Outcome, Results, SECONDS, Site, eventually, has_libfabric, one_at_a_time};
 
 /// 32 bytes in hexadecimal, as a launcher makes them.
 const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// A job on loopback, each PE on a node of its own.
-struct Job<'a> {
+pub(crate) struct Job<'a> {
     site: &'a Site,
     world: u32,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl<'a> Job<'a> {
-    fn new(site: &'a Site, world: u32) -> Self {
+    pub(crate) fn new(site: &'a Site, world: u32) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { site, world, port }
     }
 
     /// `railtop bench put …` as this rank.
-    fn pe(&self, rank: u32, words: &str) -> Command {
+    pub(crate) fn pe(&self, rank: u32, words: &str) -> Command {
         let mut command = self.site.railtop();
         command.args(["bench", "put"]).args(words.split_whitespace());
         command
@@ -46,7 +47,7 @@ impl<'a> Job<'a> {
 }
 
 /// The lock, or `None` without libfabric.
-fn ready() -> Option<std::sync::MutexGuard<'static, ()>> {
+pub(crate) fn ready() -> Option<std::sync::MutexGuard<'static, ()>> {
     let guard = one_at_a_time();
     has_libfabric().then_some(guard)
 }
@@ -130,6 +131,47 @@ fn a_wrong_secret_does_not_get_in_and_both_sides_say_why() {
     assert!(second.stderr.contains("RAILTOP_JOB_SECRET"), "{}", second.stderr);
     assert!(first.stderr.contains("PE 1 did not join"), "{}", first.stderr);
     assert!(first.stderr.contains("refused a connection from 127.0.0.1"), "{}", first.stderr);
+}
+
+/// A connection to PE 0, once it listens.
+fn knock(port: u16) -> TcpStream {
+    eventually("PE 0 listens", || TcpStream::connect(("127.0.0.1", port)).ok())
+}
+
+#[test]
+fn attacks_by_the_hundred_are_refused_and_said_once_per_kind() {
+    let Some(_alone) = ready() else { return };
+    let site = Site::new();
+    let job = Job::new(&site, 2);
+    let words = "-b 64K -e 64K -n 3 -w 1 --verify --format json";
+    let first = site.start(&mut job.pe(0, words));
+    // Held open while the job comes together: more than there are places.
+    let half_open: Vec<_> = (0..300).map(|_| knock(job.port)).collect();
+    for round in 0..40_u32 {
+        let _ = knock(job.port).write_all(&round.to_be_bytes().repeat(250_000));
+        let _ = knock(job.port).write_all(b"\x2b\0\0\0\x01railtop");
+        let _ = knock(job.port).write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n");
+    }
+    let mut stranger = job.pe(1, words);
+    stranger.env("RAILTOP_JOB_SECRET", SECRET.replace("0f", "f0"));
+    let stranger = site.run(&mut stranger).code(1);
+    assert!(stranger.stderr.contains("RAILTOP_JOB_SECRET"), "{}", stranger.stderr);
+    let second = site.run(&mut job.pe(1, words)).code(0);
+    let first = first.finish(SECONDS).code(0);
+    drop(half_open);
+    assert_eq!((second.stdout.as_str(), second.stderr.contains("refused")), ("", false), "{second:#?}");
+    Results::of(&first).assert_exact();
+    let said: Vec<_> = first.stderr.lines().filter(|line| line.contains("rendezvous:")).collect();
+    for kind in ["not a handshake", "closed in mid-handshake", "too many at once"] {
+        let lines =
+            said.iter().filter(|line| line.contains(kind) && line.contains("refused a connection from"));
+        assert_eq!(lines.count(), 1, "{kind}: {said:#?}");
+    }
+    let sums: Vec<_> = said.iter().filter(|line| line.contains("connections in all: ")).collect();
+    assert_eq!(sums.len(), 1, "{said:#?}");
+    let count = sums[0].split("in all: ").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(count.parse::<u32>().unwrap() >= 80, "garbage of two kinds, 40 times: {}", sums[0]);
+    assert!(said.len() <= 6, "at most one line per kind and the sum: {said:#?}");
 }
 
 #[test]

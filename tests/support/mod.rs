@@ -80,6 +80,7 @@ impl Job {
                     port,
                     secret: Secret::from_hex(&secret).unwrap(),
                     join_time: Duration::from_secs(30),
+                    pe_timeout: Duration::from_secs(10),
                 }),
                 provider: Some(self.provider.clone()),
                 nics: (1..=self.nics)

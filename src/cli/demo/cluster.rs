@@ -107,6 +107,7 @@ fn command(args: &DemoArgs, scene: Duration, rounds: usize) -> anyhow::Result<La
     let (policies, rounds) = (names.join(","), rounds.to_string());
     let size = args.size.to_string();
     let scene = format!("{}ms", scene.as_millis());
+    let pe_timeout = format!("{}ms", args.pe_timeout.as_millis());
     let words = [
         "bench",
         "alltoall",
@@ -125,7 +126,8 @@ fn command(args: &DemoArgs, scene: Duration, rounds: usize) -> anyhow::Result<La
     ];
     let args = words.into_iter().chain(["--format", "json"]).map(OsString::from).collect();
     // The screen lives on the PEs' pages, whatever the caller's environment says.
-    let env = vec![("RAILTOP_NO_PAGE".into(), "false".into())];
+    let env =
+        vec![("RAILTOP_NO_PAGE".into(), "false".into()), ("RAILTOP_PE_TIMEOUT".into(), pe_timeout.into())];
     Ok(LabCommand { program: program.into(), args, env })
 }
 

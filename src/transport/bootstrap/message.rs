@@ -3,12 +3,13 @@
 use std::io;
 
 use super::secret::{LEN, Nonce, Proof};
+use crate::transport::absent::Absent;
 
 /// First bytes of a hello: a stray client is told apart before anything else is read.
 pub const MAGIC: [u8; 8] = *b"railtop\0";
 
 /// Version of these messages; other versions are refused with a sentence.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Longest message from a connection that has not proved itself.
 pub const MAX_UNPROVEN: usize = 256;
@@ -16,7 +17,7 @@ pub const MAX_UNPROVEN: usize = 256;
 /// Longest contribution of one PE to an exchange.
 pub const MAX_CONTRIBUTION: usize = 4 << 20;
 
-/// Longest message of the rendezvous to a PE.
+/// Longest message of the rendezvous to a PE, and so all parts of an exchange together with 4 bytes each.
 pub const MAX_RESULT: usize = 512 << 20;
 
 /// Longest reason that is passed on.
@@ -51,15 +52,34 @@ pub enum Message {
         wire: u16,
     },
     /// Rendezvous: all PEs are there.
-    Welcome,
+    Welcome {
+        /// Milliseconds of silence after which a PE counts as hung, on both sides; 0: never.
+        pe_timeout_ms: u32,
+    },
     /// Either side: the job cannot go on, because.
     Abort(String),
     /// PE: my part of the next exchange.
-    Contribution(Vec<u8>),
-    /// Rendezvous: everyone's parts, by rank.
+    Contribution {
+        /// Who is to have it.
+        audience: Audience,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+    /// Rendezvous: everyone's parts, by rank; none at all for a PE that is not to have them.
     Result(Vec<Vec<u8>>),
     /// PE: I leave in good order.
     Bye,
+    /// Either side: I live. From the rendezvous also: whom the present exchange waits for.
+    Pulse(Absent),
+}
+
+/// Who gets the parts of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Every PE.
+    All,
+    /// PE 0 alone; the others hear that it has them.
+    First,
 }
 
 impl Message {
@@ -86,13 +106,19 @@ impl Message {
                 body.extend(world.to_le_bytes());
                 body.extend(wire.to_le_bytes());
             }
-            Self::Welcome => body.push(4),
+            Self::Welcome { pe_timeout_ms } => {
+                body.push(4);
+                body.extend(pe_timeout_ms.to_le_bytes());
+            }
             Self::Abort(reason) => {
                 body.push(5);
                 body.extend(reason.bytes().take(MAX_REASON));
             }
-            Self::Contribution(bytes) => {
-                body.push(6);
+            Self::Contribution { audience, bytes } => {
+                body.push(match audience {
+                    Audience::All => 6,
+                    Audience::First => 9,
+                });
                 body.extend(bytes);
             }
             Self::Result(parts) => {
@@ -103,6 +129,11 @@ impl Message {
                 }
             }
             Self::Bye => body.push(8),
+            Self::Pulse(absent) => {
+                body.push(10);
+                body.extend(u32::try_from(absent.total()).unwrap_or(u32::MAX).to_le_bytes());
+                body.extend(absent.first().iter().take(Absent::KEPT).flat_map(|pe| pe.to_le_bytes()));
+            }
         }
         let len = u32::try_from(body.len() - 4).unwrap_or(u32::MAX);
         body[..4].copy_from_slice(&len.to_le_bytes());
@@ -142,11 +173,12 @@ impl Message {
                     wire: u16::from_le_bytes(wire.try_into().ok()?),
                 }
             }
-            4 if body.is_empty() => Self::Welcome,
+            4 => Self::Welcome { pe_timeout_ms: u32::from_le_bytes(body.try_into().ok()?) },
             5 => Self::Abort(crate::text::printable(&String::from_utf8_lossy(
                 body.get(..MAX_REASON).unwrap_or(body),
             ))),
-            6 => Self::Contribution(body.to_vec()),
+            6 => Self::Contribution { audience: Audience::All, bytes: body.to_vec() },
+            9 => Self::Contribution { audience: Audience::First, bytes: body.to_vec() },
             7 => {
                 let (mut parts, mut rest) = (Vec::new(), body);
                 while !rest.is_empty() {
@@ -159,6 +191,13 @@ impl Message {
                 Self::Result(parts)
             }
             8 if body.is_empty() => Self::Bye,
+            10 => {
+                let (total, rest) = body.split_first_chunk::<4>()?;
+                let (pes, []) = rest.as_chunks::<4>() else { return None };
+                let total = usize::try_from(u32::from_le_bytes(*total)).ok()?;
+                (pes.len() <= Absent::KEPT && pes.len() <= total).then_some(())?;
+                Self::Pulse(Absent::of(pes.iter().map(|pe| u32::from_le_bytes(*pe)).collect(), total))
+            }
             _ => return None,
         })
     }
@@ -184,29 +223,74 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn messages_come_back() {
-        for message in [
-            Message::Hello { version: 7, nonce: [3; LEN] },
-            Message::Challenge { nonce: [1; LEN], proof: [2; LEN] },
-            Message::Join { proof: [9; LEN], rank: 5, world: 8, wire: 1 },
-            Message::Welcome,
-            Message::Abort("PE 3 left".into()),
-            Message::Contribution(vec![1, 2, 3]),
-            Message::Result(vec![vec![], vec![1], vec![2; 300]]),
-            Message::Bye,
-        ] {
-            let bytes = message.encode();
-            let len = check_len([bytes[0], bytes[1], bytes[2], bytes[3]], 1 << 20).unwrap();
-            assert_eq!(len, bytes.len() - 4);
-            assert_eq!(Message::decode(&bytes[4..]).unwrap(), message);
+    fn message() -> impl Strategy<Value = Message> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..200);
+        let audience = prop_oneof![Just(Audience::All), Just(Audience::First)];
+        let pes = prop::collection::vec(any::<u32>(), 0..=Absent::KEPT);
+        prop_oneof![
+            (any::<u16>(), any::<Nonce>()).prop_map(|(version, nonce)| Message::Hello { version, nonce }),
+            (any::<Nonce>(), any::<Proof>()).prop_map(|(nonce, proof)| Message::Challenge { nonce, proof }),
+            (any::<Proof>(), any::<u32>(), any::<u32>(), any::<u16>())
+                .prop_map(|(proof, rank, world, wire)| Message::Join { proof, rank, world, wire }),
+            any::<u32>().prop_map(|pe_timeout_ms| Message::Welcome { pe_timeout_ms }),
+            "[a-zA-Z0-9 äß:]{0,100}".prop_map(Message::Abort),
+            (audience, bytes()).prop_map(|(audience, bytes)| Message::Contribution { audience, bytes }),
+            prop::collection::vec(bytes(), 0..6).prop_map(Message::Result),
+            Just(Message::Bye),
+            (pes, 0_usize..100_000).prop_map(|(pes, total)| Message::Pulse(Absent::of(pes, total))),
+        ]
+    }
+
+    /// Never panics and never makes more of bytes than they are: what is read is written as the same bytes again.
+    fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
+        let Ok(read) = Message::decode(bytes) else { return Ok(()) };
+        if let Message::Abort(reason) = &read {
+            prop_assert!(!reason.chars().any(char::is_control));
+            prop_assert!(reason.chars().count() <= MAX_REASON);
+        } else {
+            prop_assert_eq!(&read.encode()[4..], bytes);
         }
+        Ok(())
     }
 
     proptest! {
         #[test]
+        fn messages_come_back(message in message()) {
+            let bytes = message.encode();
+            let len = check_len([bytes[0], bytes[1], bytes[2], bytes[3]], 1 << 20).unwrap();
+            prop_assert_eq!(len, bytes.len() - 4);
+            prop_assert_eq!(Message::decode(&bytes[4..]).unwrap(), message);
+        }
+
+        #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Message::decode(&bytes);
+            hold(&bytes)?;
+        }
+
+        #[test]
+        fn arbitrary_bodies_of_every_kind(kind in 0_u8..12, body in prop::collection::vec(any::<u8>(), 0..300)) {
+            hold(&[&[kind], &body[..]].concat())?;
+        }
+
+        /// A real message with bytes changed, cut off or added.
+        #[test]
+        fn damaged_messages(
+            message in message(), at in any::<prop::sample::Index>(), value in any::<u8>(),
+            keep in any::<prop::sample::Index>(), tail in prop::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let mut bytes = message.encode().split_off(4);
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            hold(&bytes)?;
+            hold(&bytes[..keep.index(bytes.len())])?;
+            bytes.extend(tail);
+            hold(&bytes)?;
+        }
+
+        #[test]
+        fn no_length_beyond_the_limit_is_taken(len in any::<u32>(), limit in 1_usize..1000) {
+            let taken = check_len(len.to_le_bytes(), limit);
+            prop_assert_eq!(taken.is_ok(), len > 0 && len as usize <= limit);
         }
     }
 }

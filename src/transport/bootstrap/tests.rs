@@ -1,6 +1,14 @@
 //! PEs as threads of this process, on loopback.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use super::message::{Audience, Message};
 use super::*;
+
+mod attacks;
+mod silence;
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -14,6 +22,7 @@ fn rendezvous(rank: u32, world: u32, port: u16, secret: &str) -> Rendezvous {
         port,
         secret: Secret::from_hex(secret).unwrap(),
         join_time: Duration::from_secs(10),
+        pe_timeout: Duration::from_secs(10),
     }
 }
 
@@ -146,21 +155,66 @@ fn garbage_and_half_open_connections_do_no_harm() {
 
 #[test]
 fn a_pe_that_dies_is_named_to_the_others() {
-    let results = job(3, |place| {
-        let fault = Fault::default();
-        let session = place.join(&fault).unwrap();
-        session.allgather(b"", LIMIT).unwrap();
-        if session.rank() == 2 {
+    let errors = job(3, |place| {
+        if place.rank == 2 {
             // What a killed process does: the connection closes without a farewell.
-            let link = session.link.as_ref().unwrap();
-            link.leaving.store(true, Ordering::Release);
-            link.stream.lock().unwrap().shutdown(std::net::Shutdown::Both).unwrap();
+            drop(place.enter(Instant::now() + LIMIT).unwrap());
             return String::new();
         }
+        let session = place.join(&Fault::default()).unwrap();
         session.allgather(b"", LIMIT).unwrap_err().to_string()
     });
-    for error in &results[..2] {
-        assert!(error.contains("PE 2 left the job"), "{error}");
+    for error in &errors[..2] {
+        assert!(error.contains("PE 2 left the job: its connection closed"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_for_pe_0_goes_to_nobody_else() {
+    let results = job(4, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        let rank = u8::try_from(session.rank()).unwrap();
+        let gathered = session.gather(&[rank; 3], LIMIT).unwrap();
+        // The next exchange is not mixed up with it.
+        assert_eq!(session.allgather(&[rank], LIMIT).unwrap(), [[0], [1], [2], [3]]);
+        gathered
+    });
+    assert_eq!(results[0].as_deref(), Some(&[vec![0; 3], vec![1; 3], vec![2; 3], vec![3; 3]][..]));
+    assert!(results[1..].iter().all(Option::is_none), "{results:?}");
+    assert_eq!(Session::alone(Fault::default()).gather(b"x", LIMIT).unwrap(), Some(vec![b"x".to_vec()]));
+}
+
+#[test]
+fn pes_that_make_different_exchanges_are_told_so() {
+    let errors = job(3, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        if session.rank() == 1 {
+            session.gather(b"", LIMIT).unwrap_err().to_string()
+        } else {
+            session.allgather(b"", LIMIT).unwrap_err().to_string()
+        }
+    });
+    for error in errors {
+        assert!(error.contains("PE 0 and PE 1 do not make the same exchanges"), "{error}");
+    }
+}
+
+#[test]
+fn an_exchange_that_takes_too_long_names_who_did_not_come() {
+    let done = std::sync::Barrier::new(4);
+    let errors = job(4, move |mut place| {
+        place.pe_timeout = Duration::from_millis(200);
+        let session = place.join(&Fault::default()).unwrap();
+        let error = match session.rank() {
+            // They live, and do something else.
+            1 | 3 => String::new(),
+            _ => session.allgather(b"", Duration::from_secs(1)).unwrap_err().to_string(),
+        };
+        done.wait();
+        error
+    });
+    for rank in [0, 2] {
+        assert!(errors[rank].contains("PE 1 and 3 did not come to it"), "{}", errors[rank]);
     }
 }
 
@@ -225,7 +279,7 @@ fn what_is_missing_is_said() {
         from: "flags",
     };
     let find = |port, secret: Option<&str>| {
-        Rendezvous::find(&ranks(port), LIMIT, |name| {
+        Rendezvous::find(&ranks(port), LIMIT, LIMIT, |name| {
             secret.filter(|_| name == secret::VARIABLE).map(ToOwned::to_owned)
         })
     };

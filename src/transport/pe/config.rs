@@ -37,7 +37,7 @@ pub struct PeConfig {
     pub command: String,
     /// Directory of the counter page; `None`: no page.
     pub page_dir: Option<PathBuf>,
-    /// How long a wait goes on while nothing moves on this PE's NICs before it is an error.
+    /// How long a wait goes on while nothing moves on this PE's NICs before it is an error; zero: for ever.
     pub wait_limit: Duration,
     /// How received bytes are known; `None`: found out at the start.
     pub rx_source: Option<RxSource>,

@@ -25,6 +25,7 @@ use super::proxy::{Shared, Totals};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
 use super::signal::{Signal, Until};
+use super::silence::Silence;
 use crate::counters::{NicIdentity, RxSource};
 
 /// Looks at a condition before a waiter sleeps.
@@ -266,14 +267,8 @@ impl Pe {
         self.tickets += 1;
         let ticket = self.tickets;
         self.push(Command::Quiet { ticket, pe })?;
-        let what = || {
-            let waited_for = self.shared.waited_for();
-            let pes: Vec<_> = waited_for.iter().take(8).map(u32::to_string).collect();
-            let more = waited_for.len().saturating_sub(pes.len());
-            let more = if more > 0 { format!(" and {more} others") } else { String::new() };
-            format!("PE {}: quiet (waiting for PE {}{more})", self.rank(), pes.join(", "))
-        };
-        self.wait(what, || self.shared.quiet_done() >= ticket)
+        let what = || format!("PE {}: quiet", self.rank());
+        self.wait_for(what, || self.shared.waited_for(), || self.shared.quiet_done() >= ticket)
     }
 
     /// Orders puts: whatever is put to a PE after the fence lands there after everything put to it before.
@@ -290,6 +285,15 @@ impl Pe {
     /// When the job has failed or an exchange takes longer than the wait limit.
     pub fn allgather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
         Ok(self.session.allgather(bytes, self.wait_limit)?)
+    }
+
+    /// Gives PE 0 every PE's bytes, by rank; the others get `None`. For results, as [`Self::allgather`], without sending
+    /// everything to everyone.
+    ///
+    /// # Errors
+    /// As [`Self::allgather`].
+    pub fn gather(&self, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, TransportError> {
+        Ok(self.session.gather(bytes, self.wait_limit)?)
     }
 
     /// Switches to another policy with its counters at 0. Every PE must do so, between two barriers.
@@ -329,7 +333,11 @@ impl Pe {
             }
             if patience.is_over(&self.shared) {
                 let what = format!("PE {}: room in the command ring", self.rank());
-                return Err(TransportError::Timeout { what, limit: self.wait_limit });
+                return Err(TransportError::Timeout {
+                    what,
+                    limit: self.wait_limit,
+                    waiting_for: self.shared.waited_for(),
+                });
             }
             tries += 1;
             if tries < SPINS {
@@ -344,6 +352,16 @@ impl Pe {
 
     /// Waits for `ready`: looks a few times, then sleeps until the heap's event says that something has changed.
     fn wait(&self, what: impl Fn() -> String, ready: impl Fn() -> bool) -> Result<(), TransportError> {
+        self.wait_for(what, Vec::new, ready)
+    }
+
+    /// As [`Self::wait`]; `whom` tells which PEs have not done their part.
+    fn wait_for(
+        &self,
+        what: impl Fn() -> String,
+        whom: impl Fn() -> Vec<u32>,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), TransportError> {
         for _ in 0..SPINS {
             if ready() {
                 return Ok(());
@@ -360,9 +378,10 @@ impl Pe {
                 return Err(error);
             }
             if patience.is_over(&self.shared) {
-                return Err(TransportError::Timeout { what: what(), limit: self.wait_limit });
+                let (limit, waiting_for) = (self.wait_limit, whom());
+                return Err(TransportError::Timeout { what: what(), limit, waiting_for });
             }
-            event.wait(SLICE.min(self.wait_limit), &ready);
+            event.wait(SLICE.min(Silence::beat(self.wait_limit)), &ready);
         }
     }
 
@@ -409,24 +428,24 @@ impl Drop for Pe {
 }
 
 /// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
-/// transfer. A piece counts when it is complete.
+/// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
 struct Patience {
-    limit: Duration,
-    since: Instant,
+    silence: Silence,
     moved: u64,
 }
 
 impl Patience {
     fn new(limit: Duration) -> Self {
-        Self { limit, since: Instant::now(), moved: 0 }
+        Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
     fn is_over(&mut self, shared: &Shared) -> bool {
         let moved = shared.moved();
         if moved != self.moved {
-            (self.moved, self.since) = (moved, Instant::now());
+            self.moved = moved;
+            self.silence.broken(Instant::now());
         }
-        self.since.elapsed() > self.limit
+        self.silence.look(Instant::now()).is_some()
     }
 }
 

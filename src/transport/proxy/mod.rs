@@ -107,7 +107,7 @@ impl Shared {
         &self.answers
     }
 
-    /// PEs that the last quiet was still waiting for when the proxy last had nothing to do.
+    /// PEs that the last quiet, or a command that found no room, was still waiting for; a tenth of a second old at most.
     #[must_use]
     pub fn waited_for(&self) -> Vec<u32> {
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -531,15 +531,15 @@ impl<N: Nic> Proxy<N> {
     fn heartbeat(&mut self) {
         if self.now_ns >= self.next_heartbeat {
             self.publish();
-            if self.quiet.is_some() {
-                let unsettled = self.state.unsettled().collect();
-                *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
-            }
         }
     }
 
     fn beat(&mut self, now: u64) {
         self.next_heartbeat = now + HEARTBEAT_NS;
+        if self.quiet.is_some() || self.stalled.is_some() {
+            let unsettled = self.state.unsettled().collect();
+            *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
+        }
         self.counts.local_ops = self.shared.local_ops.load(Ordering::Relaxed);
         self.counts.local_bytes = self.shared.local_bytes.load(Ordering::Relaxed);
         self.counts.barriers = self.shared.barriers.load(Ordering::Relaxed);

@@ -338,7 +338,9 @@ impl<N: Nic> Proxy<N> {
     fn suspect(&mut self, pe: u32, way: Route, theirs_is_deaf: bool) -> Result<(), String> {
         let now = self.now_ms;
         let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
-        watch.fences.insert(way.remote);
+        if watch.fences.insert(way.remote) {
+            self.recovery.next_look_ms = 0;
+        }
         let failed = watch.failed.contains(&way);
         let stuck = self.lanes.get(usize::from(way.local)).is_some_and(|lane| {
             lane.is_stuck(now.saturating_sub(self.recovery.patience_ms.max(1)))
@@ -347,7 +349,6 @@ impl<N: Nic> Proxy<N> {
         if theirs_is_deaf || !stuck {
             self.ways.close_peer(PeerNic { pe, nic: way.remote }, now);
         }
-        self.recovery.next_look_ms = 0;
         if stuck || failed { self.shut(way.local) } else { Ok(()) }
     }
 

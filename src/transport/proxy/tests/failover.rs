@@ -62,6 +62,11 @@ impl Chaos {
     }
 }
 
+/// How many random programs: `RAILTOP_TEST_SEEDS`, or few enough for every day.
+fn seeds() -> u64 {
+    std::env::var("RAILTOP_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
 /// Runs a random program through trouble; returns the sum of all counters.
 fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
     let _seed = Seed(seed);
@@ -114,8 +119,8 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
 #[test_case(&[Trouble::Errors], false; "operations that fail")]
 #[test_case(&[Trouble::Silence, Trouble::Errors], true; "NICs that cannot be opened again at once")]
 fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool) {
-    let sums: NicCounts = (0..60).map(|seed| run(seed, kinds, stubborn)).sum();
-    assert!(sums.fences > 20 && sums.failures > 20, "{sums:?}: a dull test");
+    let sums: NicCounts = (0..seeds()).map(|seed| run(seed, kinds, stubborn)).sum();
+    assert!(sums.fences > 20 && sums.failures > 5, "{sums:?}: a dull test");
     assert!(sums.resent_ops > 20, "{sums:?}: a dull test");
     assert_eq!(sums.down, 0, "every NIC is in use again");
 }

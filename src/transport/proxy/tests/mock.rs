@@ -272,8 +272,8 @@ impl Air {
         }
     }
 
-    /// What a NIC has to report now, in any order; some of it waits for another poll. While it is in trouble, little of
-    /// what it sends completes.
+    /// What a NIC has to report now, in any order; some of it waits for another poll. While its interface is
+    /// down, nothing of what it sends completes.
     fn reports(&mut self, at: PeerNic) -> Vec<Event> {
         let (clock, skip) = (self.clock, self.rng.next());
         let mut keep = Rng::new(skip);
@@ -282,8 +282,8 @@ impl Air {
             .port(at)
             .events
             .extract_if(.., |Due(due, event)| {
-                let held = trouble.is_some() && matches!(event, Event::Done(..));
-                *due <= clock && !keep.chance(if held { 97 } else { 25 })
+                let held = trouble == Some(Trouble::Silence) && matches!(event, Event::Done(..));
+                *due <= clock && !held && !keep.chance(25)
             })
             .map(|Due(_, event)| match event {
                 Event::Done(to, bytes) if trouble == Some(Trouble::Errors) => Event::Failed(to, bytes),
