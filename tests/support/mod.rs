@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod providers;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+pub use providers::providers;
 use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
 use railtop::transport::bootstrap::secret::Secret;
@@ -14,21 +17,6 @@ use railtop::transport::error::TransportError;
 use railtop::transport::pe::{Pe, PeConfig};
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
-
-/// Providers of the loaded libfabric that can run on loopback; empty (and said) without libfabric.
-pub fn providers() -> Vec<String> {
-    if let Ok(list) = std::env::var("RAILTOP_TEST_PROVIDERS") {
-        return list.split(',').map(ToOwned::to_owned).collect();
-    }
-    match libfabric_sys::Libfabric::load() {
-        Ok(lib) if lib.version() >= (1, 18) => vec!["tcp".into()],
-        Ok(_) => vec!["tcp;ofi_rxm".into(), "net".into()],
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            Vec::new()
-        }
-    }
-}
 
 /// A job to run.
 #[derive(Clone)]

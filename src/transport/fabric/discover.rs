@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
 use libfabric_sys::consts::{
-    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR,
-    FI_PROGRESS_MANUAL, FI_THREAD_DOMAIN,
+    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR, FI_PROGRESS_MANUAL,
+    FI_THREAD_DOMAIN,
 };
 use libfabric_sys::flags::{FI_CONTEXT, FI_CONTEXT2, FI_MSG, FI_RMA, FI_SOURCE};
 use libfabric_sys::loader::set_string;
@@ -181,7 +181,7 @@ fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<
         (*raw).mode = FI_CONTEXT | FI_CONTEXT2;
         (*(*raw).ep_attr).type_ = FI_EP_RDM;
         let domain = (*raw).domain_attr;
-        (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT;
+        (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
         (*domain).threading = FI_THREAD_DOMAIN;
         // Manual: the proxy polls anyway, and a progress thread per NIC would fight it for the cores.
         (*domain).data_progress = FI_PROGRESS_MANUAL;

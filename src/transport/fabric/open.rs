@@ -1,13 +1,14 @@
-//! Opening a NIC: fabric, domain, queues, memory, endpoint.
+//! Opening a NIC: fabric, domain, queues, memory, endpoints.
 
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
 use libfabric_sys::av::{fi_av_attr, fid_av};
 use libfabric_sys::consts::{
-    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
-    FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
+    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_LOCAL, FI_MR_VIRT_ADDR, FI_OPT_ENDPOINT,
+    FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
 };
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
 use libfabric_sys::ep::fid_ep;
@@ -16,14 +17,17 @@ use libfabric_sys::flags::{
     FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
 };
 use libfabric_sys::inline::{
-    fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_bind,
-    fi_mr_desc, fi_mr_enable, fi_mr_key, fi_mr_reg, fi_setopt,
+    fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_desc,
+    fi_mr_key, fi_mr_reg, fi_setopt,
 };
 
-use super::endpoint::{FabricNic, NicCard};
+use super::card::{MAX_NAME, NicCard};
+use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
-use super::slots::Slots;
+use super::peers::Peers;
+use super::receiver::{Receiver, can_reopen};
+use super::slots::{Kind, Slots};
 use super::{FabricError, check};
 use crate::transport::heap::Heap;
 use crate::transport::nic::Limits;
@@ -32,14 +36,17 @@ use crate::transport::wire::{MAX_FRAME_BYTES, MAX_PIECE};
 /// Operations in flight per NIC. EFA does not guard its completion queue, so the bound is ours to keep.
 const MAX_IN_FLIGHT: usize = 256;
 
+/// Operations to former addresses that the provider may still hold beside those.
+const MAX_GIVEN_UP: usize = 256;
+
 /// Receives kept posted per NIC for control frames.
 const RECEIVES: usize = 256;
 
+/// Slots, and frame buffers, of a NIC. The buffers are not touched before they are used.
+const SLOTS: usize = MAX_IN_FLIGHT + MAX_GIVEN_UP + RECEIVES;
+
 /// Entries of the completion queue: everything of ours, and room for the immediates of many peers between two polls.
 const CQ_ENTRIES: usize = 16_384;
-
-/// Longest endpoint address.
-const MAX_NAME: usize = 256;
 
 impl FabricNic {
     /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it.
@@ -48,10 +55,11 @@ impl FabricNic {
     /// When any part of libfabric refuses.
     pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
         let ok = |call, code| check(lib, name, call, code);
+        let refused = |call, why: &str| FabricError::Call { nic: name.to_owned(), call, why: why.to_owned() };
         let raw = info.raw();
         // Declared before the handles, so that on an early error the registrations are closed before the memory goes.
-        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; MAX_IN_FLIGHT + RECEIVES].into_boxed_slice();
-        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; SLOTS].into_boxed_slice();
+        let mut slots = Slots::new(SLOTS);
         let mut handles = Handles::new(lib);
         // SAFETY: `raw` is a live entry of fi_getinfo; objects are opened in dependency order and kept by `handles`;
         // heap and frames outlive the registrations (field order).
@@ -62,11 +70,7 @@ impl FabricNic {
                 (*raw).ep_attr.as_ref(),
                 (*raw).domain_attr.as_ref(),
             ) else {
-                return Err(FabricError::Call {
-                    nic: name.into(),
-                    call: "fi_getinfo",
-                    why: "incomplete answer".into(),
-                });
+                return Err(refused("fi_getinfo", "incomplete answer"));
             };
             let mut fabric = ptr::null_mut();
             ok("fi_fabric", lib.fabric((*raw).fabric_attr, &mut fabric, ptr::null_mut()))?;
@@ -82,38 +86,29 @@ impl FabricNic {
             let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
             handles.keep(heap_mr);
             let mut frames_desc = ptr::null_mut();
-            let mut frames_mr = ptr::null_mut();
             if mode & FI_MR_LOCAL != 0 {
                 let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
-                frames_mr =
+                let mr =
                     register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
-                handles.keep(frames_mr);
-                frames_desc = fi_mr_desc(frames_mr);
+                handles.keep(mr);
+                frames_desc = fi_mr_desc(mr);
             }
-            let mut ep = ptr::null_mut();
-            ok("fi_endpoint", fi_endpoint(domain, raw, &raw mut ep, ptr::null_mut()))?;
-            handles.keep(ep);
-            forbid_shared_memory(ep);
-            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
-            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
-            ok("fi_enable", fi_enable(ep))?;
-            if mode & FI_MR_ENDPOINT != 0 {
-                for mr in [heap_mr, frames_mr].into_iter().filter(|mr| !mr.is_null()) {
-                    ok("fi_mr_bind", fi_mr_bind(mr, &raw mut (*ep).fid, 0))?;
-                    ok("fi_mr_enable", fi_mr_enable(mr))?;
-                }
-            }
-            let mut address = vec![0_u8; MAX_NAME];
-            let mut len = address.len();
-            ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
-            address.truncate(len);
+            let (sender, sender_name) = open_endpoint(lib, name, &info, domain, cq, av)?;
+            handles.keep(sender);
+            let (ep, address) = open_endpoint(lib, name, &info, domain, cq, av)?;
+            let mut receiver = Receiver {
+                ep,
+                domain,
+                cq,
+                av,
+                slots: Vec::new(),
+                idle: Vec::new(),
+                can_reopen: can_reopen(&info.provider()),
+                former: VecDeque::new(),
+            };
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
-                return Err(FabricError::Call {
-                    nic: name.into(),
-                    call: "fi_mr_key",
-                    why: "keys longer than 64 bits".into(),
-                });
+                return Err(refused("fi_mr_key", "keys longer than 64 bits"));
             }
             let base = if mode & FI_MR_VIRT_ADDR != 0 { heap.base() as u64 } else { 0 };
             let limits = Limits {
@@ -121,30 +116,86 @@ impl FabricNic {
                 max_in_flight: MAX_IN_FLIGHT.min(tx.size.max(1)) as u64,
             };
             let receives = RECEIVES.min(rx.size.max(1));
+            receiver.slots = (0..receives).filter_map(|_| Some(slots.take(Kind::Idle)?.0)).collect();
+            receiver.idle.clone_from(&receiver.slots);
             let inject_size = tx.inject_size;
             let mut nic = Self {
+                receiver,
                 _handles: handles,
                 name: name.to_owned(),
                 lib: Arc::clone(lib),
                 info,
-                ep,
+                sender,
                 cq,
-                av,
                 heap_desc: fi_mr_desc(heap_mr),
                 frames_desc,
-                card: NicCard { name: address, key, base },
-                remotes: Vec::new(),
+                peers: Peers::new(lib, av, address.clone()),
+                card: NicCard { name: address, sender: sender_name, key, base },
                 slots,
                 frames,
-                repost: Vec::new(),
+                in_flight: 0,
+                given_up: 0,
+                max_given_up: MAX_GIVEN_UP,
+                failures: VecDeque::new(),
                 inject_size,
                 limits,
                 heap: Arc::clone(heap),
             };
-            nic.post_receives(receives)?;
+            nic.post_receives().map_err(|error| refused("fi_recv", &error.why))?;
             Ok(nic)
         }
     }
+}
+
+/// Opens an endpoint that uses a queue for everything; returns it with its address.
+///
+/// # Safety
+/// Domain, queue and address vector are live and belong together, and `info` is what the domain was opened with.
+pub(super) unsafe fn open_endpoint(
+    lib: &Libfabric,
+    nic: &str,
+    info: &Info,
+    domain: *mut fid_domain,
+    cq: *mut fid_cq,
+    av: *mut fid_av,
+) -> Result<(*mut fid_ep, Vec<u8>), FabricError> {
+    let mut ep = ptr::null_mut();
+    // SAFETY: the caller's promise.
+    check(lib, nic, "fi_endpoint", unsafe { fi_endpoint(domain, info.raw(), &raw mut ep, ptr::null_mut()) })?;
+    // SAFETY: just opened, with the caller's promise for the rest; on an error nothing else refers to it.
+    unsafe {
+        let enabled = enable(lib, nic, ep, cq, av);
+        if enabled.is_err() {
+            fi_close(&raw mut (*ep).fid);
+        }
+        enabled.map(|name| (ep, name))
+    }
+}
+
+/// Binds and enables an endpoint and returns its address.
+///
+/// # Safety
+/// All three are live and belong together; the endpoint is not enabled.
+unsafe fn enable(
+    lib: &Libfabric,
+    nic: &str,
+    ep: *mut fid_ep,
+    cq: *mut fid_cq,
+    av: *mut fid_av,
+) -> Result<Vec<u8>, FabricError> {
+    let ok = |call, code| check(lib, nic, call, code);
+    let mut address = vec![0_u8; MAX_NAME];
+    let mut len = address.len();
+    // SAFETY: the caller's promise; the buffer is as long as said.
+    unsafe {
+        forbid_shared_memory(ep);
+        ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
+        ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
+        ok("fi_enable", fi_enable(ep))?;
+        ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
+    }
+    address.truncate(len);
+    Ok(address)
 }
 
 /// Bytes must pass the NIC to be counted there, also between PEs of one node. Providers without the option say so and

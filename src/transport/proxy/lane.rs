@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::counters::{NicBlock, NicCounts};
-use crate::transport::nic::{Nic, NicError, PeerNic, Piece, Posted, Sink};
+use crate::transport::nic::{Failed, Nic, NicError, PeerNic, Piece, Posted, Sink};
 use crate::transport::wire::Frame;
 
 use super::state::{Received, State};
@@ -131,8 +131,9 @@ impl<N: Nic> Lane<N> {
 
     /// Polls the NIC into the state.
     pub(super) fn poll(&mut self, index: usize, state: &mut State) -> Result<bool, NicError> {
-        let mut events = Events { nic: index, state, done_ops: 0, done_bytes: 0, frames: 0 };
+        let mut events = Events { nic: index, state, done_ops: 0, done_bytes: 0, frames: 0, failed: None };
         let polled = self.nic.poll(&mut events);
+        let polled = polled.and_then(|count| events.failed.take().map_or(Ok(count), Err));
         let (ops, bytes, frames) = (events.done_ops, events.done_bytes, events.frames);
         self.counts.cq_polls += 1;
         self.counts.tx_done_ops += ops;
@@ -195,16 +196,21 @@ struct Events<'a> {
     done_ops: u64,
     done_bytes: u64,
     frames: u64,
+    failed: Option<NicError>,
 }
 
 impl Sink for Events<'_> {
-    fn piece_done(&mut self, bytes: u64) {
+    fn piece_done(&mut self, _: PeerNic, bytes: u64) {
         self.done_ops += 1;
         self.done_bytes += bytes;
     }
 
-    fn frame_done(&mut self) {
+    fn frame_done(&mut self, _: PeerNic) {
         self.frames += 1;
+    }
+
+    fn failed(&mut self, failed: Failed) {
+        self.failed.get_or_insert(failed.error);
     }
 
     fn landed(&mut self, immediate: u64, len: u64) {

@@ -66,8 +66,8 @@ impl Weather {
 /// What a NIC reports when it is polled.
 #[derive(Debug)]
 enum Event {
-    PieceDone(u64),
-    FrameDone,
+    PieceDone(PeerNic, u64),
+    FrameDone(PeerNic),
     Landed { immediate: u64, len: u64 },
     Frame(Vec<u8>),
 }
@@ -244,7 +244,7 @@ impl Nic for MockNic {
         if air.is_full(self.at, piece.to) {
             return Ok(Posted::Full);
         }
-        air.complete_later(self.at, Event::PieceDone(piece.len));
+        air.complete_later(self.at, Event::PieceDone(piece.to, piece.len));
         air.port(piece.to).arriving += 1;
         let due = air.later();
         air.flying.push(Due(due, (self.at.pe, *piece)));
@@ -261,7 +261,7 @@ impl Nic for MockNic {
         if air.rng.chance(inject) {
             return Ok(Posted::Injected);
         }
-        air.complete_later(self.at, Event::FrameDone);
+        air.complete_later(self.at, Event::FrameDone(to));
         Ok(Posted::Yes)
     }
 
@@ -274,13 +274,13 @@ impl Nic for MockNic {
         let count = events.len();
         for event in events {
             match event {
-                Event::PieceDone(bytes) => {
+                Event::PieceDone(to, bytes) => {
                     air.port(self.at).in_flight -= 1;
-                    sink.piece_done(bytes);
+                    sink.piece_done(to, bytes);
                 }
-                Event::FrameDone => {
+                Event::FrameDone(to) => {
                     air.port(self.at).in_flight -= 1;
-                    sink.frame_done();
+                    sink.frame_done(to);
                 }
                 Event::Landed { immediate, len } => {
                     air.port(self.at).arriving -= 1;
@@ -296,5 +296,17 @@ impl Nic for MockNic {
             air.judge.look(pe, &air.heaps[pe]);
         }
         Ok(count)
+    }
+
+    fn can_reopen(&self) -> bool {
+        false
+    }
+
+    fn reopen(&mut self, _: &mut impl Sink) -> Result<Vec<u8>, NicError> {
+        Err(NicError { nic: self.name.clone(), what: "reopen".into(), why: "not by this mock".into() })
+    }
+
+    fn redirect(&mut self, _: PeerNic, _: &[u8]) -> Result<(), NicError> {
+        Err(NicError { nic: self.name.clone(), what: "redirect".into(), why: "not by this mock".into() })
     }
 }
