@@ -121,6 +121,13 @@ pub trait Nic: Send {
     /// When the NIC as a whole cannot go on.
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
 
+    /// Pieces that may be under way to a peer's NIC, those included that have landed there without an acknowledgement:
+    /// with more of them from everybody, its completion queue could overrun while it does not look.
+    fn room_at(&self, to: PeerNic) -> u64 {
+        let _ = to;
+        u64::MAX
+    }
+
     /// Whether [`Self::reopen`] works here: whether its provider stands an endpoint being closed in mid-traffic, and
     /// whether nothing can land once it is.
     fn can_reopen(&self) -> bool;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-mod providers;
+pub mod providers;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct Job {
     pub pes: u32,
     pub pes_per_node: u32,
     pub nics: u8,
+    /// PE `n` has `n` NICs more than PE 0.
+    pub uneven: bool,
     pub policy: PolicyKind,
     pub rx_source: Option<RxSource>,
     pub wait_limit: Duration,
@@ -40,13 +42,14 @@ impl Job {
             pes: 2,
             pes_per_node: 1,
             nics: 2,
+            uneven: false,
             policy: PolicyKind::PairSeq,
             rx_source: None,
             wait_limit: Duration::from_secs(60),
         }
     }
 
-    fn configs(&self) -> Vec<PeConfig> {
+    pub fn configs(&self) -> Vec<PeConfig> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let secret = Secret::generate_hex().unwrap();
         let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
@@ -70,8 +73,8 @@ impl Job {
                     join_time: Duration::from_secs(30),
                 }),
                 provider: Some(self.provider.clone()),
-                nics: (1..=self.nics)
-                    .map(|nic| format!("127.{net}.{}.{nic}", rank + 1).parse().unwrap())
+                nics: (1..=self.nics + if self.uneven { u8::try_from(rank).unwrap() } else { 0 })
+                    .map(|nic| providers::nic(&self.provider, net, rank, nic))
                     .collect(),
                 nic_bits_per_s: None,
                 policy: self.policy,

@@ -22,6 +22,8 @@ pub struct NicCard {
     pub key: u64,
     /// What offset 0 of the heap is called on the wire (0, or its virtual address).
     pub base: u64,
+    /// Pieces that each NIC which writes here may have under way, so that the completion queue cannot overrun.
+    pub room: u32,
 }
 
 /// Where a NIC receives: the part of a card that changes when it is opened again.

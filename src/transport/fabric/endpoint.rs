@@ -99,11 +99,9 @@ impl FabricNic {
     pub fn connect(&mut self, cards: &[Vec<NicCard>]) -> Result<(), FabricError> {
         for (pe, nics) in (0..).zip(cards) {
             let bad = |why| FabricError::Card { pe, why };
-            let doors =
-                nics.iter().map(|card| Door { name: card.name.clone(), key: card.key, base: card.base });
-            self.peers.add_pe(doors.collect()).map_err(bad)?;
+            self.peers.add_pe(nics).map_err(bad)?;
             for card in nics {
-                self.peers.insert(&card.sender).map_err(bad)?;
+                self.receiver.expect(&self.lib, &card.sender).map_err(bad)?;
             }
         }
         Ok(())
@@ -216,6 +214,9 @@ impl Nic for FabricNic {
             let why = format!("{} bytes at offset {} lie outside the heap", piece.len, piece.local);
             self.refusal(format!("a put to {}", piece.to), why)
         })?;
+        if way.in_flight >= way.room {
+            return Ok(Posted::Full);
+        }
         let kind = Kind::Piece { bytes: piece.len, to: piece.to, path };
         let Some((index, context)) = self.slot(kind) else { return Ok(Posted::Full) };
         let offset = usize::try_from(piece.local).unwrap_or(usize::MAX);
@@ -271,6 +272,10 @@ impl Nic for FabricNic {
         total += self.take_completions(sink)?;
         self.post_receives()?;
         Ok(total)
+    }
+
+    fn room_at(&self, to: PeerNic) -> u64 {
+        self.peers.path(to).map_or(0, |(_, way)| u64::from(way.room))
     }
 
     fn can_reopen(&self) -> bool {

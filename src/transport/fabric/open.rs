@@ -7,8 +7,8 @@ use std::sync::Arc;
 use libfabric_sys::Libfabric;
 use libfabric_sys::av::{fi_av_attr, fid_av};
 use libfabric_sys::consts::{
-    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_LOCAL, FI_MR_VIRT_ADDR, FI_OPT_ENDPOINT,
-    FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
+    FI_ADDR_STR, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
+    FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
 };
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
 use libfabric_sys::ep::fid_ep;
@@ -25,7 +25,7 @@ use super::card::{MAX_NAME, NicCard};
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
-use super::peers::Peers;
+use super::peers::{Names, Peers};
 use super::receiver::{Receiver, can_reopen};
 use super::slots::{Kind, Slots};
 use super::{FabricError, check};
@@ -45,15 +45,28 @@ const RECEIVES: usize = 256;
 /// Slots, and frame buffers, of a NIC. The buffers are not touched before they are used.
 const SLOTS: usize = MAX_IN_FLIGHT + MAX_GIVEN_UP + RECEIVES;
 
-/// Entries of the completion queue: everything of ours, and room for the immediates of many peers between two polls.
-const CQ_ENTRIES: usize = 16_384;
+/// Entries of the completion queue for the pieces of each NIC that may write to this one. A sender has no more in flight
+/// than it may have in all.
+const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
+
+/// Fewest and most entries that the completion queue is asked to have. In jobs so large that the most is too few, each
+/// writer gets its part of them ([`NicCard::room`]).
+const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
 
 impl FabricNic {
-    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it.
+    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it, and `writers` is how
+    /// many NICs of the job may write to it: EFA does not guard a completion queue against overrun, so it has to be large
+    /// enough.
     ///
     /// # Errors
     /// When any part of libfabric refuses.
-    pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
+    pub fn open(
+        lib: &Arc<Libfabric>,
+        info: Info,
+        name: &str,
+        heap: &Arc<Heap>,
+        writers: usize,
+    ) -> Result<Self, FabricError> {
         let ok = |call, code| check(lib, name, call, code);
         let refused = |call, why: &str| FabricError::Call { nic: name.to_owned(), call, why: why.to_owned() };
         let raw = info.raw();
@@ -78,8 +91,9 @@ impl FabricNic {
             let mut domain = ptr::null_mut();
             ok("fi_domain", fi_domain(fabric, raw, &raw mut domain, ptr::null_mut()))?;
             handles.keep(domain);
-            let (cq, av) = open_queues(lib, name, domain)?;
+            let (cq, entries) = open_cq(lib, name, domain, writers)?;
             handles.keep(cq);
+            let av = open_av(lib, name, domain)?;
             handles.keep(av);
             let mode = domain_attr.mr_mode;
             let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
@@ -95,17 +109,24 @@ impl FabricNic {
             }
             let (sender, sender_name) = open_endpoint(lib, name, &info, domain, cq, av)?;
             handles.keep(sender);
-            let (ep, address) = open_endpoint(lib, name, &info, domain, cq, av)?;
+            let names = match (*raw).addr_format {
+                FI_ADDR_STR => Names::Text,
+                _ => Names::Like(sender_name.clone()),
+            };
             let mut receiver = Receiver {
-                ep,
+                names: names.clone(),
+                ep: ptr::null_mut(),
                 domain,
                 cq,
-                av,
+                av: ptr::null_mut(),
+                senders: Vec::new(),
                 slots: Vec::new(),
                 idle: Vec::new(),
                 can_reopen: can_reopen(&info.provider()),
+                leaves_half_open: matches!(&*info.provider(), "net" | "tcp"),
                 former: VecDeque::new(),
             };
+            let address = receiver.open(lib, name, &info)?;
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
                 return Err(refused("fi_mr_key", "keys longer than 64 bits"));
@@ -129,8 +150,8 @@ impl FabricNic {
                 cq,
                 heap_desc: fi_mr_desc(heap_mr),
                 frames_desc,
-                peers: Peers::new(lib, av, address.clone()),
-                card: NicCard { name: address, sender: sender_name, key, base },
+                peers: Peers::new(lib, av, names),
+                card: NicCard { name: address, sender: sender_name, key, base, room: room(entries, writers) },
                 slots,
                 frames,
                 in_flight: 0,
@@ -210,35 +231,64 @@ unsafe fn forbid_shared_memory(ep: *mut fid_ep) {
     unsafe { fi_setopt(ep, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, value, len) };
 }
 
-/// Opens a completion queue and an address vector.
+/// Opens a completion queue with room for what `writers` NICs may have in flight; returns it with its entries. A device
+/// that cannot have that many is asked for fewer.
 ///
 /// # Safety
 /// `domain` is live.
-unsafe fn open_queues(
+unsafe fn open_cq(
     lib: &Libfabric,
     nic: &str,
     domain: *mut fid_domain,
-) -> Result<(*mut fid_cq, *mut fid_av), FabricError> {
-    let mut cq_attr = fi_cq_attr::zeroed();
-    cq_attr.size = CQ_ENTRIES;
-    cq_attr.format = FI_CQ_FORMAT_DATA;
-    cq_attr.wait_obj = FI_WAIT_NONE;
-    let mut cq = ptr::null_mut();
-    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
-    check(lib, nic, "fi_cq_open", unsafe {
-        fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut())
-    })?;
-    let mut av_attr = fi_av_attr::zeroed();
-    av_attr.type_ = FI_AV_TABLE;
-    let mut av = ptr::null_mut();
-    // SAFETY: as above.
-    let code = unsafe { fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()) };
-    if let Err(error) = check(lib, nic, "fi_av_open", code) {
-        // SAFETY: just opened, used by nothing.
-        unsafe { fi_close(&raw mut (*cq).fid) };
-        return Err(error);
+    writers: usize,
+) -> Result<(*mut fid_cq, usize), FabricError> {
+    let mut attr = fi_cq_attr::zeroed();
+    attr.size = entries_for(writers);
+    attr.format = FI_CQ_FORMAT_DATA;
+    attr.wait_obj = FI_WAIT_NONE;
+    loop {
+        let entries = attr.size;
+        let mut cq = ptr::null_mut();
+        // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+        let code = unsafe { fi_cq_open(domain, &raw mut attr, &raw mut cq, ptr::null_mut()) };
+        if code < 0 && entries > *CQ_ENTRIES.start() {
+            attr.size = entries / 2;
+            continue;
+        }
+        check(lib, nic, "fi_cq_open", code)?;
+        return Ok((cq, entries));
     }
-    Ok((cq, av))
+}
+
+/// Entries of a completion queue to which so many NICs may write.
+fn entries_for(writers: usize) -> usize {
+    let wanted = SLOTS.saturating_add(writers.saturating_mul(CQ_PER_WRITER));
+    wanted.clamp(*CQ_ENTRIES.start(), *CQ_ENTRIES.end()).next_power_of_two()
+}
+
+/// Pieces that each of `writers` may have under way to a NIC with so many entries.
+fn room(entries: usize, writers: usize) -> u32 {
+    let each = entries.saturating_sub(SLOTS).checked_div(writers).unwrap_or(entries);
+    u32::try_from(each.clamp(1, CQ_PER_WRITER)).unwrap_or(1)
+}
+
+/// Opens an address vector.
+///
+/// # Safety
+/// `domain` is live.
+pub(super) unsafe fn open_av(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+) -> Result<*mut fid_av, FabricError> {
+    let mut attr = fi_av_attr::zeroed();
+    attr.type_ = FI_AV_TABLE;
+    let mut av = ptr::null_mut();
+    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+    check(lib, nic, "fi_av_open", unsafe {
+        fi_av_open(domain, &raw mut attr, &raw mut av, ptr::null_mut())
+    })?;
+    Ok(av)
 }
 
 /// Registers memory with a NIC.
@@ -261,4 +311,20 @@ unsafe fn register(
         unsafe { fi_mr_reg(domain, base.cast(), len, access, 0, key, 0, &raw mut mr, ptr::null_mut()) };
     check(lib, nic, "fi_mr_reg", code)?;
     Ok(mr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_writers_may_have_under_way_fits_the_queue() {
+        for writers in [0, 1, 3, 12, 64, 252, 253, 1000, 64_000] {
+            let (entries, room) = (entries_for(writers), room(entries_for(writers), writers) as usize);
+            assert!((1..=CQ_PER_WRITER).contains(&room));
+            assert!(SLOTS + writers * room <= entries, "{writers} writers");
+            assert!(room == CQ_PER_WRITER || writers > 250, "{writers} writers get {room}");
+        }
+        assert_eq!(room(4096, 65_536 * 32), 1, "never nothing");
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ptr;
 
+use libfabric_sys::Libfabric;
 use libfabric_sys::av::fid_av;
 use libfabric_sys::consts::FI_ADDR_UNSPEC;
 use libfabric_sys::cq::fid_cq;
@@ -10,10 +11,13 @@ use libfabric_sys::ep::fid_ep;
 use libfabric_sys::fid::fid_domain;
 use libfabric_sys::inline::{fi_close, fi_recv};
 
+use super::FabricError;
 use super::card::{Door, NicCard};
 use super::endpoint::FabricNic;
 use super::half_open;
-use super::open::open_endpoint;
+use super::info::Info;
+use super::open::{open_av, open_endpoint};
+use super::peers::{Names, insert};
 use super::slots::Kind;
 use crate::transport::nic::{NicError, Posted, Sink};
 
@@ -29,22 +33,92 @@ pub(super) struct Receiver {
     pub(super) ep: *mut fid_ep,
     pub(super) domain: *mut fid_domain,
     pub(super) cq: *mut fid_cq,
+    /// Null while closed. EFA before libfabric 2.3 refuses a second endpoint on an address vector, so this one has its own.
     pub(super) av: *mut fid_av,
+    pub(super) names: Names,
+    /// Who sends here: their endpoints' addresses. EFA wants to know them.
+    pub(super) senders: Vec<Vec<u8>>,
     /// Slots of the receives.
     pub(super) slots: Vec<usize>,
     /// Those of them that are not posted.
     pub(super) idle: Vec<usize>,
     /// Whether it can be closed in mid-traffic.
     pub(super) can_reopen: bool,
+    /// Whether closing it leaves connections behind; see `half_open.rs`.
+    pub(super) leaves_half_open: bool,
     pub(super) former: VecDeque<Vec<u8>>,
+}
+
+impl Receiver {
+    /// Opens endpoint and address vector and returns the endpoint's address.
+    ///
+    /// # Safety
+    /// Domain and queue are live, and `info` is what the domain was opened with.
+    pub(super) unsafe fn open(
+        &mut self,
+        lib: &Libfabric,
+        nic: &str,
+        info: &Info,
+    ) -> Result<Vec<u8>, FabricError> {
+        // SAFETY: the caller's promise; what is opened is closed by `close`, after an error too.
+        let opened = unsafe {
+            self.av = open_av(lib, nic, self.domain)?;
+            open_endpoint(lib, nic, info, self.domain, self.cq, self.av)
+        };
+        let opened = opened.and_then(|(ep, name)| {
+            self.ep = ep;
+            for sender in &self.senders {
+                // SAFETY: just opened.
+                let inserted = unsafe { insert(lib, self.av, &self.names, sender) };
+                inserted.map_err(|why| FabricError::Call {
+                    nic: nic.to_owned(),
+                    call: "fi_av_insert",
+                    why,
+                })?;
+            }
+            Ok(name)
+        });
+        if opened.is_err() {
+            self.close();
+        }
+        opened
+    }
+
+    /// Makes the endpoint of a sender known.
+    pub(super) fn expect(&mut self, lib: &Libfabric, sender: &[u8]) -> Result<(), String> {
+        if !self.av.is_null() {
+            // SAFETY: a live address vector.
+            unsafe { insert(lib, self.av, &self.names, sender) }?;
+        }
+        self.senders.push(sender.to_vec());
+        Ok(())
+    }
+
+    /// Closes the endpoint and then its address vector; returns libfabric's code. What could not be closed stays.
+    fn close(&mut self) -> i32 {
+        if !self.ep.is_null() {
+            // SAFETY: a live endpoint, closed once.
+            let code = unsafe { fi_close(&raw mut (*self.ep).fid) };
+            if code < 0 {
+                return code;
+            }
+            self.ep = ptr::null_mut();
+        }
+        if !self.av.is_null() {
+            // SAFETY: a live address vector, closed once, after the endpoint that used it.
+            let code = unsafe { fi_close(&raw mut (*self.av).fid) };
+            if code < 0 {
+                return code;
+            }
+            self.av = ptr::null_mut();
+        }
+        0
+    }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        if !self.ep.is_null() {
-            // SAFETY: a live endpoint, closed once, before the objects it is bound to (field order of the NIC).
-            unsafe { fi_close(&raw mut (*self.ep).fid) };
-        }
+        self.close();
     }
 }
 
@@ -57,7 +131,7 @@ impl Drop for Receiver {
 /// - `net` and `tcp` write only when the target reads its queue, from sockets that are closed with the endpoint.
 /// - An EFA endpoint is one queue pair, which is destroyed with it.
 pub(super) fn can_reopen(provider: &str) -> bool {
-    matches!(provider, "net" | "tcp" | "efa" | "efa-direct")
+    matches!(provider, "net" | "tcp" | "verbs;ofi_rxm" | "efa" | "efa-direct")
 }
 
 impl FabricNic {
@@ -104,16 +178,13 @@ impl FabricNic {
         }
         self.close_receiver(sink)?;
         for _ in 0..ATTEMPTS {
-            let Receiver { domain, cq, av, .. } = self.receiver;
-            // SAFETY: domain, queue and address vector live as long as this value.
-            let opened = unsafe { open_endpoint(&self.lib, &self.name, &self.info, domain, cq, av) };
-            let (ep, name) = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
+            // SAFETY: domain and queue live as long as this value.
+            let opened = unsafe { self.receiver.open(&self.lib, &self.name, &self.info) };
+            let name = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
             if self.receiver.former.contains(&name) {
-                // SAFETY: just opened, known to nobody.
-                unsafe { fi_close(&raw mut (*ep).fid) };
+                self.receiver.close();
                 continue;
             }
-            self.receiver.ep = ep;
             self.card.name = name;
             self.post_receives()?;
             let NicCard { name, key, base, .. } = self.card.clone();
@@ -129,13 +200,13 @@ impl FabricNic {
         }
         // Closing may drop completions that nobody has read (fi_endpoint(3)).
         self.take_completions(sink)?;
-        // SAFETY: a live endpoint, closed once.
-        let code = unsafe { fi_close(&raw mut (*self.receiver.ep).fid) };
+        let code = self.receiver.close();
         if code < 0 {
             return Err(self.error("closing the receiving endpoint", code));
         }
-        self.receiver.ep = ptr::null_mut();
-        half_open::close(&self.card.name);
+        if self.receiver.leaves_half_open {
+            half_open::close(&self.card.name);
+        }
         if self.receiver.former.len() == FORMER {
             self.receiver.former.pop_front();
         }

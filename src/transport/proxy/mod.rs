@@ -304,8 +304,9 @@ impl<N: Nic> Proxy<N> {
                 let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
                 let put =
                     Put { dst, local: state::PROBE_SOURCE, remote, len: state::PROBE_BYTES, signal: None };
-                self.pieces(&put, Route::aligned(nic), seq);
-                self.close(dst, Route::aligned(nic), Close::signal(seq, 1, signal));
+                let route = Route { local: nic, remote: self.state.rail_of(dst, nic) };
+                self.pieces(&put, route, seq);
+                self.close(dst, route, Close::signal(seq, 1, signal));
             }
             Command::Quiet(ticket) => {
                 self.counts.quiets += 1;
