@@ -65,10 +65,10 @@ pub struct Limits {
     pub max_in_flight: u64,
 }
 
-/// An operation that failed while the NIC goes on.
+/// An operation that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Where it went.
+    /// Where it was to go.
     pub to: PeerNic,
     /// Bytes of a piece; `None`: a control frame.
     pub bytes: Option<u64>,
@@ -82,15 +82,19 @@ pub trait Sink {
     fn piece_done(&mut self, to: PeerNic, bytes: u64);
     /// A control frame that was not injected has left.
     fn frame_done(&mut self, to: PeerNic);
+    /// An operation has failed. Whether any of it has landed, or will, is not known until its target has reopened
+    /// ([`Nic::reopen`]).
+    fn failed(&mut self, failed: Failed);
     /// A piece has landed here; `len` is what the completion says, which some providers leave 0.
     fn landed(&mut self, immediate: u64, len: u64);
     /// A control frame has arrived.
     fn frame(&mut self, bytes: &[u8]);
-    /// An operation has failed; it is over.
-    fn failed(&mut self, failed: Failed);
 }
 
 /// One NIC, owned by the proxy thread.
+///
+/// It sends through one endpoint and receives through another, so that it can be fenced against what others have on the
+/// way to it without harm to what it sends itself.
 pub trait Nic: Send {
     /// Its name, for messages.
     fn name(&self) -> &str;
@@ -110,24 +114,38 @@ pub trait Nic: Send {
     /// When the NIC refuses for good.
     fn send(&mut self, to: PeerNic, frame: &[u8]) -> Result<Posted, NicError>;
 
-    /// Makes progress and reports what has happened; returns how many things that were.
+    /// Makes progress and reports what has happened; returns how many things that were. An operation that failed is one
+    /// of them.
     ///
     /// # Errors
-    /// When an operation failed.
+    /// When the NIC as a whole cannot go on.
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
 
-    /// Whether [`Self::reopen`] works.
+    /// Pieces that may be under way to a peer's NIC, those included that have landed there without an acknowledgement:
+    /// with more of them from everybody, its completion queue could overrun while it does not look.
+    fn room_at(&self, to: PeerNic) -> u64 {
+        let _ = to;
+        u64::MAX
+    }
+
+    /// Whether [`Self::reopen`] works here: whether its provider stands an endpoint being closed in mid-traffic, and
+    /// whether nothing can land once it is.
     fn can_reopen(&self) -> bool;
 
-    /// Fence.
+    /// Fences this NIC: closes the endpoint that receives, reports what had come before, and opens a fresh one. Once it
+    /// has returned, with success or without, nothing that was posted to the old endpoint can land any more. What this
+    /// NIC sends goes on undisturbed. Returns the new card, for [`Self::redirect`] at everybody else; at most 400 bytes.
     ///
     /// # Errors
-    /// X.
+    /// When the NIC cannot do it at all ([`Self::can_reopen`]), or could not open a fresh endpoint: it then receives
+    /// nothing until another call succeeds.
     fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError>;
 
-    /// Redirect.
+    /// From now on reaches a peer's NIC at the address that its [`Self::reopen`] has returned. What is still under way to
+    /// the old address is reported as done or failed, by the next polls at the latest as far as the NIC has room to
+    /// remember it.
     ///
     /// # Errors
-    /// X.
+    /// When the card makes no sense or there is no such peer; nothing has changed then.
     fn redirect(&mut self, peer: PeerNic, card: &[u8]) -> Result<(), NicError>;
 }

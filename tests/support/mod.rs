@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub mod providers;
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+pub use providers::providers;
 use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
 use railtop::transport::bootstrap::secret::Secret;
@@ -15,21 +18,6 @@ use railtop::transport::pe::{Pe, PeConfig};
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
 
-/// Providers of the loaded libfabric that can run on loopback; empty (and said) without libfabric.
-pub fn providers() -> Vec<String> {
-    if let Ok(list) = std::env::var("RAILTOP_TEST_PROVIDERS") {
-        return list.split(',').map(ToOwned::to_owned).collect();
-    }
-    match libfabric_sys::Libfabric::load() {
-        Ok(lib) if lib.version() >= (1, 18) => vec!["tcp".into()],
-        Ok(_) => vec!["tcp;ofi_rxm".into(), "net".into()],
-        Err(error) => {
-            eprintln!("skipped: {error}");
-            Vec::new()
-        }
-    }
-}
-
 /// A job to run.
 #[derive(Clone)]
 pub struct Job {
@@ -37,6 +25,8 @@ pub struct Job {
     pub pes: u32,
     pub pes_per_node: u32,
     pub nics: u8,
+    /// PE `n` has `n` NICs more than PE 0.
+    pub uneven: bool,
     pub policy: PolicyKind,
     pub rx_source: Option<RxSource>,
     pub wait_limit: Duration,
@@ -52,13 +42,14 @@ impl Job {
             pes: 2,
             pes_per_node: 1,
             nics: 2,
+            uneven: false,
             policy: PolicyKind::PairSeq,
             rx_source: None,
             wait_limit: Duration::from_secs(60),
         }
     }
 
-    fn configs(&self) -> Vec<PeConfig> {
+    pub fn configs(&self) -> Vec<PeConfig> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let secret = Secret::generate_hex().unwrap();
         let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
@@ -83,8 +74,8 @@ impl Job {
                     pe_timeout: Duration::from_secs(10),
                 }),
                 provider: Some(self.provider.clone()),
-                nics: (1..=self.nics)
-                    .map(|nic| format!("127.{net}.{}.{nic}", rank + 1).parse().unwrap())
+                nics: (1..=self.nics + if self.uneven { u8::try_from(rank).unwrap() } else { 0 })
+                    .map(|nic| providers::nic(&self.provider, net, rank, nic))
                     .collect(),
                 nic_bits_per_s: None,
                 policy: self.policy,

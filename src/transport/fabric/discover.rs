@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
 use libfabric_sys::consts::{
-    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR,
-    FI_PROGRESS_MANUAL, FI_THREAD_DOMAIN,
+    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR, FI_PROGRESS_MANUAL,
+    FI_THREAD_DOMAIN,
 };
 use libfabric_sys::flags::{FI_CONTEXT, FI_CONTEXT2, FI_MSG, FI_RMA, FI_SOURCE};
 use libfabric_sys::loader::set_string;
 
+use super::info::EFA_DIRECT;
 use super::{FabricError, Info};
 
-/// Providers in the order they are tried: real RDMA first, then what runs anywhere. `tcp` has endpoints of type RDM
+/// Providers in the order they are tried: real RDMA first, then what runs anywhere. `shm`, within one node, has to be
+/// asked for. `tcp` has endpoints of type RDM
 /// from libfabric 1.18 on; 1.17 offers them as `net` (which became that `tcp`) and as `tcp;ofi_rxm`. `net` comes first:
 /// a small all-to-all takes a third of the time, large ones the same, and rxm 1.17 can crash when a peer vanishes.
-const PROVIDERS: [&str; 4] = ["efa", "tcp", "net", "tcp;ofi_rxm"];
+const PROVIDERS: [&str; 6] = ["efa", EFA_DIRECT, "verbs;ofi_rxm", "tcp", "net", "tcp;ofi_rxm"];
 
 /// A NIC by device name, by address, or both: `rdmap79s0`, `10.77.0.5`, `nic4=10.77.0.5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +102,7 @@ pub fn discover(
 ) -> Result<Vec<Info>, FabricError> {
     let candidates: Vec<&str> = match provider {
         Some(provider) => vec![provider],
-        None if requests.is_empty() => vec!["efa"],
+        None if requests.is_empty() => vec!["efa", EFA_DIRECT],
         None => PROVIDERS.to_vec(),
     };
     let mut tried = Vec::new();
@@ -167,7 +169,9 @@ fn slice(nics: usize, rank: u32, world: u32) -> Option<std::ops::Range<usize>> {
 /// What `provider` offers for one NIC, best first, one entry per domain.
 fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<Vec<Info>, String> {
     let hints = Info::hints(lib).ok_or("out of memory")?;
-    let name = CString::new(provider).map_err(|_| "a provider name with a NUL in it")?;
+    // `efa-direct` is a fabric of the provider `efa`.
+    let name = if provider == EFA_DIRECT { "efa" } else { provider };
+    let name = CString::new(name).map_err(|_| "a provider name with a NUL in it")?;
     let node = request
         .address
         .as_deref()
@@ -181,7 +185,7 @@ fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<
         (*raw).mode = FI_CONTEXT | FI_CONTEXT2;
         (*(*raw).ep_attr).type_ = FI_EP_RDM;
         let domain = (*raw).domain_attr;
-        (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY | FI_MR_ENDPOINT;
+        (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
         (*domain).threading = FI_THREAD_DOMAIN;
         // Manual: the proxy polls anyway, and a progress thread per NIC would fight it for the cores.
         (*domain).data_progress = FI_PROGRESS_MANUAL;

@@ -7,6 +7,9 @@ use libfabric_sys::Libfabric;
 use libfabric_sys::consts::FI_BUS_PCI;
 use libfabric_sys::info::fi_info;
 
+/// The fabric of the provider `efa` that hands everything to the device as it is (libfabric 2.0 and later).
+pub(super) const EFA_DIRECT: &str = "efa-direct";
+
 /// An offer of a provider, freed on drop.
 #[derive(Debug)]
 pub struct Info {
@@ -64,11 +67,16 @@ impl Info {
         self.raw
     }
 
-    /// Provider (`efa`, `tcp`, `tcp;ofi_rxm`, `net`).
+    /// Provider (`efa`, `efa-direct`, `tcp`, `tcp;ofi_rxm`, `net`).
     #[must_use]
     pub fn provider(&self) -> String {
         // SAFETY: entries of fi_getinfo have a fabric_attr or null; its strings are null or end in NUL.
-        unsafe { (*self.raw).fabric_attr.as_ref().map_or_else(String::new, |attr| text(attr.prov_name)) }
+        unsafe {
+            (*self.raw).fabric_attr.as_ref().map_or_else(String::new, |attr| {
+                let provider = text(attr.prov_name);
+                if provider == "efa" && text(attr.name) == EFA_DIRECT { EFA_DIRECT.into() } else { provider }
+            })
+        }
     }
 
     /// Domain (`rdmap79s0-rdm`; for tcp the interface).

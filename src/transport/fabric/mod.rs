@@ -6,15 +6,21 @@
 
 #![expect(unsafe_code, reason = "libfabric's objects are C structures behind raw pointers")]
 
+mod card;
+mod completion;
 mod discover;
 mod endpoint;
+mod half_open;
 mod handles;
 mod info;
 mod open;
+mod peers;
+mod receiver;
 mod slots;
 
+pub use card::NicCard;
 pub use discover::{NicRequest, Share, discover};
-pub use endpoint::{FabricNic, NicCard};
+pub use endpoint::{FabricNic, Held};
 pub use info::Info;
 
 use libfabric_sys::Libfabric;

@@ -1,12 +1,13 @@
-//! Opening a NIC: fabric, domain, queues, memory, endpoint.
+//! Opening a NIC: fabric, domain, queues, memory, endpoints.
 
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
 use libfabric_sys::av::{fi_av_attr, fid_av};
 use libfabric_sys::consts::{
-    FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_ENDPOINT, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
+    FI_ADDR_STR, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
     FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
 };
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
@@ -16,14 +17,17 @@ use libfabric_sys::flags::{
     FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
 };
 use libfabric_sys::inline::{
-    fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_bind,
-    fi_mr_desc, fi_mr_enable, fi_mr_key, fi_mr_reg, fi_setopt,
+    fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_desc,
+    fi_mr_key, fi_mr_reg, fi_setopt,
 };
 
-use super::endpoint::{FabricNic, NicCard};
+use super::card::{MAX_NAME, NicCard};
+use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
-use super::slots::Slots;
+use super::peers::{Names, Peers};
+use super::receiver::{Receiver, can_reopen};
+use super::slots::{Kind, Slots};
 use super::{FabricError, check};
 use crate::transport::heap::Heap;
 use crate::transport::nic::Limits;
@@ -32,26 +36,43 @@ use crate::transport::wire::{MAX_FRAME_BYTES, MAX_PIECE};
 /// Operations in flight per NIC. EFA does not guard its completion queue, so the bound is ours to keep.
 const MAX_IN_FLIGHT: usize = 256;
 
+/// Operations to former addresses that the provider may still hold beside those.
+const MAX_GIVEN_UP: usize = 256;
+
 /// Receives kept posted per NIC for control frames.
 const RECEIVES: usize = 256;
 
-/// Entries of the completion queue: everything of ours, and room for the immediates of many peers between two polls.
-const CQ_ENTRIES: usize = 16_384;
+/// Slots, and frame buffers, of a NIC. The buffers are not touched before they are used.
+const SLOTS: usize = MAX_IN_FLIGHT + MAX_GIVEN_UP + RECEIVES;
 
-/// Longest endpoint address.
-const MAX_NAME: usize = 256;
+/// Entries of the completion queue for the pieces of each NIC that may write to this one. A sender has no more in flight
+/// than it may have in all.
+const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
+
+/// Fewest and most entries that the completion queue is asked to have. In jobs so large that the most is too few, each
+/// writer gets its part of them ([`NicCard::room`]).
+const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
 
 impl FabricNic {
-    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it.
+    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it, and `writers` is how
+    /// many NICs of the job may write to it: EFA does not guard a completion queue against overrun, so it has to be large
+    /// enough.
     ///
     /// # Errors
     /// When any part of libfabric refuses.
-    pub fn open(lib: &Arc<Libfabric>, info: Info, name: &str, heap: &Arc<Heap>) -> Result<Self, FabricError> {
+    pub fn open(
+        lib: &Arc<Libfabric>,
+        info: Info,
+        name: &str,
+        heap: &Arc<Heap>,
+        writers: usize,
+    ) -> Result<Self, FabricError> {
         let ok = |call, code| check(lib, name, call, code);
+        let refused = |call, why: &str| FabricError::Call { nic: name.to_owned(), call, why: why.to_owned() };
         let raw = info.raw();
         // Declared before the handles, so that on an early error the registrations are closed before the memory goes.
-        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; MAX_IN_FLIGHT + RECEIVES].into_boxed_slice();
-        let slots = Slots::new(MAX_IN_FLIGHT + RECEIVES);
+        let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; SLOTS].into_boxed_slice();
+        let mut slots = Slots::new(SLOTS);
         let mut handles = Handles::new(lib);
         // SAFETY: `raw` is a live entry of fi_getinfo; objects are opened in dependency order and kept by `handles`;
         // heap and frames outlive the registrations (field order).
@@ -62,11 +83,7 @@ impl FabricNic {
                 (*raw).ep_attr.as_ref(),
                 (*raw).domain_attr.as_ref(),
             ) else {
-                return Err(FabricError::Call {
-                    nic: name.into(),
-                    call: "fi_getinfo",
-                    why: "incomplete answer".into(),
-                });
+                return Err(refused("fi_getinfo", "incomplete answer"));
             };
             let mut fabric = ptr::null_mut();
             ok("fi_fabric", lib.fabric((*raw).fabric_attr, &mut fabric, ptr::null_mut()))?;
@@ -74,46 +91,45 @@ impl FabricNic {
             let mut domain = ptr::null_mut();
             ok("fi_domain", fi_domain(fabric, raw, &raw mut domain, ptr::null_mut()))?;
             handles.keep(domain);
-            let (cq, av) = open_queues(lib, name, domain)?;
+            let (cq, entries) = open_cq(lib, name, domain, writers)?;
             handles.keep(cq);
+            let av = open_av(lib, name, domain)?;
             handles.keep(av);
             let mode = domain_attr.mr_mode;
             let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
             let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
             handles.keep(heap_mr);
             let mut frames_desc = ptr::null_mut();
-            let mut frames_mr = ptr::null_mut();
             if mode & FI_MR_LOCAL != 0 {
                 let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
-                frames_mr =
+                let mr =
                     register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
-                handles.keep(frames_mr);
-                frames_desc = fi_mr_desc(frames_mr);
+                handles.keep(mr);
+                frames_desc = fi_mr_desc(mr);
             }
-            let mut ep = ptr::null_mut();
-            ok("fi_endpoint", fi_endpoint(domain, raw, &raw mut ep, ptr::null_mut()))?;
-            handles.keep(ep);
-            forbid_shared_memory(ep);
-            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
-            ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
-            ok("fi_enable", fi_enable(ep))?;
-            if mode & FI_MR_ENDPOINT != 0 {
-                for mr in [heap_mr, frames_mr].into_iter().filter(|mr| !mr.is_null()) {
-                    ok("fi_mr_bind", fi_mr_bind(mr, &raw mut (*ep).fid, 0))?;
-                    ok("fi_mr_enable", fi_mr_enable(mr))?;
-                }
-            }
-            let mut address = vec![0_u8; MAX_NAME];
-            let mut len = address.len();
-            ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
-            address.truncate(len);
+            let (sender, sender_name) = open_endpoint(lib, name, &info, domain, cq, av)?;
+            handles.keep(sender);
+            let names = match (*raw).addr_format {
+                FI_ADDR_STR => Names::Text,
+                _ => Names::Like(sender_name.clone()),
+            };
+            let mut receiver = Receiver {
+                names: names.clone(),
+                ep: ptr::null_mut(),
+                domain,
+                cq,
+                av: ptr::null_mut(),
+                senders: Vec::new(),
+                slots: Vec::new(),
+                idle: Vec::new(),
+                can_reopen: can_reopen(&info.provider()),
+                leaves_half_open: matches!(&*info.provider(), "net" | "tcp"),
+                former: VecDeque::new(),
+            };
+            let address = receiver.open(lib, name, &info)?;
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
-                return Err(FabricError::Call {
-                    nic: name.into(),
-                    call: "fi_mr_key",
-                    why: "keys longer than 64 bits".into(),
-                });
+                return Err(refused("fi_mr_key", "keys longer than 64 bits"));
             }
             let base = if mode & FI_MR_VIRT_ADDR != 0 { heap.base() as u64 } else { 0 };
             let limits = Limits {
@@ -121,30 +137,86 @@ impl FabricNic {
                 max_in_flight: MAX_IN_FLIGHT.min(tx.size.max(1)) as u64,
             };
             let receives = RECEIVES.min(rx.size.max(1));
+            receiver.slots = (0..receives).filter_map(|_| Some(slots.take(Kind::Idle)?.0)).collect();
+            receiver.idle.clone_from(&receiver.slots);
             let inject_size = tx.inject_size;
             let mut nic = Self {
+                receiver,
                 _handles: handles,
                 name: name.to_owned(),
                 lib: Arc::clone(lib),
                 info,
-                ep,
+                sender,
                 cq,
-                av,
                 heap_desc: fi_mr_desc(heap_mr),
                 frames_desc,
-                card: NicCard { name: address, key, base },
-                remotes: Vec::new(),
+                peers: Peers::new(lib, av, names),
+                card: NicCard { name: address, sender: sender_name, key, base, room: room(entries, writers) },
                 slots,
                 frames,
-                repost: Vec::new(),
+                in_flight: 0,
+                given_up: 0,
+                max_given_up: MAX_GIVEN_UP,
+                failures: VecDeque::new(),
                 inject_size,
                 limits,
                 heap: Arc::clone(heap),
             };
-            nic.post_receives(receives)?;
+            nic.post_receives().map_err(|error| refused("fi_recv", &error.why))?;
             Ok(nic)
         }
     }
+}
+
+/// Opens an endpoint that uses a queue for everything; returns it with its address.
+///
+/// # Safety
+/// Domain, queue and address vector are live and belong together, and `info` is what the domain was opened with.
+pub(super) unsafe fn open_endpoint(
+    lib: &Libfabric,
+    nic: &str,
+    info: &Info,
+    domain: *mut fid_domain,
+    cq: *mut fid_cq,
+    av: *mut fid_av,
+) -> Result<(*mut fid_ep, Vec<u8>), FabricError> {
+    let mut ep = ptr::null_mut();
+    // SAFETY: the caller's promise.
+    check(lib, nic, "fi_endpoint", unsafe { fi_endpoint(domain, info.raw(), &raw mut ep, ptr::null_mut()) })?;
+    // SAFETY: just opened, with the caller's promise for the rest; on an error nothing else refers to it.
+    unsafe {
+        let enabled = enable(lib, nic, ep, cq, av);
+        if enabled.is_err() {
+            fi_close(&raw mut (*ep).fid);
+        }
+        enabled.map(|name| (ep, name))
+    }
+}
+
+/// Binds and enables an endpoint and returns its address.
+///
+/// # Safety
+/// All three are live and belong together; the endpoint is not enabled.
+unsafe fn enable(
+    lib: &Libfabric,
+    nic: &str,
+    ep: *mut fid_ep,
+    cq: *mut fid_cq,
+    av: *mut fid_av,
+) -> Result<Vec<u8>, FabricError> {
+    let ok = |call, code| check(lib, nic, call, code);
+    let mut address = vec![0_u8; MAX_NAME];
+    let mut len = address.len();
+    // SAFETY: the caller's promise; the buffer is as long as said.
+    unsafe {
+        forbid_shared_memory(ep);
+        ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*av).fid, 0))?;
+        ok("fi_ep_bind", fi_ep_bind(ep, &raw mut (*cq).fid, FI_TRANSMIT | FI_RECV))?;
+        ok("fi_enable", fi_enable(ep))?;
+        ok("fi_getname", fi_getname(ep, address.as_mut_ptr().cast(), &raw mut len))?;
+    }
+    address.truncate(len);
+    Ok(address)
 }
 
 /// Bytes must pass the NIC to be counted there, also between PEs of one node. Providers without the option say so and
@@ -159,35 +231,64 @@ unsafe fn forbid_shared_memory(ep: *mut fid_ep) {
     unsafe { fi_setopt(ep, FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, value, len) };
 }
 
-/// Opens a completion queue and an address vector.
+/// Opens a completion queue with room for what `writers` NICs may have in flight; returns it with its entries. A device
+/// that cannot have that many is asked for fewer.
 ///
 /// # Safety
 /// `domain` is live.
-unsafe fn open_queues(
+unsafe fn open_cq(
     lib: &Libfabric,
     nic: &str,
     domain: *mut fid_domain,
-) -> Result<(*mut fid_cq, *mut fid_av), FabricError> {
-    let mut cq_attr = fi_cq_attr::zeroed();
-    cq_attr.size = CQ_ENTRIES;
-    cq_attr.format = FI_CQ_FORMAT_DATA;
-    cq_attr.wait_obj = FI_WAIT_NONE;
-    let mut cq = ptr::null_mut();
-    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
-    check(lib, nic, "fi_cq_open", unsafe {
-        fi_cq_open(domain, &raw mut cq_attr, &raw mut cq, ptr::null_mut())
-    })?;
-    let mut av_attr = fi_av_attr::zeroed();
-    av_attr.type_ = FI_AV_TABLE;
-    let mut av = ptr::null_mut();
-    // SAFETY: as above.
-    let code = unsafe { fi_av_open(domain, &raw mut av_attr, &raw mut av, ptr::null_mut()) };
-    if let Err(error) = check(lib, nic, "fi_av_open", code) {
-        // SAFETY: just opened, used by nothing.
-        unsafe { fi_close(&raw mut (*cq).fid) };
-        return Err(error);
+    writers: usize,
+) -> Result<(*mut fid_cq, usize), FabricError> {
+    let mut attr = fi_cq_attr::zeroed();
+    attr.size = entries_for(writers);
+    attr.format = FI_CQ_FORMAT_DATA;
+    attr.wait_obj = FI_WAIT_NONE;
+    loop {
+        let entries = attr.size;
+        let mut cq = ptr::null_mut();
+        // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+        let code = unsafe { fi_cq_open(domain, &raw mut attr, &raw mut cq, ptr::null_mut()) };
+        if code < 0 && entries > *CQ_ENTRIES.start() {
+            attr.size = entries / 2;
+            continue;
+        }
+        check(lib, nic, "fi_cq_open", code)?;
+        return Ok((cq, entries));
     }
-    Ok((cq, av))
+}
+
+/// Entries of a completion queue to which so many NICs may write.
+fn entries_for(writers: usize) -> usize {
+    let wanted = SLOTS.saturating_add(writers.saturating_mul(CQ_PER_WRITER));
+    wanted.clamp(*CQ_ENTRIES.start(), *CQ_ENTRIES.end()).next_power_of_two()
+}
+
+/// Pieces that each of `writers` may have under way to a NIC with so many entries.
+fn room(entries: usize, writers: usize) -> u32 {
+    let each = entries.saturating_sub(SLOTS).checked_div(writers).unwrap_or(entries);
+    u32::try_from(each.clamp(1, CQ_PER_WRITER)).unwrap_or(1)
+}
+
+/// Opens an address vector.
+///
+/// # Safety
+/// `domain` is live.
+pub(super) unsafe fn open_av(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+) -> Result<*mut fid_av, FabricError> {
+    let mut attr = fi_av_attr::zeroed();
+    attr.type_ = FI_AV_TABLE;
+    let mut av = ptr::null_mut();
+    // SAFETY: the caller's promise; the attributes are the newest size and zeroed.
+    check(lib, nic, "fi_av_open", unsafe {
+        fi_av_open(domain, &raw mut attr, &raw mut av, ptr::null_mut())
+    })?;
+    Ok(av)
 }
 
 /// Registers memory with a NIC.
@@ -210,4 +311,20 @@ unsafe fn register(
         unsafe { fi_mr_reg(domain, base.cast(), len, access, 0, key, 0, &raw mut mr, ptr::null_mut()) };
     check(lib, nic, "fi_mr_reg", code)?;
     Ok(mr)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_writers_may_have_under_way_fits_the_queue() {
+        for writers in [0, 1, 3, 12, 64, 252, 253, 1000, 64_000] {
+            let (entries, room) = (entries_for(writers), room(entries_for(writers), writers) as usize);
+            assert!((1..=CQ_PER_WRITER).contains(&room));
+            assert!(SLOTS + writers * room <= entries, "{writers} writers");
+            assert!(room == CQ_PER_WRITER || writers > 250, "{writers} writers get {room}");
+        }
+        assert_eq!(room(4096, 65_536 * 32), 1, "never nothing");
+    }
 }

@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use libfabric_sys::fid::fi_context2;
 
+use super::peers::PathId;
 use crate::transport::nic::PeerNic;
 
 /// What an operation in flight is.
@@ -17,14 +18,25 @@ pub(super) enum Kind {
         bytes: u64,
         /// Its target.
         to: PeerNic,
+        /// The way it went.
+        path: PathId,
     },
     /// A control frame, sent from the buffer of this slot.
     Frame {
         /// Its target.
         to: PeerNic,
+        /// The way it went.
+        path: PathId,
+    },
+    /// An operation that was reported failed when its path was replaced, and that the provider still holds.
+    GivenUp {
+        /// The way it went.
+        path: PathId,
     },
     /// A posted receive into the buffer of this slot.
     Receive,
+    /// A receive that is not posted: its endpoint is closed, or the queue was full.
+    Idle,
 }
 
 /// `FI_CONTEXT2` comes first, so that the operation's context is the slot's address.
@@ -63,12 +75,29 @@ impl Slots {
         self.slots.get_mut(index).map_or(std::ptr::null_mut(), |slot| (&raw mut slot.context).cast())
     }
 
+    /// Says what a slot in use is from now on.
+    pub(super) fn set(&mut self, index: usize, kind: Kind) {
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.kind = kind;
+        }
+    }
+
     /// Gives a slot back.
     pub(super) fn release(&mut self, index: usize) {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.kind = Kind::Free;
             self.free.push(index);
         }
+    }
+
+    /// Every slot with what it is.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, Kind)> {
+        self.slots.iter().map(|slot| slot.kind).enumerate()
+    }
+
+    /// Slots that nothing uses.
+    pub(super) fn free(&self) -> usize {
+        self.free.len()
     }
 
     /// The slot a completion belongs to; `None` when the context is not one of ours (target completions have none).

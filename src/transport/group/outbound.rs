@@ -34,10 +34,11 @@ impl Outbound {
         Ok(self.next - 1)
     }
 
-    /// Whether a group can be started now, or (for a plain put) the shared one be continued.
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued, while at most `most` things
+    /// may be sent and not known to be released.
     #[must_use]
-    pub fn has_room_for(&self, plain: bool) -> bool {
-        self.low >= self.fence && (plain && self.open.is_some() || self.next - self.low < WINDOW)
+    pub fn has_room_for(&self, plain: bool, most: u64) -> bool {
+        self.low >= self.fence && (self.log.len() as u64) < most && (plain && self.open.is_some() || self.next - self.low < WINDOW)
     }
 
     /// A group of its own, for a put with a signal.

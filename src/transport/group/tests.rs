@@ -138,7 +138,7 @@ fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
             out.acknowledged(low).unwrap();
         }
     }
-    assert!(out.has_room_for(false), "acknowledgements come without a flush");
+    assert!(out.has_room_for(false, u64::MAX), "acknowledgements come without a flush");
 }
 
 #[test]
@@ -186,11 +186,11 @@ fn the_ledger_reaches_the_receiver_with_the_close() {
 fn a_fence_stops_the_sender_until_everything_before_it_is_released() {
     let mut out = Outbound::default();
     let seq = out.start().unwrap();
-    assert!(out.has_room_for(true));
+    assert!(out.has_room_for(true, u64::MAX));
     out.fence();
-    assert!(!out.has_room_for(true) && !out.has_room_for(false));
+    assert!(!out.has_room_for(true, u64::MAX) && !out.has_room_for(false, u64::MAX));
     out.acknowledged(seq + 1).unwrap();
-    assert!(out.has_room_for(true) && out.has_room_for(false));
+    assert!(out.has_room_for(true, u64::MAX) && out.has_room_for(false, u64::MAX));
 }
 
 /// What landed through a fenced NIC does not count any more, what came through others does.

@@ -13,13 +13,14 @@ use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricNic, Info, NicRequest, Share, discover};
+use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
 use crate::transport::proxy::{Clock, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
+use crate::transport::wire::MAX_NICS;
 
 /// Commands that may wait for the proxy.
 const RING_DEPTH: usize = 1024;
@@ -75,10 +76,11 @@ impl Pe {
             _ => Share::Unknown,
         };
         let infos = discover(lib, config.provider.as_deref(), &config.nics, share)?;
+        let writers = count_writers(session, infos.len())?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
-            nics.push(FabricNic::open(lib, info, &name, &heap)?);
+            nics.push(FabricNic::open(lib, info, &name, &heap, writers)?);
         }
         let provider = nics.first().map(|nic| nic.info().provider()).unwrap_or_default();
         let wide_immediate = nics.iter().all(FabricNic::wide_immediate);
@@ -225,6 +227,22 @@ impl Assembled {
             broadcasts: 0,
         }
     }
+}
+
+/// How many NICs the other PEs have together: any of them may write to any of ours.
+fn count_writers(session: &Session, own: usize) -> Result<usize, TransportError> {
+    let counts = session.allgather(&[u8::try_from(own).unwrap_or(u8::MAX)], STEP_LIMIT)?;
+    let mut sum = 0;
+    for (pe, count) in (0..).zip(&counts).filter(|(pe, _)| *pe != session.rank()) {
+        sum += match count[..] {
+            [count] if (1..=MAX_NICS).contains(&usize::from(count)) => usize::from(count),
+            _ => {
+                let why = format!("it must have 1 to {MAX_NICS} NICs");
+                return Err(FabricError::Card { pe, why }.into());
+            }
+        };
+    }
+    Ok(sum)
 }
 
 /// What people call a NIC.

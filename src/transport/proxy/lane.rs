@@ -119,6 +119,11 @@ impl<N: Nic> Lane<N> {
         &mut self.nic
     }
 
+    /// What may be under way to a peer's NIC.
+    pub(super) fn room_at(&self, to: PeerNic) -> u64 {
+        self.nic.room_at(to).max(1)
+    }
+
     pub(super) fn max_piece(&self) -> u64 {
         self.max_piece
     }

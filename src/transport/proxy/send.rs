@@ -30,7 +30,8 @@ impl<N: Nic> Proxy<N> {
     /// Whether a group towards `dst` can be started (or, for a plain put, the shared one be continued). A full window
     /// never empties while the shared group in it stays open, so that one is closed then.
     pub(super) fn has_room(&mut self, dst: u32, plain: bool) -> Result<bool, String> {
-        let room = self.state.outbound(dst)?.has_room_for(plain);
+        let most = self.lanes.first().map_or(u64::MAX, |lane| lane.room_at(PeerNic { pe: dst, nic: 0 }));
+        let room = self.state.outbound(dst)?.has_room_for(plain, most);
         if !room {
             self.close_plain(dst, false)?;
         }

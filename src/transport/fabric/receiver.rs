@@ -1,0 +1,222 @@
+//! The receiving side of a NIC: an endpoint of its own, so that closing it fences the NIC and harms nothing else.
+
+use std::collections::VecDeque;
+use std::ptr;
+
+use libfabric_sys::Libfabric;
+use libfabric_sys::av::fid_av;
+use libfabric_sys::consts::FI_ADDR_UNSPEC;
+use libfabric_sys::cq::fid_cq;
+use libfabric_sys::ep::fid_ep;
+use libfabric_sys::fid::fid_domain;
+use libfabric_sys::inline::{fi_close, fi_recv};
+
+use super::FabricError;
+use super::card::{Door, NicCard};
+use super::endpoint::FabricNic;
+use super::half_open;
+use super::info::Info;
+use super::open::{open_av, open_endpoint};
+use super::peers::{Names, insert};
+use super::slots::Kind;
+use crate::transport::nic::{NicError, Posted, Sink};
+
+/// Former addresses that a fresh endpoint must not have: somebody may still be sending there.
+const FORMER: usize = 64;
+
+/// How often the system is asked for another address.
+const ATTEMPTS: usize = 8;
+
+/// The endpoint that receives, and its posted receives.
+pub(super) struct Receiver {
+    /// Null while closed.
+    pub(super) ep: *mut fid_ep,
+    pub(super) domain: *mut fid_domain,
+    pub(super) cq: *mut fid_cq,
+    /// Null while closed. EFA before libfabric 2.3 refuses a second endpoint on an address vector, so this one has its own.
+    pub(super) av: *mut fid_av,
+    pub(super) names: Names,
+    /// Who sends here: their endpoints' addresses. EFA wants to know them.
+    pub(super) senders: Vec<Vec<u8>>,
+    /// Slots of the receives.
+    pub(super) slots: Vec<usize>,
+    /// Those of them that are not posted.
+    pub(super) idle: Vec<usize>,
+    /// Whether it can be closed in mid-traffic.
+    pub(super) can_reopen: bool,
+    /// Whether closing it leaves connections behind; see `half_open.rs`.
+    pub(super) leaves_half_open: bool,
+    pub(super) former: VecDeque<Vec<u8>>,
+}
+
+impl Receiver {
+    /// Opens endpoint and address vector and returns the endpoint's address.
+    ///
+    /// # Safety
+    /// Domain and queue are live, and `info` is what the domain was opened with.
+    pub(super) unsafe fn open(
+        &mut self,
+        lib: &Libfabric,
+        nic: &str,
+        info: &Info,
+    ) -> Result<Vec<u8>, FabricError> {
+        // SAFETY: the caller's promise; what is opened is closed by `close`, after an error too.
+        let opened = unsafe {
+            self.av = open_av(lib, nic, self.domain)?;
+            open_endpoint(lib, nic, info, self.domain, self.cq, self.av)
+        };
+        let opened = opened.and_then(|(ep, name)| {
+            self.ep = ep;
+            for sender in &self.senders {
+                // SAFETY: just opened.
+                let inserted = unsafe { insert(lib, self.av, &self.names, sender) };
+                inserted.map_err(|why| FabricError::Call {
+                    nic: nic.to_owned(),
+                    call: "fi_av_insert",
+                    why,
+                })?;
+            }
+            Ok(name)
+        });
+        if opened.is_err() {
+            self.close();
+        }
+        opened
+    }
+
+    /// Makes the endpoint of a sender known.
+    pub(super) fn expect(&mut self, lib: &Libfabric, sender: &[u8]) -> Result<(), String> {
+        if !self.av.is_null() {
+            // SAFETY: a live address vector.
+            unsafe { insert(lib, self.av, &self.names, sender) }?;
+        }
+        self.senders.push(sender.to_vec());
+        Ok(())
+    }
+
+    /// Closes the endpoint and then its address vector; returns libfabric's code. What could not be closed stays.
+    fn close(&mut self) -> i32 {
+        if !self.ep.is_null() {
+            // SAFETY: a live endpoint, closed once.
+            let code = unsafe { fi_close(&raw mut (*self.ep).fid) };
+            if code < 0 {
+                return code;
+            }
+            self.ep = ptr::null_mut();
+        }
+        if !self.av.is_null() {
+            // SAFETY: a live address vector, closed once, after the endpoint that used it.
+            let code = unsafe { fi_close(&raw mut (*self.av).fid) };
+            if code < 0 {
+                return code;
+            }
+            self.av = ptr::null_mut();
+        }
+        0
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Whether a provider's endpoints can be closed while others write to them, and are then closed for good.
+///
+/// - `tcp;ofi_rxm` follows a null pointer when it finds a put with an immediate half received (1.17: the error entry of
+///   `tcpx_cq_report_error` has no context, `rxm_handle_comp_error` wants one).
+/// - With `shm` the sender itself writes into the target's memory (`process_vm_writev`): nothing the target closes
+///   stops it.
+/// - `net` and `tcp` write only when the target reads its queue, from sockets that are closed with the endpoint.
+/// - An EFA endpoint is one queue pair, which is destroyed with it.
+pub(super) fn can_reopen(provider: &str) -> bool {
+    matches!(provider, "net" | "tcp" | "verbs;ofi_rxm" | "efa" | "efa-direct")
+}
+
+impl FabricNic {
+    /// A receive has come back from the provider.
+    pub(super) fn receive_ended(&mut self, index: usize) {
+        self.slots.set(index, Kind::Idle);
+        self.receiver.idle.push(index);
+    }
+
+    /// Posts the receives that are not, as many as the queue takes.
+    pub(super) fn post_receives(&mut self) -> Result<(), NicError> {
+        if self.receiver.ep.is_null() {
+            return Ok(());
+        }
+        while let Some(index) = self.receiver.idle.pop() {
+            let context = self.slots.context(index);
+            let Some(buffer) = self.frames.get_mut(index) else { continue };
+            // SAFETY: buffer and context stay in place until the completion (boxed, one per slot).
+            let code = unsafe {
+                fi_recv(
+                    self.receiver.ep,
+                    buffer.as_mut_ptr().cast(),
+                    buffer.len(),
+                    self.frames_desc,
+                    FI_ADDR_UNSPEC,
+                    context,
+                )
+            };
+            let posted = self.posted(code, "posting a receive");
+            if !matches!(posted, Ok(Posted::Yes)) {
+                self.receiver.idle.push(index);
+                return posted.map(|_| ());
+            }
+            self.slots.set(index, Kind::Receive);
+        }
+        Ok(())
+    }
+
+    pub(super) fn reopen_receiver(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
+        const WHAT: &str = "reopening";
+        if !self.receiver.can_reopen {
+            let why = format!("{} cannot close an endpoint while others write to it", self.info.provider());
+            return Err(self.refusal(WHAT.into(), why));
+        }
+        self.close_receiver(sink)?;
+        for _ in 0..ATTEMPTS {
+            // SAFETY: domain and queue live as long as this value.
+            let opened = unsafe { self.receiver.open(&self.lib, &self.name, &self.info) };
+            let name = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
+            if self.receiver.former.contains(&name) {
+                self.receiver.close();
+                continue;
+            }
+            self.card.name = name;
+            self.post_receives()?;
+            let NicCard { name, key, base, .. } = self.card.clone();
+            return Ok(Door { name, key, base }.encode());
+        }
+        Err(self.refusal(WHAT.into(), "the system gives no address that it has not given before".into()))
+    }
+
+    /// Closes the receiving endpoint: nothing that was sent to it lands any more.
+    fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
+        if self.receiver.ep.is_null() {
+            return Ok(());
+        }
+        // Closing may drop completions that nobody has read (fi_endpoint(3)).
+        self.take_completions(sink)?;
+        let code = self.receiver.close();
+        if code < 0 {
+            return Err(self.error("closing the receiving endpoint", code));
+        }
+        if self.receiver.leaves_half_open {
+            half_open::close(&self.card.name);
+        }
+        if self.receiver.former.len() == FORMER {
+            self.receiver.former.pop_front();
+        }
+        self.receiver.former.push_back(std::mem::take(&mut self.card.name));
+        self.take_completions(sink)?;
+        // Providers report the receives of a closed endpoint as cancelled, or drop them without a word.
+        for &index in &self.receiver.slots {
+            self.slots.set(index, Kind::Idle);
+        }
+        self.receiver.idle.clone_from(&self.receiver.slots);
+        Ok(())
+    }
+}
