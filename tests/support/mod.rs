@@ -15,6 +15,7 @@ use railtop::transport::bootstrap::Rendezvous;
 use railtop::transport::bootstrap::secret::Secret;
 use railtop::transport::error::TransportError;
 use railtop::transport::pe::{Pe, PeConfig};
+use railtop::transport::proxy::Progress;
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
 
@@ -30,6 +31,8 @@ pub struct Job {
     pub policy: PolicyKind,
     pub rx_source: Option<RxSource>,
     pub wait_limit: Duration,
+    /// After how long without any sign a NIC is suspected.
+    pub nic_timeout: Duration,
 }
 
 /// Loopback addresses are not used twice, so that jobs of one process do not meet.
@@ -46,6 +49,7 @@ impl Job {
             policy: PolicyKind::PairSeq,
             rx_source: None,
             wait_limit: Duration::from_secs(60),
+            nic_timeout: Duration::from_secs(3),
         }
     }
 
@@ -86,6 +90,8 @@ impl Job {
                 command: "test".into(),
                 page_dir: None,
                 wait_limit: self.wait_limit,
+                nic_timeout: self.nic_timeout,
+                progress: Progress::Adaptive,
                 rx_source: self.rx_source,
             })
             .collect()
