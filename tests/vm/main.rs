@@ -16,6 +16,7 @@ mod netlink;
 mod processes;
 mod screen;
 mod traffic;
+mod transport;
 mod trouble;
 mod values;
 
@@ -38,6 +39,7 @@ macro_rules! checks {
 const CHECKS: &[Check] = &checks![
     inventory::devices_are_listed_as_the_kernel_has_them,
     traffic::bytes_and_packets_are_the_kernels,
+    transport::puts_over_verbs_arrive_whole,
     values::a_first_sight_gives_no_rate,
     values::a_steady_source_is_shown_within_two_per_mille,
     values::a_reset_is_marked_and_gives_no_rate,

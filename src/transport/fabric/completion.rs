@@ -15,14 +15,17 @@ use crate::transport::nic::{Failed, NicError, PeerNic, Sink};
 /// Completions taken at a time.
 const CQ_BATCH: usize = 32;
 
+/// Batches taken in one go: others must get their turn however fast more of them come.
+const BATCHES: usize = 64;
+
 impl FabricNic {
-    /// Takes what the queue has, good and bad, and reports it; returns how many things that were.
+    /// Takes what the queue has, good and bad, up to a bound, and reports it; returns how many things that were.
     pub(super) fn take_completions(&mut self, sink: &mut impl Sink) -> Result<usize, NicError> {
         let empty =
             fi_cq_data_entry { op_context: ptr::null_mut(), flags: 0, len: 0, buf: ptr::null_mut(), data: 0 };
         let mut entries = [empty; CQ_BATCH];
         let mut total = 0;
-        loop {
+        for _ in 0..BATCHES {
             // SAFETY: a live queue of FI_CQ_FORMAT_DATA; the buffer holds CQ_BATCH such entries.
             let got = unsafe { fi_cq_read(self.cq, entries.as_mut_ptr().cast::<c_void>(), CQ_BATCH) };
             if got == -(FI_EAGAIN as isize) {
@@ -43,9 +46,10 @@ impl FabricNic {
             }
             total += got;
             if got < CQ_BATCH {
-                return Ok(total);
+                break;
             }
         }
+        Ok(total)
     }
 
     fn complete(&mut self, entry: &fi_cq_data_entry, sink: &mut impl Sink) {

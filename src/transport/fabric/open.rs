@@ -136,8 +136,8 @@ impl FabricNic {
                 max_piece: MAX_PIECE.min(ep_attr.max_msg_size as u64).max(1),
                 max_in_flight: MAX_IN_FLIGHT.min(tx.size.max(1)) as u64,
             };
-            let receives = RECEIVES.min(rx.size.max(1));
-            receiver.slots = (0..receives).filter_map(|_| Some(slots.take(Kind::Idle)?.0)).collect();
+            let rx_depth = RECEIVES.min(rx.size.max(1));
+            receiver.slots = (0..rx_depth).filter_map(|_| Some(slots.take(Kind::Idle)?.0)).collect();
             receiver.idle.clone_from(&receiver.slots);
             let inject_size = tx.inject_size;
             let mut nic = Self {

@@ -13,6 +13,12 @@ const RESERVED: u64 = 8;
 /// How far ahead in the queue a frame may wait that urgent records join.
 const SOON: usize = 4;
 
+/// Targets that are tried after one another when the NIC says that it is full.
+const OTHERS_TRIED: u32 = 4;
+
+/// Urgent frames that may wait.
+const MOST_URGENT: usize = 1024;
+
 /// What of a frame is counted when it goes out.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
@@ -37,6 +43,16 @@ pub(super) struct Envelope {
 pub(super) enum Out {
     Piece(Piece),
     Frame(Envelope),
+}
+
+impl Out {
+    /// Where it goes.
+    pub(super) fn to(&self) -> PeerNic {
+        match self {
+            Self::Piece(piece) => piece.to,
+            Self::Frame(envelope) => envelope.to,
+        }
+    }
 }
 
 /// What a NIC's turn has brought besides counts.
@@ -222,12 +238,8 @@ impl<N: Nic> Lane<N> {
 
     /// Drops what waits for a peer's NIC: it has been fenced, and what matters is remembered elsewhere.
     pub(super) fn purge(&mut self, to: PeerNic) {
-        let is_for = |out: &Out| match out {
-            Out::Piece(piece) => piece.to == to,
-            Out::Frame(envelope) => envelope.to == to,
-        };
         let (gone, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(is_for);
+            std::mem::take(&mut self.queue).into_iter().partition(|out| out.to() == to);
         self.queue = kept;
         // The numbers of the entries have changed: no slot may lead to one.
         self.open.fill(self.first.wrapping_sub(1));
@@ -282,45 +294,36 @@ impl<N: Nic> Lane<N> {
         if self.broken {
             return;
         }
-        while let Some(envelope) = self.urgent.front() {
-            if self.in_flight >= self.max_in_flight {
-                break;
-            }
-            let (to, result) = (envelope.to, self.nic.send(envelope.to, envelope.frame.as_slice()));
-            if !self.took(now_ms, to, None, result, outcome) {
-                break;
-            }
-            if let Some(envelope) = self.urgent.pop_front() {
-                self.count_frame(&envelope);
-                self.recycle(envelope.frame);
-            }
-        }
+        self.pump_urgent(now_ms, outcome);
         // A NIC with very few operations has none to reserve.
         let reserved = if self.max_in_flight > 2 * RESERVED { RESERVED } else { 0 };
         let most = self.max_in_flight - reserved;
+        let mut refused: Option<PeerNic> = None;
+        let mut refusals = 0;
         while self.in_flight < most {
             let Some(out) = self.queue.front() else { break };
-            let (to, bytes, result) = match out {
-                Out::Piece(piece) => (piece.to, Some(piece.len), self.nic.put(piece)),
-                Out::Frame(envelope) => (envelope.to, None, self.nic.send(envelope.to, envelope.frame.as_slice())),
+            let to = out.to();
+            if refused == Some(to) {
+                break;
+            }
+            let (bytes, result) = match out {
+                Out::Piece(piece) => (Some(piece.len), self.nic.put(piece)),
+                Out::Frame(envelope) => (None, self.nic.send(to, envelope.frame.as_slice())),
             };
             let failed = result.is_err();
             if !self.took(now_ms, to, bytes, result, outcome) {
-                break;
+                // The NIC may be full for this target only, for good if the target is out of reach: others go first.
+                refusals += 1;
+                if refusals == OTHERS_TRIED || self.queue.len() < 2 {
+                    break;
+                }
+                refused.get_or_insert(to);
+                self.set_back();
+                continue;
             }
             self.first = self.first.wrapping_add(1);
             match self.queue.pop_front() {
-                Some(Out::Piece(piece)) => {
-                    self.counts.tx_posted_ops += 1;
-                    self.counts.tx_posted_bytes += piece.len;
-                    if failed {
-                        self.counts.tx_done_ops += 1;
-                        self.counts.tx_done_bytes += piece.len;
-                        self.finish(piece.len);
-                    }
-                    let in_flight = self.counts.in_flight_ops();
-                    self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
-                }
+                Some(Out::Piece(piece)) => self.count_piece(&piece, failed),
                 Some(Out::Frame(envelope)) => {
                     self.count_frame(&envelope);
                     self.recycle(envelope.frame);
@@ -328,6 +331,52 @@ impl<N: Nic> Lane<N> {
                 None => {}
             }
         }
+    }
+
+    /// Hands over what must not wait, each target for itself.
+    fn pump_urgent(&mut self, now_ms: u64, outcome: &mut Outcome) {
+        for _ in 0..self.urgent.len() {
+            if self.in_flight >= self.max_in_flight {
+                break;
+            }
+            let Some(envelope) = self.urgent.pop_front() else { break };
+            let result = self.nic.send(envelope.to, envelope.frame.as_slice());
+            if self.took(now_ms, envelope.to, None, result, outcome) {
+                self.count_frame(&envelope);
+                self.recycle(envelope.frame);
+            } else {
+                self.urgent.push_back(envelope);
+            }
+        }
+        // To a target that is out of reach more and more would wait: what is new says it all.
+        while self.urgent.len() > MOST_URGENT {
+            if let Some(envelope) = self.urgent.pop_front() {
+                self.recycle(envelope.frame);
+            }
+        }
+    }
+
+    /// Puts the first entry behind all others.
+    fn set_back(&mut self) {
+        let Some(out) = self.queue.pop_front() else { return };
+        self.first = self.first.wrapping_add(1);
+        let number = self.first.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
+        if let (Out::Frame(_), Some(slot)) = (&out, self.open.get_mut(slot_of(out.to()))) {
+            *slot = number;
+        }
+        self.queue.push_back(out);
+    }
+
+    fn count_piece(&mut self, piece: &Piece, failed: bool) {
+        self.counts.tx_posted_ops += 1;
+        self.counts.tx_posted_bytes += piece.len;
+        if failed {
+            self.counts.tx_done_ops += 1;
+            self.counts.tx_done_bytes += piece.len;
+            self.finish(piece.len);
+        }
+        let in_flight = self.counts.in_flight_ops();
+        self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
     }
 
     /// Whether the NIC is through with what it was given, taken or failed; `false` when it is full.

@@ -259,10 +259,7 @@ impl<N: Nic> Proxy<N> {
     /// Something that waited in the queue of own NIC `nic`, which is closed now, goes by another one to the same NIC of
     /// the peer: nothing has to be counted anew there.
     pub(super) fn divert(&mut self, nic: u16, out: Out) -> Result<(), String> {
-        let to = match &out {
-            Out::Piece(piece) => piece.to,
-            Out::Frame(envelope) => envelope.to,
-        };
+        let to = out.to();
         let from = Route { local: nic, remote: to.nic };
         let way = Route { remote: to.nic, ..self.ways.open_way(to.pe, from) };
         let outbound = self.state.outbound(to.pe)?;
