@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::events::Renamed;
 use super::names::Names;
 use super::pair::Pairs;
 use super::track::{Rates, Tracks};
@@ -10,7 +11,7 @@ use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, Sourc
 use super::{group, notice};
 use crate::monitor::natural;
 use crate::monitor::sample::{
-    Missing, PageNic, PageSample, PageState, PortFacts, PortSample, Reading, Sample,
+    DeviceChange, Missing, PageNic, PageSample, PageState, PortFacts, PortSample, Reading, Sample,
 };
 
 /// How long the row of a device that is gone stays, in nanoseconds.
@@ -35,6 +36,13 @@ struct Seen {
 }
 
 impl Rows {
+    /// Takes new names in, before the rows of the same tick are made: those that were told, and those that the list of
+    /// devices gave away.
+    pub(super) fn rename(&mut self, changes: &[DeviceChange], renamed: &[Renamed]) {
+        self.names.update(changes);
+        self.names.guess(renamed);
+    }
+
     /// Makes all rows of a tick, groups judged under the limit `max_over_mean`. Also returns the kernel's rows of NICs that a page shows.
     pub(super) fn make(
         &mut self,
@@ -44,7 +52,6 @@ impl Rows {
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
     ) -> (Vec<GroupView>, Vec<NicView>) {
-        self.names.update(&sample.changes);
         let mut devices = self.devices(sample, tracks, notices);
         let mut kernel_rows = Vec::new();
         let mut covered = HashSet::new();
@@ -336,7 +343,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::monitor::sample::DeviceChange;
 
     /// All device rows of a second at which netlink gave these devices' ports.
     fn tick(
@@ -353,8 +359,9 @@ mod tests {
             reading: Ok(Reading { mono_ns, ..Reading::default() }),
         };
         let ports = devices.iter().map(port).collect();
-        let sample = Sample { mono_ns, ports, changes: changes.to_vec(), ..Sample::default() };
+        let sample = Sample { mono_ns, ports, ..Sample::default() };
         tracks.begin(Duration::from_secs(1));
+        rows.rename(changes, &[]);
         let (groups, _) = rows.make(&sample, "h", 1.25, tracks, &mut Vec::new());
         groups.into_iter().flat_map(|g| g.nics).collect()
     }
