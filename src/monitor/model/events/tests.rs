@@ -322,6 +322,18 @@ fn a_full_counter_is_told_once_and_again_after_it_was_cleared() {
 }
 
 #[test]
+fn a_counter_that_was_full_when_it_was_first_read_is_no_event() {
+    let mut world = World::new(1);
+    world.devices[0].stuck = 255;
+    // As when a pane that shows every counter is opened: not even then.
+    assert_eq!(world.ticks(3, |_| {}), []);
+    world.devices[0].stuck = 3;
+    world.ticks(1, |_| {});
+    world.devices[0].stuck = 255;
+    assert_eq!(told(&world.ticks(2, |_| {})), [(EventKind::Saturated, "mlx5_0")]);
+}
+
+#[test]
 fn a_device_whose_new_name_only_the_list_shows_keeps_its_row() {
     let mut world = World::new(2);
     world.ticks(3, |w| w.devices[0].bytes += 1_000);
