@@ -25,6 +25,7 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
     after_help = "A group is the NICs of one PE (counter pages) or nearest to one GPU, else those of the node.\n\
     Bytes count from the first look to the last; a PE that ends meanwhile counts with its final values.\n\
     A group that moves less than 1 % of the busiest of its kind and job in a direction counts as idle in it.\n\
+    A NIC whose driver counts no bytes is left out, and named.\n\
     A group with a NIC that cannot be read is judged only if the others alone prove it skewed,\n\
     and a group beyond the limit only if one operation more or less would not change that.\n\
     Ctrl-C ends the look early and judges what was seen.\n\
@@ -158,6 +159,17 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     columns.write(out)?;
     for g in report.groups.iter().filter(|g| g.verdict == Some(Word::Skewed)) {
         writeln!(out, "{}", sentence(g, limit))?;
+    }
+    let mut last = None;
+    for g in report.groups.iter().filter(|g| !g.left_out.is_empty()) {
+        // Said once for both directions.
+        if last.replace(&g.group) != Some(&g.group) {
+            let names = g.left_out.join(", ");
+            let (is, driver) =
+                if g.left_out.len() == 1 { ("is", "its driver") } else { ("are", "their drivers") };
+            let counts = if g.left_out.len() == 1 { "counts" } else { "count" };
+            writeln!(out, "{}: {names} {is} left out: {driver} {counts} no bytes", g.group)?;
+        }
     }
     for g in &report.groups {
         if let Some(slow) = &g.slow {

@@ -24,6 +24,13 @@ impl RawCounter {
         Self { desc: Arc::new(Desc::unknown(name.to_owned())), value }
     }
 
+    /// Whether it is one that stops at its maximum, and has. It is exactly there: where the kernel has the wider form
+    /// of InfiniBand's counters, values pass that of the narrow form.
+    #[must_use]
+    pub fn stands_at_its_maximum(&self) -> bool {
+        self.desc.kind.maximum() == Some(self.value)
+    }
+
     /// The kernel's or the page's name, verbatim.
     #[must_use]
     pub fn name(&self) -> &str {

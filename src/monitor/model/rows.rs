@@ -9,9 +9,10 @@ use super::pair::Pairs;
 use super::track::{Rates, Tracks};
 use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
 use super::{group, notice};
+use crate::monitor::counter::Class;
 use crate::monitor::natural;
 use crate::monitor::sample::{
-    DeviceChange, Missing, PageNic, PageSample, PageState, PortFacts, PortSample, Reading, Sample,
+    DeviceChange, Missing, PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample,
 };
 
 /// How long the row of a device that is gone stays, in nanoseconds.
@@ -127,7 +128,7 @@ impl Rows {
 
 fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
     let row = match &port.reading {
-        Ok(reading) if reading.traffic.is_unknown() && tracks.had_traffic(&key) => {
+        Ok(reading) if reading.traffic.is_unknown() && !is_full(reading) && tracks.had_traffic(&key) => {
             let rates = tracks.stale(&key);
             row(key, &port.facts, rates, why(&reading.missing))
         }
@@ -141,6 +142,12 @@ fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
         }
     };
     NicView { source: port.source, ..row }
+}
+
+/// Whether the counters are there and count no more.
+fn is_full(reading: &Reading) -> bool {
+    let of_traffic = |c: &&RawCounter| c.desc.class == Class::Traffic;
+    reading.counters.iter().filter(of_traffic).any(RawCounter::stands_at_its_maximum)
 }
 
 fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> NicView {
@@ -170,6 +177,7 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         marks: rates.marks,
         reason,
         mono_ns: rates.mono_ns,
+        incarnation: rates.incarnation,
         dt: rates.dt,
     }
 }
@@ -252,6 +260,7 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
         marks: rates.marks,
         reason: None,
         mono_ns: rates.mono_ns,
+        incarnation: rates.incarnation,
         dt: rates.dt,
         ..page_row.clone()
     })

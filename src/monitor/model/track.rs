@@ -38,6 +38,8 @@ pub struct Rates {
     pub health: PerHealth<Tally>,
     /// When it was read.
     pub mono_ns: u64,
+    /// Of what: see [`Reading::incarnation`].
+    pub incarnation: u64,
     /// Since the previous good read.
     pub dt: Option<Duration>,
     /// `New`, `Reset` or `Stale`.
@@ -124,6 +126,7 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         rx: Flow { bytes: reading.traffic.rx_bytes, ops: reading.traffic.rx_ops, ..Flow::default() },
         counters: reading.counters.iter().map(value).collect(),
         mono_ns: reading.mono_ns,
+        incarnation: reading.incarnation,
         ..Rates::default()
     };
     rates.health = health(&rates.counters);
@@ -166,7 +169,7 @@ fn value(counter: &RawCounter) -> CounterView {
         desc: Arc::clone(&counter.desc),
         value: counter.value,
         per_s: None,
-        saturated: counter.desc.kind.maximum().is_some_and(|maximum| counter.value >= maximum),
+        saturated: counter.stands_at_its_maximum(),
     }
 }
 
