@@ -12,6 +12,7 @@ use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
+use crate::balance::to_show;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
@@ -148,7 +149,7 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
             g.state.map_or_else(|| g.group.clone(), |state| format!("{} ({state})", g.group)),
             g.direction.name().to_owned(),
             format_size(g.bytes),
-            g.max_over_mean.map(|r| format!("{r:.2}")).unwrap_or_default(),
+            g.max_over_mean.map(|r| format!("{:.2}", to_show(r, limit))).unwrap_or_default(),
             match g.unread_nics {
                 0 => format!("{}/{}", g.active_nics, g.nics),
                 n => format!("{}/{} ({n} unread)", g.active_nics, g.nics),
@@ -198,7 +199,7 @@ fn done(direction: Direction) -> &'static str {
 
 fn sentence(group: &GroupReport, limit: f64) -> String {
     let done = done(group.direction);
-    let ratio = group.max_over_mean.unwrap_or_default();
+    let ratio = to_show(group.max_over_mean.unwrap_or_default(), limit);
     let who = group.busiest.join(", ");
     if group.active_nics == 1 {
         format!("{}: all is {done} by {who}, one NIC of {}", group.group, group.nics)

@@ -196,7 +196,7 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
         ));
     }
     let Some((ratio, name)) = summary.worst else { return spans };
-    spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    spans.push(Span::raw(format!(" {}", format::judged_ratio(Some(ratio), view.max_over_mean))));
     if slow && form != Form::Least {
         let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
         spans.push(Span::styled(text, theme.style(Token::Warn)));

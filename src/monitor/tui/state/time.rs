@@ -78,6 +78,11 @@ impl State {
         });
     }
 
+    /// The limit between balanced and skewed under which the view on the screen was judged.
+    pub(in super::super) fn limit(&self) -> f64 {
+        self.shown.as_ref().map_or(crate::balance::DEFAULT_MAX_OVER_MEAN, |view| view.max_over_mean)
+    }
+
     /// Time between the view on the screen and the newest, while paused.
     pub(in super::super) fn behind(&self) -> Option<Duration> {
         let (shown, newest) = (self.shown.as_ref()?, self.newest.as_ref()?);
