@@ -54,7 +54,7 @@ fn type_text(state: &mut State, text: &str) {
 }
 
 /// The characters, without the blanks at the ends of lines.
-fn text(state: &State) -> String {
+pub(super) fn text(state: &State) -> String {
     let buffer = panes::screen(state);
     let width = usize::from(buffer.area.width.max(1));
     let lines = buffer.content.chunks(width);

@@ -136,7 +136,10 @@ fn facts(state: &State) -> Line<'static> {
     spans.push(Span::styled(
         if state.averages {
             let window = format::duration(state.window);
-            format!("  every {}, average of {window}", format::duration(view.interval))
+            let so_far = state.averaged_over().filter(|&over| over + view.interval / 2 < state.window);
+            let so_far =
+                so_far.map_or_else(String::new, |over| format!(" ({} so far)", format::duration(over)));
+            format!("  every {}, average of {window}{so_far}", format::duration(view.interval))
         } else {
             format!("  every {}", format::duration(view.interval))
         },
