@@ -98,12 +98,12 @@ pub(super) struct Told(HashMap<(String, String), u64>);
 impl Told {
     /// Tells what is new, unless there is nothing to show at all: then the reason for that says it.
     pub(super) fn tell(&mut self, view: &View) {
-        for notice in self.new(view) {
+        for notice in self.news(view) {
             super::exit::say(&format!("railtop: {}: {}", notice.subject, notice.text));
         }
     }
 
-    fn new<'a>(&mut self, view: &'a View) -> Vec<&'a Notice> {
+    fn news<'a>(&mut self, view: &'a View) -> Vec<&'a Notice> {
         let now = view.mono_ns;
         let shown: Vec<&Notice> = view.notices.iter().filter(|_| view.nothing.is_none()).collect();
         self.0.retain(|_, last| now.saturating_sub(*last) <= AWAY_NS);
@@ -160,7 +160,7 @@ mod tests {
                 .iter()
                 .map(|&(subject, text)| Notice { subject: subject.to_owned(), text: text.to_owned() });
             let view = View { mono_ns: second * 1_000_000_000, ..empty(notices.collect()) };
-            all.extend(told.new(&view).iter().map(|n| format!("{second} {}: {}", n.subject, n.text)));
+            all.extend(told.news(&view).iter().map(|n| format!("{second} {}: {}", n.subject, n.text)));
         }
         all
     }

@@ -115,7 +115,7 @@ fn flags_come_before_the_file_and_it_before_the_default() {
 #[test]
 fn a_flag_takes_back_what_the_file_says_of_characters() {
     let ascii = |file: &str, glyphs, ascii| {
-        let screen = TopArgs { glyphs, ascii, ..TopArgs::default() };
+        let screen = TopArgs { ascii, glyphs, ..TopArgs::default() };
         Settings::of(&Given { screen, ..Given::default() }, file).unwrap().ascii
     };
     let file = "glyphs = \"ascii\"";
