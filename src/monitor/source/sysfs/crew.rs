@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 pub(super) type Task = Box<dyn FnOnce() + Send>;
 
 /// What share of the deadline the threads at work are given before more are called.
-const PATIENCE_SHARE: u32 = 50;
-/// Threads that sleep beyond those that a round begins with; others end.
+const PATIENCE_SHARE: u32 = 20;
+/// Threads that may sleep beyond those that a round begins with, and for how many rounds others do before they end.
 const SPARE: usize = 1;
+const QUIET: u32 = 60;
 
 /// What threads and asker share.
 #[derive(Default)]
@@ -29,9 +30,9 @@ struct State {
     others: VecDeque<Task>,
     /// Tasks of the running round that are not done.
     open: usize,
-    /// Threads that live, and those of them that sleep.
+    /// Threads that live, and those of them that are at a task; the others sleep or are about to look for one.
     threads: usize,
-    asleep: usize,
+    busy: usize,
     /// How many shall end.
     leave: usize,
     stop: bool,
@@ -52,54 +53,44 @@ impl Shared {
 
     /// The life of a thread.
     fn serve(&self) {
-        let _living = Living(self);
         let mut state = self.lock();
         loop {
             if state.stop {
                 return;
             }
-            if let Some(task) = state.waited.pop_front() {
-                let round = state.round;
+            let waited = state.waited.pop_front();
+            let round = waited.is_some().then_some(state.round);
+            if let Some(task) = waited.or_else(|| state.others.pop_front()) {
+                state.busy += 1;
                 drop(state);
                 let doing = Doing { shared: self, round };
                 task();
                 drop(doing);
                 state = self.lock();
-            } else if let Some(task) = state.others.pop_front() {
-                drop(state);
-                task();
-                state = self.lock();
             } else if state.leave > 0 {
                 state.leave -= 1;
+                state.threads -= 1;
                 return;
             } else {
-                state.asleep += 1;
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.asleep -= 1;
             }
         }
     }
 }
 
-/// Counts a thread that ends, also by a panic.
-struct Living<'a>(&'a Shared);
-
-impl Drop for Living<'_> {
-    fn drop(&mut self) {
-        self.0.lock().threads -= 1;
-    }
-}
-
-/// Counts a task that was waited for, also when it panics. One of an earlier round is waited for no more.
+/// Counts a task that ends, and the thread that ends with it when it panics.
 struct Doing<'a> {
     shared: &'a Shared,
-    round: u64,
+    /// The round in which it was waited for; in a later one it is no more.
+    round: Option<u64>,
 }
 
 impl Drop for Doing<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        if state.round == self.round {
+        state.busy -= 1;
+        state.threads -= usize::from(thread::panicking());
+        if self.round == Some(state.round) {
             state.open = state.open.saturating_sub(1);
             let last = state.open == 0;
             drop(state);
@@ -115,11 +106,13 @@ pub(super) struct Crew {
     shared: Arc<Shared>,
     /// With how many threads a round begins.
     width: usize,
+    /// For how many rounds threads have slept that nobody needed.
+    quiet: u32,
 }
 
 impl Crew {
     pub(super) fn new() -> Self {
-        Self { shared: Arc::default(), width: 1 }
+        Self { shared: Arc::default(), width: 1, quiet: 0 }
     }
 
     /// Does all tasks, and waits until `waited` are done or `deadline` has passed; what is left then goes on.
@@ -168,7 +161,7 @@ impl Crew {
     }
 
     /// Hands out the tasks and wakes `hands` threads, and one for each that nobody waits for.
-    fn begin(&self, waited: Vec<Task>, others: Vec<Task>, hands: usize) -> io::Result<()> {
+    fn begin(&mut self, waited: Vec<Task>, others: Vec<Task>, hands: usize) -> io::Result<()> {
         let hands = hands + others.len();
         let mut state = self.shared.lock();
         state.round += 1;
@@ -177,8 +170,10 @@ impl Crew {
         let late = std::mem::replace(&mut state.waited, waited.into());
         state.others.extend(late);
         state.others.extend(others);
-        state.leave = state.asleep.saturating_sub(hands + SPARE);
-        let leaving = state.leave;
+        let idle = (state.threads - state.busy).saturating_sub(hands + SPARE);
+        self.quiet = if idle > 0 { self.quiet + 1 } else { 0 };
+        let leaving = if self.quiet > QUIET { idle } else { 0 };
+        state.leave = leaving;
         drop(state);
         let called = self.call(hands + leaving);
         let mut state = self.shared.lock();
@@ -191,14 +186,14 @@ impl Crew {
         Ok(())
     }
 
-    /// Wakes that many threads that sleep, and starts those that are missing.
+    /// Wakes that many threads that have nothing to do, and starts those that are missing.
     fn call(&self, hands: usize) -> io::Result<()> {
         let mut state = self.shared.lock();
-        let awake = state.asleep.min(hands);
-        let new = hands - awake;
+        let free = (state.threads - state.busy).min(hands);
+        let new = hands - free;
         state.threads += new;
         drop(state);
-        for _ in 0..awake {
+        for _ in 0..free {
             self.shared.work.notify_one();
         }
         for started in 0..new {
@@ -238,9 +233,10 @@ mod tests {
         crew.shared.lock().threads
     }
 
-    /// Waits until as many threads sleep.
-    fn settle(crew: &Crew, asleep: usize) {
-        while crew.shared.lock().asleep != asleep {
+    /// Waits until nobody has anything to do, and those that were told to end have.
+    fn settle(crew: &Crew) {
+        let at_rest = |state: &State| state.leave == 0 && state.busy == 0;
+        while !at_rest(&crew.shared.lock()) {
             thread::yield_now();
         }
     }
@@ -286,9 +282,12 @@ mod tests {
         assert_eq!(told.try_iter().count(), 27);
         drop(allow);
         assert_eq!(told.iter().take(5).collect::<HashSet<_>>(), (0..5).collect());
-        settle(&crew, threads(&crew));
-        crew.run(vec![task(9)], Vec::new(), LONG).unwrap();
-        settle(&crew, 1 + SPARE);
+        settle(&crew);
+        for round in 0..=QUIET {
+            assert!(threads(&crew) > 1 + SPARE || round > QUIET / 2, "not at once");
+            crew.run(vec![task(9)], Vec::new(), LONG).unwrap();
+            settle(&crew);
+        }
         assert_eq!(threads(&crew), 1 + SPARE, "nobody needs the others");
     }
 
