@@ -10,6 +10,7 @@
  *   /sys/kernel/debug/mockrdma/DEVICE/{state,phys_state,width,speed}    of the port, in the kernel's numbers
  *   /sys/kernel/debug/mockrdma/DEVICE/fail                              errno that reading the counters gives; 0: none
  *   /sys/kernel/debug/mockrdma/DEVICE/stall_ms                          how long it takes to read them; 0 lets go at once
+ *   /sys/kernel/debug/mockrdma/DEVICE/reads                             how often they were read
  *
  * User space can hold protection domains, completion queues and queue pairs on them (see ../hold_qps.py), which carry
  * nothing.
@@ -83,6 +84,7 @@ struct mock {
 	u32 speed;
 	u32 fail;
 	u32 stall_ms;
+	u32 reads;
 	atomic_t last_qp;
 };
 
@@ -313,8 +315,10 @@ static int mock_get_stats(struct ib_device *ib, struct rdma_hw_stats *stats, u32
 	u64 now;
 	int i;
 
-	if (port)
+	if (port) {
+		WRITE_ONCE(mock->reads, READ_ONCE(mock->reads) + 1);
 		mock_stall(mock);
+	}
 	error = READ_ONCE(mock->fail);
 	if (port && error)
 		return -(int)min_t(u32, error, MAX_ERRNO);
@@ -506,6 +510,7 @@ static int mock_probe(struct platform_device *parent)
 	debugfs_create_u32("speed", 0600, mock->dir, &mock->speed);
 	debugfs_create_u32("fail", 0600, mock->dir, &mock->fail);
 	debugfs_create_u32("stall_ms", 0600, mock->dir, &mock->stall_ms);
+	debugfs_create_u32("reads", 0400, mock->dir, &mock->reads);
 	bank_fill(&mock->port, profile->port, profile->port_wraps_at_32_bits ? U32_MAX : U64_MAX, "port", mock->dir);
 	bank_fill(&mock->device, profile->device, U64_MAX, "device", mock->dir);
 	if (profile->pma)
