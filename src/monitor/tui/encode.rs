@@ -70,7 +70,7 @@ fn go(bytes: &mut Vec<u8>, from: Option<(u16, u16)>, (x, y): (u16, u16), next: &
             if x - at == 1 { write!(bytes, "\x1b[C") } else { write!(bytes, "\x1b[{}C", x - at) }
         }
         // A line feed alone keeps the column: a raw terminal adds no carriage return.
-        Some((at, line)) if line + 1 == y && at == x => write!(bytes, "\n"),
+        Some((at, line)) if line + 1 == y && at == x => writeln!(bytes),
         Some((at, line)) if line + 1 == y && at < x => write!(bytes, "\n\x1b[{}C", x - at),
         Some((at, line)) if line + 1 == y => write!(bytes, "\n\x1b[{}D", at - x),
         _ => write!(bytes, "\x1b[{};{}H", y + 1, x + 1),
