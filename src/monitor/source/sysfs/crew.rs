@@ -300,7 +300,9 @@ mod tests {
             (0..4)
                 .map(|_| {
                     let barrier = Arc::clone(&barrier);
-                    Box::new(move || drop(barrier.wait())) as Task
+                    Box::new(move || {
+                        let _leader = barrier.wait();
+                    }) as Task
                 })
                 .collect()
         };
