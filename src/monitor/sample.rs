@@ -87,6 +87,8 @@ pub struct Reading {
     pub mono_ns: u64,
     /// Changes when the counters belong to something new under an old name (a restarted PE, a returned device).
     pub incarnation: u64,
+    /// It was asked for at an earlier tick, and the ticks between had no answer because it took so long.
+    pub late: bool,
     /// The quantities rates are made from.
     pub traffic: Traffic,
     /// All counters, by name.

@@ -1,6 +1,7 @@
 //! Snapshots of whole screens, at the sizes people have.
 
 mod economy;
+mod memory;
 mod tabs;
 
 use std::fmt::Write as _;

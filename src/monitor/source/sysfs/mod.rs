@@ -1,21 +1,23 @@
 //! RDMA devices in sysfs: `class/infiniband/<device>/ports/<n>/{counters,hw_counters}`.
 //!
-//! One thread per device does all of that device's I/O, because a device that hangs (an EFA admin command may take
-//! 30 s) holds whoever reads it. The thread that asks waits until a deadline and goes on with what has answered.
+//! A device that hangs (an EFA admin command may take 30 s) holds whoever reads it, so threads of their own read, mostly
+//! one for all devices; when it is held, others take over (`crew`). The thread that asks waits until a deadline and goes
+//! on with what has answered.
 //!
 //! On the kernel's own sysfs files stay open and nothing is listed that did not say it changed: a tick is one `pread` per
 //! counter that is shown. Device-level `hw_counters` are opened only where that is safe: inside a network namespace some
 //! kernels crash on it.
 
+mod crew;
 mod device;
 mod driver;
 mod file;
 mod machine;
 mod netdev;
+mod pool;
 mod port;
 mod root;
 mod topology;
-mod worker;
 
 use std::collections::HashSet;
 use std::io;
@@ -34,7 +36,7 @@ use super::super::natural;
 use super::super::sample::{Needs, PortSample};
 use crate::text::printable;
 use device::DeviceReader;
-use worker::{MakeReader, Pool};
+use pool::{MakeReader, Pool};
 
 /// Where RDMA devices are listed.
 const CLASS: &str = "class/infiniband";
