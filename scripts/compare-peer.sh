@@ -19,4 +19,4 @@ fi
 "$cargo" build --release --locked >&2
 railtop=${CARGO_TARGET_DIR:-$PWD/target}/release/railtop
 
-tests/vm/run.sh -t 900 bash "$PWD/scripts/compare-peer-guest.sh" "$railtop" "$peer"
+tests/vm/run.sh -t 1800 bash "$PWD/scripts/compare-peer-guest.sh" "$railtop" "$peer" "$PWD/tests/vm"

@@ -113,6 +113,20 @@ impl Spread {
     }
 }
 
+/// `ratio` to two decimals, as it is shown beside a verdict under `limit`: rounded so that it stays on its side of the
+/// limit. A group at 1.2503 is skewed, so it shows 1.26 and not the 1.25 that would be balanced.
+#[must_use]
+pub fn to_show(ratio: f64, limit: f64) -> f64 {
+    let nearest = (ratio * 100.0).round() / 100.0;
+    if ratio > limit && nearest <= limit {
+        ((ratio * 100.0).floor() + 1.0) / 100.0
+    } else if ratio <= limit && nearest > limit {
+        (ratio * 100.0).floor() / 100.0
+    } else {
+        ratio
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +146,17 @@ mod tests {
             (a, b) => assert_eq!(a, b),
         }
         assert_eq!((spread.active_nics, spread.verdict), (active, verdict));
+    }
+
+    #[test_case(1.2503, 1.25, "1.26"; "skewed by a hair")]
+    #[test_case(1.25, 1.25, "1.25"; "at the limit it is balanced")]
+    #[test_case(1.2449, 1.25, "1.24"; "well inside")]
+    #[test_case(1.2, 1.195, "1.20"; "beyond a limit between two")]
+    #[test_case(1.1949, 1.1949, "1.19"; "at such a limit")]
+    #[test_case(1.1985, 1.199, "1.19"; "inside such a limit")]
+    #[test_case(4.0, 1.25, "4.00"; "far out")]
+    fn what_is_shown_stays_on_its_side_of_the_limit(ratio: f64, limit: f64, shown: &str) {
+        assert_eq!(format!("{:.2}", to_show(ratio, limit)), shown);
     }
 
     #[test_case(&[8.0], 3, None, Verdict::Unknown; "one of four is known")]

@@ -557,6 +557,18 @@ fn list_as_json_has_no_key_for_what_is_missing() {
 }
 
 #[test]
+fn list_tells_who_holds_queue_pairs_where_that_is_asked_for() {
+    // A copied tree is not the kernel that could be asked, and that is said, not an empty list.
+    let list = |args: &[&str]| stdout_of(railtop(&fixture("efa-p5")).arg("list").args(args), 0);
+    let inventory: Value = serde_json::from_str(&list(&["--format", "json", "--processes"])).unwrap();
+    assert_eq!(inventory["holders"]["processes"], Value::Array(Vec::new()));
+    let reason = inventory["holders"]["reason"].as_str().unwrap();
+    assert!(list(&["--processes"]).contains(&format!("processes: {reason}")));
+    let without: Value = serde_json::from_str(&list(&["--format", "json"])).unwrap();
+    assert!(without.get("holders").is_none());
+}
+
+#[test]
 fn list_as_json_has_the_gpus_with_their_nearest_nics() {
     let text = stdout_of(railtop(&fixture("efa-p5")).args(["list", "--format", "json"]), 0);
     let list: Value = serde_json::from_str(&text).unwrap();

@@ -311,6 +311,47 @@ fn a_counter_at_its_maximum_says_so_and_has_no_rate() {
     assert_eq!(row.health[Health::Drops].total, Some(65_535));
 }
 
+/// Old adapters have the narrow form of InfiniBand's counters alone: data that stops at 2^32 - 1 words.
+#[test]
+fn a_byte_counter_at_its_maximum_is_a_gap_with_its_reason_and_not_a_rate_of_zero() {
+    let full = u64::from(u32::MAX);
+    let tree = Tree::of("drivers");
+    let sent = |value| tree.counter("mlx4_0", "counters/port_xmit_data", value);
+    let received = |value| tree.counter("mlx4_0", "counters/port_rcv_data", value);
+    sent(full - 100);
+    let mut monitor = tree.monitor();
+    monitor.tick();
+    monitor.tick();
+    sent(full);
+    for _ in 0..2 {
+        let view = monitor.tick().view;
+        let row = nic(&view, "mlx4_0", 1);
+        assert_eq!((row.tx.bytes, row.tx.bytes_per_s), (None, None));
+        assert_eq!(row.rx.bytes_per_s, Some(0.0), "the other direction counts on");
+        let reason = row.reason.as_ref().unwrap();
+        assert!(reason.contains("tx_bytes (counters/port_xmit_data): it stands at its maximum"), "{reason}");
+        let counter = row.counters.iter().find(|c| c.name() == "port_xmit_data").unwrap();
+        assert_eq!((counter.saturated, counter.per_s), (true, None));
+        let told = view.events.iter().filter(|e| e.kind.name() == "saturated" && e.subject == "mlx4_0");
+        assert_eq!(told.count(), 1);
+    }
+    // Both: the row is no older for it, and says why there is nothing.
+    received(full);
+    monitor.set_needs(Needs::list());
+    let view = monitor.tick().view;
+    let row = nic(&view, "mlx4_0", 1);
+    assert_eq!((row.tx.bytes, row.rx.bytes, &row.marks[..]), (None, None, &[][..]));
+    // A wider form passes that value, and goes on.
+    sent(full + 1);
+    received(full + 1);
+    monitor.tick();
+    received(full + 1001);
+    let view = monitor.tick().view;
+    let row = nic(&view, "mlx4_0", 1);
+    assert_eq!(row.tx.bytes, Some(4 * (full + 1)));
+    assert!((row.rx.bytes_per_s.unwrap() * row.dt.unwrap().as_secs_f64() - 4000.0).abs() < 1e-6);
+}
+
 #[test]
 fn pipes_unreadable_files_and_many_ports_hold_nobody() {
     let tree = Tree::of("hostile");

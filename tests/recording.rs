@@ -172,3 +172,52 @@ fn perfettos_own_classes_read_the_trace() {
     let output = Command::new(python).args(["-c", PYTHON, &trace]).output().unwrap();
     assert_eq!(stdout(&output).trim(), "['Rx bit/s', 'Tx bit/s']");
 }
+
+#[test]
+fn made_up_data_is_not_recorded_beside_the_machine_it_is_shown_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("a.rec");
+    let output = run(&["top", "--synthetic", "--record", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot be used with"));
+    assert!(!file.exists());
+}
+
+/// The windows of 10 ms of a page's NIC, in a recording made with these flags.
+fn windows_recorded(flags: &[&str]) -> Vec<bool> {
+    use railtop::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
+
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages");
+    let spec = PageSpec {
+        job: "job1".to_owned(),
+        node: "node0".to_owned(),
+        host: "node0".to_owned(),
+        world: 1,
+        threads: 1,
+        rx_source: RxSource::CqeLen,
+        nics: vec![NicIdentity { netdev: "nic0".to_owned(), ..NicIdentity::default() }],
+        ..PageSpec::default()
+    };
+    let _writer = PageWriter::create(&PageDir::create(&pages).unwrap(), &spec).unwrap();
+    let file = dir.path().join("a.rec");
+    let mut log = railtop();
+    log.env("RAILTOP_PAGE_DIR", &pages);
+    log.args(["log", "--source", "page", "-n", "10", "-i", "100ms", "--record", file.to_str().unwrap()]);
+    stdout(&log.args(flags).output().unwrap());
+    let mut recording = railtop::monitor::record::Recording::open(&file).unwrap();
+    assert_eq!(recording.len(), 10);
+    (0..10).map(|tick| recording.read(tick).unwrap().sample.pages[0].nics[0].rx_windows.is_some()).collect()
+}
+
+#[test]
+fn short_windows_are_recorded_where_they_are_asked_for() {
+    assert_eq!(windows_recorded(&[]), [false; 10]);
+    let recorded = windows_recorded(&["--windows"]);
+    assert!(recorded[1..].iter().any(|&there| there), "{recorded:?}");
+    assert_eq!(
+        run(&["log", "--windows", "-n", "1"]).status.code(),
+        Some(2),
+        "only a recording has a place for them"
+    );
+}

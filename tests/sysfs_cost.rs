@@ -105,7 +105,7 @@ fn can_trace() -> bool {
 }
 
 #[test]
-fn a_tick_of_32_nics_costs_at_most_200_system_calls() {
+fn reading_32_nics_costs_at_most_170_system_calls_a_tick() {
     if !can_trace() {
         eprintln!("skipped: strace is missing or may not trace");
         return;
@@ -117,7 +117,8 @@ fn a_tick_of_32_nics_costs_at_most_200_system_calls() {
     // One of each tick is the sleep of the entry point.
     let per_tick = grown as f64 / f64::from(many - few) - 1.0;
     eprintln!("{per_tick:.1} system calls a tick");
-    assert!(per_tick <= 200.0, "{per_tick:.1}");
-    // Each NIC: two of bytes, drops, retransmits, timeouts, and going back to sleep. Less would be a check that fails.
+    // So that with the screen it is at most 200, which tests/vm counts.
+    assert!(per_tick <= 170.0, "{per_tick:.1}");
+    // Each NIC: two of bytes, drops, retransmits, timeouts. Less would be a check that fails.
     assert!(per_tick > 32.0 * 5.0, "{per_tick:.1}");
 }

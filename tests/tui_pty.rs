@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, ExitStatus, NativePtySystem, PtyPair, PtySize, PtySystem};
+use railtop::monitor::record::Recording;
 use test_case::test_case;
 
 /// How long anything may take before the test gives up; nothing waits this long when all is well.
@@ -94,12 +95,18 @@ impl Session {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
-    /// Waits until the screen has changed so many times, and so has looked at its keys.
-    fn wait_for_frames(&self, count: usize) {
-        for _ in 0..count {
-            let before = self.screen().contents();
-            self.wait_for("change", |screen| screen.contents() != before);
-        }
+    /// Waits until two more frames have begun: between them the program has looked at its keys.
+    fn wait_for_a_look_at_the_keys(&self) {
+        let frames = || starts_of_frames(&self.raw.lock().expect("no panic")).len();
+        let before = frames();
+        self.wait_for("frames", |_| frames() >= before + 2);
+    }
+
+    /// Waits until the shell asks for a command, with nothing typed behind its prompt.
+    fn wait_for_prompt(&self) {
+        self.wait_for("prompt", |screen| {
+            !screen.alternate_screen() && screen.contents().trim_end().lines().last() == Some("prompt42>")
+        });
     }
 
     fn type_keys(&mut self, keys: &[u8]) {
@@ -148,6 +155,18 @@ fn cells(count: u16) -> NonZeroU16 {
 fn discipline(pty: &PtyPair) -> (u32, u32) {
     let termios = pty.master.get_termios().expect("a terminal");
     (termios.input_flags.bits(), termios.local_flags.bits())
+}
+
+/// How often something was written.
+fn count(raw: &[u8], what: &[u8]) -> usize {
+    raw.windows(what.len()).filter(|part| *part == what).count()
+}
+
+/// Where each frame begins in what was written.
+fn starts_of_frames(raw: &[u8]) -> Vec<usize> {
+    const BEGIN: &[u8] = b"\x1b[?2026h";
+    let starts = raw.windows(BEGIN.len()).enumerate().filter(|(_, bytes)| *bytes == BEGIN);
+    starts.map(|(at, _)| at).collect()
 }
 
 fn is_up(screen: &vt100::Screen) -> bool {
@@ -218,7 +237,6 @@ fn a_panic_in_any_thread_gives_the_terminal_back(arguments: &[&str], message: &s
 /// the answer comes as keys or never (see `background.rs`).
 #[test]
 fn the_terminal_is_asked_nothing_that_is_waited_for() {
-    let count = |raw: &[u8], query: &[u8]| raw.windows(query.len()).filter(|part| *part == query).count();
     let mut session = Session::start(&["--ticks", "1"]);
     session.wait_for("screen", is_up);
     session.type_keys(b"q");
@@ -279,7 +297,7 @@ fn escape_does_not_quit_and_help_opens_and_closes() {
     session.wait_for("list", |screen| !screen.contents().contains("Keys and signs"));
     session.type_keys(b"\x1b");
     // A key sent right behind would make it Alt and that key.
-    session.wait_for_frames(2);
+    session.wait_for_a_look_at_the_keys();
     session.type_keys(b"u");
     session.wait_for_text("MB/s");
     session.type_keys(b"q");
@@ -341,18 +359,20 @@ fn ctrl_z_gives_the_shell_back_and_fg_returns() {
     command.env("PS1", "prompt$((6*7))> ");
     command.env("PROGRAM", program());
     let mut session = Session::start_command(command);
-    session.wait_for_text("prompt42>");
+    session.wait_for_prompt();
     session.type_keys(b"sh -c '$PROGRAM --interval 100ms --ticks 1; echo inner $?'\r");
     session.wait_for("screen", is_up);
     for _ in 0..2 {
         session.type_keys(b"\x1a");
-        session.wait_for("shell", |screen| !screen.alternate_screen() && !screen.hide_cursor());
         session.wait_for_text("Stopped");
+        session.wait_for_prompt();
+        assert!(!session.screen().hide_cursor(), "cursor hidden");
         session.type_keys(b"fg\r");
         session.wait_for("screen again", is_up);
     }
     session.type_keys(b"q");
     session.wait_for_text("inner 0");
+    session.wait_for_prompt();
     session.type_keys(b"exit\r");
     assert_eq!(session.exit_status().exit_code(), 0);
 }
@@ -392,6 +412,16 @@ fn recordings(dir: &std::path::Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|ending| ending == "rec")).collect()
 }
 
+/// Waits until a recording holds more than one tick: the screen says KiB after the first, which names everything.
+fn wait_for_a_second_tick(session: &Session, recording: impl Fn() -> PathBuf) {
+    session.wait_for(" REC and its size", |screen| {
+        screen.contents().lines().next().is_some_and(|line| line.contains(" REC ") && line.contains("KiB"))
+    });
+    let recording = recording();
+    // A tick may be half written while it is looked at.
+    session.wait_for("second tick", |_| Recording::open(&recording).is_ok_and(|open| open.len() > 1));
+}
+
 /// How many ticks `replay` finds.
 fn ticks(recording: &std::path::Path) -> usize {
     let output = Command::new(env!("CARGO_BIN_EXE_railtop"))
@@ -413,10 +443,7 @@ fn a_key_records_and_a_replay_shows_it_with_its_own_time() {
     session.wait_for_text("rdmap");
     session.type_keys(b"r");
     session.wait_for_text("recording to ./railtop-");
-    session.wait_for_text(" REC ");
-    session.wait_for("some KiB of it", |screen| {
-        screen.contents().lines().next().is_some_and(|line| line.contains("KiB"))
-    });
+    wait_for_a_second_tick(&session, || recordings(dir.path()).remove(0));
     session.type_keys(b"r");
     session.wait_for_text("recorded ");
     session.wait_for("end of it", |screen| !screen.contents().contains(" REC "));
@@ -449,9 +476,7 @@ fn the_flag_records_from_the_start_and_says_where() {
     let mut command = railtop_in(dir.path());
     command.args(["top", "--record", "a.rec"]);
     let mut session = Session::start_command(command);
-    session.wait_for("some KiB of it", |screen| {
-        screen.contents().lines().next().is_some_and(|line| line.contains(" REC ") && line.contains("KiB"))
-    });
+    wait_for_a_second_tick(&session, || dir.path().join("a.rec"));
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
     session.assert_restored("bytes recorded in a.rec");
@@ -490,8 +515,9 @@ fn a_recording_that_cannot_be_written_is_said_and_stays_said() {
     session.type_keys(b"r");
     session.wait_for_text("RECORDING ENDED: cannot write ");
     session.type_keys(b"p");
-    session.wait_for_text("PAUSED");
-    assert!(session.screen().contents().contains("RECORDING ENDED"));
+    session.wait_for("both", |screen| {
+        screen.contents().contains("PAUSED") && screen.contents().contains("RECORDING ENDED")
+    });
     session.type_keys(b"r");
     session.wait_for("end of it", |screen| !screen.contents().contains("RECORDING ENDED"));
     session.type_keys(b"q");
@@ -500,8 +526,11 @@ fn a_recording_that_cannot_be_written_is_said_and_stays_said() {
 }
 
 /// Who quits at once leaves nothing of the terminal's answer to the shell, which would take it for input.
+///
+/// The program waits only so long for an answer, so a try in which this test was slower than that shows nothing.
 #[test]
 fn who_leaves_at_once_takes_the_terminals_answer_along() {
+    const WAITS_FOR_IT: Duration = Duration::from_millis(300);
     if !std::path::Path::new("/bin/bash").exists() {
         eprintln!("skipped: no /bin/bash");
         return;
@@ -512,19 +541,31 @@ fn who_leaves_at_once_takes_the_terminals_answer_along() {
     command.env("PROGRAM", program());
     command.env_remove("STY");
     let mut session = Session::start_command(command);
-    session.wait_for_text("prompt42>");
-    session.type_keys(b"$PROGRAM --interval 100ms --ticks 1\r");
-    session.wait_for("question", |_| {
-        session.raw.lock().expect("no panic").windows(6).any(|bytes| bytes == b"\x1b]11;?")
-    });
-    session.type_keys(b"q");
-    session.type_keys(b"\x1b]11;rgb:1111/2222/3333\x1b\\");
-    session.wait_for_text("ended: Quit");
-    session.type_keys(b"echo done$((1+1))\r");
-    session.wait_for_text("done2");
-    assert!(!session.screen().contents().contains("rgb"), "{}", session.screen().contents());
-    session.type_keys(b"exit\r");
-    assert_eq!(session.exit_status().exit_code(), 0);
+    for attempt in 1..=20 {
+        session.type_keys(b"clear\r");
+        session.wait_for("cleared", |screen| screen.contents().trim() == "prompt42>");
+        let raw = Arc::clone(&session.raw);
+        let asked = || count(&raw.lock().expect("no panic"), b"\x1b]11;?");
+        let before = asked();
+        let begin = Instant::now();
+        session.type_keys(b"$PROGRAM --interval 100ms --ticks 1\r");
+        session.wait_for("question", |_| asked() > before);
+        session.type_keys(b"q");
+        session.type_keys(b"\x1b]11;rgb:1111/2222/3333\x1b\\");
+        let in_time = begin.elapsed() < WAITS_FOR_IT;
+        session.wait_for_text("ended: Quit");
+        session.type_keys(b"\recho done$((1+1))\r");
+        session.wait_for_text("done2");
+        session.wait_for_prompt();
+        if in_time {
+            assert!(!session.screen().contents().contains("rgb"), "{}", session.screen().contents());
+            session.type_keys(b"exit\r");
+            assert_eq!(session.exit_status().exit_code(), 0);
+            return;
+        }
+        eprintln!("try {attempt} came too late");
+    }
+    eprintln!("skipped: the machine is too busy to answer within {WAITS_FOR_IT:?}");
 }
 
 /// A terminal that is gone without a signal: no controlling terminal, as below some supervisors. What is to be said
@@ -579,7 +620,6 @@ fn a_terminal_that_goes_away_ends_it() {
 /// the samples may come faster here; they move as far as in a second.
 #[test]
 fn a_frame_of_32_moving_nics_is_at_most_4_kb_at_the_terminal() {
-    const BEGIN: &[u8] = b"\x1b[?2026h";
     let mut command = CommandBuilder::new(program());
     command.args(["--scene", "p5", "--interval", "1s", "--pace", "20ms"]);
     let mut session = Session::start_command(command);
@@ -590,15 +630,11 @@ fn a_frame_of_32_moving_nics_is_at_most_4_kb_at_the_terminal() {
     session.pty.master.resize(size).expect("it resizes");
     session.type_keys(b"z");
     session.wait_for_text("rdmap198s0");
-    let frames = |raw: &[u8]| -> Vec<usize> {
-        let starts = raw.windows(BEGIN.len()).enumerate().filter(|(_, bytes)| *bytes == BEGIN);
-        starts.map(|(at, _)| at).collect()
-    };
     let written = || session.raw.lock().expect("no panic").clone();
     // As long as it takes for the graph to fill the window.
-    let before = frames(&written()).len() + 170;
-    session.wait_for("260 frames", |_| frames(&written()).len() > before + 60);
-    let starts = frames(&written());
+    let before = starts_of_frames(&written()).len() + 170;
+    session.wait_for("260 frames", |_| starts_of_frames(&written()).len() > before + 60);
+    let starts = starts_of_frames(&written());
     let mean = (starts[before + 60] - starts[before]) / 60;
     eprintln!("{mean} bytes a frame");
     assert!((200..=4000).contains(&mean), "{mean} bytes a frame");

@@ -12,6 +12,7 @@ use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
+use crate::balance::to_show;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
@@ -25,6 +26,7 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
     after_help = "A group is the NICs of one PE (counter pages) or nearest to one GPU, else those of the node.\n\
     Bytes count from the first look to the last; a PE that ends meanwhile counts with its final values.\n\
     A group that moves less than 1 % of the busiest of its kind and job in a direction counts as idle in it.\n\
+    A NIC whose driver counts no bytes is left out, and named.\n\
     A group with a NIC that cannot be read is judged only if the others alone prove it skewed,\n\
     and a group beyond the limit only if one operation more or less would not change that.\n\
     Ctrl-C ends the look early and judges what was seen.\n\
@@ -147,7 +149,7 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
             g.state.map_or_else(|| g.group.clone(), |state| format!("{} ({state})", g.group)),
             g.direction.name().to_owned(),
             format_size(g.bytes),
-            g.max_over_mean.map(|r| format!("{r:.2}")).unwrap_or_default(),
+            g.max_over_mean.map(|r| format!("{:.2}", to_show(r, limit))).unwrap_or_default(),
             match g.unread_nics {
                 0 => format!("{}/{}", g.active_nics, g.nics),
                 n => format!("{}/{} ({n} unread)", g.active_nics, g.nics),
@@ -158,6 +160,17 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     columns.write(out)?;
     for g in report.groups.iter().filter(|g| g.verdict == Some(Word::Skewed)) {
         writeln!(out, "{}", sentence(g, limit))?;
+    }
+    let mut last = None;
+    for g in report.groups.iter().filter(|g| !g.left_out.is_empty()) {
+        // Said once for both directions.
+        if last.replace(&g.group) != Some(&g.group) {
+            let names = g.left_out.join(", ");
+            let (is, driver) =
+                if g.left_out.len() == 1 { ("is", "its driver") } else { ("are", "their drivers") };
+            let counts = if g.left_out.len() == 1 { "counts" } else { "count" };
+            writeln!(out, "{}: {names} {is} left out: {driver} {counts} no bytes", g.group)?;
+        }
     }
     for g in &report.groups {
         if let Some(slow) = &g.slow {
@@ -186,7 +199,7 @@ fn done(direction: Direction) -> &'static str {
 
 fn sentence(group: &GroupReport, limit: f64) -> String {
     let done = done(group.direction);
-    let ratio = group.max_over_mean.unwrap_or_default();
+    let ratio = to_show(group.max_over_mean.unwrap_or_default(), limit);
     let who = group.busiest.join(", ");
     if group.active_nics == 1 {
         format!("{}: all is {done} by {who}, one NIC of {}", group.group, group.nics)

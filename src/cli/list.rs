@@ -1,5 +1,6 @@
 //! `railtop list`: what there is to monitor.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use super::columns::{Columns, optional};
 use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
-use crate::monitor::list::{GpuEntry, Inventory, NicEntry};
+use crate::monitor::list::{GpuEntry, HolderList, Inventory, Moved, NicEntry};
+use crate::monitor::natural;
 use crate::monitor::sample::Needs;
 use crate::monitor::sample::{PortSample, Sample};
 use crate::monitor::table::self_check;
@@ -25,6 +27,10 @@ pub struct ListArgs {
     /// How the list looks
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
+
+    /// Also who holds queue pairs on which device: as the screen's tab of processes, in JSON under "holders"
+    #[arg(long)]
+    pub processes: bool,
 
     /// Which NICs, by which source.
     #[command(flatten)]
@@ -44,7 +50,7 @@ pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let host = config.host.clone();
     let mut monitor = Monitor::new(config);
     monitor.set_gpu_patience(PATIENCE);
-    monitor.set_needs(Needs { processes: false, ..Needs::everything() });
+    monitor.set_needs(Needs { processes: args.processes, ..Needs::everything() });
     let sample = monitor.sample();
     let mut inventory = Inventory::of(&sample, &host);
     let end = nothing(&inventory, &sample).map_or(Ok(ExitCode::SUCCESS), |nothing| Err(nothing.into()));
@@ -98,6 +104,9 @@ fn text(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
         pes(out, inventory)?;
     }
     gpus(out, inventory)?;
+    if let Some(list) = &inventory.holders {
+        holders(out, list)?;
+    }
     for notice in &inventory.notices {
         writeln!(out, "{}: {}", notice.subject, notice.text)?;
     }
@@ -183,6 +192,54 @@ fn gpus(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     columns.write(out)
 }
 
+/// Who holds queue pairs, and whose they are where that cannot be seen.
+fn holders(out: &mut impl Write, list: &HolderList) -> io::Result<()> {
+    writeln!(out)?;
+    if list.processes.is_empty() {
+        writeln!(out, "no process is known to hold queue pairs")?;
+    } else {
+        let mut columns =
+            Columns::new(&["pid", "user", "qps", "tx", "rx", "memory", "threads", "qps on", "command"]);
+        for process in &list.processes {
+            let moved = |of: fn(&Moved) -> Option<u64>| {
+                let mut known = process.moved.values().filter_map(of).peekable();
+                known.peek().is_some().then(|| format_size(known.fold(0, u64::saturating_add)))
+            };
+            columns.row(vec![
+                process.pid.to_string(),
+                process.user.clone().or(process.uid.map(|uid| uid.to_string())).unwrap_or_default(),
+                process.queue_pairs().to_string(),
+                optional(moved(|m| m.tx_bytes)),
+                optional(moved(|m| m.rx_bytes)),
+                process.resident_bytes.map(format_size).unwrap_or_default(),
+                optional(process.threads),
+                by_device(&process.qps),
+                process.command.clone(),
+            ]);
+        }
+        columns.write(out)?;
+    }
+    for (whose, qps) in [
+        ("the kernel itself", &list.kernel_qps),
+        ("processes that cannot be seen from here", &list.hidden_qps),
+    ] {
+        if !qps.is_empty() {
+            writeln!(out, "queue pairs of {whose}: {}", by_device(qps))?;
+        }
+    }
+    match &list.reason {
+        Some(reason) => writeln!(out, "processes: {reason}"),
+        None => Ok(()),
+    }
+}
+
+/// `mlx5_0 4, mlx5_1 2`.
+fn by_device(qps: &BTreeMap<String, u32>) -> String {
+    let mut all: Vec<_> = qps.iter().collect();
+    all.sort_by(|(a, _), (b, _)| natural::compare(a, b));
+    all.iter().map(|(device, count)| format!("{device} {count}")).collect::<Vec<_>>().join(", ")
+}
+
 fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let mut columns = Columns::new(&[
         "job",
@@ -216,6 +273,7 @@ fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::list::HolderEntry;
 
     #[test]
     fn gpus_alone_are_listed_and_are_nothing_to_measure() {
@@ -234,5 +292,32 @@ mod tests {
 
         inventory.nics.push(NicEntry::default());
         assert!(nothing(&inventory, &sample).is_none());
+    }
+
+    #[test]
+    fn who_holds_queue_pairs_is_said_in_a_table_and_what_is_hidden_in_a_line() {
+        let counts = |of: &[(&str, u32)]| of.iter().map(|&(device, n)| (device.to_owned(), n)).collect();
+        let process = HolderEntry {
+            pid: 48_211,
+            uid: Some(1000),
+            command: "python train.py".to_owned(),
+            resident_bytes: Some(3 << 30),
+            qps: counts(&[("mlx5_10", 2), ("mlx5_2", 4)]),
+            moved: [("mlx5_2".to_owned(), Moved { tx_bytes: Some(1 << 20), rx_bytes: None })].into(),
+            ..HolderEntry::default()
+        };
+        let list = HolderList {
+            processes: vec![process],
+            kernel_qps: counts(&[("mlx5_2", 1)]),
+            hidden_qps: counts(&[("mlx5_2", 8)]),
+            reason: Some("some are of another PID namespace".to_owned()),
+        };
+        let mut out = Vec::new();
+        holders(&mut out, &list).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        insta::assert_snapshot!(text);
+        let mut out = Vec::new();
+        holders(&mut out, &HolderList::default()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "\nno process is known to hold queue pairs\n");
     }
 }

@@ -54,6 +54,11 @@ pub struct LogArgs {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
+    /// Record received bytes in windows of 10 ms as well, from counter pages: a few bytes more per NIC and window, and
+    /// a thread that looks at each end of one
+    #[arg(long, requires = "record")]
+    pub windows: bool,
+
     /// Which NICs, by which source.
     #[command(flatten)]
     pub selection: Selection,
@@ -89,7 +94,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let mut monitor = Monitor::new(config);
     // Who records wants all of it.
     let processes = args.processes || recorder.is_some();
-    monitor.set_needs(Needs { processes, ..Needs::everything() });
+    monitor.set_needs(Needs { processes, windows: args.windows, ..Needs::everything() });
     let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
     let mut told_processes = false;

@@ -76,7 +76,7 @@ struct TopCommand {
     #[command(flatten)]
     selection: source::Selection,
     /// Record all that is read to this file, for `railtop replay` and `railtop export`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
     record: Option<PathBuf>,
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::GlobalArgs;
-use super::config::{Given, Settings};
+use super::config::{Given, GlyphSet, Settings};
 use super::exit::{self, ExitError};
 use super::log::{Output, open, same_file};
 use super::source::{Selection, SourceArg, Told};
@@ -63,9 +63,12 @@ pub struct ScreenArgs {
     /// Colours; a key changes them on the screen [default: auto]
     #[arg(long, value_enum, value_name = "NAME", env = "RAILTOP_THEME")]
     pub theme: Option<ThemeName>,
-    /// Only ASCII characters, as in a locale that is not UTF-8
+    /// Only ASCII characters, as in a locale that is not UTF-8: the same as --glyphs ascii
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
+    /// Characters: Unicode where the locale is UTF-8, or only ASCII [default: auto]
+    #[arg(long, value_enum, value_name = "SET", conflicts_with = "ascii")]
+    pub glyphs: Option<GlyphSet>,
 }
 
 /// Replays until the end, or until the person has enough.
@@ -90,8 +93,9 @@ pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     for damage in recording.damage() {
         exit::say(&format!("railtop: {}: {damage}", args.recording.display()));
     }
-    let ScreenArgs { units, theme, ascii } = args.screen;
-    let given = Given { screen: TopArgs { units, theme, ascii, ..TopArgs::default() }, ..Given::default() };
+    let ScreenArgs { units, theme, ascii, glyphs } = args.screen;
+    let screen = TopArgs { units, theme, ascii, glyphs, ..TopArgs::default() };
+    let given = Given { screen, ..Given::default() };
     let settings = Settings::load(global, &given)?;
     let range = bounds(args, &recording)?;
     let mut source = ReplaySource::new(recording, filter, range);

@@ -1,11 +1,11 @@
 //! What several commands ask for: which devices, and from which source.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::monitor::glob::{EmptyPattern, Glob};
-use crate::monitor::model::view::{SourceKind, View};
+use crate::monitor::model::view::{Notice, SourceKind, View};
 use crate::units::parse_bit_rate;
 
 /// `--source` on the command line.
@@ -84,19 +84,53 @@ impl FromStr for LineRate {
     }
 }
 
-/// Which notices were told on stderr: each subject once, since the text of some changes from tick to tick.
+/// A notice that was away for less than this is no new one when it is back: what comes and goes from tick to tick
+/// would else fill the screen.
+const AWAY_NS: u64 = 10_000_000_000;
+/// More notices than this are not remembered.
+const MAX_TOLD: usize = 4096;
+
+/// Which notices were told on stderr, and when each was there last: a log may run for days, and a reason that is
+/// another one, or that is back, is news. Numbers in a text do not make it another one.
 #[derive(Debug, Default)]
-pub(super) struct Told(HashSet<String>);
+pub(super) struct Told(HashMap<(String, String), u64>);
 
 impl Told {
     /// Tells what is new, unless there is nothing to show at all: then the reason for that says it.
     pub(super) fn tell(&mut self, view: &View) {
-        for notice in view.notices.iter().filter(|_| view.nothing.is_none()) {
-            if self.0.insert(notice.subject.clone()) {
-                super::exit::say(&format!("railtop: {}: {}", notice.subject, notice.text));
-            }
+        for notice in self.news(view) {
+            super::exit::say(&format!("railtop: {}: {}", notice.subject, notice.text));
         }
     }
+
+    fn news<'a>(&mut self, view: &'a View) -> Vec<&'a Notice> {
+        let now = view.mono_ns;
+        let shown: Vec<&Notice> = view.notices.iter().filter(|_| view.nothing.is_none()).collect();
+        self.0.retain(|_, last| now.saturating_sub(*last) <= AWAY_NS);
+        if self.0.len() > MAX_TOLD {
+            self.0.clear();
+        }
+        let mut is_new =
+            |n: &&Notice| self.0.insert((n.subject.clone(), without_numbers(&n.text)), now).is_none();
+        shown.into_iter().filter(|n| is_new(n)).collect()
+    }
+}
+
+/// A text with `#` for each number in it.
+fn without_numbers(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut last = ' ';
+    for c in text.chars() {
+        let in_number = c.is_ascii_digit() || (matches!(c, '.' | ',') && last == '#');
+        if !in_number {
+            kept.push(c);
+            last = c;
+        } else if last != '#' {
+            kept.push('#');
+            last = '#';
+        }
+    }
+    kept
 }
 
 /// An interval from the command line, within what makes sense.
@@ -109,4 +143,65 @@ pub fn parse_interval(text: &str) -> Result<Duration, String> {
         return Err("an interval is at least 10ms and at most 1h".to_owned());
     }
     Ok(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What is told of these notices, second by second.
+    fn told(seconds: &[(u64, &[(&str, &str)])]) -> Vec<String> {
+        let mut told = Told::default();
+        let mut all = Vec::new();
+        for (second, notices) in seconds {
+            let notices = notices
+                .iter()
+                .map(|&(subject, text)| Notice { subject: subject.to_owned(), text: text.to_owned() });
+            let view = View { mono_ns: second * 1_000_000_000, ..empty(notices.collect()) };
+            all.extend(told.news(&view).iter().map(|n| format!("{second} {}: {}", n.subject, n.text)));
+        }
+        all
+    }
+
+    fn empty(notices: Vec<Notice>) -> View {
+        View {
+            realtime_ns: 0,
+            mono_ns: 0,
+            host: "h".to_owned(),
+            interval: Duration::from_secs(1),
+            max_over_mean: 1.25,
+            groups: Vec::new(),
+            notices,
+            nothing: None,
+            processes: None,
+            gpus: None,
+            events: Arc::new([]),
+        }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_and_again_when_it_is_another_one_or_is_back() {
+        let silent = ("mlx5_0", "gave nothing within 400 ms");
+        let later = ("mlx5_0", "gave nothing within 1.4 ms");
+        let gone = ("mlx5_0", "the device is gone");
+        let other = ("mlx5_1", "the device is gone");
+        let seen = told(&[
+            (1, &[silent]),
+            (2, &[later]),
+            (3, &[gone]),
+            (4, &[gone, other]),
+            (5, &[silent]),
+            (6, &[]),
+            (30, &[gone]),
+        ]);
+        let expected = [
+            "1 mlx5_0: gave nothing within 400 ms",
+            "3 mlx5_0: the device is gone",
+            "4 mlx5_1: the device is gone",
+            "30 mlx5_0: the device is gone",
+        ];
+        assert_eq!(seen, expected);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::config::Settings;
+use super::config::{GlyphSet, Settings};
 use super::source::parse_interval;
 use crate::monitor::tui::synthetic::{Cluster, Scene};
 use crate::monitor::tui::{self, CaptionHandle, Ended, ThemeName, TuiError, Units, ViewSource};
@@ -22,9 +22,12 @@ pub struct TopArgs {
     /// Colours; a key changes them on the screen [default: auto]
     #[arg(long, value_enum, value_name = "NAME", env = "RAILTOP_THEME")]
     pub theme: Option<ThemeName>,
-    /// Only ASCII characters, as in a locale that is not UTF-8
+    /// Only ASCII characters, as in a locale that is not UTF-8: the same as --glyphs ascii
     #[arg(long, env = "RAILTOP_ASCII")]
     pub ascii: bool,
+    /// Characters: Unicode where the locale is UTF-8, or only ASCII [default: auto]
+    #[arg(long, value_enum, value_name = "SET", conflicts_with = "ascii")]
+    pub glyphs: Option<GlyphSet>,
     /// Made-up data, for work on the screen without NICs
     #[arg(long, hide = true, value_name = "SCENE", num_args = 0..=1, require_equals = true,
           default_missing_value = "story", value_enum)]

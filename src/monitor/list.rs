@@ -1,9 +1,12 @@
 //! What there is: NICs with their place in the machine, counter pages, and why something is missing.
 
+mod processes;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+pub use self::processes::{HolderEntry, HolderList, Moved};
 use super::model::view::{Notice, SourceKind};
 use super::sample::{Missing, PageSample, PageState, PortFacts, PortSample, Reading, Sample};
 use super::table::{SelfCheck, self_check};
@@ -170,6 +173,9 @@ pub struct Inventory {
     /// Why the GPUs have no names and memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpus_reason: Option<String>,
+    /// Who holds queue pairs, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holders: Option<HolderList>,
     /// What else is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<NoticeEntry>,
@@ -185,6 +191,7 @@ impl Inventory {
             pes: sample.pages.iter().map(pe).collect(),
             gpus: gpus(sample),
             gpus_reason: gpus_reason(sample),
+            holders: processes::holders(sample),
             notices: sample.notices.iter().map(notice).collect(),
         }
     }

@@ -18,7 +18,7 @@ pub mod host;
 pub mod list;
 pub mod log;
 pub mod model;
-mod natural;
+pub(crate) mod natural;
 pub mod perfetto;
 mod pipeline;
 pub mod record;

@@ -24,6 +24,13 @@ impl RawCounter {
         Self { desc: Arc::new(Desc::unknown(name.to_owned())), value }
     }
 
+    /// Whether it is one that stops at its maximum, and has. It is exactly there: where the kernel has the wider form
+    /// of InfiniBand's counters, values pass that of the narrow form.
+    #[must_use]
+    pub fn stands_at_its_maximum(&self) -> bool {
+        self.desc.kind.maximum() == Some(self.value)
+    }
+
     /// The kernel's or the page's name, verbatim.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -80,6 +87,8 @@ pub struct Reading {
     pub mono_ns: u64,
     /// Changes when the counters belong to something new under an old name (a restarted PE, a returned device).
     pub incarnation: u64,
+    /// It was asked for at an earlier tick, and the ticks between had no answer because it took so long.
+    pub late: bool,
     /// The quantities rates are made from.
     pub traffic: Traffic,
     /// All counters, by name.

@@ -46,6 +46,7 @@ pub(super) struct File {
     pub(super) source: Option<SourceArg>,
     #[serde(deserialize_with = "value::parsed")]
     pub(super) device: Option<Glob>,
+    #[serde(deserialize_with = "value::directory")]
     pub(super) record_directory: Option<PathBuf>,
     pub(super) thresholds: FileThresholds,
     /// In the order of the file: the first pattern that matches counts.

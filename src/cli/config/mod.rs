@@ -17,6 +17,7 @@ mod template;
 mod value;
 
 pub use self::error::ConfigError;
+pub use self::file::GlyphSet;
 pub use self::settings::{Given, Settings};
 pub use self::template::template;
 

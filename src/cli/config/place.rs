@@ -37,6 +37,15 @@ impl Place {
     }
 }
 
+/// A path with `~` or `~/` in front in the home directory, which must be known for that; others as they are.
+pub(super) fn in_home(path: &Path, home: Option<&OsStr>) -> Result<PathBuf, &'static str> {
+    let Ok(rest) = path.strip_prefix("~") else { return Ok(path.to_owned()) };
+    match home.filter(|home| !home.is_empty()) {
+        Some(home) => Ok(Path::new(home).join(rest)),
+        None => Err("record-directory begins with ~, and $HOME, which that stands for, is not set"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +63,17 @@ mod tests {
     #[test_case(None, None, None => Place::None; "no home")]
     fn finds(named: Option<&str>, xdg: Option<&str>, home: Option<&str>) -> Place {
         Place::find(named.map(OsStr::new), xdg.map(OsStr::new), home.map(OsStr::new))
+    }
+
+    #[test]
+    fn a_tilde_in_front_is_the_home_directory_and_nothing_else_is_expanded() {
+        let at = |path: &str, home: Option<&str>| in_home(Path::new(path), home.map(OsStr::new));
+        assert_eq!(at("~/traces", Some("/home/ana")).unwrap(), Path::new("/home/ana/traces"));
+        assert_eq!(at("~", Some("/home/ana")).unwrap(), Path::new("/home/ana"));
+        for path in ["a/~/b", "./~", "$HOME/b", "/var/tmp"] {
+            assert_eq!(at(path, None).unwrap(), Path::new(path));
+        }
+        assert!(at("~/traces", None).unwrap_err().contains("$HOME"));
+        assert!(at("~/traces", Some("")).is_err());
     }
 }

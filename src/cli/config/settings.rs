@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::file::{File, FileThresholds, GlyphSet};
 use super::keep::ConfigKeeper;
-use super::place::Place;
+use super::place::{Place, in_home};
 use super::read::read;
 use crate::cli::GlobalArgs;
 use crate::cli::source::{Selection, SourceArg};
@@ -78,6 +78,8 @@ impl Settings {
         let path = place.path().unwrap_or_else(|| Path::new(""));
         let file = File::parse(path, &text)?;
         let mut settings = Self::merge(global, given, &file);
+        settings.record_directory = in_home(&settings.record_directory, variable("HOME").as_deref())
+            .map_err(|why| ConfigError::file(path, why))?;
         settings.keymap = file.keymap(path, &text)?;
         // The first match counts, so flags come first.
         settings.line_rates.extend(file.line_rates(path, &text)?);
@@ -102,7 +104,7 @@ impl Settings {
             sysfs_root: global.sysfs_root.clone(),
             color: global.color(),
             preferences,
-            ascii: screen.ascii || file.glyphs == Some(GlyphSet::Ascii),
+            ascii: screen.ascii || screen.glyphs.or(file.glyphs) == Some(GlyphSet::Ascii),
             keymap: Keymap::default(),
             source: selection.source.or(file.source),
             device: selection.device.clone().or_else(|| file.device.clone()),

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use test_case::test_case;
 
 use super::file::File;
+use super::file::GlyphSet;
 use super::settings::{Given, Settings};
 use super::template::{template, uncommented};
 use crate::cli::source::{Selection, SourceArg};
@@ -111,9 +112,22 @@ fn flags_come_before_the_file_and_it_before_the_default() {
     assert!((settings(file).thresholds.max_over_mean - 3.0).abs() < f64::EPSILON, "the file");
 }
 
+#[test]
+fn a_flag_takes_back_what_the_file_says_of_characters() {
+    let ascii = |file: &str, glyphs, ascii| {
+        let screen = TopArgs { ascii, glyphs, ..TopArgs::default() };
+        Settings::of(&Given { screen, ..Given::default() }, file).unwrap().ascii
+    };
+    let file = "glyphs = \"ascii\"";
+    assert!(ascii(file, None, false) && ascii("", None, true) && ascii("", Some(GlyphSet::Ascii), false));
+    assert!(!ascii(file, Some(GlyphSet::Auto), false));
+}
+
 #[test_case("\nintervall = \"1s\"", "c.toml:2:1: unknown key \"intervall\"; did you mean interval?"; "mistyped")]
 #[test_case("[thresholds]\n  max-over-meen = 2", "c.toml:2:3: unknown key \"max-over-meen\"; did you mean max-over-mean?"; "mistyped in a table")]
 #[test_case("record_directory = \"x\"", "did you mean record-directory?"; "underscore")]
+#[test_case("record-directory = \"~ana/x\"", "c.toml:1:20: only ~/ is expanded"; "another's home")]
+#[test_case("record-directory = \"\"", "c.toml:1:20: an empty path is no directory"; "no path")]
 #[test_case("[keys]\nquitt = \"x\"", "c.toml:2:1: there is no command \"quitt\"; did you mean quit?"; "command")]
 #[test_case("[keys]\nquit = \"xx\"", "c.toml:2:8: \"xx\" is no key; possible are"; "no key")]
 #[test_case("[keys]\nquit = [\"x\", 5]", "c.toml:2:14: invalid type: integer `5`"; "a key that is a number")]

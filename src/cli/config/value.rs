@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -101,6 +102,18 @@ where
     T: std::str::FromStr<Err: fmt::Display>,
 {
     text(from, "a text", |text| text.parse().map_err(|e: T::Err| e.to_string())).map(Some)
+}
+
+/// A directory; `~/` in front may stand for the home directory, see [`in_home`](super::place::in_home).
+pub(super) fn directory<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    text(from, "a text, the path of a directory", |path| match path.strip_prefix('~') {
+        _ if path.is_empty() => Err("an empty path is no directory; \".\" is the current one".to_owned()),
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Err(
+            "only ~/ is expanded, to your own home directory; ~NAME is not: write the path out, or ./~NAME"
+                .to_owned(),
+        ),
+        _ => Ok(Some(PathBuf::from(path))),
+    })
 }
 
 /// Names of columns.

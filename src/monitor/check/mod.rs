@@ -91,6 +91,9 @@ pub struct GroupReport {
     /// NICs that could not be read.
     #[serde(skip_serializing_if = "is_zero")]
     pub unread_nics: usize,
+    /// NICs that the group is judged without: their drivers count no bytes, and so say nothing about a load.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Of a skewed group: the NICs that carried more than the limit times the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub busiest: Vec<String>,

@@ -42,6 +42,10 @@ struct NicTally {
     reason: Option<String>,
     /// It could not be read at the last look.
     stale: bool,
+    /// Its driver has no counter of bytes.
+    counts_no_bytes: bool,
+    /// Of what it was read last.
+    incarnation: Option<u64>,
 }
 
 /// One direction of a NIC.
@@ -71,7 +75,11 @@ impl Counter {
 }
 
 impl FlowTally {
-    fn add(&mut self, flow: Flow) {
+    fn add(&mut self, flow: Flow, is_another: bool) {
+        if is_another {
+            // Between two devices of one name nothing moved, however far apart their counters are.
+            (self.bytes.last, self.ops.last) = (None, None);
+        }
         self.bytes.add(flow.bytes);
         self.ops.add(flow.ops);
     }
@@ -115,8 +123,10 @@ impl Tally {
                 tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
                 let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
-                tally.tx.add(tx);
-                tally.rx.add(rx);
+                let is_another = tally.incarnation.replace(nic.incarnation) != Some(nic.incarnation);
+                tally.tx.add(tx, is_another);
+                tally.rx.add(rx, is_another);
+                tally.counts_no_bytes = nic.counts_no_bytes();
                 // The interface below a PE's NIC is not read any more once the PE has ended, and that is fine.
                 let is_device = nic.source != SourceKind::Page;
                 (tally.tx.lost, tally.rx.lost) =
@@ -173,6 +183,19 @@ impl GroupTally {
         self.nics.values().filter(move |nic| nic.is_read(direction))
     }
 
+    /// The NICs that are judged: those whose drivers count bytes, or all where none does.
+    fn judged(&self) -> impl Iterator<Item = &NicTally> {
+        let all_alike = self.nics.values().all(|nic| nic.counts_no_bytes);
+        self.nics.values().filter(move |nic| all_alike || !nic.counts_no_bytes)
+    }
+
+    /// The names of the others.
+    fn left_out(&self) -> Vec<String> {
+        let judged: Vec<&str> = self.judged().map(|nic| nic.name.as_str()).collect();
+        let names = self.nics.values().map(|nic| nic.name.clone());
+        names.filter(|name| !judged.contains(&name.as_str())).collect()
+    }
+
     fn bytes(&self, direction: Direction) -> u64 {
         self.read(direction).fold(0, |sum, nic| sum.saturating_add(nic.of(direction).bytes.moved))
     }
@@ -180,7 +203,7 @@ impl GroupTally {
     fn judge(&self, key: &str, direction: Direction, limit: f64, busiest_group: u64) -> GroupReport {
         let bytes = self.bytes(direction);
         let mut moved: Vec<f64> = self.read(direction).map(|n| n.of(direction).bytes.moved as f64).collect();
-        let unread_nics = self.nics.len() - moved.len();
+        let unread_nics = self.judged().count() - moved.len();
         if (bytes as f64) < busiest_group as f64 * LEFT_OUT_BELOW {
             moved.fill(0.0);
         }
@@ -199,7 +222,7 @@ impl GroupTally {
             Verdict::Unknown => Err(self.why_unread(direction)),
         };
         let skewed = verdict == Ok(Word::Skewed);
-        let mean = bytes as f64 / (self.nics.len() - unread_nics).max(1) as f64;
+        let mean = bytes as f64 / moved.len().max(1) as f64;
         let busiest = self.read(direction).filter(|n| n.of(direction).bytes.moved as f64 > mean * limit);
         GroupReport {
             group: key.to_owned(),
@@ -211,6 +234,7 @@ impl GroupTally {
             state: self.state,
             bytes,
             unread_nics,
+            left_out: self.left_out(),
             slow: self.slow(direction, &moved),
             busiest: busiest.filter(|_| skewed).map(|n| n.name.clone()).collect(),
             reason: verdict.err(),
@@ -219,7 +243,7 @@ impl GroupTally {
 
     /// The NIC that is slow by what all of them `moved`, and would be with one operation more.
     fn slow(&self, direction: Direction, moved: &[f64]) -> Option<String> {
-        if moved.len() < self.nics.len() {
+        if moved.len() < self.judged().count() {
             return None;
         }
         let found = slow(moved)?;
@@ -248,9 +272,12 @@ impl GroupTally {
 
     /// Names the NICs that could not be read, with the first one's reason.
     fn why_unread(&self, direction: Direction) -> String {
-        let unread = || self.nics.values().filter(|nic| !nic.is_read(direction));
+        let unread = || self.judged().filter(|nic| !nic.is_read(direction));
         let names = unread().map(|nic| nic.name.as_str()).collect::<Vec<_>>().join(", ");
         let why = unread().find_map(|nic| Some(format!(" ({}: {})", nic.name, nic.reason.as_ref()?)));
-        format!("cannot read {names} of {} NICs{}", self.nics.len(), why.unwrap_or_default())
+        format!("cannot read {names} of {} NICs{}", self.judged().count(), why.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,13 +13,14 @@ mod presence;
 mod tests;
 mod words;
 
+pub(super) use self::presence::Renamed;
 pub(super) use self::words::span;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use self::imbalance::Imbalances;
-use self::journal::Journal;
+use self::journal::{Found, Journal};
 use self::loss::Losses;
 use self::pes::Pes;
 use self::ports::Ports;
@@ -39,18 +40,34 @@ pub(super) struct Events {
     journal: Journal,
 }
 
+/// What a sample's list of devices alone tells.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Who has another name now.
+    pub(super) renamed: Vec<Renamed>,
+    found: Vec<Found>,
+}
+
 impl Events {
-    /// Takes a tick in; returns the latest events. Makes a new list only when something happened.
+    /// Takes the devices of a sample in. Rows are made after this, since a device keeps its row under a new name.
+    pub(super) fn devices(&mut self, sample: &Sample) -> News {
+        let mut found = Vec::new();
+        let renamed = self.presence.update(sample, &mut found);
+        News { renamed, found }
+    }
+
+    /// Takes a tick in, of which the devices were; returns the latest events. Makes a new list only when something
+    /// happened.
     pub(super) fn update(
         &mut self,
         sample: &Sample,
+        News { renamed, mut found }: News,
         groups: &[GroupView],
         kernel_rows: &[NicView],
         limits: &Thresholds,
     ) -> Arc<[Event]> {
         let now = sample.mono_ns;
-        let mut found = Vec::new();
-        for renamed in self.presence.update(sample, &mut found) {
+        for renamed in renamed {
             self.ports.rename(&renamed.from, &renamed.to);
             self.losses.rename(&renamed.from, &renamed.to);
         }

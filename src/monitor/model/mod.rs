@@ -67,6 +67,8 @@ impl Model {
         self.tracks.begin(interval);
         // A device that fails concerns everybody; a stray file among the counter pages can wait.
         let mut notices = Vec::new();
+        let news = self.events.devices(sample);
+        self.rows.rename(&sample.changes, &news.renamed);
         let (mut groups, kernel_rows) =
             self.rows.make(sample, &self.host, self.thresholds.max_over_mean, &mut self.tracks, &mut notices);
         self.windows.update(&mut groups);
@@ -76,7 +78,7 @@ impl Model {
         notices.sort();
         notices.extend(sample.notices.iter().cloned());
         notices.dedup();
-        let events = self.events.update(sample, &groups, &kernel_rows, &self.thresholds);
+        let events = self.events.update(sample, news, &groups, &kernel_rows, &self.thresholds);
         let nothing = groups.is_empty().then(|| sample.nothing.join("; "));
         let processes = sample.processes.as_ref().map(|p| processes::view(p, &groups));
         let view = View {

@@ -2,14 +2,22 @@
 
 use std::collections::HashMap;
 
+use super::events::Renamed;
 use crate::monitor::sample::DeviceChange;
 
 /// Most devices that were renamed and are remembered.
 const MAX_RENAMED: usize = 1024;
 
+/// For so many ticks the kernel may tell of a name that the list has given away already.
+const PATIENCE: u8 = 10;
+
 /// Which device a name stands for: the name under which it was first seen, made unique where another had that.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashMap<String, String>);
+pub(super) struct Names {
+    identities: HashMap<String, String>,
+    /// New names that nobody has told of yet, with the ticks for which they may still be told.
+    guessed: Vec<(String, String, u8)>,
+}
 
 impl Names {
     /// Takes what happened to the devices since the tick before.
@@ -17,17 +25,18 @@ impl Names {
         for change in changes {
             match change {
                 DeviceChange::Renamed { from, to } => {
-                    if self.0.len() >= MAX_RENAMED {
-                        self.0.clear();
+                    match self.guessed.iter().position(|(f, t, _)| f == from && t == to) {
+                        Some(known) => drop(self.guessed.remove(known)),
+                        None => self.rename(from, to),
                     }
-                    let identity = self.0.remove(from).unwrap_or_else(|| from.clone());
-                    self.0.insert(to.clone(), identity);
                 }
                 // The name is new here, yet it may be the identity of one that was renamed.
                 DeviceChange::Added(name) => {
-                    if !self.0.contains_key(name) && self.0.values().any(|identity| identity == name) {
+                    if !self.identities.contains_key(name)
+                        && self.identities.values().any(|identity| identity == name)
+                    {
                         let identity = self.unused(name);
-                        self.0.insert(name.clone(), identity);
+                        self.identities.insert(name.clone(), identity);
                     }
                 }
                 DeviceChange::Removed(_) => {}
@@ -35,14 +44,34 @@ impl Names {
         }
     }
 
+    /// Takes the new names that the list of devices gave away, where the kernel tells of none (or later).
+    pub(super) fn guess(&mut self, renamed: &[Renamed]) {
+        self.guessed.retain_mut(|(_, _, patience)| {
+            *patience -= 1;
+            *patience > 0
+        });
+        for Renamed { from, to, .. } in renamed.iter().filter(|r| r.guessed) {
+            self.rename(from, to);
+            self.guessed.push((from.clone(), to.clone(), PATIENCE));
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        if self.identities.len() >= MAX_RENAMED {
+            self.identities.clear();
+        }
+        let identity = self.identities.remove(from).unwrap_or_else(|| from.to_owned());
+        self.identities.insert(to.to_owned(), identity);
+    }
+
     /// The identity of the device with this name.
     pub(super) fn identity<'a>(&'a self, name: &'a str) -> &'a str {
-        self.0.get(name).map_or(name, String::as_str)
+        self.identities.get(name).map_or(name, String::as_str)
     }
 
     fn unused(&self, name: &str) -> String {
         let mut names = (2..).map(|n: usize| format!("{name}#{n}"));
-        names.find(|n| self.0.values().all(|used| used != n)).unwrap_or_else(|| name.to_owned())
+        names.find(|n| self.identities.values().all(|used| used != n)).unwrap_or_else(|| name.to_owned())
     }
 }
 
@@ -61,6 +90,26 @@ mod tests {
         assert_eq!(names.identity("b"), "rxe0");
         names.update(&[renamed("b", "rxe0")]);
         assert_eq!(names.identity("rxe0"), "rxe0");
+    }
+
+    #[test]
+    fn a_name_that_the_list_gave_away_is_not_taken_again_when_the_kernel_tells_of_it() {
+        let guess =
+            |from: &str, to: &str| Renamed { from: from.to_owned(), to: to.to_owned(), guessed: true };
+        let mut names = Names::default();
+        names.update(&[renamed("rxe0", "a")]);
+        names.guess(&[guess("a", "b")]);
+        assert_eq!(names.identity("b"), "rxe0");
+        names.update(&[renamed("a", "b")]);
+        assert_eq!(names.identity("b"), "rxe0");
+        // Nobody waits for ever to be told.
+        names.guess(&[guess("b", "c")]);
+        (0..PATIENCE).for_each(|_| names.guess(&[]));
+        names.update(&[renamed("c", "b"), renamed("b", "c")]);
+        assert_eq!(names.identity("c"), "rxe0");
+        // What was told is taken once, by the one who was told.
+        names.guess(&[Renamed { guessed: false, ..guess("c", "d") }]);
+        assert_eq!(names.identity("d"), "d");
     }
 
     #[test]

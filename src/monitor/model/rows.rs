@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::events::Renamed;
 use super::names::Names;
 use super::pair::Pairs;
 use super::track::{Rates, Tracks};
 use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
 use super::{group, notice};
+use crate::monitor::counter::Class;
 use crate::monitor::natural;
 use crate::monitor::sample::{
-    Missing, PageNic, PageSample, PageState, PortFacts, PortSample, Reading, Sample,
+    DeviceChange, Missing, PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample,
 };
 
 /// How long the row of a device that is gone stays, in nanoseconds.
@@ -35,6 +37,13 @@ struct Seen {
 }
 
 impl Rows {
+    /// Takes new names in, before the rows of the same tick are made: those that were told, and those that the list of
+    /// devices gave away.
+    pub(super) fn rename(&mut self, changes: &[DeviceChange], renamed: &[Renamed]) {
+        self.names.update(changes);
+        self.names.guess(renamed);
+    }
+
     /// Makes all rows of a tick, groups judged under the limit `max_over_mean`. Also returns the kernel's rows of NICs that a page shows.
     pub(super) fn make(
         &mut self,
@@ -44,7 +53,6 @@ impl Rows {
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
     ) -> (Vec<GroupView>, Vec<NicView>) {
-        self.names.update(&sample.changes);
         let mut devices = self.devices(sample, tracks, notices);
         let mut kernel_rows = Vec::new();
         let mut covered = HashSet::new();
@@ -120,7 +128,7 @@ impl Rows {
 
 fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
     let row = match &port.reading {
-        Ok(reading) if reading.traffic.is_unknown() && tracks.had_traffic(&key) => {
+        Ok(reading) if reading.traffic.is_unknown() && !is_full(reading) && tracks.had_traffic(&key) => {
             let rates = tracks.stale(&key);
             row(key, &port.facts, rates, why(&reading.missing))
         }
@@ -134,6 +142,12 @@ fn port_row(key: String, port: &PortSample, tracks: &mut Tracks) -> NicView {
         }
     };
     NicView { source: port.source, ..row }
+}
+
+/// Whether the counters are there and count no more.
+fn is_full(reading: &Reading) -> bool {
+    let of_traffic = |c: &&RawCounter| c.desc.class == Class::Traffic;
+    reading.counters.iter().filter(of_traffic).any(RawCounter::stands_at_its_maximum)
 }
 
 fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> NicView {
@@ -163,6 +177,7 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         marks: rates.marks,
         reason,
         mono_ns: rates.mono_ns,
+        incarnation: rates.incarnation,
         dt: rates.dt,
     }
 }
@@ -245,6 +260,7 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
         marks: rates.marks,
         reason: None,
         mono_ns: rates.mono_ns,
+        incarnation: rates.incarnation,
         dt: rates.dt,
         ..page_row.clone()
     })
@@ -336,7 +352,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::monitor::sample::DeviceChange;
 
     /// All device rows of a second at which netlink gave these devices' ports.
     fn tick(
@@ -353,8 +368,9 @@ mod tests {
             reading: Ok(Reading { mono_ns, ..Reading::default() }),
         };
         let ports = devices.iter().map(port).collect();
-        let sample = Sample { mono_ns, ports, changes: changes.to_vec(), ..Sample::default() };
+        let sample = Sample { mono_ns, ports, ..Sample::default() };
         tracks.begin(Duration::from_secs(1));
+        rows.rename(changes, &[]);
         let (groups, _) = rows.make(&sample, "h", 1.25, tracks, &mut Vec::new());
         groups.into_iter().flat_map(|g| g.nics).collect()
     }

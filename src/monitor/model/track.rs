@@ -16,6 +16,7 @@ use crate::monitor::sample::{RawCounter, Reading, Traffic};
 struct Track {
     reading_ns: u64,
     incarnation: u64,
+    late: bool,
     traffic: Traffic,
     /// Values by name.
     counters: HashMap<Cow<'static, str>, u64>,
@@ -38,6 +39,8 @@ pub struct Rates {
     pub health: PerHealth<Tally>,
     /// When it was read.
     pub mono_ns: u64,
+    /// Of what: see [`Reading::incarnation`].
+    pub incarnation: u64,
     /// Since the previous good read.
     pub dt: Option<Duration>,
     /// `New`, `Reset` or `Stale`.
@@ -54,6 +57,9 @@ pub struct Tracks {
 
 /// How long a row that was not read is remembered.
 const MEMORY_TICKS: u64 = 600;
+
+/// The longest time between two late answers that a rate is made of.
+const SLOWEST: Duration = Duration::from_secs(60);
 
 impl Tracks {
     /// Begins a tick.
@@ -73,6 +79,7 @@ impl Tracks {
         let track = Track {
             reading_ns: reading.mono_ns,
             incarnation: reading.incarnation,
+            late: reading.late,
             traffic: reading.traffic,
             counters: reading.counters.iter().map(|c| (c.desc.name.clone(), c.value)).collect(),
             tick: self.tick,
@@ -124,11 +131,15 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         rx: Flow { bytes: reading.traffic.rx_bytes, ops: reading.traffic.rx_ops, ..Flow::default() },
         counters: reading.counters.iter().map(value).collect(),
         mono_ns: reading.mono_ns,
+        incarnation: reading.incarnation,
         ..Rates::default()
     };
     rates.health = health(&rates.counters);
-    // After a gap a row begins again, like at first sight.
-    let Some(before) = before.filter(|b| b.incarnation == reading.incarnation && tick - b.tick <= 1) else {
+    // After a gap a row begins again, like at first sight. Between two late answers there is none: the device is always
+    // slower than the ticks, and goes on at its own pace.
+    let slow = reading.late && before.is_some_and(|b| b.late);
+    let goes_on = |b: &&Track| b.incarnation == reading.incarnation && (tick - b.tick <= 1 || slow);
+    let Some(before) = before.filter(goes_on) else {
         rates.marks.push(Mark::New);
         return rates;
     };
@@ -141,7 +152,7 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         rates.marks.push(Mark::Reset);
         return rates;
     }
-    if dt > longest {
+    if dt > longest.max(if slow { SLOWEST } else { Duration::ZERO }) {
         rates.marks.push(Mark::New);
         return rates;
     }
@@ -166,7 +177,7 @@ fn value(counter: &RawCounter) -> CounterView {
         desc: Arc::clone(&counter.desc),
         value: counter.value,
         per_s: None,
-        saturated: counter.desc.kind.maximum().is_some_and(|maximum| counter.value >= maximum),
+        saturated: counter.stands_at_its_maximum(),
     }
 }
 
@@ -365,6 +376,22 @@ mod tests {
         let back = tick(&mut tracks, &reading(4_000_000_000, 9_000_000));
         assert_eq!((back.tx.bytes_per_s, back.marks), (None, vec![Mark::New]));
         assert_eq!(tick(&mut tracks, &reading(5_000_000_000, 9_000_050)).tx.bytes_per_s, Some(50.0));
+    }
+
+    #[test]
+    fn a_device_that_is_always_late_has_a_rate_over_its_own_time_and_one_that_hung_once_has_a_gap() {
+        let mut tracks = Tracks::default();
+        let late = |ns, bytes| Reading { late: true, ..reading(ns, bytes) };
+        tick(&mut tracks, &reading(1_000_000_000, 100));
+        tracks.begin(SECOND);
+        let first = tick(&mut tracks, &late(3_000_000_000, 9_000));
+        assert_eq!((first.tx.bytes_per_s, first.marks), (None, vec![Mark::New]));
+        for _ in 0..5 {
+            tracks.begin(SECOND);
+        }
+        let second = tick(&mut tracks, &late(9_000_000_000, 9_600));
+        assert_eq!((second.tx.bytes_per_s, second.dt), (Some(100.0), Some(Duration::from_secs(6))));
+        assert_eq!(tick(&mut tracks, &late(90_000_000_000, 10_000)).tx.bytes_per_s, None, "too long");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::balance::Spread;
 use crate::monitor::counter::{Desc, PerHealth};
 use crate::monitor::sample::{GpuSample, ProcessSample, Windows};
+use crate::monitor::table;
 
 /// Where a number comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -174,11 +175,22 @@ pub struct NicView {
     pub reason: Option<String>,
     /// When this device was read, on the monotonic clock.
     pub mono_ns: u64,
+    /// Changes when the counters belong to something new under an old name: a restarted PE, another device.
+    pub incarnation: u64,
     /// The measured time since its previous good read.
     pub dt: Option<Duration>,
 }
 
 impl NicView {
+    /// Whether its driver has no counter of bytes at all. Such a NIC says nothing about how a load is shared.
+    #[must_use]
+    pub fn counts_no_bytes(&self) -> bool {
+        self.source != SourceKind::Page
+            && self.tx.bytes.is_none()
+            && self.rx.bytes.is_none()
+            && table::of(Some(&self.driver)).counts_no_bytes()
+    }
+
     /// The port's state where it is anything but `ACTIVE`: such a port moves nothing.
     #[must_use]
     pub fn not_active(&self) -> Option<&str> {

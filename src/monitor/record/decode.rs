@@ -176,6 +176,7 @@ impl Dictionary {
         Ok(Reading {
             mono_ns: at(reading.after_ns, now),
             incarnation: reading.incarnation,
+            late: reading.late,
             traffic: Traffic {
                 tx_bytes: reading.tx_bytes,
                 rx_bytes: reading.rx_bytes,

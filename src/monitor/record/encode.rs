@@ -116,7 +116,7 @@ impl Encoder {
     }
 
     fn reading(&mut self, out: &mut Vec<u8>, reading: &Reading, now: u64) -> Result<wire::Reading, TooLong> {
-        let Reading { mono_ns, incarnation, traffic, counters, missing } = reading;
+        let Reading { mono_ns, incarnation, late, traffic, counters, missing } = reading;
         let mut descs = Vec::with_capacity(counters.len());
         for counter in counters {
             descs.push(self.desc(out, &counter.desc)?);
@@ -124,6 +124,7 @@ impl Encoder {
         Ok(wire::Reading {
             after_ns: after(*mono_ns, now),
             incarnation: *incarnation,
+            late: *late,
             tx_bytes: traffic.tx_bytes,
             rx_bytes: traffic.rx_bytes,
             tx_ops: traffic.tx_ops,

@@ -307,11 +307,12 @@ fn some_text() -> impl Strategy<Value = Option<String>> {
 }
 
 prop_compose! {
-    fn reading()(mono_ns in any::<u64>(), incarnation in any::<u64>(), t in any::<[Option<u64>; 4]>(),
+    fn reading()(mono_ns in any::<u64>(), incarnation in any::<u64>(), late in any::<bool>(), t in any::<[Option<u64>; 4]>(),
                  counters in vec((desc(), any::<u64>()), 0..4), missing in vec((text(), some_text(), text()), 0..3)) -> Reading {
         Reading {
             mono_ns,
             incarnation,
+            late,
             traffic: Traffic { tx_bytes: t[0], rx_bytes: t[1], tx_ops: t[2], rx_ops: t[3] },
             counters: counters.into_iter().map(|(desc, value)| RawCounter { desc, value }).collect(),
             missing: missing.into_iter().map(|(counter, place, reason)| Missing { counter, place, reason }).collect(),

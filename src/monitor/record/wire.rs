@@ -127,6 +127,8 @@ pub struct Reading {
     pub values: Vec<u64>,
     #[prost(uint32, tag = "9")]
     pub missing: u32,
+    #[prost(bool, tag = "10")]
+    pub late: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

@@ -356,6 +356,7 @@ fn page_nic(
         link_bits_per_s: nic.link_bits_per_s,
         reading: Reading {
             mono_ns,
+            late: false,
             incarnation: page.started_monotonic_ns ^ u64::from(page.pid),
             traffic: Traffic {
                 // Done, not posted: what is still queued has not left.

@@ -174,6 +174,12 @@ impl Driver {
         Arc::new(Desc { kind, ..Desc::unknown(name.to_owned()) })
     }
 
+    /// Whether it counts packets at most, so that nobody can say what its NICs carry. Software has its interface.
+    #[must_use]
+    pub fn counts_no_bytes(&self) -> bool {
+        !self.software && [&self.tx_bytes, &self.rx_bytes].iter().all(|bytes| bytes.terms().next().is_none())
+    }
+
     /// The four canonical quantities in the order of [`crate::monitor::sample::Traffic`]'s fields, with their names.
     #[must_use]
     pub fn traffic(&self) -> [(&'static str, &Quantity); 4] {

@@ -1,7 +1,8 @@
 //! `ports/N/counters`: the InfiniBand port counters, the same for all drivers. Widths: InfiniBand specification,
-//! `PortCounters` attribute, as in the kernel's `core/sysfs.c`. The narrow ones stop at their maximum.
+//! `PortCounters` attribute, as in the kernel's `core/sysfs.c`. All of these stop at their maximum; data and
+//! packets at that of 32 bits only where the device has no `PortCountersExtended`, and pass it elsewhere.
 
-use super::row::{Row, drops, error, loss, packets, pressure};
+use super::row::{Row, bytes, drops, error, loss, packets, pressure};
 use crate::monitor::counter::{Kind, Unit};
 
 const fn stops(row: Row, bits: u8) -> Row {
@@ -9,10 +10,10 @@ const fn stops(row: Row, bits: u8) -> Row {
 }
 
 pub(super) static ROWS: &[Row] = &[
-    super::row::bytes("port_xmit_data", "data sent, in words of 4 bytes").unit(Unit::Words),
-    super::row::bytes("port_rcv_data", "data received, in words of 4 bytes").unit(Unit::Words),
-    packets("port_xmit_packets", "packets sent"),
-    packets("port_rcv_packets", "packets received"),
+    stops(bytes("port_xmit_data", "data sent, in words of 4 bytes").unit(Unit::Words), 32),
+    stops(bytes("port_rcv_data", "data received, in words of 4 bytes").unit(Unit::Words), 32),
+    stops(packets("port_xmit_packets", "packets sent"), 32),
+    stops(packets("port_rcv_packets", "packets received"), 32),
     packets("unicast_xmit_packets", "unicast packets sent"),
     packets("unicast_rcv_packets", "unicast packets received"),
     packets("multicast_xmit_packets", "multicast packets sent"),

@@ -125,6 +125,11 @@ pub(super) fn compact(value: Option<f64>) -> String {
     ">1P".to_owned()
 }
 
+/// [`ratio`] beside a verdict under `limit`, which the rounded number does not contradict.
+pub(super) fn judged_ratio(max_over_mean: Option<f64>, limit: f64) -> String {
+    ratio(max_over_mean.map(|ratio| crate::balance::to_show(ratio, limit)))
+}
+
 /// Busiest over mean: `1.02x`, `12.0x`; `-` when nothing moved.
 pub(super) fn ratio(max_over_mean: Option<f64>) -> String {
     match max_over_mean {

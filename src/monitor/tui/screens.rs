@@ -1,6 +1,7 @@
 //! Snapshots of whole screens, at the sizes people have.
 
 mod economy;
+mod memory;
 mod tabs;
 
 use std::fmt::Write as _;
@@ -54,7 +55,7 @@ fn type_text(state: &mut State, text: &str) {
 }
 
 /// The characters, without the blanks at the ends of lines.
-fn text(state: &State) -> String {
+pub(super) fn text(state: &State) -> String {
     let buffer = panes::screen(state);
     let width = usize::from(buffer.area.width.max(1));
     let lines = buffer.content.chunks(width);

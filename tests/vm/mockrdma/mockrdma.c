@@ -10,12 +10,17 @@
  *   /sys/kernel/debug/mockrdma/DEVICE/{state,phys_state,width,speed}    of the port, in the kernel's numbers
  *   /sys/kernel/debug/mockrdma/DEVICE/fail                              errno that reading the counters gives; 0: none
  *   /sys/kernel/debug/mockrdma/DEVICE/stall_ms                          how long it takes to read them; 0 lets go at once
+ *   /sys/kernel/debug/mockrdma/DEVICE/reads                             how often they were read
+ *
+ * User space can hold protection domains, completion queues and queue pairs on them (see ../hold_qps.py), which carry
+ * nothing.
  *
  *   insmod mockrdma.ko devices=rdmap16s27:efa,mlx5_0:mlx5
  *
  * Each profile is a platform driver under the name of the driver it stands for, so `device/driver` reads `efa`, and
  * devices go and come by hand: echo efa.0 > /sys/bus/platform/drivers/efa/unbind (or bind).
  */
+#include <linux/atomic.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/math64.h>
@@ -79,7 +84,15 @@ struct mock {
 	u32 speed;
 	u32 fail;
 	u32 stall_ms;
+	u32 reads;
+	atomic_t last_qp;
 };
+
+/* The core allocates these by their size. */
+struct mock_ucontext { struct ib_ucontext ib; };
+struct mock_pd { struct ib_pd ib; };
+struct mock_cq { struct ib_cq ib; };
+struct mock_qp { struct ib_qp ib; };
 
 static struct dentry *root;
 static struct platform_device *parents[MAX_DEVICES];
@@ -216,8 +229,8 @@ static void bank_fill(struct bank *bank, const char *const *names, u64 mask, con
 static int mock_query_device(struct ib_device *ib, struct ib_device_attr *attr, struct ib_udata *udata)
 {
 	memset(attr, 0, sizeof(*attr));
-	attr->max_qp = 256;
-	attr->max_cq = 512;
+	attr->max_qp = 4096;
+	attr->max_cq = 4096;
 	attr->max_mr = 1024;
 	attr->max_pd = 64;
 	attr->sys_image_guid = ib->node_guid;
@@ -302,8 +315,10 @@ static int mock_get_stats(struct ib_device *ib, struct rdma_hw_stats *stats, u32
 	u64 now;
 	int i;
 
-	if (port)
+	if (port) {
+		WRITE_ONCE(mock->reads, READ_ONCE(mock->reads) + 1);
 		mock_stall(mock);
+	}
 	error = READ_ONCE(mock->fail);
 	if (port && error)
 		return -(int)min_t(u32, error, MAX_ERRNO);
@@ -359,9 +374,90 @@ static int mock_process_mad(struct ib_device *ib, int flags, u32 port, const str
 	return IB_MAD_RESULT_SUCCESS | IB_MAD_RESULT_REPLY;
 }
 
+/* What user space can hold. The core keeps the books, and tells over netlink whose each of them is. */
+
+static int mock_alloc_ucontext(struct ib_ucontext *context, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static void mock_dealloc_ucontext(struct ib_ucontext *context)
+{
+}
+
+static void mock_disassociate_ucontext(struct ib_ucontext *context)
+{
+}
+
+static int mock_alloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static int mock_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return 0;
+}
+
+/* Since 6.11 it is given all attributes; before, it was the driver's alone. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+static int mock_create_cq(struct ib_cq *cq, const struct ib_cq_init_attr *attr, struct uverbs_attr_bundle *attrs)
+#else
+static int mock_create_cq(struct ib_cq *cq, const struct ib_cq_init_attr *attr, struct ib_udata *udata)
+#endif
+{
+	cq->cqe = attr->cqe;
+	return 0;
+}
+
+static int mock_destroy_cq(struct ib_cq *cq, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static int mock_create_qp(struct ib_qp *qp, struct ib_qp_init_attr *attr, struct ib_udata *udata)
+{
+	qp->qp_num = atomic_inc_return(&to_mock(qp->device)->last_qp);
+	return 0;
+}
+
+static int mock_modify_qp(struct ib_qp *qp, struct ib_qp_attr *attr, int mask, struct ib_udata *udata)
+{
+	return 0;
+}
+
+static int mock_query_qp(struct ib_qp *qp, struct ib_qp_attr *attr, int mask, struct ib_qp_init_attr *init)
+{
+	memset(attr, 0, sizeof(*attr));
+	memset(init, 0, sizeof(*init));
+	attr->qp_state = IB_QPS_RESET;
+	init->qp_type = qp->qp_type;
+	return 0;
+}
+
+static int mock_destroy_qp(struct ib_qp *qp, struct ib_udata *udata)
+{
+	return 0;
+}
+
 static const struct ib_device_ops common_ops = {
 	.owner = THIS_MODULE,
 	.uverbs_abi_ver = 1,
+	.alloc_ucontext = mock_alloc_ucontext,
+	.dealloc_ucontext = mock_dealloc_ucontext,
+	.disassociate_ucontext = mock_disassociate_ucontext,
+	.alloc_pd = mock_alloc_pd,
+	.dealloc_pd = mock_dealloc_pd,
+	.create_cq = mock_create_cq,
+	.destroy_cq = mock_destroy_cq,
+	.create_qp = mock_create_qp,
+	.modify_qp = mock_modify_qp,
+	.query_qp = mock_query_qp,
+	.destroy_qp = mock_destroy_qp,
+	INIT_RDMA_OBJ_SIZE(ib_ucontext, mock_ucontext, ib),
+	INIT_RDMA_OBJ_SIZE(ib_pd, mock_pd, ib),
+	INIT_RDMA_OBJ_SIZE(ib_cq, mock_cq, ib),
+	INIT_RDMA_OBJ_SIZE(ib_qp, mock_qp, ib),
 	.get_dev_fw_str = mock_fw,
 	.get_link_layer = mock_link_layer,
 	.get_port_immutable = mock_port_immutable,
@@ -414,6 +510,7 @@ static int mock_probe(struct platform_device *parent)
 	debugfs_create_u32("speed", 0600, mock->dir, &mock->speed);
 	debugfs_create_u32("fail", 0600, mock->dir, &mock->fail);
 	debugfs_create_u32("stall_ms", 0600, mock->dir, &mock->stall_ms);
+	debugfs_create_u32("reads", 0400, mock->dir, &mock->reads);
 	bank_fill(&mock->port, profile->port, profile->port_wraps_at_32_bits ? U32_MAX : U64_MAX, "port", mock->dir);
 	bank_fill(&mock->device, profile->device, U64_MAX, "device", mock->dir);
 	if (profile->pma)

@@ -1,5 +1,6 @@
 //! What happens to a port that is there: its link, its counters, its answers.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::Found;
@@ -17,8 +18,8 @@ struct Port {
     link: Option<Link>,
     /// Bytes sent and received at the last good read.
     bytes: (Option<u64>, Option<u64>),
-    /// Counters that are known to stand at their maximum.
-    saturated: BTreeSet<String>,
+    /// Whether each counter of those that stop stood at its maximum when it was read last.
+    stopped: BTreeMap<Cow<'static, str>, bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -169,11 +170,14 @@ impl Port {
     /// Counters that have reached their maximum since the last tick, those of a port together.
     fn saturated(&mut self, row: &NicView, found: &mut Vec<Found>) {
         let mut new: Vec<String> = Vec::new();
-        for counter in &row.counters {
-            // A counter that is not read at this tick stays what it was.
-            if !counter.saturated {
-                self.saturated.remove(counter.name());
-            } else if self.saturated.insert(counter.name().to_owned()) {
+        // A counter that is not read at this tick stays what it was; one that is read for the first time, as when the
+        // detail pane is opened, may have stopped years ago.
+        for counter in row.counters.iter().filter(|counter| counter.desc.kind.maximum().is_some()) {
+            let before = match self.stopped.get_mut(counter.name()) {
+                Some(stopped) => Some(std::mem::replace(stopped, counter.saturated)),
+                None => self.stopped.insert(counter.desc.name.clone(), counter.saturated),
+            };
+            if counter.saturated && before == Some(false) {
                 new.push(label(counter));
             }
         }

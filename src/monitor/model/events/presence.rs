@@ -37,9 +37,11 @@ pub(super) struct Presence {
 
 /// A device with another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Renamed {
-    pub(super) from: String,
-    pub(super) to: String,
+pub(in crate::monitor::model) struct Renamed {
+    pub(in crate::monitor::model) from: String,
+    pub(in crate::monitor::model) to: String,
+    /// Nobody told of it: the list alone gave it away.
+    pub(in crate::monitor::model) guessed: bool,
 }
 
 impl Presence {
@@ -122,7 +124,7 @@ impl Presence {
             *patience -= 1;
             let shown = now.contains_key(to.as_str()) && !now.contains_key(from.as_str());
             if shown {
-                pairs.push((std::mem::take(from), std::mem::take(to)));
+                pairs.push((std::mem::take(from), std::mem::take(to), false));
             }
             !shown && *patience > 0
         });
@@ -133,10 +135,12 @@ impl Presence {
             });
             let known = place.0.is_some() || place.1.is_some();
             if let (Some((old, _)), None, true) = (missing.next(), missing.next(), known) {
-                pairs.push((old.clone(), name.to_owned()));
+                pairs.push((old.clone(), name.to_owned(), true));
             }
         }
-        pairs.into_iter().filter_map(|(from, to)| self.rename(from, to, now_ns, found)).collect()
+        let done =
+            |(from, to, guessed)| self.rename(from, to, now_ns, found).map(|r| Renamed { guessed, ..r });
+        pairs.into_iter().filter_map(done).collect()
     }
 
     /// Gives a device its new name, unless that was done before.
@@ -150,7 +154,7 @@ impl Presence {
         let text = format!("{from} is called {to} now.");
         found.push(tell(EventKind::Renamed, Severity::Info, &to, text));
         self.devices.insert(to.clone(), Device { present: true, since_ns: now_ns, ..device });
-        Some(Renamed { from, to })
+        Some(Renamed { from, to, guessed: false })
     }
 
     /// Devices that went and returned since the last tick.

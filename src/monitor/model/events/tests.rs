@@ -321,6 +321,34 @@ fn a_full_counter_is_told_once_and_again_after_it_was_cleared() {
     assert_eq!(told(&world.ticks(2, |_| {})), [(EventKind::Saturated, "mlx5_0")]);
 }
 
+#[test]
+fn a_counter_that_was_full_when_it_was_first_read_is_no_event() {
+    let mut world = World::new(1);
+    world.devices[0].stuck = 255;
+    // As when a pane that shows every counter is opened: not even then.
+    assert_eq!(world.ticks(3, |_| {}), []);
+    world.devices[0].stuck = 3;
+    world.ticks(1, |_| {});
+    world.devices[0].stuck = 255;
+    assert_eq!(told(&world.ticks(2, |_| {})), [(EventKind::Saturated, "mlx5_0")]);
+}
+
+#[test]
+fn a_device_whose_new_name_only_the_list_shows_keeps_its_row() {
+    let mut world = World::new(2);
+    world.ticks(3, |w| w.devices[0].bytes += 1_000);
+    world.devices[0].name = "rocep1s0".to_owned();
+    world.devices[0].bytes += 5_000;
+    world.tick += 1;
+    let mono_ns = world.tick * S;
+    let ports = world.devices.iter().map(|d| d.sample(mono_ns)).collect();
+    let sample = Sample { mono_ns, ports, ..Sample::default() };
+    let view = world.model.update(&sample, SECOND).view;
+    let rows: Vec<_> = view.groups.iter().flat_map(|g| &g.nics).collect();
+    let shown: Vec<_> = rows.iter().map(|r| (r.device.as_str(), r.key.as_str(), r.tx.bytes_per_s)).collect();
+    assert_eq!(shown, [("mlx5_1", "mlx5_1/1", Some(0.0)), ("rocep1s0", "mlx5_0/1", Some(5_000.0))]);
+}
+
 /// Four devices, of which the first carries `first` MB/s and the others `others` MB/s.
 fn carry(world: &mut World, first: u64, others: u64) {
     for (i, device) in world.devices.iter_mut().enumerate() {

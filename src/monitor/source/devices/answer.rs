@@ -78,6 +78,7 @@ fn reading(
     Reading {
         mono_ns: answer.mono_ns,
         incarnation,
+        late: false,
         traffic: Traffic { tx_bytes, rx_bytes, tx_ops, rx_ops },
         counters: counters
             .iter()

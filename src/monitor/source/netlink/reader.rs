@@ -78,6 +78,8 @@ pub struct Reader {
     devices: Vec<Device>,
     /// Names by number, as far as changes were told; `None` before the first list.
     told: Option<BTreeMap<u32, String>>,
+    /// What happened, until a round is there to tell it: one that fails is followed by one that knows the new list.
+    untold: Vec<DeviceChange>,
     listed: Option<Instant>,
     /// What sysfs listed at the last round.
     in_sysfs: Vec<String>,
@@ -132,6 +134,14 @@ impl Reader {
         let round = self.round(&mut connection, query);
         if round.is_ok() {
             self.connection = Some(connection);
+        }
+        self.finish(round)
+    }
+
+    /// Gives a round that succeeded all that is to be told.
+    fn finish(&mut self, mut round: Result<Round, NetlinkError>) -> Result<Round, NetlinkError> {
+        if let Ok(round) = &mut round {
+            round.changes = std::mem::take(&mut self.untold);
         } else {
             // What still comes belongs to a question nobody waits for: begin with a new socket, and ask for less.
             self.listed = None;
@@ -140,16 +150,21 @@ impl Reader {
         round
     }
 
+    /// Keeps what is to be told.
+    fn tell(&mut self, changes: impl IntoIterator<Item = DeviceChange>) {
+        self.untold.extend(changes);
+        self.untold.truncate(MAX_CHANGES);
+    }
+
+    /// A round, without what happened to the devices.
     fn round(&mut self, connection: &mut Connection, query: &Query) -> Result<Round, NetlinkError> {
-        let mut changes = Vec::new();
         let other = self.in_sysfs != query.listed;
         self.in_sysfs.clone_from(&query.listed);
-        if self.is_list_old(connection, &mut changes) || other {
+        if self.is_list_old(connection) || other {
             self.devices = connection.client.devices()?;
             self.listed = Some(Instant::now());
-            changes.extend(self.compare());
+            self.compare();
         }
-        changes.truncate(MAX_CHANGES);
         let wanted = |d: &&Device| query.devices.as_ref().is_none_or(|names| names.contains(&d.name));
         let ports: Vec<(PortId, String)> = self
             .devices
@@ -162,7 +177,7 @@ impl Reader {
         let ports = self.read_counters(&mut connection.client, ports, query.interval)?;
         Ok(Round {
             devices: self.devices.clone(),
-            changes,
+            changes: Vec::new(),
             ports,
             system: connection.system,
             took: begun.elapsed(),
@@ -170,26 +185,27 @@ impl Reader {
     }
 
     /// Whether the devices may be others than those listed last. Tells of those changes that the kernel tells of.
-    fn is_list_old(&mut self, connection: &mut Connection, changes: &mut Vec<DeviceChange>) -> bool {
+    fn is_list_old(&mut self, connection: &mut Connection) -> bool {
         let Some(listener) = &mut connection.listener else { return true };
         let events = listener.events();
         let lost = events.is_err();
         let events = events.unwrap_or_default();
         let some = !events.is_empty();
         if let Some(told) = &mut self.told {
-            changes.extend(events.into_iter().filter_map(|event| apply(told, event)));
+            let changes: Vec<_> = events.into_iter().filter_map(|event| apply(told, event)).collect();
+            self.tell(changes);
         }
         some || lost || self.listed.is_none_or(|at| at.elapsed() >= LIST_HOLD)
     }
 
-    /// What the list says that was not told yet.
-    fn compare(&mut self) -> Vec<DeviceChange> {
+    /// Tells what the list says that was not told yet.
+    fn compare(&mut self) {
         let now: BTreeMap<u32, String> = self.devices.iter().map(|d| (d.index, d.name.clone())).collect();
         let changes = self.told.as_ref().map(|before| differences(before, &now)).unwrap_or_default();
         self.names.retain(|(index, _), _| now.contains_key(index));
         self.states.retain(|(index, _), _| now.contains_key(index));
         self.told = Some(now);
-        changes
+        self.tell(changes);
     }
 
     fn read_states(&mut self, client: &mut Client, ports: &[(PortId, String)]) -> Result<(), NetlinkError> {
@@ -329,6 +345,25 @@ mod tests {
         ];
         assert_eq!(differences(&before, &now), expected);
         assert_eq!(differences(&now, &now), []);
+    }
+
+    #[test]
+    fn what_happened_before_a_round_that_failed_is_told_by_the_next_one() {
+        let mut reader = Reader { batch: 8, ..Reader::default() };
+        let device = |index, name: &str| Device { index, name: name.to_owned(), ..Device::default() };
+        reader.devices = vec![device(0, "rxe0")];
+        reader.compare();
+        assert_eq!(reader.finish(Ok(Round::default())).unwrap().changes, [], "the first list is no news");
+        reader.devices = vec![device(0, "rail0"), device(1, "rxe1")];
+        reader.compare();
+        assert!(reader.finish(Err(NetlinkError::Timeout)).is_err());
+        assert_eq!((reader.listed, reader.batch), (None, 4));
+        // The next round finds the same list.
+        reader.compare();
+        let renamed = DeviceChange::Renamed { from: "rxe0".to_owned(), to: "rail0".to_owned() };
+        let expected = [renamed, DeviceChange::Added("rxe1".to_owned())];
+        assert_eq!(reader.finish(Ok(Round::default())).unwrap().changes, expected);
+        assert_eq!(reader.finish(Ok(Round::default())).unwrap().changes, [], "once");
     }
 
     #[test]

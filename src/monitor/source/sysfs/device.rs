@@ -30,8 +30,10 @@ fn io_reason(error: &io::Error) -> String {
 const STATE_HOLD: Duration = Duration::from_secs(2);
 /// The same, where the driver says the same at all times.
 const CONSTANT_STATE_HOLD: Duration = Duration::from_secs(20);
-/// How long a port that never counted anything is left alone before its directories are listed again.
+/// How long a device of which nothing counts is left alone before its directories are listed again.
 const SILENT_HOLD: Duration = Duration::from_secs(2);
+/// The same, where some of its ports count.
+const PARTLY_SILENT_HOLD: Duration = Duration::from_secs(60);
 
 /// The files of a port that tell whether its facts are still true.
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub(super) struct DeviceReader {
     root: Arc<Root>,
     machine: Arc<Machine>,
     name: String,
-    ports: Vec<(PortReader, Pulse)>,
+    ports: Vec<Watched>,
     /// Why the list of ports could not be read, where it could not.
     no_ports: Option<String>,
     /// When everything was last looked at; `None` = do it at the next read.
@@ -70,7 +72,14 @@ pub(super) struct DeviceReader {
     /// When the ports' state was last looked at.
     felt: Instant,
     constant_state: bool,
-    /// Some port has counted something.
+}
+
+/// A port.
+#[derive(Debug)]
+struct Watched {
+    reader: PortReader,
+    pulse: Pulse,
+    /// It counted something at the last read.
     counts: bool,
 }
 
@@ -85,7 +94,6 @@ impl DeviceReader {
             looked: None,
             felt: Instant::now(),
             constant_state: false,
-            counts: false,
         }
     }
 
@@ -98,15 +106,16 @@ impl DeviceReader {
         if self.ports.is_empty() {
             return vec![self.no_port()];
         }
-        let samples: Vec<PortSample> =
-            self.ports.iter_mut().map(|(port, _)| port.read(&self.root, needs)).collect();
-        let silent = |s: &PortSample| s.reading.as_ref().is_ok_and(|r| r.traffic.is_unknown());
-        let all_count = !samples.iter().any(silent);
-        if self.counts && !all_count {
-            // Something that was there is not: look again at the next read.
-            self.looked = None;
+        let mut samples = Vec::with_capacity(self.ports.len());
+        for port in &mut self.ports {
+            let sample = port.reader.read(&self.root, needs);
+            let counts = sample.reading.as_ref().is_ok_and(|r| !r.traffic.is_unknown());
+            if std::mem::replace(&mut port.counts, counts) && !counts {
+                // Something that was there is not: look again at the next read.
+                self.looked = None;
+            }
+            samples.push(sample);
         }
-        self.counts |= all_count;
         samples
     }
 
@@ -114,8 +123,18 @@ impl DeviceReader {
     /// device's answers said so. Directories of a device that goes on answering are not listed.
     fn must_look(&mut self) -> bool {
         let Some(looked) = self.looked else { return true };
-        if !self.root.is_stable() || !self.counts || self.ports.is_empty() {
-            return looked.elapsed() >= SILENT_HOLD;
+        let silent = self.ports.iter().filter(|port| !port.counts).count();
+        // Where another port of the device counts, the driver is there, and one without a cable may stay silent.
+        let look_after = match silent {
+            _ if !self.root.is_stable() => Some(SILENT_HOLD),
+            0 if !self.ports.is_empty() => None,
+            some if some < self.ports.len() => Some(PARTLY_SILENT_HOLD),
+            _ => Some(SILENT_HOLD),
+        };
+        match look_after.map(|hold| looked.elapsed() >= hold) {
+            Some(true) => return true,
+            Some(false) if silent == self.ports.len() || !self.root.is_stable() => return false,
+            _ => {}
         }
         let hold = if self.constant_state { CONSTANT_STATE_HOLD } else { STATE_HOLD };
         if self.felt.elapsed() < hold {
@@ -123,7 +142,7 @@ impl DeviceReader {
         }
         self.felt = Instant::now();
         // Not `any`, which would leave out the ports behind the first that changed.
-        let changed = self.ports.iter_mut().filter_map(|(_, p)| p.changed(&self.root).then_some(())).count();
+        let changed = self.ports.iter_mut().filter_map(|p| p.pulse.changed(&self.root).then_some(())).count();
         changed > 0
     }
 
@@ -136,14 +155,16 @@ impl DeviceReader {
         numbers.sort_unstable();
         let mut before = std::mem::take(&mut self.ports);
         for number in numbers {
-            let known = before.iter().position(|(p, _)| p.port() == number).map(|i| before.swap_remove(i));
-            let (port, pulse) =
-                known.map_or_else(|| (None, self.pulse(number)), |(port, pulse)| (Some(port), pulse));
+            let known = before.iter().position(|p| p.reader.port() == number).map(|i| before.swap_remove(i));
+            let (known, pulse, counts) = match known {
+                Some(port) => (Some(port.reader), port.pulse, port.counts),
+                None => (None, self.pulse(number), false),
+            };
             let facts = Arc::new(self.facts(number));
             self.constant_state = table::of(facts.driver.as_deref()).constant_state;
-            let mut port = port.unwrap_or_else(|| PortReader::new(dir.clone(), Arc::clone(&facts)));
-            port.look(&self.root, facts);
-            self.ports.push((port, pulse));
+            let mut reader = known.unwrap_or_else(|| PortReader::new(dir.clone(), Arc::clone(&facts)));
+            reader.look(&self.root, facts);
+            self.ports.push(Watched { reader, pulse, counts });
         }
     }
 
@@ -278,6 +299,52 @@ mod tests {
     #[test_case("-1 Gb/sec", None)]
     fn reads_the_leading_number(text: &str, rate: Option<u64>) {
         assert_eq!(link_rate(text), rate);
+    }
+
+    /// A device of which the second port, if there is one, counts nothing; returns a reader that has looked once.
+    fn device_of(ports: u8) -> (tempfile::TempDir, Arc<Root>, DeviceReader) {
+        let dir = tempfile::tempdir().unwrap();
+        for port in 1..=ports {
+            let port = dir.path().join(CLASS).join(format!("mlx5_0/ports/{port}"));
+            std::fs::create_dir_all(port.join("counters")).unwrap();
+            std::fs::write(port.join("state"), "4: ACTIVE\n").unwrap();
+        }
+        for name in ["port_xmit_data", "port_rcv_data"] {
+            std::fs::write(dir.path().join(CLASS).join("mlx5_0/ports/1/counters").join(name), "1\n").unwrap();
+        }
+        std::fs::write(dir.path().join(crate::monitor::source::sysfs::root::STABLE), "").unwrap();
+        let root = Arc::new(Root::new(dir.path().to_owned()));
+        let machine = Arc::new(Machine::of(&root, Vec::new()));
+        let mut device = DeviceReader::new(Arc::clone(&root), machine, "mlx5_0".to_owned());
+        device.read(Needs::list());
+        (dir, root, device)
+    }
+
+    /// Whether a read `after` the last look lists directories.
+    fn lists(device: &mut DeviceReader, root: &Root, after: Duration) -> bool {
+        device.looked = Instant::now().checked_sub(after);
+        root.touched.lock().unwrap().clear();
+        device.read(Needs::list());
+        root.touched.lock().unwrap().iter().any(|path| path.ends_with("ports"))
+    }
+
+    #[test]
+    fn a_silent_port_beside_one_that_counts_is_looked_for_seldom() {
+        let (dir, root, mut device) = device_of(2);
+        assert!(!lists(&mut device, &root, SILENT_HOLD));
+        assert!(lists(&mut device, &root, PARTLY_SILENT_HOLD));
+        let (_whole_dir, whole_root, mut whole) = device_of(1);
+        assert!(!lists(&mut whole, &whole_root, PARTLY_SILENT_HOLD), "it goes on answering");
+        // What has fallen silent is looked for at once, and then no more often than what always was.
+        for name in ["port_xmit_data", "port_rcv_data"] {
+            std::fs::write(dir.path().join(CLASS).join("mlx5_0/ports/1/counters").join(name), "").unwrap();
+        }
+        device.read(Needs::list());
+        assert!(device.looked.is_none());
+        device.read(Needs::list());
+        assert!(device.looked.is_some());
+        assert!(!lists(&mut device, &root, SILENT_HOLD / 2));
+        assert!(lists(&mut device, &root, SILENT_HOLD));
     }
 
     #[test]

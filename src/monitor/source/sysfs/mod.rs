@@ -1,22 +1,25 @@
 //! RDMA devices in sysfs: `class/infiniband/<device>/ports/<n>/{counters,hw_counters}`.
 //!
-//! One thread per device does all of that device's I/O, because a device that hangs (an EFA admin command may take
-//! 30 s) holds whoever reads it. The thread that asks waits until a deadline and goes on with what has answered.
+//! A device that hangs (an EFA admin command may take 30 s) holds whoever reads it, so threads of their own read, mostly
+//! one for all devices; when it is held, others take over (`crew`). The thread that asks waits until a deadline and goes
+//! on with what has answered.
 //!
 //! On the kernel's own sysfs files stay open and nothing is listed that did not say it changed: a tick is one `pread` per
 //! counter that is shown. Device-level `hw_counters` are opened only where that is safe: inside a network namespace some
 //! kernels crash on it.
 
+mod crew;
 mod device;
 mod driver;
 mod file;
 mod machine;
 mod netdev;
+mod pool;
 mod port;
 mod root;
 mod topology;
-mod worker;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -33,7 +36,7 @@ use super::super::natural;
 use super::super::sample::{Needs, PortSample};
 use crate::text::printable;
 use device::DeviceReader;
-use worker::{MakeReader, Pool};
+use pool::{MakeReader, Pool};
 
 /// Where RDMA devices are listed.
 const CLASS: &str = "class/infiniband";
@@ -52,6 +55,8 @@ pub struct SysfsSource {
     needs: Needs,
     /// The names that were listed last, and when.
     listed: Option<(Vec<String>, Instant)>,
+    /// The ports whose last answer had no traffic in it.
+    silent: HashSet<(String, u8)>,
 }
 
 /// What one round of reads gave.
@@ -72,7 +77,7 @@ impl SysfsSource {
     pub fn new(root: PathBuf, device: Option<Glob>, line_rates: Vec<(Glob, u64)>) -> Self {
         let root = Arc::new(Root::new(root));
         let pool = Pool::new(reader_of(Arc::clone(&root), line_rates));
-        Self { pool, root, device, needs: Needs::everything(), listed: None }
+        Self { pool, root, device, needs: Needs::everything(), listed: None, silent: HashSet::new() }
     }
 
     /// From now on only this is read.
@@ -132,9 +137,17 @@ impl SysfsSource {
     /// Reads some of the [`wanted`](Self::wanted) devices once, in parallel, as [`read`](Self::read) does.
     pub fn read_these(&mut self, devices: &[String], deadline: Duration) -> Vec<PortSample> {
         let mut ports = self.pool.read(devices, self.needs, deadline);
-        let silent = |p: &PortSample| p.reading.as_ref().map_or(true, |r| r.traffic.is_unknown());
-        if self.root.is_stable() && ports.iter().any(silent) {
-            // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist.
+        let mut silent = HashSet::new();
+        for port in &ports {
+            if port.reading.as_ref().is_ok_and(|r| r.traffic.is_unknown()) {
+                silent.insert((port.facts.device.clone(), port.facts.port));
+            }
+        }
+        let fell_silent = silent.difference(&self.silent).next().is_some();
+        self.silent = silent;
+        if self.root.is_stable() && (fell_silent || ports.iter().any(|p| p.reading.is_err())) {
+            // Perhaps it is gone: see at once, so that its row says that and not that a file does not exist. One that
+            // never counts, as a port without a cable, is no reason to look at every tick.
             self.listed = None;
             let names = self.devices().unwrap_or_default();
             let gone: Vec<String> =

@@ -250,10 +250,17 @@ impl PortReader {
     }
 
     fn found(&self, term: &Term) -> Found {
-        match self.counters.iter().find(|c| c.dir == term.dir && c.name == term.name).map(|c| &c.value) {
-            Some(Some(Ok(value))) => Found::Value(*value),
-            Some(Some(Err(e))) if !e.is_absence() => Found::Unreadable(e.to_string()),
-            Some(Some(Err(_)) | None) | None => Found::Absent,
+        let Some(counter) = self.counters.iter().find(|c| c.dir == term.dir && c.name == term.name) else {
+            return Found::Absent;
+        };
+        match &counter.value {
+            // It would say 0 B/s for ever.
+            Some(Ok(value)) if counter.desc.kind.maximum() == Some(*value) => Found::Unreadable(format!(
+                "it stands at its maximum, {value}, and counts no more until somebody clears it (`perfquery -R`)"
+            )),
+            Some(Ok(value)) => Found::Value(*value),
+            Some(Err(e)) if !e.is_absence() => Found::Unreadable(e.to_string()),
+            Some(Err(_)) | None => Found::Absent,
         }
     }
 

@@ -88,7 +88,7 @@ pub(super) fn render(
         slots.peak.right(&context.scale.number(peak), theme.style(Token::Muted), glyphs, buffer);
         let ratio = flow.bytes_per_s.and(flow.spread.max_over_mean);
         let style = if verdict.is_imbalance() { theme.verdict(verdict) } else { theme.style(Token::Text) };
-        slots.percent.right(&format::ratio(ratio), style, glyphs, buffer);
+        slots.percent.right(&format::judged_ratio(ratio, context.view.max_over_mean), style, glyphs, buffer);
         if flow.bytes_per_s.is_some() {
             active(slots.ops, flow.spread.active_nics, flow.spread.nics, context, buffer);
         }
@@ -174,7 +174,12 @@ pub(super) fn node(context: &Context<'_>, groups: &[usize], selected: bool, y: u
         let amount = amounts::text(state, &context.scale, summary.bytes_per_s, bytes);
         slots.rate.right(&amount, theme.style(Token::Strong), glyphs, buffer);
         let worst = summary.worst.map(|(ratio, _)| ratio);
-        slots.percent.right(&format::ratio(worst), theme.style(Token::Text), glyphs, buffer);
+        slots.percent.right(
+            &format::judged_ratio(worst, context.view.max_over_mean),
+            theme.style(Token::Text),
+            glyphs,
+            buffer,
+        );
         if summary.busy > 0 {
             active(slots.ops, summary.active_nics, summary.nics, context, buffer);
         }

@@ -130,7 +130,10 @@ fn row(
         of(distribution.map(|d| d.min)),
         of(distribution.map(|d| d.median)),
         of(distribution.map(|d| d.max)),
-        Cell::Text(format::ratio(flow.bytes_per_s.and(flow.spread.max_over_mean)), judged),
+        Cell::Text(
+            format::judged_ratio(flow.bytes_per_s.and(flow.spread.max_over_mean), state.limit()),
+            judged,
+        ),
         Cell::Text(jain, plain),
         Cell::Text(slow_text, theme.style(Token::Warn)),
     ]

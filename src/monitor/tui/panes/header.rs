@@ -136,7 +136,10 @@ fn facts(state: &State) -> Line<'static> {
     spans.push(Span::styled(
         if state.averages {
             let window = format::duration(state.window);
-            format!("  every {}, average of {window}", format::duration(view.interval))
+            let so_far = state.averaged_over().filter(|&over| over + view.interval / 2 < state.window);
+            let so_far =
+                so_far.map_or_else(String::new, |over| format!(" ({} so far)", format::duration(over)));
+            format!("  every {}, average of {window}{so_far}", format::duration(view.interval))
         } else {
             format!("  every {}", format::duration(view.interval))
         },
@@ -196,7 +199,7 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
         ));
     }
     let Some((ratio, name)) = summary.worst else { return spans };
-    spans.push(Span::raw(format!(" {}", format::ratio(Some(ratio)))));
+    spans.push(Span::raw(format!(" {}", format::judged_ratio(Some(ratio), view.max_over_mean))));
     if slow && form != Form::Least {
         let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
         spans.push(Span::styled(text, theme.style(Token::Warn)));

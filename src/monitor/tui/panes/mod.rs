@@ -64,7 +64,7 @@ pub(super) fn screen(state: &State) -> Buffer {
         status::render(state, plan.status, &mut buffer);
     }
     if plan.tabs != plan.status || state.prompt.is_none() {
-        tab_bar::render(state, plan.tabs, &mut buffer);
+        tab_bar::render(state, plan.tabs, plan.tabs == plan.status, &mut buffer);
     }
     let body = body(state, plan);
     match &state.overlay {

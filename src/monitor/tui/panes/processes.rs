@@ -21,6 +21,7 @@ use super::super::state::State;
 use super::super::summary::Direction;
 use super::super::tab_rows::{queue_pairs, total};
 use super::super::theme::Token;
+use super::notices::wrap;
 use super::table::{self, Cell, number, rest, text};
 use crate::monitor::model::view::{ProcessView, ProcessesView, View};
 use crate::monitor::natural;
@@ -90,6 +91,18 @@ pub(super) fn nics(process: &ProcessView) -> String {
     qps.iter().map(|(device, count)| format!("{device} {count}")).collect::<Vec<_>>().join(", ")
 }
 
+/// The summary in a line, and what of it has no room there: the reason, in lines of its own.
+fn titled(all: &ProcessesView, width: usize) -> (String, Vec<String>) {
+    let whole = summary(all);
+    match &all.reason {
+        Some(reason) if whole.width() > width => {
+            let short = summary(&ProcessesView { reason: None, processes: all.processes.clone(), ..*all });
+            (short, wrap(reason, width))
+        }
+        _ => (whole, Vec::new()),
+    }
+}
+
 /// What is known in all, in a sentence: also of queue pairs that belong to nobody on the list.
 pub(super) fn summary(all: &ProcessesView) -> String {
     let qps = all.processes.iter().fold(0_u32, |sum, process| sum.saturating_add(queue_pairs(process)));
@@ -118,7 +131,15 @@ pub(super) fn lower(state: &State, view: &View, area: Rect, buffer: &mut Buffer)
         Some(RowKind::Process(index)) => per_nic(&all.processes[*index], &Scale::of(view, state.units)),
         _ => Vec::new(),
     };
-    table::packed(state, &summary(all), &lines, area, buffer);
+    let (title, more) = titled(all, usize::from(area.width).saturating_sub(4));
+    if more.is_empty() {
+        table::packed(state, &title, &lines, area, buffer);
+        return;
+    }
+    table::packed(state, &title, &more, area, buffer);
+    let taken = u16::try_from(more.len()).unwrap_or(u16::MAX).saturating_add(1).min(area.height);
+    let list = Rect { y: area.y + taken, height: area.height - taken, ..area };
+    table::columns(state, &lines, list, buffer);
 }
 
 /// A line per NIC: queue pairs, rates, bytes.
@@ -142,4 +163,24 @@ pub(super) fn per_nic(process: &ProcessView, scale: &Scale) -> Vec<String> {
         )
     };
     devices.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_does_not_fit_has_lines_of_its_own_and_is_whole() {
+        let reason = "some queue pairs belong to processes of another PID namespace (hostPID)";
+        let hidden = ProcessesView {
+            processes: Vec::new(),
+            kernel_qps: 0,
+            hidden_qps: 3,
+            reason: Some(reason.to_owned()),
+        };
+        assert_eq!(titled(&hidden, 200), (summary(&hidden), Vec::new()));
+        let (title, lines) = titled(&hidden, 40);
+        assert!(title.ends_with("cannot be seen from here") && lines.iter().all(|line| line.width() <= 40));
+        assert_eq!(lines.join(" "), reason);
+    }
 }

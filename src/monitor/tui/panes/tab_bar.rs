@@ -21,14 +21,29 @@ fn command(tab: Tab) -> Command {
     }
 }
 
-/// Draws the bar in the longest form that fits: with full names and gaps, with short names, without keys.
-pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
+/// Draws the bar in the longest form that fits: with full names and gaps, with short names, without keys. Where it has
+/// the status line's place, it also says which key leads to all others, and that comes before the tabs' own keys.
+pub(super) fn render(state: &State, area: Rect, instead_of_status: bool, buffer: &mut Buffer) {
     if area.height == 0 {
         return;
     }
+    let hint = |commands: &[Command]| -> Vec<Span<'static>> {
+        let known = commands.iter().filter_map(|&command| Some((state.keymap.first(command)?, command)));
+        let spans = known.flat_map(|(key, command)| {
+            let label = format!(" {}", command.binding().label);
+            [Span::raw("  "), Span::styled(key, state.theme.style(Token::Strong)), Span::raw(label)]
+        });
+        spans.collect()
+    };
+    let (both, help) = (hint(&[Command::Help, Command::Quit]), hint(&[Command::Help]));
+    let forms = [(false, true, "  "), (true, true, " "), (true, false, " ")];
+    let hints = if instead_of_status { vec![both, help, Vec::new()] } else { vec![Vec::new()] };
+    // The last form of all fits if any does.
+    let all = hints.iter().flat_map(|hint| forms.iter().map(move |form| (form, hint)));
     let mut line = Line::default();
-    for (short, keys, gap) in [(false, true, "  "), (true, true, " "), (true, false, " ")] {
+    for (&(short, keys, gap), hint) in all {
         line = bar(state, short, keys, gap);
+        line.spans.extend(hint.iter().cloned());
         if line.width() <= usize::from(area.width) {
             break;
         }

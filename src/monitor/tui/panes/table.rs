@@ -146,13 +146,23 @@ pub(super) fn packed(state: &State, title: &str, lines: &[String], area: Rect, b
     buffer.set_stringn(area.x, area.y, rule, usize::from(area.width), theme.style(Token::Muted));
     let slot = Slot { x: area.x + 1, y: area.y, width: area.width.saturating_sub(2) };
     slot.left(&format!(" {title} "), theme.style(Token::Strong), glyphs, buffer);
+    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    columns(state, lines, below, buffer);
+}
+
+/// Draws lines in as many columns as there is room for.
+pub(super) fn columns(state: &State, lines: &[String], area: Rect, buffer: &mut Buffer) {
+    let (theme, glyphs) = (state.theme, state.glyphs);
     let longest = lines.iter().map(|line| line.width()).max().unwrap_or(1);
     let width = u16::try_from(longest).unwrap_or(area.width).saturating_add(3).min(area.width).max(1);
-    let rows = usize::from(area.height - 1);
+    let rows = usize::from(area.height);
+    if rows == 0 {
+        return;
+    }
     let columns = usize::from(area.width / width).max(1);
     for (i, line) in lines.iter().take(rows * columns).enumerate() {
         let (column, down) = (u16::try_from(i / rows).unwrap_or(0), u16::try_from(i % rows).unwrap_or(0));
-        let slot = Slot { x: area.x + 1 + column * width, y: area.y + 1 + down, width: width - 1 };
+        let slot = Slot { x: area.x + 1 + column * width, y: area.y + down, width: width - 1 };
         slot.left(line, theme.style(Token::Text), glyphs, buffer);
     }
 }

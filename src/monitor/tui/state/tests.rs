@@ -269,6 +269,24 @@ fn averages_step_are_typed_and_change_the_rates() {
 }
 
 #[test]
+fn an_average_knows_over_how_much_it_is() {
+    let mut state = state(120, 40);
+    press(&mut state, &[Command::Average]);
+    assert_eq!((state.window, state.averaged_over()), (Duration::from_secs(5), Some(Duration::ZERO)));
+    let cluster = Cluster::default();
+    (2..=4).for_each(|tick| {
+        state.update(Action::View(Arc::new(cluster.view(Shape::PairSeq, tick))));
+    });
+    assert_eq!(state.averaged_over(), Some(Duration::from_secs(3)));
+    assert!(crate::monitor::tui::screens::text(&state).contains("average of 5 s (3 s so far)"));
+    (5..=9).for_each(|tick| {
+        state.update(Action::View(Arc::new(cluster.view(Shape::PairSeq, tick))));
+    });
+    assert_eq!(state.averaged_over(), Some(state.window), "all of it is there");
+    assert!(!crate::monitor::tui::screens::text(&state).contains("so far"));
+}
+
+#[test]
 fn a_paused_moment_stays_however_long_one_looks() {
     let mut state = state(120, 40);
     press(&mut state, &[Command::Pause]);

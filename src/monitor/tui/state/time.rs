@@ -78,6 +78,19 @@ impl State {
         });
     }
 
+    /// How much of the window of averages there is at the view on the screen, in whole seconds where it is more than
+    /// one: less than the window after a start.
+    pub(in super::super) fn averaged_over(&self) -> Option<Duration> {
+        let begin = self.history.step(0, 0)?;
+        let over = Duration::from_nanos(self.shown.as_ref()?.mono_ns.saturating_sub(begin)).min(self.window);
+        Some(if over.as_secs() > 0 { Duration::from_secs(over.as_secs()) } else { over })
+    }
+
+    /// The limit between balanced and skewed under which the view on the screen was judged.
+    pub(in super::super) fn limit(&self) -> f64 {
+        self.shown.as_ref().map_or(crate::balance::DEFAULT_MAX_OVER_MEAN, |view| view.max_over_mean)
+    }
+
     /// Time between the view on the screen and the newest, while paused.
     pub(in super::super) fn behind(&self) -> Option<Duration> {
         let (shown, newest) = (self.shown.as_ref()?, self.newest.as_ref()?);

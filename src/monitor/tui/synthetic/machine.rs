@@ -163,6 +163,7 @@ impl Machine {
             marks: if tick == 0 { vec![crate::monitor::model::view::Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,
+            incarnation: 0,
             dt: (tick > 0).then_some(self.interval),
             device,
         }

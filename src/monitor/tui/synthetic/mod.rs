@@ -282,6 +282,7 @@ impl Cluster {
             marks: if tick == 0 { vec![Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,
+            incarnation: 0,
             dt: (tick > 0).then_some(self.interval),
         }
     }

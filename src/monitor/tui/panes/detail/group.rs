@@ -59,7 +59,7 @@ fn spread(state: &State, group: &GroupView, flow: &GroupFlow, name: &str, lines:
         format::rate(flow.bytes_per_s, state.units),
         state.glyphs.verdict(spread.verdict),
         spread.verdict.word(),
-        format::ratio(spread.max_over_mean),
+        format::judged_ratio(spread.max_over_mean, state.limit()),
         spread.active_nics,
         spread.nics
     );
