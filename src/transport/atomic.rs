@@ -107,7 +107,8 @@ impl Atomic {
             AtomicOp::Or => word.fetch_or(value, order),
             AtomicOp::Xor => word.fetch_xor(value, order),
             AtomicOp::CompareSwap => {
-                let (Ok(old) | Err(old)) = word.compare_exchange(self.compare, value, order, Ordering::Acquire);
+                let (Ok(old) | Err(old)) =
+                    word.compare_exchange(self.compare, value, order, Ordering::Acquire);
                 old
             }
         }
@@ -158,14 +159,20 @@ mod tests {
             assert_eq!(Atomic { op, operand, compare, ..set }.apply(&heap).unwrap(), 12);
             assert_eq!(Atomic { op: AtomicOp::Add, operand: 0, ..set }.apply(&heap).unwrap(), expected);
         }
-        assert_eq!(heap.word(256).unwrap().load(Ordering::Relaxed) & 0xffff_ffff, 0, "the neighbour is untouched");
+        assert_eq!(
+            heap.word(256).unwrap().load(Ordering::Relaxed) & 0xffff_ffff,
+            0,
+            "the neighbour is untouched"
+        );
     }
 
     #[test]
     fn words_that_are_not_there_are_refused() {
         let heap = Heap::create(4096).unwrap();
         let at = |offset, width| Atomic { offset, width, op: AtomicOp::Set, operand: 1, compare: 0 };
-        for bad in [at(4096, Width::Word), at(4, Width::Word), at(2, Width::Half), at(u64::MAX - 7, Width::Half)] {
+        for bad in
+            [at(4096, Width::Word), at(4, Width::Word), at(2, Width::Half), at(u64::MAX - 7, Width::Half)]
+        {
             assert!(bad.check(&heap).is_err() && bad.apply(&heap).is_err(), "{bad:?}");
         }
     }

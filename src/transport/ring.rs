@@ -144,7 +144,16 @@ impl Command {
                 let half = u16::from(atomic.width == Width::Half) << 8;
                 let nic = u16::from(atomic.op.code()) | half;
                 let (offset, operand, compare) = (atomic.offset, atomic.operand, atomic.compare);
-                [head(10, some(tag), nic, dst), offset, operand, compare, u64::from(tag.unwrap_or(0)), 0, 0, 0]
+                [
+                    head(10, some(tag), nic, dst),
+                    offset,
+                    operand,
+                    compare,
+                    u64::from(tag.unwrap_or(0)),
+                    0,
+                    0,
+                    0,
+                ]
             }
             Self::Get { src, remote, local, len, tag } => {
                 [head(11, some(tag), 0, src), local, remote, len, u64::from(tag.unwrap_or(0)), 0, 0, 0]
@@ -306,8 +315,7 @@ mod tests {
     #[test]
     fn commands_come_back() {
         let signal = Signal { offset: 64, op: SignalOp::Add, value: 3 };
-        let mut commands =
-            vec![put(0), put(1), put(2), Command::Snapshot(8), Command::Stop];
+        let mut commands = vec![put(0), put(1), put(2), Command::Snapshot(8), Command::Stop];
         commands.push(Command::Signal { dst: 7, signal });
         commands.push(Command::Probe { dst: 7, nic: 31, remote: 2048, signal });
         for pe in [None, Some(0), Some(u32::MAX)] {

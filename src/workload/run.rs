@@ -116,6 +116,14 @@ impl Bench<'_> {
         }
         if let Some(pes) = collect(pe, &account.result(pe))? {
             reconcile(&pes)?;
+            for (pe, nic) in pes.iter().flat_map(|pe| pe.nics.iter().map(move |nic| (pe.pe, nic))) {
+                if nic.failures > 0 {
+                    eprintln!(
+                        "railtop: NIC {} of PE {pe} failed during the run; what it lost was sent again and counts twice as sent",
+                        nic.name
+                    );
+                }
+            }
             reporter.summary(&Summary { policy, window: self.options.window, pes: &pes })?;
         }
         Ok(())
@@ -303,6 +311,8 @@ impl Account {
                     rx_bytes: counts.rx_bytes,
                     tx_ops: counts.tx_done_ops,
                     rx_ops: counts.rx_ops,
+                    failures: counts.failures + counts.fences,
+                    resent_bytes: counts.resent_bytes,
                 })
                 .collect(),
             sent: totals.sent,

@@ -7,6 +7,7 @@
 
 mod bench;
 mod demo;
+mod failover;
 mod hang;
 mod kill;
 mod missing;

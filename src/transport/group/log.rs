@@ -96,7 +96,8 @@ impl Log {
 
     /// Takes out what is not released and fulfils `lost`, to be sent again.
     pub(super) fn take(&mut self, mut lost: impl FnMut(&Sent) -> bool) -> Vec<Sent> {
-        let (again, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0).into_iter().partition(|sent| lost(sent));
+        let (again, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|sent| lost(sent));
         self.0 = kept.into();
         again
     }

@@ -19,8 +19,8 @@ pub mod log;
 mod outbound;
 
 pub use inbound::{Inbound, Release};
-pub use outbound::{Moved, Outbound};
 pub(in crate::transport) use outbound::enter;
+pub use outbound::{Moved, Outbound};
 
 /// Groups a sender may have open towards one receiver.
 pub const WINDOW: u64 = 1024;

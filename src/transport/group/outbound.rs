@@ -38,7 +38,9 @@ impl Outbound {
     /// may be sent and not known to be released.
     #[must_use]
     pub fn has_room_for(&self, plain: bool, most: u64) -> bool {
-        self.low >= self.fence && (self.log.len() as u64) < most && (plain && self.open.is_some() || self.next - self.low < WINDOW)
+        self.low >= self.fence
+            && (self.log.len() as u64) < most
+            && (plain && self.open.is_some() || self.next - self.low < WINDOW)
     }
 
     /// A group of its own, for a put with a signal.

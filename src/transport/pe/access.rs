@@ -62,7 +62,13 @@ impl Pe {
     ///
     /// # Errors
     /// As [`Self::put`], or when it takes longer than the wait limit.
-    pub fn put_blocking(&mut self, dst: u32, local: u64, remote: u64, len: u64) -> Result<(), TransportError> {
+    pub fn put_blocking(
+        &mut self,
+        dst: u32,
+        local: u64,
+        remote: u64,
+        len: u64,
+    ) -> Result<(), TransportError> {
         self.put(dst, local, remote, len)?;
         if self.is_local(dst) { Ok(()) } else { self.quiet_with(dst) }
     }
@@ -189,8 +195,17 @@ impl Pe {
     ///
     /// # Errors
     /// As [`Self::fetch`].
-    pub fn compare_swap(&mut self, dst: u32, offset: u64, compare: u64, value: u64) -> Result<u64, TransportError> {
-        self.fetch(dst, Atomic { offset, width: Width::Word, op: AtomicOp::CompareSwap, operand: value, compare })
+    pub fn compare_swap(
+        &mut self,
+        dst: u32,
+        offset: u64,
+        compare: u64,
+        value: u64,
+    ) -> Result<u64, TransportError> {
+        self.fetch(
+            dst,
+            Atomic { offset, width: Width::Word, op: AtomicOp::CompareSwap, operand: value, compare },
+        )
     }
 
     /// Waits for an answer.
@@ -221,7 +236,9 @@ impl Pe {
     fn tag(&self) -> Result<u32, TransportError> {
         self.shared.answers().take().ok_or_else(|| {
             let most = self.shared.answers().len();
-            TransportError::Failed(format!("{most} answers have been asked for and not collected; collect some first"))
+            TransportError::Failed(format!(
+                "{most} answers have been asked for and not collected; collect some first"
+            ))
         })
     }
 }

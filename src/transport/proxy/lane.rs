@@ -70,6 +70,8 @@ pub(super) struct Outcome {
 pub(super) struct Lane<N> {
     nic: N,
     me: u16,
+    /// Number of the NIC.
+    index: u16,
     queue: VecDeque<Out>,
     /// Acknowledgements and news: they go before everything else.
     urgent: VecDeque<Envelope>,
@@ -98,11 +100,12 @@ pub(super) struct Lane<N> {
 }
 
 impl<N: Nic> Lane<N> {
-    pub(super) fn new(nic: N, me: u32, pes: usize, block: Option<NicBlock>) -> Self {
+    pub(super) fn new(nic: N, me: u32, index: u16, pes: usize, block: Option<NicBlock>) -> Self {
         let limits = nic.limits();
         Self {
             nic,
             me: u16::try_from(me).unwrap_or(u16::MAX),
+            index,
             queue: VecDeque::new(),
             urgent: VecDeque::new(),
             pool: Vec::new(),
@@ -155,9 +158,9 @@ impl<N: Nic> Lane<N> {
         self.in_flight > 0
     }
 
-    /// Whether there is something in flight of which nothing has completed since `since_ms`.
-    pub(super) fn is_stuck(&self, since_ms: u64) -> bool {
-        self.in_flight > 0 && self.moved_ms < since_ms
+    /// Whether something has been completed since `since_ms`.
+    pub(super) fn has_moved_since(&self, since_ms: u64) -> bool {
+        self.in_flight > 0 && self.moved_ms > since_ms
     }
 
     /// What waits for the NIC.
@@ -225,7 +228,7 @@ impl<N: Nic> Lane<N> {
     }
 
     fn frame_with(&mut self, record: &Record<'_>) -> Frame {
-        let mut frame = self.pool.pop().unwrap_or_else(|| Frame::new(self.me));
+        let mut frame = self.pool.pop().unwrap_or_else(|| Frame::new(self.me, self.index));
         let fits = frame.push(record);
         debug_assert!(fits, "every record fits an empty frame");
         frame
@@ -265,8 +268,9 @@ impl<N: Nic> Lane<N> {
     }
 
     /// Takes over a frame that another NIC did not get rid of; its records' ways must have been put right.
-    pub(super) fn adopt(&mut self, to: PeerNic, envelope: Envelope) {
-        self.queue.push_back(Out::Frame(Envelope { to, ..envelope }));
+    pub(super) fn adopt(&mut self, mut envelope: Envelope) {
+        envelope.frame.set_nic(self.index);
+        self.queue.push_back(Out::Frame(envelope));
     }
 
     /// Pieces and frames that wait for a peer's NIC.

@@ -18,8 +18,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 pub use clock::Clock;
-pub use idle::Progress;
 use idle::Idle;
+pub use idle::Progress;
 use lane::{Lane, Outcome};
 use recovery::Recovery;
 use state::State;
@@ -241,7 +241,7 @@ impl<N: Nic> Proxy<N> {
             .zip(nics)
             .map(|(index, nic)| {
                 let block = page.as_mut().and_then(|page| page.nic_block(0, index));
-                Lane::new(nic, me, widths.len(), block)
+                Lane::new(nic, me, index, widths.len(), block)
             })
             .collect();
         let patience_ms = u64::try_from(parts.nic_timeout.as_millis()).unwrap_or(u64::MAX);
@@ -504,7 +504,10 @@ impl<N: Nic> Proxy<N> {
             Some(pe) => self.state.is_settled_with(pe),
             // Landed there and completed here: only then do both sides' counters agree. A NIC that has failed may
             // complete nothing for long, but what it had has landed by another way.
-            None => self.state.is_settled() && (self.recovery.has_acted() || self.lanes.iter().all(Lane::is_settled)),
+            None => {
+                self.state.is_settled()
+                    && (self.recovery.has_acted() || self.lanes.iter().all(Lane::is_settled))
+            }
         };
         if settled {
             self.quiet = None;

@@ -6,8 +6,9 @@
 //! sender sends that part again, over NICs that work. So each piece is counted once and nothing old lands later.
 //!
 //! Suspicion starts with a sender: an operation failed, or nothing of a peer's has been released for a while. It asks the
-//! peer over other NICs what has arrived. If the peer answers and one of its NICs has received nothing meanwhile, that
-//! NIC is fenced. A peer that does not answer is no matter of NICs: the rendezvous watches over it.
+//! peer, by every one of its NICs and at every one of the peer's, what has arrived. If the peer answers, and nothing has
+//! come by one of the NICs for as long, that NIC is at fault; what waits at the peer's end is fenced. A peer that does
+//! not answer is no matter of NICs: the rendezvous watches over it.
 //! Being wrong costs bandwidth, never data.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,8 +24,23 @@ use crate::transport::wire::{Progress, Record, Released};
 /// How often the ways are looked at, in parts of the time after which a NIC is suspected.
 const LOOKS: u64 = 8;
 
-/// How much longer a way between two NICs that both work with others may show nothing.
+/// How much longer something may wait on a way between two NICs that both seem to work.
 const LONE_WAY: u64 = 8;
+
+/// A count, and when it last changed.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    count: u32,
+    at_ms: u64,
+}
+
+impl Seen {
+    fn update(&mut self, count: u32, now_ms: u64) {
+        if count != self.count {
+            *self = Self { count, at_ms: now_ms };
+        }
+    }
+}
 
 /// What is known about one target.
 #[derive(Debug, Default)]
@@ -37,8 +53,11 @@ struct Watch {
     /// The question under way.
     nonce: u64,
     attempts: u32,
-    /// What had arrived when the first answer came, and when that was.
-    baseline: Option<(u64, Vec<Progress>)>,
+    /// When the first answer came.
+    since_ms: Option<u64>,
+    /// By number of the NIC: what came through the target's, and by this PE's.
+    through: Vec<Seen>,
+    by: Vec<Seen>,
     /// NICs of the target that are to be fenced.
     fences: BTreeSet<u16>,
 }
@@ -185,7 +204,7 @@ impl<N: Nic> Proxy<N> {
                 watch.fences.clear();
             }
             if watch.failed.is_empty() && watch.fences.is_empty() {
-                (watch.nonce, watch.attempts, watch.baseline) = (0, 0, None);
+                (watch.nonce, watch.attempts, watch.since_ms) = (0, 0, None);
                 return Ok(());
             }
         }
@@ -197,10 +216,10 @@ impl<N: Nic> Proxy<N> {
             self.recovery.nonce += 1;
             watch.nonce = self.recovery.nonce;
         }
-        let (nonce, attempts, avoid) = (watch.nonce, watch.attempts, watch.failed.clone());
+        let (nonce, attempts) = (watch.nonce, watch.attempts);
         let fences: Vec<_> = watch.fences.iter().copied().collect();
         watch.attempts = watch.attempts.wrapping_add(1);
-        for way in self.ways.news_ways(dst, &avoid, attempts) {
+        for way in self.ways.every_nic(dst, attempts) {
             let Some(lane) = self.lanes.get_mut(usize::from(way.local)) else { continue };
             let to = PeerNic { pe: dst, nic: way.remote };
             lane.urgent(to, &Record::Ask { nonce });
@@ -245,7 +264,8 @@ impl<N: Nic> Proxy<N> {
                 News::Probe { nonce } => self.tell(pe, &Record::Echo { nonce }),
                 News::Echo { nonce } => {
                     let lanes = &self.lanes;
-                    let (own, _) = self.ways.echo(nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
+                    let (own, _) =
+                        self.ways.echo(nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
                     if let Some(nic) = own {
                         self.mark(nic, false);
                     }
@@ -262,7 +282,7 @@ impl<N: Nic> Proxy<N> {
             watch.attempts
         });
         // Two ways, another pair each time: one of them may be broken without anybody knowing it yet.
-        for way in self.ways.news_ways(pe, &[], turn) {
+        for way in self.ways.news_ways(pe, turn) {
             if let Some(lane) = self.lanes.get_mut(usize::from(way.local)) {
                 lane.urgent(PeerNic { pe, nic: way.remote }, record);
             }
@@ -270,48 +290,55 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Judges by a peer's answer which of its NICs do not get what is sent to them.
-    fn judge(&mut self, pe: u32, nonce: u64, released: &Released, progress: &[Progress]) -> Result<(), String> {
+    fn judge(
+        &mut self,
+        pe: u32,
+        nonce: u64,
+        released: &Released,
+        progress: &[Progress],
+    ) -> Result<(), String> {
         let (now, patience) = (self.now_ms, self.recovery.patience_ms);
-        self.state.outbound(pe)?.acknowledged(released.low).map_err(|violation| format!("PE {pe}: {violation}"))?;
+        self.state
+            .outbound(pe)?
+            .acknowledged(released.low)
+            .map_err(|violation| format!("PE {pe}: {violation}"))?;
         let waiting = self.waiting(pe, released)?;
-        let Some(watch) = self.recovery.watches.get(pe as usize).filter(|watch| watch.nonce == nonce && nonce != 0)
+        let Some(watch) =
+            self.recovery.watches.get_mut(pe as usize).filter(|watch| watch.nonce == nonce && nonce != 0)
         else {
             return Ok(());
         };
-        let (since, before) = match &watch.baseline {
-            Some((since, before)) => (*since, before.clone()),
-            None => (now, progress.to_vec()),
-        };
-        let known = |list: &[Progress], nic: u16| list.get(usize::from(nic)).copied().unwrap_or_default();
-        let mut suspects = BTreeSet::new();
-        let mut moved = false;
-        for (&way, &at_ms) in &waiting {
-            let (was, is) = (known(&before, way.remote), known(progress, way.remote));
-            if watch.failed.contains(&way) {
-                suspects.insert((way, false));
-                continue;
-            }
-            moved |= was.yours != is.yours;
-            let quiet_for = now.saturating_sub(since.max(at_ms));
-            if patience == 0 || was.yours != is.yours || quiet_for < patience {
-                continue;
-            }
-            let own_is_stuck = self.lanes.get(usize::from(way.local)).is_some_and(|lane| lane.is_stuck(since));
-            let theirs_is_deaf = was.all == is.all;
-            if own_is_stuck || theirs_is_deaf || quiet_for >= LONE_WAY * patience {
-                suspects.insert((way, theirs_is_deaf));
-            }
-        }
-        let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
         // What failed and has been released all the same needs nothing more.
         watch.failed.retain(|way| waiting.contains_key(way));
-        if watch.baseline.is_none() || moved {
-            watch.baseline = Some((now, progress.to_vec()));
+        let first = watch.since_ms.is_none();
+        let since = *watch.since_ms.get_or_insert(now);
+        for seen in [&mut watch.through, &mut watch.by] {
+            seen.resize(progress.len(), Seen::default());
         }
-        for (way, theirs_is_deaf) in suspects {
-            self.suspect(pe, way, theirs_is_deaf)?;
+        for (nic, (through, by)) in progress.iter().zip(watch.through.iter_mut().zip(&mut watch.by)) {
+            if first {
+                (through.at_ms, by.at_ms) = (now, now);
+                (through.count, by.count) = (nic.through, nic.by);
+            }
+            through.update(nic.through, now);
+            by.update(nic.by, now);
         }
-        Ok(())
+        let is_still = |seen: &[Seen], nic: u16| {
+            let seen = seen.get(usize::from(nic)).copied().unwrap_or_default();
+            patience > 0 && now.saturating_sub(seen.at_ms) >= patience
+        };
+        let mut suspects = Vec::new();
+        for (&way, &at_ms) in &waiting {
+            let moves = self.lanes.get(usize::from(way.local));
+            let moves = moves.is_some_and(|lane| lane.has_moved_since(now.saturating_sub(patience)));
+            let ours = is_still(&watch.by, way.local) && !moves;
+            let theirs = is_still(&watch.through, way.remote);
+            let overdue = patience > 0 && now.saturating_sub(since.max(at_ms)) >= LONE_WAY * patience;
+            if ours || theirs || overdue || watch.failed.contains(&way) {
+                suspects.push((way, ours, theirs));
+            }
+        }
+        suspects.into_iter().try_for_each(|(way, ours, theirs)| self.suspect(pe, way, ours, theirs))
     }
 
     /// By way: since when something has been posted to `pe` that is not released. What still waits in a queue here says
@@ -334,22 +361,17 @@ impl<N: Nic> Proxy<N> {
         Ok(found.into_iter().map(|(way, (since, ..))| (way, since)).collect())
     }
 
-    /// Takes a way for broken: has the peer's NIC fenced, and closes what may be at fault until it proves to work.
-    fn suspect(&mut self, pe: u32, way: Route, theirs_is_deaf: bool) -> Result<(), String> {
-        let now = self.now_ms;
+    /// Takes a way for broken: has the peer's NIC fenced, and closes what is at fault, here or there, until it proves to
+    /// work. Where nothing says who is at fault both are closed.
+    fn suspect(&mut self, pe: u32, way: Route, ours: bool, theirs: bool) -> Result<(), String> {
         let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
         if watch.fences.insert(way.remote) {
             self.recovery.next_look_ms = 0;
         }
-        let failed = watch.failed.contains(&way);
-        let stuck = self.lanes.get(usize::from(way.local)).is_some_and(|lane| {
-            lane.is_stuck(now.saturating_sub(self.recovery.patience_ms.max(1)))
-        });
-        // Of a lone way one end is enough. Of one that might be either's fault both are closed; a probe opens each.
-        if theirs_is_deaf || !stuck {
-            self.ways.close_peer(PeerNic { pe, nic: way.remote }, now);
+        if theirs || !ours {
+            self.ways.close_peer(PeerNic { pe, nic: way.remote }, self.now_ms);
         }
-        if stuck || failed { self.shut(way.local) } else { Ok(()) }
+        if ours || !theirs { self.shut(way.local) } else { Ok(()) }
     }
 
     /// Closes own NIC `nic`: what waits in its queue goes over others.
@@ -411,7 +433,13 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// A NIC of another PE has been fenced and has a new incarnation: what was under way to it is sent again.
-    fn follow(&mut self, at: PeerNic, incarnation: u32, released: &Released, card: &[u8]) -> Result<(), String> {
+    fn follow(
+        &mut self,
+        at: PeerNic,
+        incarnation: u32,
+        released: &Released,
+        card: &[u8],
+    ) -> Result<(), String> {
         if at.nic >= self.state.width(at.pe) {
             return Err(format!("PE {} speaks of its NIC {}, which does not exist", at.pe, at.nic));
         }
@@ -435,7 +463,7 @@ impl<N: Nic> Proxy<N> {
         if let Some(watch) = self.recovery.watches.get_mut(at.pe as usize) {
             watch.fences.remove(&at.nic);
             watch.failed.retain(|way| way.remote != at.nic);
-            (watch.moved_ms, watch.nonce, watch.baseline) = (self.now_ms, 0, None);
+            (watch.moved_ms, watch.nonce, watch.since_ms) = (self.now_ms, 0, None);
         }
         self.send_again(at.pe, lost)?;
         self.tell(at.pe, &Record::CardSeen { nic: at.nic, incarnation });
@@ -445,7 +473,8 @@ impl<N: Nic> Proxy<N> {
     /// Where everything stands, for tests that do not end.
     #[cfg(test)]
     pub(super) fn describe(&self) -> String {
-        let lanes: Vec<_> = self.lanes.iter().map(|lane| (lane.waiting(), lane.is_busy(), lane.load())).collect();
+        let lanes: Vec<_> =
+            self.lanes.iter().map(|lane| (lane.waiting(), lane.is_busy(), lane.load())).collect();
         let unsettled: Vec<_> = self.state.unsettled().collect();
         format!(
             "PE {} at {} ms: quiet {:?}, stalled {:?}, unsettled {unsettled:?}, lanes {lanes:?}\n  {:?}\n  {:?}",

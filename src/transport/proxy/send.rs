@@ -4,8 +4,8 @@ use super::lane::{Lane, Out, Tally};
 use super::state::{PROBE_BYTES, PROBE_SOURCE, Request};
 use super::{Done, LONG_GROUP, Proxy};
 use crate::transport::atomic::Atomic;
-use crate::transport::group::{Moved, enter};
 use crate::transport::group::log::{Sent, What};
+use crate::transport::group::{Moved, enter};
 use crate::transport::nic::{Nic, PeerNic, Piece};
 use crate::transport::ring::Put;
 use crate::transport::select::{Op, Part, Plan, Route};
@@ -88,7 +88,8 @@ impl<N: Nic> Proxy<N> {
         } else {
             for part in plan.parts(put.len) {
                 let route = self.ways.open_way(put.dst, part.route);
-                let pieces = u32::try_from(part.len.div_ceil(self.max_piece(route.local))).unwrap_or(u32::MAX);
+                let pieces =
+                    u32::try_from(part.len.div_ceil(self.max_piece(route.local))).unwrap_or(u32::MAX);
                 let seq = self.state.outbound(put.dst)?.add_pieces(pieces).map_err(ran_over)?;
                 self.pieces(put, part, route, seq)?;
                 if self.state.ledger {
@@ -169,7 +170,8 @@ impl<N: Nic> Proxy<N> {
         }
         let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
         let route = self.control_route(dst);
-        let close = Close { seq, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() };
+        let close =
+            Close { seq, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() };
         self.close(dst, route, close)?;
         Ok(Done::Yes)
     }
@@ -182,7 +184,11 @@ impl<N: Nic> Proxy<N> {
         let put = Put { dst, local: PROBE_SOURCE, remote, len: PROBE_BYTES, signal: None };
         let pieces = self.pieces(&put, part, route, seq)?;
         let action = Some(action);
-        self.close(dst, route, Close { seq, pieces, action, flush: false, again: false, ledger: Vec::new() })?;
+        self.close(
+            dst,
+            route,
+            Close { seq, pieces, action, flush: false, again: false, ledger: Vec::new() },
+        )?;
         Ok(Done::Yes)
     }
 
@@ -223,7 +229,9 @@ impl<N: Nic> Proxy<N> {
         let mut moved = Vec::new();
         for Sent { seq, route: before, what, .. } in lost {
             let route = self.ways.open_way(dst, before);
-            if let (What::Piece { len, .. }, true) = (&what, self.state.ledger && before.remote != route.remote) {
+            if let (What::Piece { len, .. }, true) =
+                (&what, self.state.ledger && before.remote != route.remote)
+            {
                 moved.push(Moved { seq, from: before.remote, to: route.remote, bytes: *len });
             }
             if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
@@ -272,7 +280,7 @@ impl<N: Nic> Proxy<N> {
                 lane.push(piece);
             }
             Out::Frame(envelope) => {
-                let records = read_frame(envelope.frame.as_slice()).map(|(_, records)| records);
+                let records = read_frame(envelope.frame.as_slice()).map(|(_, _, records)| records);
                 for record in records.into_iter().flatten().flatten() {
                     match record {
                         Record::Close(close) => outbound.divert(from, way, |sent| {
@@ -285,7 +293,7 @@ impl<N: Nic> Proxy<N> {
                         _ => {}
                     }
                 }
-                lane.adopt(to, envelope);
+                lane.adopt(envelope);
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::transport::atomic::Atomic;
 use crate::transport::event::Event;
 use crate::transport::group::{Inbound, Outbound, Release, Violation};
 use crate::transport::heap::{Heap, HeapError};
-use crate::transport::wire::{Action, Data, Immediate, Progress, Record, Released, read_frame};
+use crate::transport::wire::{Action, Data, Immediate, MAX_NICS, Progress, Record, Released, read_frame};
 
 /// Where the probe's bytes come from and how many there are: in the heap's reserved page.
 pub(crate) const PROBE_SOURCE: u64 = 1024;
@@ -58,6 +58,8 @@ pub(super) struct State {
     received: Vec<Received>,
     /// By PE, then by own NIC: pieces and frames that have arrived.
     arrivals: Vec<u32>,
+    /// By PE, then by that PE's NIC: frames that it has sent.
+    heard: Vec<u32>,
     /// How received bytes are known; `None` while probing.
     rx_source: RxSource,
     /// Whether closes carry bytes per NIC, because some PE knows its Rx no other way.
@@ -91,6 +93,7 @@ impl State {
             inbound: widths.iter().map(|_| Inbound::default()).collect(),
             received: vec![Received::default(); own],
             arrivals: vec![0; widths.len() * own],
+            heard: vec![0; widths.len() * MAX_NICS],
             rx_source: RxSource::None,
             ledger: false,
             sent: widths.iter().map(|&width| vec![0; usize::from(width)]).collect(),
@@ -157,16 +160,16 @@ impl State {
         self.received.get(nic).copied().unwrap_or_default()
     }
 
-    /// What has arrived from `pe` and from all, by own NIC.
+    /// What has arrived from `pe`, by number of the NIC.
     pub(super) fn progress(&self, pe: u32) -> Vec<Progress> {
-        let own = self.received.len().max(1);
-        let rows = || self.arrivals.chunks_exact(own);
-        (0..self.received.len())
-            .map(|nic| Progress {
-                yours: rows().nth(pe as usize).and_then(|row| row.get(nic)).copied().unwrap_or(0),
-                all: rows().filter_map(|row| row.get(nic)).fold(0, |sum: u32, &count| sum.wrapping_add(count)),
-            })
-            .collect()
+        let row = |table: &[u32], width: usize| {
+            let start = pe as usize * width;
+            table.get(start..start + width).unwrap_or_default().to_vec()
+        };
+        let (own, theirs) = (self.received.len(), usize::from(self.width(pe)));
+        let (through, by) = (row(&self.arrivals, own), row(&self.heard, MAX_NICS));
+        let at = |list: &[u32], nic: usize| list.get(nic).copied().unwrap_or(0);
+        (0..own.max(theirs)).map(|nic| Progress { through: at(&through, nic), by: at(&by, nic) }).collect()
     }
 
     /// Which of the groups of `pe` are released here.
@@ -220,14 +223,18 @@ impl State {
 
     /// A frame has arrived through NIC `nic`.
     pub(super) fn frame(&mut self, nic: u16, bytes: &[u8]) {
-        let (src, records) = match read_frame(bytes) {
-            Ok((src, records)) => (u32::from(src), records),
+        let (src, by, records) = match read_frame(bytes) {
+            Ok((src, by, records)) => (u32::from(src), usize::from(by), records),
             Err(error) => return self.violate(format!("{error} arrived through NIC {nic}")),
         };
         if src as usize >= self.inbound.len() {
             return self.violate(format!("a control frame arrived from PE {src}, which does not exist"));
         }
         self.count_arrival(nic, src);
+        let heard = (by < MAX_NICS).then_some(src as usize * MAX_NICS + by);
+        if let Some(count) = heard.and_then(|index| self.heard.get_mut(index)) {
+            *count = count.wrapping_add(1);
+        }
         let mut payload = 0;
         for record in records {
             match record {
@@ -334,7 +341,9 @@ impl State {
             }
             Action::Fetch { atomic, tag } => match self.change(nic, atomic) {
                 Ok(value) => self.requests.push_back(Request::Answer { pe: src, tag, value }),
-                Err(error) => self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}")),
+                Err(error) => {
+                    self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}"))
+                }
             },
             Action::Get { remote, local, len, tag } => match self.heap.check(remote, len) {
                 Ok(()) => self.requests.push_back(Request::Get { pe: src, remote, local, len, tag }),

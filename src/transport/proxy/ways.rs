@@ -37,8 +37,10 @@ pub(super) struct Ways {
     /// Probes under way, with what they prove.
     probes: HashMap<u64, (u16, PeerNic)>,
     nonce: u64,
-    /// Moves on with every substitute, so that the load of a closed NIC is spread.
+    /// Moves on with every probe.
     turn: u16,
+    /// Chooses among substitutes, so that the load of a closed NIC is spread.
+    dice: u64,
 }
 
 impl Ways {
@@ -51,6 +53,7 @@ impl Ways {
             probes: HashMap::new(),
             nonce: 0,
             turn: 0,
+            dice: u64::from(me),
         }
     }
 
@@ -93,25 +96,31 @@ impl Ways {
         if self.all_open() {
             return wanted;
         }
-        let turn = self.turn;
-        let local = pick(wanted.local, self.own_count(), turn, |nic| self.is_open(nic));
-        let remote = pick(wanted.remote, self.width(dst), turn, |nic| self.is_peer_open(PeerNic { pe: dst, nic }));
-        if local != Some(wanted.local) || remote != Some(wanted.remote) {
-            self.turn = self.turn.wrapping_add(1);
-        }
+        let (here, there) = (self.roll(), self.roll());
+        let local = pick(wanted.local, self.own_count(), here, |nic| self.is_open(nic));
+        let remote =
+            pick(wanted.remote, self.width(dst), there, |nic| self.is_peer_open(PeerNic { pe: dst, nic }));
         Route { local: local.unwrap_or(wanted.local), remote: remote.unwrap_or(wanted.remote) }
     }
 
+    /// A number by chance: with one that counts, any pattern in the order of operations (a put, an acknowledgement, a put)
+    /// could keep a substitute idle.
+    fn roll(&mut self) -> u16 {
+        // The multiplier is that of Knuth's MMIX; the high bits are the good ones.
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let [high, low, ..] = self.dice.to_be_bytes();
+        u16::from_be_bytes([high, low])
+    }
+
     /// Ways to `dst` to be tried for news: the most promising, and one of the others, another with each `attempt`.
-    pub(super) fn news_ways(&self, dst: u32, avoid: &[Route], attempt: u32) -> Vec<Route> {
+    pub(super) fn news_ways(&self, dst: u32, attempt: u32) -> Vec<Route> {
         let mut ways: Vec<_> = (0..self.own_count())
             .flat_map(|local| (0..self.width(dst)).map(move |remote| Route { local, remote }))
             .collect();
         let badness = |way: &Route| {
-            let suspect = avoid.iter().filter(|other| other.local == way.local || other.remote == way.remote).count();
             let closed = usize::from(!self.is_open(way.local))
                 + usize::from(!self.is_peer_open(PeerNic { pe: dst, nic: way.remote }));
-            (closed, suspect, way.local != way.remote)
+            (closed, way.local != way.remote)
         };
         ways.sort_by_key(badness);
         if let Some(others) = ways.len().checked_sub(1).filter(|&others| others > 0) {
@@ -119,6 +128,14 @@ impl Ways {
         }
         ways.truncate(2);
         ways
+    }
+
+    /// Ways to `dst` that between them use every NIC of both sides, paired anew with each `attempt`.
+    pub(super) fn every_nic(&self, dst: u32, attempt: u32) -> impl Iterator<Item = Route> + use<> {
+        let (own, theirs) = (self.own_count(), self.width(dst));
+        let shift = u16::try_from(attempt % u32::from(theirs)).unwrap_or(0);
+        (0..own.max(theirs))
+            .map(move |nic| Route { local: nic % own, remote: (nic % theirs + shift) % theirs })
     }
 
     /// Closes own NIC `nic`; whether it was open.
@@ -159,7 +176,8 @@ impl Ways {
             self.peers.iter_mut().filter_map(|(nic, closed)| closed.is_due(now_ms).then_some(*nic)).collect();
         for to in peers {
             // Through a NIC that works, preferably the one of the same number.
-            if let Some(local) = pick(to.nic % self.own_count(), self.own_count(), 0, |nic| self.is_open(nic)) {
+            if let Some(local) = pick(to.nic % self.own_count(), self.own_count(), 0, |nic| self.is_open(nic))
+            {
                 due.push((local, to));
             }
         }
@@ -189,7 +207,11 @@ impl Ways {
 
     /// A probe has come back: opens what it proves to work and returns what of it was closed. An own NIC stays closed
     /// until it is `usable`.
-    pub(super) fn echo(&mut self, nonce: u64, usable: impl Fn(u16) -> bool) -> (Option<u16>, Option<PeerNic>) {
+    pub(super) fn echo(
+        &mut self,
+        nonce: u64,
+        usable: impl Fn(u16) -> bool,
+    ) -> (Option<u16>, Option<PeerNic>) {
         let Some((local, to)) = self.probes.remove(&nonce) else { return (None, None) };
         let slot = self.own.get_mut(usize::from(local)).filter(|_| usable(local));
         let own = slot.and_then(Option::take).map(|_| local);
@@ -239,8 +261,9 @@ mod tests {
         let mut ways = Ways::new(0, &[3, 3], 3);
         assert_eq!(ways.open_way(1, way(1, 1)), way(1, 1));
         assert!(ways.close(1, 0) && !ways.close(1, 0));
-        let taken: Vec<_> = (0..4).map(|_| ways.open_way(1, way(1, 1)).local).collect();
-        assert!(taken.contains(&0) && taken.contains(&2) && !taken.contains(&1), "{taken:?}");
+        let taken: Vec<_> = (0..1000).map(|_| ways.open_way(1, way(1, 1)).local).collect();
+        let of = |nic| taken.iter().filter(|&&taken| taken == nic).count();
+        assert!((400..600).contains(&of(0)) && of(0) + of(2) == 1000, "{} and {}", of(0), of(2));
         assert_eq!(ways.open_way(1, way(1, 1)).remote, 1, "the peer's NIC is not to blame");
         assert!(ways.close_peer(A, 0));
         assert_ne!(ways.open_way(1, way(0, 0)).remote, 0);
@@ -263,7 +286,11 @@ mod tests {
         let of_own: Vec<_> = sent.iter().filter(|(_, probe)| probe.local == 1).collect();
         assert!((30..50).contains(&of_own.len()), "{}", of_own.len());
         assert!(sent.iter().all(|(_, probe)| probe.local == 1 || probe.to == A));
-        assert_eq!(ways.echo(of_own[0].1.nonce, |_| true), (None, None), "an old one proves nothing any more");
+        assert_eq!(
+            ways.echo(of_own[0].1.nonce, |_| true),
+            (None, None),
+            "an old one proves nothing any more"
+        );
         let last = of_own.last().unwrap().1;
         assert_eq!(ways.echo(last.nonce, |_| false).0, None, "its queue is stuck");
         let again = ways.probe(1, A);
@@ -273,11 +300,15 @@ mod tests {
     }
 
     #[test]
-    fn news_avoid_what_is_suspect() {
-        let ways = Ways::new(0, &[3, 3], 3);
-        let first = ways.news_ways(1, &[way(1, 1)], 0);
-        assert!(first[0].local != 1 && first[0].remote != 1, "{first:?}");
-        let all: std::collections::HashSet<_> = (0..9).flat_map(|n| ways.news_ways(1, &[way(1, 1)], n)).collect();
-        assert_eq!(all.len(), 9, "in the end every way is tried");
+    fn news_go_by_an_open_way_and_in_the_end_by_every_way() {
+        let mut ways = Ways::new(0, &[3, 3], 3);
+        ways.close(0, 0);
+        ways.close_peer(PeerNic { pe: 1, nic: 1 }, 0);
+        let all: Vec<_> = (0..9).flat_map(|attempt| ways.news_ways(1, attempt)).collect();
+        assert!(all.iter().step_by(2).all(|&best| best == way(2, 2)), "{all:?}");
+        assert_eq!(all.into_iter().collect::<std::collections::HashSet<_>>().len(), 9);
+        let asked: std::collections::HashSet<_> =
+            (0..3).flat_map(|attempt| ways.every_nic(1, attempt)).collect();
+        assert_eq!(asked.len(), 9, "every NIC of both sides each time, every pair in the end");
     }
 }

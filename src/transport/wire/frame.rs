@@ -22,13 +22,19 @@ impl std::fmt::Debug for Frame {
 }
 
 impl Frame {
-    /// An empty frame from PE `src`.
+    /// An empty frame that PE `src` will send by its NIC `nic`.
     #[must_use]
-    pub fn new(src: u16) -> Self {
+    pub fn new(src: u16, nic: u16) -> Self {
         let mut frame = Self { bytes: Box::new([0; MAX_FRAME_BYTES]), len: FRAME_HEADER_BYTES };
         frame.bytes[0..2].copy_from_slice(&VERSION.to_le_bytes());
         frame.bytes[2..4].copy_from_slice(&src.to_le_bytes());
+        frame.set_nic(nic);
         frame
+    }
+
+    /// Another NIC will send it.
+    pub fn set_nic(&mut self, nic: u16) {
+        self.bytes[4..6].copy_from_slice(&nic.to_le_bytes());
     }
 
     /// Takes all records out.
@@ -96,11 +102,11 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// Reads a frame: its sender's PE number and its records. The bytes come from another process: nothing is taken on trust.
+/// Reads a frame: its sender's PE number, the number of the NIC that sent it, and its records. The bytes come from another process: nothing is taken on trust.
 ///
 /// # Errors
 /// When length or version are not those of a frame.
-pub fn read_frame(bytes: &[u8]) -> Result<(u16, Records<'_>), FrameError> {
+pub fn read_frame(bytes: &[u8]) -> Result<(u16, u16, Records<'_>), FrameError> {
     let Some((header, records)) = bytes.split_first_chunk::<FRAME_HEADER_BYTES>() else {
         return Err(FrameError::Length(bytes.len()));
     };
@@ -108,7 +114,10 @@ pub fn read_frame(bytes: &[u8]) -> Result<(u16, Records<'_>), FrameError> {
         return Err(FrameError::Length(bytes.len()));
     }
     match u16::from_le_bytes([header[0], header[1]]) {
-        VERSION => Ok((u16::from_le_bytes([header[2], header[3]]), Records(records))),
+        VERSION => {
+            let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+            Ok((half(2), half(4), Records(records)))
+        }
         other => Err(FrameError::Version(other)),
     }
 }

@@ -94,7 +94,9 @@ impl Released {
 
     /// Notes that group `seq` is released.
     pub fn insert(&mut self, seq: u64) {
-        let Some(ahead) = seq.checked_sub(self.low).and_then(|ahead| usize::try_from(ahead).ok()) else { return };
+        let Some(ahead) = seq.checked_sub(self.low).and_then(|ahead| usize::try_from(ahead).ok()) else {
+            return;
+        };
         if let Some(word) = self.above.get_mut(ahead / 64) {
             *word |= 1 << (ahead % 64);
         }
@@ -109,13 +111,13 @@ impl Released {
     }
 }
 
-/// How much has landed through one of a receiver's NICs; counts wrap.
+/// How much of what a PE sends arrives; counts wrap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Pieces and frames from the PE that asked.
-    pub yours: u32,
-    /// Pieces and frames from anyone.
-    pub all: u32,
+    /// Pieces and frames of the asker's that came through the answerer's NIC of this number.
+    pub through: u32,
+    /// Frames that the asker sent by its own NIC of this number.
+    pub by: u32,
 }
 
 /// One record.
@@ -141,7 +143,7 @@ pub enum Record<'a> {
         nonce: u64,
         /// The groups.
         released: Released,
-        /// What has landed so far, by NIC.
+        /// What has arrived so far, by number of the NIC.
         progress: Vec<Progress>,
     },
     /// Nothing I write to your NIC `nic` arrives. Fence it: close what I write to, and open a new one.
@@ -321,7 +323,7 @@ impl<'a> Reader<'a> {
     #[expect(clippy::cast_possible_truncation, reason = "each count takes its own half of the word")]
     fn progress(&mut self) -> Result<Progress, RecordError> {
         let word = self.word()?;
-        Ok(Progress { yours: word as u32, all: (word >> 32) as u32 })
+        Ok(Progress { through: word as u32, by: (word >> 32) as u32 })
     }
 
     fn action(&mut self, kind: u8, flags: u16) -> Result<Option<Action>, RecordError> {
@@ -405,7 +407,9 @@ impl<'a> Record<'a> {
                 out.head(KIND_STATE, u8::try_from(progress.len()).ok()?, 0, 0)?;
                 out.word(*nonce)?;
                 out.released(released)?;
-                progress.iter().try_for_each(|nic| out.word(u64::from(nic.yours) | u64::from(nic.all) << 32))?;
+                progress
+                    .iter()
+                    .try_for_each(|nic| out.word(u64::from(nic.through) | u64::from(nic.by) << 32))?;
             }
             Self::Fence { nic, incarnation } => out.head(KIND_FENCE, 0, *nic, *incarnation)?,
             Self::Card { nic, incarnation, released, card } => {
@@ -435,7 +439,8 @@ impl<'a> Record<'a> {
     pub fn decode(bytes: &'a [u8]) -> Result<(Self, usize), RecordError> {
         let mut reader = Reader { bytes, used: 0 };
         let head = reader.word()?;
-        let (kind, small, flags, large) = (head as u8, (head >> 8) as u8, (head >> 16) as u16, (head >> 32) as u32);
+        let (kind, small, flags, large) =
+            (head as u8, (head >> 8) as u8, (head >> 16) as u16, (head >> 32) as u32);
         let record = match kind {
             KIND_CLOSE | KIND_DATA if flags & !KNOWN_FLAGS != 0 => {
                 return Err(RecordError::Unknown { kind, flags });

@@ -63,6 +63,11 @@ struct RowLine<'a> {
     busbw_gb_per_s: Option<f64>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 #[derive(Serialize)]
 struct NicLine<'a> {
     r#type: &'a str,
@@ -74,7 +79,11 @@ struct NicLine<'a> {
     rx_bytes: u64,
     tx_ops: u64,
     rx_ops: u64,
-    /// What all PEs say they sent to this NIC: equal to `rx_bytes`, or the run has failed.
+    #[serde(skip_serializing_if = "is_zero")]
+    failures: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    resent_bytes: u64,
+    /// What all PEs say they sent to this NIC: equal to `rx_bytes` unless a NIC has failed, or the run has failed.
     sent_to_bytes: u64,
     rx_source: &'a str,
     seconds: f64,
@@ -136,6 +145,8 @@ impl<W: Write> Reporter for Json<W> {
                     tx_bytes: nic.tx_bytes,
                     rx_bytes: nic.rx_bytes,
                     tx_ops: nic.tx_ops,
+                    failures: nic.failures,
+                    resent_bytes: nic.resent_bytes,
                     rx_ops: nic.rx_ops,
                     sent_to_bytes,
                     rx_source: &pe.rx_source,

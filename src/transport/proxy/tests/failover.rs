@@ -27,7 +27,14 @@ struct Chaos {
 
 impl Chaos {
     fn new(rng: Rng, widths: &[u16], kinds: &[Trouble], stubborn: bool) -> Self {
-        Self { rng, widths: widths.to_vec(), kinds: kinds.to_vec(), now: vec![None; widths.len()], turn: 0, stubborn }
+        Self {
+            rng,
+            widths: widths.to_vec(),
+            kinds: kinds.to_vec(),
+            now: vec![None; widths.len()],
+            turn: 0,
+            stubborn,
+        }
     }
 
     /// Makes trouble, and ends it, by chance.
@@ -109,7 +116,11 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
     }
     world.fabric.conclude();
     for (heap, expected) in world.heaps.iter().zip(counters) {
-        assert_eq!(heap.word(counter_word()).unwrap().load(Ordering::Acquire), expected, "signals that are added");
+        assert_eq!(
+            heap.word(counter_word()).unwrap().load(Ordering::Acquire),
+            expected,
+            "signals that are added"
+        );
     }
     let totals = world.totals();
     totals.iter().flat_map(|totals| &totals.nics).copied().sum()

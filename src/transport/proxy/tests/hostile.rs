@@ -33,7 +33,7 @@ fn close(seq: u64, pieces: u32, signal: Option<Signal>) -> Record<'static> {
 
 /// A frame with this record, from the liar.
 fn framed(record: &Record<'_>) -> Vec<u8> {
-    let mut frame = Frame::new(LIAR);
+    let mut frame = Frame::new(LIAR, 0);
     assert!(frame.push(record));
     frame.as_slice().to_vec()
 }
@@ -43,7 +43,14 @@ fn data(seq: u64, remote: u64, bytes: &'static [u8]) -> Record<'static> {
 }
 
 fn action(action: Action) -> Record<'static> {
-    Record::Close(Close { seq: 0, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() })
+    Record::Close(Close {
+        seq: 0,
+        pieces: 0,
+        action: Some(action),
+        flush: false,
+        again: false,
+        ledger: Vec::new(),
+    })
 }
 
 fn set(offset: u64) -> Signal {
@@ -126,7 +133,7 @@ fn any_frame(rng: &mut Rng) -> Vec<u8> {
         op: if rng.chance(50) { SignalOp::Set } else { SignalOp::Add },
         value: rng.next(),
     });
-    let mut frame = Frame::new(u16::try_from(rng.below(3)).unwrap());
+    let mut frame = Frame::new(u16::try_from(rng.below(3)).unwrap(), 40);
     for _ in 0..rng.between(1, 3) {
         let action = signal.map(|signal| Action::Change(signal.into()));
         let record = match rng.below(20) {
@@ -143,11 +150,24 @@ fn any_frame(rng: &mut Rng) -> Vec<u8> {
             }
             6 => Record::Echo { nonce: odd(rng) },
             7 => action_by_chance(rng),
-            8..10 => Record::Data(Data { seq: odd(rng), remote: odd(rng), action, again: rng.chance(50), bytes: &[7; 9] }),
+            8..10 => Record::Data(Data {
+                seq: odd(rng),
+                remote: odd(rng),
+                action,
+                again: rng.chance(50),
+                bytes: &[7; 9],
+            }),
             _ => {
                 let pieces = u32::try_from(rng.below(3)).unwrap();
                 let ledger = (0..rng.below(33)).map(|_| odd(rng)).collect();
-                Record::Close(Close { seq: odd(rng), pieces, action, flush: rng.chance(50), again: rng.chance(20), ledger })
+                Record::Close(Close {
+                    seq: odd(rng),
+                    pieces,
+                    action,
+                    flush: rng.chance(50),
+                    again: rng.chance(20),
+                    ledger,
+                })
             }
         };
         let _ = frame.push(&record);

@@ -262,7 +262,9 @@ impl Air {
                 Load::Frame(bytes) => Event::Frame(bytes),
                 Load::Piece(piece) => {
                     let source = Arc::clone(&self.heaps[from.pe as usize]);
-                    source.copy_to(piece.local, &self.heaps[to.pe as usize], piece.remote, piece.len).unwrap();
+                    source
+                        .copy_to(piece.local, &self.heaps[to.pe as usize], piece.remote, piece.len)
+                        .unwrap();
                     let Weather { says_len, wide, .. } = self.weather;
                     let immediate = if wide { piece.immediate } else { piece.immediate & 0xffff_ffff };
                     Event::Landed { immediate, len: if says_len { piece.len } else { 0 } }

@@ -7,11 +7,13 @@ use crate::transport::wire::{Frame, MAX_INLINE, MAX_NICS, read_frame};
 
 fn any_atomic() -> impl Strategy<Value = Atomic> {
     let op = prop::sample::select(AtomicOp::ALL.to_vec());
-    (any::<u64>(), any::<bool>(), op, any::<u64>(), any::<u64>()).prop_map(|(offset, half, op, operand, compare)| {
-        let width = if half { Width::Half } else { Width::Word };
-        let compare = if op == AtomicOp::CompareSwap { compare } else { 0 };
-        Atomic { offset, width, op, operand, compare }
-    })
+    (any::<u64>(), any::<bool>(), op, any::<u64>(), any::<u64>()).prop_map(
+        |(offset, half, op, operand, compare)| {
+            let width = if half { Width::Half } else { Width::Word };
+            let compare = if op == AtomicOp::CompareSwap { compare } else { 0 };
+            Atomic { offset, width, op, operand, compare }
+        },
+    )
 }
 
 fn any_action() -> impl Strategy<Value = Option<Action>> {
@@ -30,19 +32,20 @@ fn any_released() -> impl Strategy<Value = Released> {
 
 fn any_close() -> impl Strategy<Value = Close> {
     let ledger = prop::collection::vec(any::<u64>(), 0..=MAX_NICS);
-    (any::<u64>(), any::<u32>(), any_action(), any::<bool>(), any::<bool>(), ledger)
-        .prop_map(|(seq, pieces, action, flush, again, ledger)| Close { seq, pieces, action, flush, again, ledger })
+    (any::<u64>(), any::<u32>(), any_action(), any::<bool>(), any::<bool>(), ledger).prop_map(
+        |(seq, pieces, action, flush, again, ledger)| Close { seq, pieces, action, flush, again, ledger },
+    )
 }
 
 /// Whether a record comes back, alone and behind another in a frame.
 fn comes_back(record: &Record<'_>) -> Result<(), TestCaseError> {
-    let mut frame = Frame::new(7);
+    let mut frame = Frame::new(7, 3);
     let first = Record::Ack { low: 1 };
     prop_assert!(frame.push(&first));
     prop_assert!(frame.push(record), "every record fits");
-    let (src, records) = read_frame(frame.as_slice()).unwrap();
+    let (src, nic, records) = read_frame(frame.as_slice()).unwrap();
     let all: Vec<_> = records.collect::<Result<_, _>>().unwrap();
-    prop_assert_eq!(src, 7);
+    prop_assert_eq!((src, nic), (7, 3));
     prop_assert_eq!(&all[..], &[first, record.clone()][..]);
     Ok(())
 }
@@ -67,7 +70,7 @@ proptest! {
         card in prop::collection::vec(any::<u8>(), 0..=MAX_CARD_BYTES),
         landed in prop::collection::vec(any::<[u32; 2]>(), 0..=MAX_NICS),
     ) {
-        let progress = landed.iter().map(|&[yours, all]| Progress { yours, all }).collect();
+        let progress = landed.iter().map(|&[through, by]| Progress { through, by }).collect();
         for record in [
             Record::Ack { low: number },
             Record::Ask { nonce: number },
@@ -84,7 +87,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_panic_and_never_loop(bytes in prop::collection::vec(any::<u8>(), 0..5000)) {
-        if let Ok((_, records)) = read_frame(&bytes) {
+        if let Ok((_, _, records)) = read_frame(&bytes) {
             prop_assert!(records.count() <= bytes.len() / 8);
         }
     }
@@ -92,13 +95,13 @@ proptest! {
     /// Plausible bytes get deeper into the decoder than noise does.
     #[test]
     fn damaged_frames_never_panic(close in any_close(), at in 0_usize..400, bit in 0_u8..8, cut in 0_usize..400) {
-        let mut frame = Frame::new(1);
+        let mut frame = Frame::new(1, 0);
         let _ = frame.push(&Record::Close(close));
         let mut bytes = frame.as_slice().to_vec();
         let len = bytes.len();
         bytes[at % len] ^= 1 << bit;
         bytes.truncate(len - cut % len);
-        if let Ok((_, records)) = read_frame(&bytes) {
+        if let Ok((_, _, records)) = read_frame(&bytes) {
             prop_assert!(records.count() <= len / 8);
         }
     }
@@ -118,7 +121,7 @@ proptest! {
 
 #[test]
 fn a_full_frame_says_so() {
-    let mut frame = Frame::new(0);
+    let mut frame = Frame::new(0, 0);
     let bytes = [0; MAX_INLINE as usize];
     let record = Record::Data(Data { seq: 0, remote: 0, action: None, again: false, bytes: &bytes });
     assert_eq!((0..10).take_while(|_| frame.push(&record)).count(), 3);

@@ -1,0 +1,216 @@
+//! Every operation of a PE over real libfabric, between nodes and within one, for sizes from nothing to more than a piece.
+
+mod support;
+
+use std::sync::atomic::Ordering;
+
+use railtop::transport::atomic::{Atomic, AtomicOp, Width};
+use railtop::transport::pe::Pe;
+use railtop::transport::select::PolicyKind;
+use railtop::transport::signal::{Signal, SignalOp, Until};
+use support::{Job, providers};
+
+/// A byte that tells who wrote it and where.
+fn byte(seed: u32, at: u64) -> u8 {
+    (u64::from(seed).wrapping_mul(0x9e37_79b9) ^ at.wrapping_mul(0x85eb_ca6b) ^ (at >> 7)).to_le_bytes()[0]
+}
+
+fn bytes(seed: u32, len: u64) -> Vec<u8> {
+    (0..len).map(|at| byte(seed, at)).collect()
+}
+
+fn read(pe: &Pe, offset: u64, len: u64) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+    pe.heap().read(offset, &mut bytes).unwrap();
+    bytes
+}
+
+/// Jobs in which PE 1 is on PE 0's node and PE 2 is not, and one with different numbers of NICs.
+fn jobs() -> Vec<Job> {
+    let job =
+        |provider: String, uneven| Job { pes: 3, pes_per_node: 2, nics: 2, uneven, ..Job::new(&provider) };
+    providers().into_iter().flat_map(|provider| [job(provider.clone(), false), job(provider, true)]).collect()
+}
+
+const SIZES: [u64; 8] = [0, 1, 7, 1024, 1025, 4096, 131_072, 700_001];
+
+#[test]
+fn gets_bring_what_is_there() {
+    for job in jobs() {
+        job.run(|pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            let most = SIZES[SIZES.len() - 1];
+            let (source, target) = (pe.allocate(most).unwrap(), pe.allocate(most + 8).unwrap());
+            pe.heap().write(source, &bytes(me, most)).unwrap();
+            pe.barrier().unwrap();
+            for size in SIZES {
+                for from in 0..world {
+                    pe.get(from, source, target + 3, size).unwrap();
+                    assert!(read(pe, target + 3, size) == bytes(from, size), "{size} bytes of PE {from}");
+                }
+            }
+            // Many at once, gathered by a quiet.
+            for from in 0..world {
+                for word in 0..2000 {
+                    pe.get_nbi(from, source + 8 * word, target + 8 * word, 8).unwrap();
+                }
+                pe.quiet_with(from).unwrap();
+                assert!(read(pe, target, 16_000) == bytes(from, 16_000), "in parts from PE {from}");
+            }
+            pe.barrier().unwrap();
+        });
+    }
+}
+
+#[test]
+fn memory_outside_of_the_heap_can_be_sent_and_received() {
+    for job in jobs() {
+        job.run(|pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            let most = SIZES[SIZES.len() - 1];
+            let target = pe.allocate(most).unwrap();
+            let word = pe.allocate(8).unwrap();
+            for (round, size) in (1..).zip(SIZES) {
+                let mut content = bytes(me, size);
+                let signal = Signal { offset: word, op: SignalOp::Add, value: 1 };
+                pe.put_bytes((me + 1) % world, &content, target, Some(signal)).unwrap();
+                // They are the caller's again at once.
+                content.fill(0xee);
+                pe.wait_until(word, Until::AtLeast(round)).unwrap();
+                let before = (me + world - 1) % world;
+                assert!(read(pe, target, size) == bytes(before, size), "{size} bytes from PE {before}");
+                pe.barrier().unwrap();
+                let mut back = vec![0; usize::try_from(size).unwrap()];
+                pe.get_bytes((me + 1) % world, target, &mut back).unwrap();
+                assert!(back == bytes(me, size), "{size} bytes back");
+                pe.barrier().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn atomics_of_all_pes_add_up_and_fetch_each_value_once() {
+    const EACH: u64 = 300;
+    for job in jobs() {
+        let seen = job.run(|pe| {
+            let word = pe.allocate(8).unwrap();
+            let half = pe.allocate(8).unwrap() + 4;
+            let lock = pe.allocate(8).unwrap();
+            pe.barrier().unwrap();
+            let mut seen = Vec::new();
+            for _ in 0..EACH {
+                seen.push(pe.fetch_add(0, word, 1).unwrap());
+                let add =
+                    Atomic { offset: half, width: Width::Half, op: AtomicOp::Add, operand: 3, compare: 0 };
+                pe.atomic(0, add).unwrap();
+            }
+            // Answers may be waited for in any order.
+            let asked: Vec<_> = (0..50)
+                .map(|_| {
+                    let op = AtomicOp::Add;
+                    pe.fetch_nbi(0, Atomic { offset: word, width: Width::Word, op, operand: 1, compare: 0 })
+                        .unwrap()
+                })
+                .collect();
+            for pending in asked.into_iter().rev() {
+                seen.push(pe.answer(pending).unwrap());
+            }
+            // A lock that one PE at a time holds.
+            let mine = u64::from(pe.rank()) + 1;
+            while pe.compare_swap(0, lock, 0, mine).unwrap() != 0 {}
+            assert_eq!(pe.fetch_add(0, lock, 0).unwrap(), mine, "somebody else took a lock that was held");
+            assert_eq!(pe.compare_swap(0, lock, mine, 0).unwrap(), mine);
+            pe.barrier().unwrap();
+            if pe.rank() == 0 {
+                let count = pe.heap().half_word(half).unwrap().load(Ordering::Acquire);
+                assert_eq!(u64::from(count), 3 * EACH * u64::from(pe.world()));
+                assert_eq!(pe.heap().half_word(half - 4).unwrap().load(Ordering::Acquire), 0);
+            }
+            seen
+        });
+        let mut all: Vec<_> = seen.into_iter().flatten().collect();
+        all.sort_unstable();
+        assert!(all.iter().copied().eq(0..3 * (EACH + 50)), "each value was fetched once");
+    }
+}
+
+#[test]
+fn a_fence_orders_puts_to_one_place() {
+    for job in jobs() {
+        job.run(|pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            let (source, target) = (pe.allocate(8 * 64).unwrap(), pe.allocate(64).unwrap());
+            for value in 0..64 {
+                pe.heap().word(source + 8 * value).unwrap().store(value, Ordering::Relaxed);
+            }
+            pe.barrier().unwrap();
+            let dst = (me + 1) % world;
+            for value in 0..64 {
+                pe.put(dst, source + 8 * value, target, 8).unwrap();
+                pe.fence().unwrap();
+            }
+            pe.barrier().unwrap();
+            assert_eq!(pe.test(target).unwrap(), 63, "the last one put is the last one there");
+        });
+    }
+}
+
+#[test]
+fn broadcast_and_all_to_all_reach_everybody() {
+    for provider in providers() {
+        for pes in [1, 2, 5] {
+            let job =
+                Job { pes, pes_per_node: 2, nics: 2, policy: PolicyKind::Stripe, ..Job::new(&provider) };
+            job.run(|pe| {
+                let (me, world) = (pe.rank(), pe.world());
+                let len = 150_000;
+                let place = pe.allocate(len).unwrap();
+                for root in (0..world).chain([0, 0]) {
+                    if me == root {
+                        pe.heap().write(place, &bytes(root + 77, len)).unwrap();
+                    }
+                    pe.broadcast(root, place, len).unwrap();
+                    assert!(read(pe, place, len) == bytes(root + 77, len), "from PE {root} of {world}");
+                    pe.barrier().unwrap();
+                }
+                let block = 1000;
+                let send = pe.allocate(block * u64::from(world)).unwrap();
+                let receive = pe.allocate(block * u64::from(world)).unwrap();
+                for dst in 0..world {
+                    let content = bytes(me * 100 + dst, block);
+                    pe.heap().write(send + block * u64::from(dst), &content).unwrap();
+                }
+                pe.all_to_all(send, receive, block).unwrap();
+                for src in 0..world {
+                    let got = read(pe, receive + block * u64::from(src), block);
+                    assert!(got == bytes(src * 100 + me, block), "the block from PE {src}");
+                }
+                pe.barrier().unwrap();
+            });
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_refused() {
+    for provider in providers() {
+        let job = Job { nics: 1, ..Job::new(&provider) };
+        job.run(|pe| {
+            let end = pe.heap().len();
+            let other = 1 - pe.rank();
+            let at = |offset, width| Atomic { offset, width, op: AtomicOp::Set, operand: 1, compare: 0 };
+            assert!(pe.get(9, 4096, 4096, 8).is_err(), "no such PE");
+            assert!(pe.get(other, end - 4, 4096, 8).is_err(), "behind the end there");
+            assert!(pe.get(other, 4096, end - 4, 8).is_err(), "behind the end here");
+            assert!(pe.put_bytes(other, &[0; 16], end - 8, None).is_err());
+            assert!(pe.put_bytes(7, &[0; 16], 4096, None).is_err());
+            assert!(pe.get_bytes(other, u64::MAX - 3, &mut [0; 16]).is_err());
+            assert!(pe.fetch(other, at(4100, Width::Word)).is_err(), "not aligned");
+            assert!(pe.atomic(other, at(4098, Width::Half)).is_err(), "not aligned");
+            assert!(pe.fetch(5, at(4096, Width::Word)).is_err(), "no such PE");
+            assert!(pe.quiet_with(5).is_err() && pe.broadcast(5, 4096, 8).is_err());
+            pe.barrier().unwrap();
+        });
+    }
+}
