@@ -1,5 +1,8 @@
 //! Every operation of a PE over real libfabric, between nodes and within one, for sizes from nothing to more than a piece.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[expect(dead_code, reason = "other files use the rest")]
 mod support;
 
 use std::sync::atomic::Ordering;
@@ -69,14 +72,14 @@ fn memory_outside_of_the_heap_can_be_sent_and_received() {
             let (me, world) = (pe.rank(), pe.world());
             let most = SIZES[SIZES.len() - 1];
             let target = pe.allocate(most).unwrap();
-            let word = pe.allocate(8).unwrap();
+            let at = pe.allocate(8).unwrap();
             for (round, size) in (1..).zip(SIZES) {
                 let mut content = bytes(me, size);
-                let signal = Signal { offset: word, op: SignalOp::Add, value: 1 };
+                let signal = Signal { offset: at, op: SignalOp::Add, value: 1 };
                 pe.put_bytes((me + 1) % world, &content, target, Some(signal)).unwrap();
                 // They are the caller's again at once.
                 content.fill(0xee);
-                pe.wait_until(word, Until::AtLeast(round)).unwrap();
+                pe.wait_until(at, Until::AtLeast(round)).unwrap();
                 let before = (me + world - 1) % world;
                 assert!(read(pe, target, size) == bytes(before, size), "{size} bytes from PE {before}");
                 pe.barrier().unwrap();

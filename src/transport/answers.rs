@@ -55,6 +55,7 @@ impl Answers {
     }
 
     /// Fills in an answer. Only the proxy does; `false` when nothing was asked under this tag.
+    #[must_use]
     pub fn fill(&self, tag: u32, value: u64) -> bool {
         let Some(slot) = self.slot(tag) else { return false };
         if slot.state.load(Ordering::Relaxed) != PENDING {

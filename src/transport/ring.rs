@@ -181,7 +181,7 @@ impl Command {
         let signal = decode_signal(head >> 8 & 0xff, offset, value);
         let present = head >> 8 & 1 == 1;
         #[expect(clippy::cast_possible_truncation, reason = "each field takes its own bits")]
-        let (nic, dst) = ((head >> 16) as u16, (head >> 32) as u32);
+        let (nic, dst, tag) = ((head >> 16) as u16, (head >> 32) as u32, offset as u32);
         let index = usize::try_from(local).unwrap_or(usize::MAX);
         Some(match head & 0xff {
             1 => Self::Put(Put { dst, local, remote, len, signal }),
@@ -191,9 +191,9 @@ impl Command {
                 let width = if nic >> 8 == 0 { Width::Word } else { Width::Half };
                 let op = *AtomicOp::ALL.get(usize::from(nic & 0xff))?;
                 let atomic = Atomic { offset: local, width, op, operand: remote, compare: len };
-                Self::Atomic { dst, atomic, tag: present.then_some(offset as u32) }
+                Self::Atomic { dst, atomic, tag: present.then_some(tag) }
             }
-            11 => Self::Get { src: dst, remote, local, len, tag: present.then_some(offset as u32) },
+            11 => Self::Get { src: dst, remote, local, len, tag: present.then_some(tag) },
             3 => Self::Snapshot(local),
             4 => Self::SetPolicy(*PolicyKind::ALL.get(index)?),
             5 => Self::Stop,

@@ -212,6 +212,7 @@ impl Pe {
     ///
     /// # Errors
     /// When the job fails meanwhile, or it takes longer than the wait limit.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is collected once")]
     pub fn answer(&mut self, pending: Pending) -> Result<u64, TransportError> {
         let tag = match pending.0 {
             Answer::Known(value) => return Ok(value),

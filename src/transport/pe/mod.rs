@@ -210,13 +210,11 @@ impl Pe {
     /// As [`Self::put`].
     pub fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
         self.heap.word(signal.offset)?;
-        match self.local(dst) {
-            Some(heap) => signal_local(heap, signal),
-            None => {
-                self.check_pe(dst)?;
-                self.push(Command::Signal { dst, signal })
-            }
+        if let Some(heap) = self.local(dst) {
+            return signal_local(heap, signal);
         }
+        self.check_pe(dst)?;
+        self.push(Command::Signal { dst, signal })
     }
 
     fn check_pe(&self, pe: u32) -> Result<(), TransportError> {

@@ -258,7 +258,7 @@ impl<N: Nic> Proxy<N> {
             ways: Ways::new(me, &widths, own),
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
-            inline_max: MAX_INLINE,
+            inline_max: MAX_INLINE as u64,
             quiet: None,
             shared: Arc::clone(&shared),
             fault,
@@ -321,10 +321,7 @@ impl<N: Nic> Proxy<N> {
         self.now_ns = self.clock.now_ns();
         self.now_ms = self.now_ns / 1_000_000;
         self.counts.proxy_loops += 1;
-        let mut worked = match self.take_commands()? {
-            Some(worked) => worked,
-            None => return Ok(Turn::Stop),
-        };
+        let Some(mut worked) = self.take_commands()? else { return Ok(Turn::Stop) };
         worked |= self.move_lanes()?;
         worked |= !self.state.news.is_empty();
         self.hear_news()?;

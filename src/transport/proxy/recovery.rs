@@ -93,6 +93,8 @@ pub(super) struct Recovery {
     own: Vec<OwnNic>,
     /// Incarnations of others' NICs, where not 0.
     known: BTreeMap<(u32, u16), u32>,
+    /// Others' NICs that have just been fenced: until then, what fails on the way to them was under way before.
+    forgiven: BTreeMap<(u32, u16), u64>,
     nonce: u64,
 }
 
@@ -105,6 +107,7 @@ impl Recovery {
             watches: (0..pes).map(|_| Watch::default()).collect(),
             own: vec![OwnNic::default(); own],
             known: BTreeMap::new(),
+            forgiven: BTreeMap::new(),
             nonce: 0,
         }
     }
@@ -130,6 +133,9 @@ impl<N: Nic> Proxy<N> {
         let Failed { to, error, .. } = failed;
         if !self.can_go_round(to.pe) {
             return Err(error.to_string());
+        }
+        if self.recovery.forgiven.get(&(to.pe, to.nic)).is_some_and(|&until| self.now_ms < until) {
+            return Ok(());
         }
         let way = Route { local: nic, remote: to.nic };
         if let Some(watch) = self.recovery.watches.get_mut(to.pe as usize)
@@ -448,6 +454,8 @@ impl<N: Nic> Proxy<N> {
             return Ok(());
         }
         self.recovery.known.insert((at.pe, at.nic), incarnation);
+        let until = self.now_ms + self.recovery.patience_ms.max(1_000);
+        self.recovery.forgiven.insert((at.pe, at.nic), until);
         for lane in &mut self.lanes {
             lane.purge(at);
             if !card.is_empty() {

@@ -149,7 +149,7 @@ impl<N: Nic> Proxy<N> {
     /// Queues a small put and remembers it.
     fn data(&mut self, dst: u32, route: Route, seq: u64, what: What, again: bool) -> Result<(), String> {
         let What::Data { local, remote, len, action } = what else { return Ok(()) };
-        let mut buffer = [0; MAX_INLINE as usize];
+        let mut buffer = [0; MAX_INLINE];
         let bytes = usize::try_from(len).ok().and_then(|len| buffer.get_mut(..len)).unwrap_or_default();
         self.heap.read(local, bytes).map_err(|error| error.to_string())?;
         let tally = Tally { puts: 1, bytes: len, signals: u64::from(action.is_some()) };

@@ -342,7 +342,7 @@ impl State {
             Action::Fetch { atomic, tag } => match self.change(nic, atomic) {
                 Ok(value) => self.requests.push_back(Request::Answer { pe: src, tag, value }),
                 Err(error) => {
-                    self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}"))
+                    self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}"));
                 }
             },
             Action::Get { remote, local, len, tag } => match self.heap.check(remote, len) {

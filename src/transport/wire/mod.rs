@@ -28,4 +28,4 @@ pub const MAX_NICS: usize = 32;
 pub const MAX_FRAME_BYTES: usize = 4096;
 
 /// Puts of at most this many bytes travel within a frame, many to a message, and are copied at both ends.
-pub const MAX_INLINE: u64 = 1024;
+pub const MAX_INLINE: usize = 1024;

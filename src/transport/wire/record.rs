@@ -10,7 +10,8 @@ use crate::transport::group::WINDOW;
 pub const MAX_CARD_BYTES: usize = 512;
 
 /// Words of the set of released groups.
-const RELEASED_WORDS: usize = WINDOW as usize / 64;
+const RELEASED_WORDS: usize = 16;
+const _: () = assert!(RELEASED_WORDS as u64 * 64 == WINDOW, "a bit per group of the window");
 
 /// What happens at the target when all of a group has landed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -456,7 +457,7 @@ impl<'a> Record<'a> {
                 Self::Close(Close { seq, pieces: large, action, flush, again, ledger })
             }
             KIND_DATA => {
-                if u64::from(large) > super::MAX_INLINE {
+                if large as usize > super::MAX_INLINE {
                     return Err(RecordError::TooLong(large as usize));
                 }
                 let (seq, remote) = (reader.word()?, reader.word()?);

@@ -412,7 +412,7 @@ impl Nic for MockNic {
         let lost = air.flying.extract_if(.., |Due(_, flight)| flight.to == at).count();
         air.port(at).arriving -= lost;
         // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
-        let lose = air.rng.chance(50);
+        let drop_frames = air.rng.chance(50);
         let drained: Vec<_> = air
             .port(self.at)
             .events
@@ -421,7 +421,7 @@ impl Nic for MockNic {
             .collect();
         let (frames, mut landed): (Vec<_>, Vec<_>) =
             drained.into_iter().partition(|event| matches!(event, Event::Frame(_)));
-        if lose {
+        if drop_frames {
             air.port(self.at).arriving -= frames.len();
         } else {
             landed.extend(frames);

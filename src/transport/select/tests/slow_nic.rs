@@ -1,6 +1,12 @@
 //! One NIC of four at half the rate, as a fluid: a NIC works off its queue at its rate, and a window of operations is
 //! kept in flight.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of a fluid are rounded to whole ones"
+)]
+
 use test_case::test_case;
 
 use super::tables::Random;

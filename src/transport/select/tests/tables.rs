@@ -56,7 +56,13 @@ impl Job {
         let mut peers: Vec<_> = all.filter(|dst| dst / per_node != me / per_node).collect();
         if order == Order::Random {
             for index in (1..peers.len()).rev() {
-                peers.swap(index, (random.unit() * (index + 1) as f64) as usize);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a number from 0 to index"
+                )]
+                let other = (random.unit() * (index + 1) as f64) as usize;
+                peers.swap(index, other);
             }
         }
         peers

@@ -59,7 +59,7 @@ proptest! {
     #[test]
     fn data_come_back(
         seq: u64, remote: u64, action in any_action(), again: bool,
-        bytes in prop::collection::vec(any::<u8>(), 0..=MAX_INLINE as usize),
+        bytes in prop::collection::vec(any::<u8>(), 0..=MAX_INLINE),
     ) {
         comes_back(&Record::Data(Data { seq, remote, action, again, bytes: &bytes }))?;
     }
@@ -122,7 +122,7 @@ proptest! {
 #[test]
 fn a_full_frame_says_so() {
     let mut frame = Frame::new(0, 0);
-    let bytes = [0; MAX_INLINE as usize];
+    let bytes = [0; MAX_INLINE];
     let record = Record::Data(Data { seq: 0, remote: 0, action: None, again: false, bytes: &bytes });
     assert_eq!((0..10).take_while(|_| frame.push(&record)).count(), 3);
     frame.clear();
