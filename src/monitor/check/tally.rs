@@ -46,6 +46,10 @@ struct NicTally {
     counts_no_bytes: bool,
     /// Of what it was read last.
     incarnation: Option<u64>,
+    /// Its PE did without it at the last look, because it had failed.
+    down: bool,
+    /// So it was at some look.
+    was_down: bool,
 }
 
 /// One direction of a NIC.
@@ -122,6 +126,8 @@ impl Tally {
                 let tally = tally.nics.entry(nic.key.clone()).or_insert_with(|| NicTally::new(nic));
                 tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
+                tally.down = nic.marks.contains(&Mark::Down);
+                tally.was_down |= tally.down;
                 let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
                 let is_another = tally.incarnation.replace(nic.incarnation) != Some(nic.incarnation);
                 tally.tx.add(tx, is_another);
@@ -196,6 +202,11 @@ impl GroupTally {
         names.filter(|name| !judged.contains(&name.as_str())).collect()
     }
 
+    /// The names of some.
+    fn names(&self, which: fn(&NicTally) -> bool) -> Vec<String> {
+        self.nics.values().filter(|nic| which(nic)).map(|nic| nic.name.clone()).collect()
+    }
+
     fn bytes(&self, direction: Direction) -> u64 {
         self.read(direction).fold(0, |sum, nic| sum.saturating_add(nic.of(direction).bytes.moved))
     }
@@ -235,13 +246,15 @@ impl GroupTally {
             bytes,
             unread_nics,
             left_out: self.left_out(),
+            down: self.names(|nic| nic.down),
+            was_down: self.names(|nic| nic.was_down && !nic.down),
             slow: self.slow(direction, &moved),
             busiest: busiest.filter(|_| skewed).map(|n| n.name.clone()).collect(),
             reason: verdict.err(),
         }
     }
 
-    /// The NIC that is slow by what all of them `moved`, and would be with one operation more.
+    /// The NIC that is slow by what all of them `moved`, and would be with one operation more. One that was down is not slow.
     fn slow(&self, direction: Direction, moved: &[f64]) -> Option<String> {
         if moved.len() < self.judged().count() {
             return None;
@@ -250,7 +263,7 @@ impl GroupTally {
         let mut with_one_more = moved.to_vec();
         with_one_more[found] += self.bytes_of_operation(direction);
         let certain = slow(&with_one_more) == Some(found);
-        self.read(direction).nth(found).filter(|_| certain).map(|nic| nic.name.clone())
+        self.read(direction).nth(found).filter(|nic| certain && !nic.was_down).map(|nic| nic.name.clone())
     }
 
     /// Whether a spread beyond the limit is within what one operation of the busiest NIC makes.
