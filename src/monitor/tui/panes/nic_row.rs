@@ -43,14 +43,10 @@ pub(super) fn mark_token(mark: Mark) -> Token {
 fn words(nic: &NicView, glyphs: Glyphs) -> Option<(String, Token)> {
     let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
     // Torn numbers are still good for a bar; the details say that they are.
-    let marks = nic
-        .marks
-        .iter()
-        .filter(|&&mark| mark != Mark::Torn)
-        .map(|&mark| match mark {
-            Mark::Down => (format!("{} {}", glyphs.bad(), mark_word(mark)), mark_token(mark)),
-            _ => (mark_word(mark).to_owned(), mark_token(mark)),
-        });
+    let marks = nic.marks.iter().filter(|&&mark| mark != Mark::Torn).map(|&mark| match mark {
+        Mark::Down => (format!("{} {}", glyphs.bad(), mark_word(mark)), mark_token(mark)),
+        _ => (mark_word(mark).to_owned(), mark_token(mark)),
+    });
     let all: Vec<(String, Token)> = link.into_iter().chain(marks).collect();
     // A NIC that its PE does without is the worst that a link can explain.
     let down = nic.marks.contains(&Mark::Down).then_some(Token::Bad);

@@ -22,10 +22,8 @@ fn with_failures(mut nic: PageNic, index: usize, says: Option<(u64, u64)>) -> Pa
         value,
     };
     if let Some((down, failures)) = says {
-        nic.reading.counters = vec![
-            counter("down", Kind::Gauge, down),
-            counter("failures", Kind::Monotonic64, failures),
-        ];
+        nic.reading.counters =
+            vec![counter("down", Kind::Gauge, down), counter("failures", Kind::Monotonic64, failures)];
     }
     nic
 }
@@ -43,7 +41,10 @@ fn a_nic_that_fails_is_told_at_once_and_that_it_is_used_again_when_that_lasts() 
     assert_eq!(at(WORKS, 3), []);
     let failed = at(Some((1, 1)), 4);
     let told = (EventKind::NicFailed, Severity::Bad, "node0 PE 3".to_owned());
-    assert_eq!(failed, [(told.0, told.1, told.2, "PE 3: nic2 failed; its work goes over the others.".to_owned())]);
+    assert_eq!(
+        failed,
+        [(told.0, told.1, told.2, "PE 3: nic2 failed; its work goes over the others.".to_owned())]
+    );
     // It comes back and fails again: still the same event.
     assert_eq!(at(Some((0, 1)), 2), []);
     assert_eq!(at(Some((1, 2)), 2), []);
