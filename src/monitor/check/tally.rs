@@ -281,7 +281,10 @@ impl GroupTally {
         let mut with_one_more = moved.to_vec();
         with_one_more[found] += self.bytes_of_operation(direction);
         let certain = slow(&with_one_more) == Some(found);
-        self.read(direction).nth(found).filter(|nic| certain && nic.down == Down::Never).map(|nic| nic.name.clone())
+        self.read(direction)
+            .nth(found)
+            .filter(|nic| certain && nic.down == Down::Never)
+            .map(|nic| nic.name.clone())
     }
 
     /// Whether a spread beyond the limit is within what one operation of the busiest NIC makes.
