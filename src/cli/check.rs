@@ -14,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
 use crate::balance::to_show;
 use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
+use crate::monitor::failover::consequence;
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
 
@@ -162,14 +163,10 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
         writeln!(out, "{}", sentence(g, limit))?;
     }
     let mut last = None;
-    for g in report.groups.iter().filter(|g| !g.left_out.is_empty()) {
+    for g in &report.groups {
         // Said once for both directions.
         if last.replace(&g.group) != Some(&g.group) {
-            let names = g.left_out.join(", ");
-            let (is, driver) =
-                if g.left_out.len() == 1 { ("is", "its driver") } else { ("are", "their drivers") };
-            let counts = if g.left_out.len() == 1 { "counts" } else { "count" };
-            writeln!(out, "{}: {names} {is} left out: {driver} {counts} no bytes", g.group)?;
+            without(out, g)?;
         }
     }
     for g in &report.groups {
@@ -180,6 +177,27 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     }
     writeln!(out, "{}", word(report.verdict))?;
     out.flush()
+}
+
+/// The NICs that the group does without, or did for a while, and those that say nothing.
+fn without(out: &mut impl Write, g: &GroupReport) -> io::Result<()> {
+    let one =
+        |names: &[String], one: &'static str, many: &'static str| if names.len() == 1 { one } else { many };
+    if !g.down.is_empty() {
+        let (is, its) = (one(&g.down, "is", "are"), consequence(g.nics.saturating_sub(g.down.len())));
+        let its = if g.down.len() > 1 { its.replacen("its work", "their work", 1) } else { its.to_owned() };
+        writeln!(out, "{}: {} {is} down, {its}", g.group, g.down.join(", "))?;
+    }
+    if !g.was_down.is_empty() {
+        let was = one(&g.was_down, "was", "were");
+        writeln!(out, "{}: {} {was} down for a part of the time", g.group, g.was_down.join(", "))?;
+    }
+    if !g.left_out.is_empty() {
+        let is = one(&g.left_out, "is", "are");
+        let counts = one(&g.left_out, "its driver counts", "their drivers count");
+        writeln!(out, "{}: {} {is} left out: {counts} no bytes", g.group, g.left_out.join(", "))?;
+    }
+    Ok(())
 }
 
 fn word(word: Word) -> &'static str {

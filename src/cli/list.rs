@@ -10,6 +10,7 @@ use super::columns::{Columns, optional};
 use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::source::{Selection, TextOrJson};
+use crate::monitor::failover::consequence;
 use crate::monitor::list::{GpuEntry, HolderList, Inventory, Moved, NicEntry};
 use crate::monitor::natural;
 use crate::monitor::sample::Needs;
@@ -267,7 +268,14 @@ fn pes(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
             pe.command.clone(),
         ]);
     }
-    columns.write(out)
+    columns.write(out)?;
+    for pe in inventory.pes.iter().filter(|pe| !pe.down.is_empty()) {
+        let consequence = consequence(pe.nics.len().saturating_sub(pe.down.len()));
+        for nic in &pe.down {
+            writeln!(out, "{nic} of PE {} of job {} is down, {consequence}", pe.pe, pe.job)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -60,16 +60,18 @@ impl FieldKind {
 pub struct Field {
     /// Name in the page; what readers match by.
     pub name: &'static str,
-    /// Unit in the page: `ops`, `bytes`, `events`.
+    /// Unit in the page: `ops`, `bytes`, `events`, `nics`.
     pub unit: &'static str,
     /// How the field behaves over time.
     pub kind: FieldKind,
     /// One sentence for a help screen. Not in the page.
     pub help: &'static str,
+    /// The minor version of the page that brought it; older pages are without it.
+    pub since_minor: u16,
 }
 
 macro_rules! counter_block {
-    ($(#[$meta:meta])* $name:ident { $( $field:ident, $kind:ident, $unit:literal, $help:literal; )+ }) => {
+    ($(#[$meta:meta])* $name:ident { $( $field:ident, $kind:ident, $unit:literal, $help:literal $(, since $minor:literal)?; )+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct $name {
@@ -86,6 +88,7 @@ macro_rules! counter_block {
                     unit: $unit,
                     kind: FieldKind::$kind,
                     help: $help.trim_ascii(),
+                    since_minor: 0 $( + $minor )?,
                 }, )+
             ];
 
@@ -150,11 +153,11 @@ counter_block! {
         cq_polls, Counter, "events", " Times the completion queue was read.";
         cq_empty, Counter, "events", " Reads of the completion queue that found nothing.";
         max_in_flight_ops, HighWater, "ops", " Most puts that were posted and not yet done at one time.";
-        down, Gauge, "nics", " 1 while the NIC is not used because it has failed, else 0.";
-        failures, Counter, "events", " Times the NIC failed and its work went over others.";
-        fences, Counter, "events", " Times the NIC was closed for what was under way to it, and opened anew.";
-        resent_ops, Counter, "ops", " Messages sent once more through this NIC because another one, here or there, had failed.";
-        resent_bytes, Counter, "bytes", " Payload of the puts sent once more through this NIC.";
+        down, Gauge, "nics", " 1 while the NIC is not used because it has failed, else 0.", since 1;
+        failures, Counter, "events", " Times the NIC failed and its work went over others.", since 1;
+        fences, Counter, "events", " Times the NIC was closed for what was under way to it, and opened anew.", since 1;
+        resent_ops, Counter, "ops", " Messages sent once more through this NIC because another one, here or there, had failed.", since 1;
+        resent_bytes, Counter, "bytes", " Payload of the puts sent once more through this NIC.", since 1;
     }
 }
 

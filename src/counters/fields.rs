@@ -31,7 +31,8 @@ pub(super) struct FieldMap<const F: usize> {
 }
 
 impl<const F: usize> FieldMap<F> {
-    /// `fields` are the known ones, in their order; the page must have every one of them.
+    /// `fields` are the known ones, in their order; the page must have those of version 1.0, whatever version it says it
+    /// has, and may have the others.
     pub(super) fn new(
         section: Section,
         name: &'static str,
@@ -61,7 +62,7 @@ impl<const F: usize> FieldMap<F> {
                 extras.push((entry.offset, field));
             }
         }
-        if known.contains(&usize::MAX) {
+        if fields.iter().zip(known).any(|(field, offset)| field.since_minor == 0 && offset == usize::MAX) {
             return Err(bad("a field of version 1.0 is missing from the schema"));
         }
         Ok(Self { known, extras })
@@ -72,7 +73,12 @@ impl<const F: usize> FieldMap<F> {
         self.known.get(index).copied().unwrap_or(usize::MAX)
     }
 
-    /// The known fields' values in a record.
+    /// Which of the known fields the page has.
+    pub(super) fn there(&self) -> [bool; F] {
+        self.known.map(|offset| offset != usize::MAX)
+    }
+
+    /// The known fields' values in a record; 0 where the page is without the field.
     pub(super) fn values(&self, record: &[u8]) -> [u64; F] {
         self.known.map(|offset| u64_at(record, offset))
     }

@@ -158,6 +158,7 @@ impl PageReader {
         let threads = usize::from(self.identity.threads);
         NicSnapshot {
             counts: records.clone().map(|r| NicCounts::from_array(self.nic_fields.values(r))).sum(),
+            there: self.nic_fields.there(),
             extras: self.nic_fields.extras(&records),
             published_ns: records.map(|r| u64_at(r, PUBLISHED_NS)).max().unwrap_or(0),
             torn: (0..threads).any(|thread| self.nics.is_torn(thread * step + nic)),

@@ -31,8 +31,10 @@ pub enum Liveness {
 /// One NIC at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NicSnapshot {
-    /// Totals since the writer's start, its threads added up.
+    /// Totals since the writer's start, its threads added up; 0 where the page is without a field.
     pub counts: NicCounts,
+    /// Which of [`NicCounts::FIELDS`] the page has: those of a later minor version than the writer's are missing, not 0.
+    pub there: [bool; NicCounts::LEN],
     /// Fields this program does not know, from a newer writer.
     pub extras: Vec<ExtraField>,
     /// When the values were published (`CLOCK_MONOTONIC`), the latest of the threads; 0 if never.

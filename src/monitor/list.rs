@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use self::processes::{HolderEntry, HolderList, Moved};
+use super::failover::tells;
 use super::model::view::{Notice, SourceKind};
 use super::sample::{Missing, PageSample, PageState, PortFacts, PortSample, Reading, Sample};
 use super::table::{SelfCheck, self_check};
@@ -70,6 +71,9 @@ pub struct NicEntry {
     /// counter is missing, or traffic moved meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub self_check: Option<String>,
+    /// Whether the PE does without the NIC because it has failed; absent where the page does not say, and for devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<bool>,
 }
 
 /// A counter that cannot be read.
@@ -109,6 +113,9 @@ pub struct PeEntry {
     pub state: &'static str,
     /// Its NICs, in the order of rails.
     pub nics: Vec<String>,
+    /// Those of them that it does without because they have failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub down: Vec<String>,
 }
 
 /// A GPU.
@@ -261,6 +268,7 @@ fn page_nics(page: &PageSample) -> impl Iterator<Item = NicEntry> {
         numa: nic.numa,
         gpu: page.gpu.iter().cloned().collect(),
         missing: missing(&nic.reading),
+        down: nic.is_down().filter(|_| tells(page.state)),
         ..NicEntry::default()
     })
 }
@@ -337,6 +345,12 @@ fn pe(page: &PageSample) -> PeEntry {
             PageState::Dead => "dead",
         },
         nics: page.nics.iter().map(|n| n.device.clone()).collect(),
+        down: page
+            .nics
+            .iter()
+            .filter(|n| tells(page.state) && n.is_down() == Some(true))
+            .map(|n| n.device.clone())
+            .collect(),
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod clock;
 pub mod counter;
+pub mod failover;
 pub mod glob;
 pub mod host;
 pub mod list;

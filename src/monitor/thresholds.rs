@@ -26,6 +26,8 @@ pub struct Thresholds {
     pub loss_quiet: Duration,
     /// How long a device must not have answered before that is told; 2 s.
     pub silent_after: Duration,
+    /// How long a NIC of a PE that had failed must be used again before that is told; 3 s.
+    pub nic_used_hold: Duration,
     /// How long GPUs must be busy while EFA moves nothing before that is noticed; 30 s.
     pub idle_efa_after: Duration,
     /// From this utilisation on a GPU is busy, in per cent; 50.
@@ -43,6 +45,7 @@ impl Default for Thresholds {
             loss_hold: Duration::from_secs(3),
             loss_quiet: Duration::from_secs(10),
             silent_after: Duration::from_secs(2),
+            nic_used_hold: Duration::from_secs(3),
             idle_efa_after: Duration::from_secs(30),
             gpu_busy_percent: 50,
         }

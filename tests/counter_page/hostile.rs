@@ -131,6 +131,58 @@ fn a_newer_minor_version_keeps_its_new_fields_by_name() {
     );
 }
 
+/// The page as a writer of an older minor version made it: without the lines of the schema for later fields.
+fn older_page(minor: u16) -> Vec<u8> {
+    let mut page = valid_page();
+    put(&mut page, 10, &minor.to_le_bytes());
+    let at = entry(&page, 5);
+    let (count, offset) = (u32_at(&page, at + 8), u64_at(&page, at + 16));
+    let later: Vec<&[u8]> =
+        NicCounts::FIELDS.iter().filter(|f| f.since_minor > minor).map(|f| f.name.as_bytes()).collect();
+    let (mut left, mut kept) = (0, Vec::new());
+    for row in page[offset..offset + count * 64].chunks_exact(64) {
+        let name = row[32..].split(|&b| b == 0).next().unwrap();
+        if u32_at(row, 0) == 4 && later.contains(&name) {
+            left += 1;
+        } else {
+            kept.extend_from_slice(row);
+        }
+    }
+    assert_eq!(left, later.len(), "the page has the fields of its own version");
+    put(&mut page, offset, &kept);
+    put(&mut page, at + 8, &u32::try_from(count - left).unwrap().to_le_bytes());
+    page
+}
+
+#[test]
+fn a_page_of_version_1_0_is_read_and_its_missing_fields_are_missing() {
+    let missing = ["down", "failures", "fences", "resent_ops", "resent_bytes"];
+    let older = Bench::new().read(&older_page(0)).unwrap();
+    let nic = &older.nics[0];
+    assert_eq!((nic.counts.tx_posted_ops, nic.counts.max_in_flight_ops, nic.extras.len()), (100, 85, 0));
+    for (field, there) in NicCounts::FIELDS.iter().zip(nic.there) {
+        assert_eq!(there, !missing.contains(&field.name), "{}", field.name);
+    }
+    assert_eq!((nic.counts.down, nic.counts.failures), (0, 0), "whatever lies where they would be");
+    let current = Bench::new().read(&valid_page()).unwrap();
+    assert!(current.nics[0].there.iter().all(|&there| there));
+    assert_eq!(current.nics[0].counts.down, 84);
+}
+
+#[test]
+fn a_page_without_a_field_of_1_0_is_refused_whatever_version_it_says() {
+    for minor in [0_u16, 1, 7] {
+        let mut page = valid_page();
+        put(&mut page, 10, &minor.to_le_bytes());
+        let schema = u64_at(&page, entry(&page, 5) + 16);
+        let rows = u32_at(&page, entry(&page, 5) + 8);
+        let of_nic = (0..rows).map(|i| schema + i * 64).find(|&row| u32_at(&page, row) == 4).unwrap();
+        put(&mut page, of_nic + 32, b"x");
+        let error = Bench::new().read(&page).unwrap_err();
+        assert!(error.to_string().contains("1.0"), "{error}");
+    }
+}
+
 #[test]
 fn a_writer_that_died_while_it_published_is_torn_but_readable() {
     let mut page = valid_page();

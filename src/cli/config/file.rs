@@ -75,6 +75,8 @@ pub(super) struct FileThresholds {
     #[serde(deserialize_with = "value::time")]
     pub(super) silent_after: Option<Duration>,
     #[serde(deserialize_with = "value::time")]
+    pub(super) nic_used_hold: Option<Duration>,
+    #[serde(deserialize_with = "value::time")]
     pub(super) idle_efa_after: Option<Duration>,
     #[serde(deserialize_with = "value::percent")]
     pub(super) gpu_busy_percent: Option<u32>,

@@ -162,6 +162,7 @@ fn thresholds(file: &FileThresholds, max_over_mean: Option<f64>) -> Thresholds {
         loss_hold: file.loss_hold.unwrap_or(default.loss_hold),
         loss_quiet: file.loss_quiet.unwrap_or(default.loss_quiet),
         silent_after: file.silent_after.unwrap_or(default.silent_after),
+        nic_used_hold: file.nic_used_hold.unwrap_or(default.nic_used_hold),
         idle_efa_after: file.idle_efa_after.unwrap_or(default.idle_efa_after),
         gpu_busy_percent: file.gpu_busy_percent.unwrap_or(default.gpu_busy_percent),
     }

@@ -94,6 +94,12 @@ pub struct GroupReport {
     /// NICs that the group is judged without: their drivers count no bytes, and so say nothing about a load.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// NICs that the PE did without at the last look, because they had failed: the others carry their work.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub down: Vec<String>,
+    /// NICs that were so at an earlier look, and are used again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub was_down: Vec<String>,
     /// Of a skewed group: the NICs that carried more than the limit times the mean.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub busiest: Vec<String>,

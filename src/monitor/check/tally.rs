@@ -46,6 +46,29 @@ struct NicTally {
     counts_no_bytes: bool,
     /// Of what it was read last.
     incarnation: Option<u64>,
+    /// Whether its PE did without it, because it had failed.
+    down: Down,
+}
+
+/// At which looks a NIC was down.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Down {
+    #[default]
+    Never,
+    /// At some, not at the last.
+    Before,
+    /// At the last.
+    Now,
+}
+
+impl Down {
+    fn then(self, down: bool) -> Self {
+        match self {
+            _ if down => Self::Now,
+            Self::Never => Self::Never,
+            Self::Before | Self::Now => Self::Before,
+        }
+    }
 }
 
 /// One direction of a NIC.
@@ -122,6 +145,7 @@ impl Tally {
                 let tally = tally.nics.entry(nic.key.clone()).or_insert_with(|| NicTally::new(nic));
                 tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
+                tally.down = tally.down.then(nic.marks.contains(&Mark::Down));
                 let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
                 let is_another = tally.incarnation.replace(nic.incarnation) != Some(nic.incarnation);
                 tally.tx.add(tx, is_another);
@@ -196,6 +220,11 @@ impl GroupTally {
         names.filter(|name| !judged.contains(&name.as_str())).collect()
     }
 
+    /// The names of those that were down so.
+    fn names(&self, down: Down) -> Vec<String> {
+        self.nics.values().filter(|nic| nic.down == down).map(|nic| nic.name.clone()).collect()
+    }
+
     fn bytes(&self, direction: Direction) -> u64 {
         self.read(direction).fold(0, |sum, nic| sum.saturating_add(nic.of(direction).bytes.moved))
     }
@@ -235,13 +264,15 @@ impl GroupTally {
             bytes,
             unread_nics,
             left_out: self.left_out(),
+            down: self.names(Down::Now),
+            was_down: self.names(Down::Before),
             slow: self.slow(direction, &moved),
             busiest: busiest.filter(|_| skewed).map(|n| n.name.clone()).collect(),
             reason: verdict.err(),
         }
     }
 
-    /// The NIC that is slow by what all of them `moved`, and would be with one operation more.
+    /// The NIC that is slow by what all of them `moved`, and would be with one operation more. One that was down is not slow.
     fn slow(&self, direction: Direction, moved: &[f64]) -> Option<String> {
         if moved.len() < self.judged().count() {
             return None;
@@ -250,7 +281,10 @@ impl GroupTally {
         let mut with_one_more = moved.to_vec();
         with_one_more[found] += self.bytes_of_operation(direction);
         let certain = slow(&with_one_more) == Some(found);
-        self.read(direction).nth(found).filter(|_| certain).map(|nic| nic.name.clone())
+        self.read(direction)
+            .nth(found)
+            .filter(|nic| certain && nic.down == Down::Never)
+            .map(|nic| nic.name.clone())
     }
 
     /// Whether a spread beyond the limit is within what one operation of the busiest NIC makes.

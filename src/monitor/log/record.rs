@@ -74,7 +74,7 @@ pub struct Record<'a> {
     /// The source's own counters under their own names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<&'a str, u64>,
-    /// `new`, `reset`, `stale`, `gone`, `dead`, `stalled`, `torn`.
+    /// `new`, `reset`, `stale`, `gone`, `dead`, `stalled`, `torn`, `down`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<&'static str>,
     /// Why something is missing.
@@ -101,6 +101,9 @@ pub struct Record<'a> {
     /// Counters that have reached their maximum and count no more, under their own names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub saturated: Vec<&'a str>,
+    /// Whether the PE does without the NIC because it has failed; absent where the page does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<bool>,
 }
 
 /// The quantities that NICs of all drivers have in common: so far, and per second since the previous read.
@@ -267,6 +270,7 @@ impl<'a> Record<'a> {
             rate_overridden: nic.link_overridden,
             health: if live { Health::of(&nic.health) } else { Health::default() },
             saturated: nic.counters.iter().filter(|c| live && c.saturated).map(CounterView::name).collect(),
+            down: nic.is_down().filter(|_| live),
         }
     }
 }
@@ -280,5 +284,6 @@ fn flag(mark: Mark) -> &'static str {
         Mark::Torn => "torn",
         Mark::New => "new",
         Mark::Gone => "gone",
+        Mark::Down => "down",
     }
 }

@@ -6,6 +6,7 @@ mod imbalance;
 mod journal;
 mod latch;
 mod loss;
+mod nics;
 mod pes;
 mod ports;
 mod presence;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use self::imbalance::Imbalances;
 use self::journal::{Found, Journal};
 use self::loss::Losses;
+use self::nics::Nics;
 use self::pes::Pes;
 use self::ports::Ports;
 use self::presence::Presence;
@@ -36,6 +38,7 @@ pub(super) struct Events {
     ports: Ports,
     losses: Losses,
     imbalances: Imbalances,
+    nics: Nics,
     pes: Pes,
     journal: Journal,
 }
@@ -77,6 +80,7 @@ impl Events {
         lossy.extend(interface_rows(groups, kernel_rows, &devices));
         self.losses.update(now, &lossy, limits, &mut found);
         self.imbalances.update(now, groups, limits, &mut found);
+        self.nics.update(now, &sample.pages, limits, &mut found);
         self.pes.update(&sample.pages, &mut found);
         self.journal.book(sample.realtime_ns, now, found);
         self.journal.events()

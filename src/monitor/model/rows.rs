@@ -10,6 +10,7 @@ use super::track::{Rates, Tracks};
 use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
 use super::{group, notice};
 use crate::monitor::counter::Class;
+use crate::monitor::failover::tells;
 use crate::monitor::natural;
 use crate::monitor::sample::{
     DeviceChange, Missing, PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample,
@@ -211,6 +212,8 @@ fn page_row(page: &PageSample, nic: &PageNic, tracks: &mut Tracks) -> NicView {
     };
     rates.marks.extend(page_mark(page.state));
     rates.marks.extend(nic.torn.then_some(Mark::Torn));
+    let is_down = tells(page.state) && nic.is_down() == Some(true);
+    rates.marks.extend(is_down.then_some(Mark::Down));
     let facts = PortFacts {
         device: nic.device.clone(),
         port: nic.port.max(1),

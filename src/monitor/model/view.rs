@@ -68,6 +68,8 @@ pub enum Mark {
     New,
     /// The device went away; these are its last numbers.
     Gone,
+    /// Its PE does without it because it has failed; its work goes over the others.
+    Down,
 }
 
 /// A named counter with its value and rate, for the detail pane and `log`.
@@ -317,6 +319,10 @@ pub enum EventKind {
     ImbalanceBegins,
     /// They do again.
     ImbalanceEnds,
+    /// A NIC of a PE failed, and its work goes over the others.
+    NicFailed,
+    /// A NIC of a PE that had failed is used again.
+    NicUsedAgain,
     /// A PE ended without a word.
     PeDied,
 }
@@ -340,6 +346,8 @@ impl EventKind {
             Self::Saturated => "saturated",
             Self::ImbalanceBegins => "imbalance_begins",
             Self::ImbalanceEnds => "imbalance_ends",
+            Self::NicFailed => "nic_failed",
+            Self::NicUsedAgain => "nic_used_again",
             Self::PeDied => "pe_died",
         }
     }

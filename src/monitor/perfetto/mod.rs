@@ -326,6 +326,7 @@ fn why(nic: &NicView) -> String {
         Mark::Torn => "its process was busy",
         Mark::New => "first sight, or a gap",
         Mark::Gone => "the device is gone",
+        Mark::Down => "it has failed, and its PE does without it",
     });
     let words: Vec<&str> = mark.chain(nic.reason.as_deref()).collect();
     if words.is_empty() { "not known".to_owned() } else { words.join("; ") }

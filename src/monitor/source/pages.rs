@@ -21,6 +21,7 @@ use crate::counters::{
 };
 use crate::monitor::clock;
 use crate::monitor::counter::{Class, Desc, Kind, Unit};
+use crate::monitor::failover::{DOWN, FAILURES};
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::Notice;
 use crate::monitor::natural;
@@ -326,10 +327,10 @@ fn page_nic(
 ) -> PageNic {
     let counts = snapshot.counts;
     let rx_known = now.rx_source != RxSource::None;
-    let named = NicCounts::FIELDS.iter().zip(counts.to_array());
+    let named = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
     let mut counters: Vec<RawCounter> = named
-        .filter(|(field, _)| rx_known || field.name != "rx_bytes")
-        .map(|(field, value)| RawCounter {
+        .filter(|((field, _), there)| *there && (rx_known || field.name != "rx_bytes"))
+        .map(|((field, value), _)| RawCounter {
             desc: desc(field.name, field.unit, field.kind, field.help),
             value,
         })
@@ -387,7 +388,14 @@ fn desc(name: &str, unit: &str, kind: FieldKind, help: &'static str) -> Arc<Desc
         "ops" => Unit::Operations,
         _ => Unit::Count,
     };
-    let class = if name.contains("error") { Class::Error } else { Class::Traffic };
+    let class = match name {
+        FAILURES => Class::Error,
+        // What it costs that a NIC failed: nothing is lost, but it is moved twice.
+        "resent_ops" | "resent_bytes" => Class::Loss,
+        DOWN | "fences" => Class::Neutral,
+        _ if name.contains("error") => Class::Error,
+        _ => Class::Traffic,
+    };
     Arc::new(Desc { kind, unit, class, help: help.into(), ..Desc::unknown(name.to_owned()) })
 }
 

@@ -1,6 +1,7 @@
 //! Snapshots of whole screens, at the sizes people have.
 
 mod economy;
+mod failed_nic;
 mod memory;
 mod tabs;
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::monitor::model::Model;
-use crate::monitor::sample::{PortFacts, PortSample, Reading, Sample, Traffic};
+use crate::monitor::sample::{
+    PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic,
+};
 
 const MB: u64 = 1 << 20;
 
@@ -72,4 +74,61 @@ fn between_two_devices_of_one_name_nothing_moved() {
     ]);
     let report = report.unwrap();
     assert_eq!((report.verdict, report.groups[0].bytes), (Word::Balanced, 220 * MB));
+}
+
+/// What is said of a PE with three NICs that all moved as much, of which the last was down at some of the looks.
+fn judge_page(state: PageState, down: &[u64]) -> GroupReport {
+    let mut model = Model::new("h".to_owned());
+    let mut tally = Tally::new(None);
+    for (mono_ns, &down) in (1..).map(|second| second * 1_000_000_000).zip(down) {
+        let nic = |index| PageNic {
+            index,
+            device: format!("nic{index}"),
+            port: 0,
+            pci: None,
+            numa: None,
+            netdev: None,
+            link_bits_per_s: None,
+            reading: Reading {
+                mono_ns,
+                traffic: Traffic { tx_bytes: Some(mono_ns), tx_ops: Some(mono_ns), ..Traffic::default() },
+                counters: vec![RawCounter::unknown("down", if index == 2 { down } else { 0 })],
+                ..Reading::default()
+            },
+            in_flight_bytes: None,
+            torn: false,
+            netdev_reading: None,
+            rx_windows: None,
+        };
+        let page = PageSample {
+            key: "job/node0/3".to_owned(),
+            job: "job".to_owned(),
+            node: "node0".to_owned(),
+            pe: 3,
+            pid: 42,
+            gpu: None,
+            command: String::new(),
+            provider: "tcp".to_owned(),
+            policy: None,
+            rx_source: None,
+            state,
+            nics: (0..3).map(nic).collect(),
+        };
+        let sample = Sample { mono_ns, pages: vec![page], ..Sample::default() };
+        let derived = model.update(&sample, Duration::from_secs(1));
+        tally.add(&Tick { view: derived.view, kernel_rows: derived.kernel_rows });
+    }
+    tally.judge(1.25, &[Direction::Tx]).unwrap().groups.remove(0)
+}
+
+#[test]
+fn a_nic_that_is_down_is_told_from_one_that_was() {
+    let told = |state, down: &[u64]| {
+        let group = judge_page(state, down);
+        (group.down.join(","), group.was_down.join(","))
+    };
+    let nic2 = || "nic2".to_owned();
+    assert_eq!(told(PageState::Alive, &[0, 1, 1]), (nic2(), String::new()));
+    assert_eq!(told(PageState::Alive, &[0, 1, 0]), (String::new(), nic2()));
+    assert_eq!(told(PageState::Alive, &[0, 0, 0]), (String::new(), String::new()));
 }

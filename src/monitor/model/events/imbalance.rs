@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::journal::Found;
 use super::latch::{Latch, Level, Turn};
-use super::words::{row as name_of, span};
+use super::words::{list, row as name_of, span};
 use crate::balance::Verdict;
 use crate::monitor::check::{Direction, LEFT_OUT_BELOW};
-use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Severity};
+use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Mark, Severity};
 use crate::monitor::thresholds::Thresholds;
 use crate::units::format_byte_rate;
 
@@ -129,16 +129,25 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
         format!("; busiest is {nic} with {}", format_byte_rate(rate))
     });
     let slow = flow.distribution.and_then(|d| d.slow).and_then(|i| group.nics.get(i));
+    // One that is down is not slow.
+    let slow = slow.filter(|nic| !nic.marks.contains(&Mark::Down));
     let slow = slow.map_or_else(String::new, |nic| {
         let rate = rate_of(nic).map_or_else(String::new, |rate| format!(" with {}", format_byte_rate(rate)));
         format!("; {} is slow{rate}", name_of(nic))
     });
+    let down: Vec<String> =
+        group.nics.iter().filter(|nic| nic.marks.contains(&Mark::Down)).map(name_of).collect();
+    let down = match down.len() {
+        0 => String::new(),
+        1 => format!("; {} is down", list(&down)),
+        _ => format!("; {} are down", list(&down)),
+    };
     let ratio = flow.spread.max_over_mean.unwrap_or_default();
     let all = flow.bytes_per_s.unwrap_or_default();
     let who = subject(group);
     let text = format!(
         "The {} NICs of {who} have not shared what it {} for {}: max/mean {ratio:.2} (limit {}), {} of them active, {} \
-         in all{busiest}{slow}.",
+         in all{busiest}{slow}{down}.",
         flow.spread.nics,
         verb(direction),
         span(for_ns),

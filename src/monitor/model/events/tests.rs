@@ -1,6 +1,7 @@
 //! Whole ticks through the model, for each kind of event.
 
 mod chaos;
+mod nics;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,12 @@ fn memory_is_flat_over_ten_thousand_samples_of_32_nics() {
     let mut history = History::default();
     let mut then = [0; 4];
     for tick in 0..10_000 {
-        history.push(&view(&cluster, Shape::PairSeq, tick));
+        let mut view = cluster.view(Shape::PairSeq, tick);
+        // Short windows are looked at only while they are shown, and weigh as much as all the rest.
+        for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
+            nic.rx_windows = None;
+        }
+        history.push(&Arc::new(view));
         if tick == 2_000 {
             then = history.size();
         }

@@ -45,6 +45,8 @@ pub(super) fn word(kind: EventKind) -> &'static str {
         EventKind::Saturated => "saturated",
         EventKind::ImbalanceBegins => "imbalance",
         EventKind::ImbalanceEnds => "even again",
+        EventKind::NicFailed => "NIC failed",
+        EventKind::NicUsedAgain => "NIC used",
         EventKind::PeDied => "PE died",
     }
 }

@@ -41,7 +41,10 @@ pub(super) fn render(
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);
     let urgent = urgent(group);
-    if folded {
+    if folded && down(group) > 0 {
+        let sign = Slot { x: name.x + name.width, y, width: 1 };
+        sign.left(glyphs.bad(), theme.style(Token::Bad), glyphs, buffer);
+    } else if folded {
         trouble(context, &group.nics, Slot { x: name.x + name.width, y, width: 1 }, buffer);
     }
     health(context, group, y, buffer);
@@ -76,6 +79,14 @@ pub(super) fn render(
                 (fits.unwrap_or_default(), theme.style(Token::Warn))
             }
             (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
+        };
+        let (word, style) = match down(group) {
+            0 => (word, style),
+            _ if urgent.is_some() => (word, style),
+            down => {
+                let style = if verdict.is_imbalance() { style } else { theme.style(Token::Warn) };
+                (with_down(word, glyphs.verdict(verdict), down, rest.width), style)
+            }
         };
         let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
         Slot { x: rest.x + gap, width: rest.width - gap, ..rest }.left(&word, style, glyphs, buffer);
@@ -120,6 +131,19 @@ fn health(context: &Context<'_>, group: &GroupView, y: u16, buffer: &mut Buffer)
         let token = if rises { health_token(quantity) } else { Token::Muted };
         slot.right(&format::compact(known), state.theme.style(token), state.glyphs, buffer);
     }
+}
+
+/// How many NICs are down, beside the verdict (or its glyph, where there is no room for both): that is why the others
+/// carry more.
+fn with_down(word: String, glyph: &str, down: usize, width: u16) -> String {
+    let forms = [format!("{word}, {down} down"), format!("{glyph} {down} down")];
+    let fits = forms.into_iter().find(|form| down > 0 && form.width() < usize::from(width));
+    fits.unwrap_or(word)
+}
+
+/// How many of a group's NICs are down.
+fn down(group: &GroupView) -> usize {
+    group.nics.iter().filter(|nic| nic.marks.contains(&Mark::Down)).count()
 }
 
 /// Whether one NIC is far behind the others, which a group of many can hide from max/mean.

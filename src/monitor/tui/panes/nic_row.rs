@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 
 use super::super::columns::Column;
 use super::super::format;
-use super::super::glyphs::MORE;
+use super::super::glyphs::{Glyphs, MORE};
 use super::super::kernel::{self, Check};
 use super::super::rows::RowKey;
 use super::super::summary::Direction;
@@ -26,29 +26,31 @@ pub(super) fn mark_word(mark: Mark) -> &'static str {
         Mark::Torn => "numbers of different moments",
         Mark::New => "new",
         Mark::Gone => "gone",
+        Mark::Down => "NIC down",
     }
 }
 
 /// How urgent a mark is.
 pub(super) fn mark_token(mark: Mark) -> Token {
     match mark {
-        Mark::Dead | Mark::Gone => Token::Bad,
+        Mark::Dead | Mark::Gone | Mark::Down => Token::Bad,
         Mark::Stale | Mark::Stalled => Token::Warn,
         Mark::Reset | Mark::New | Mark::Torn => Token::Muted,
     }
 }
 
 /// What is to be said about a NIC instead of a bar, and how urgent it is: its link first, which explains the rest.
-fn words(nic: &NicView) -> Option<(String, Token)> {
+fn words(nic: &NicView, glyphs: Glyphs) -> Option<(String, Token)> {
     let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
     // Torn numbers are still good for a bar; the details say that they are.
-    let marks = nic
-        .marks
-        .iter()
-        .filter(|&&mark| mark != Mark::Torn)
-        .map(|&mark| (mark_word(mark).to_owned(), mark_token(mark)));
+    let marks = nic.marks.iter().filter(|&&mark| mark != Mark::Torn).map(|&mark| match mark {
+        Mark::Down => (format!("{} {}", glyphs.bad(), mark_word(mark)), mark_token(mark)),
+        _ => (mark_word(mark).to_owned(), mark_token(mark)),
+    });
     let all: Vec<(String, Token)> = link.into_iter().chain(marks).collect();
-    let token = all.first()?.1;
+    // A NIC that its PE does without is the worst that a link can explain.
+    let down = nic.marks.contains(&Mark::Down).then_some(Token::Bad);
+    let token = down.or(all.first().map(|(_, token)| *token))?;
     Some((all.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(", "), token))
 }
 
@@ -100,7 +102,7 @@ fn render_direction(
     let peak = context.state.history.peak(&key).and_then(|peak| direction.of_point(&peak)).map(f64::from);
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
     let fill = if against == Against::Over { theme.style(Token::Warn) } else { theme.style(token) };
-    if let (Some((words, token)), Direction::Tx) = (words(nic), direction) {
+    if let (Some((words, token)), Direction::Tx) = (words(nic, glyphs), direction) {
         cells.bar.left(&words, theme.style(token), glyphs, buffer);
     } else if let (Some(rate), true) = (flow.bytes_per_s, whole > 0.0) {
         let area = ratatui::layout::Rect::new(cells.bar.x, y, cells.bar.width, 1);

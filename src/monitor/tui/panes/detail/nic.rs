@@ -15,6 +15,7 @@ use super::super::nic_row::mark_word;
 use super::super::{graph, notices};
 use super::facts::Facts;
 use super::{WIDE, counters};
+use crate::monitor::failover::FAILURES;
 use crate::monitor::model::view::{Flow, NicView, SourceKind};
 use crate::text::printable;
 
@@ -148,6 +149,7 @@ fn facts(state: &State, nic: &NicView, width: usize) -> Vec<Line<'static>> {
         let words: Vec<&str> = nic.marks.iter().map(|&m| mark_word(m)).collect();
         lines.add_as("state", &words.join(", "), Token::Warn);
     }
+    failover(nic, &mut lines);
     if let Some(reason) = &nic.reason {
         lines.add_as("missing", reason, Token::Warn);
     }
@@ -159,6 +161,25 @@ fn facts(state: &State, nic: &NicView, width: usize) -> Vec<Line<'static>> {
         lines.add("in flight", &format!("{} B posted and not yet done", format::grouped(bytes)));
     }
     lines.lines
+}
+
+/// Whether the transport uses it, loud when it does not. Without a word where it never failed.
+fn failover(nic: &NicView, lines: &mut Facts<'_>) {
+    let value = |name| nic.counters.iter().find(|c| c.name() == name).map_or(0, |c| c.value);
+    let Some(down) = nic.is_down() else { return };
+    let failures = value(FAILURES);
+    let times = match failures {
+        1 => "once".to_owned(),
+        n => format!("{} times", format::grouped(n)),
+    };
+    if down {
+        let text = format!(
+            "down: it has failed ({times} so far), its PE does without it and tries it from time to time"
+        );
+        lines.add_as("transport", &text, Token::Bad);
+    } else if failures > 0 {
+        lines.add_as("transport", &format!("used; it has failed {times}"), Token::Warn);
+    }
 }
 
 /// The port's state, loud when it is not up.
