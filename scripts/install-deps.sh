@@ -63,6 +63,8 @@ has_libfabric || missing+=(libfabric1)
 { has ip && has tc; } || missing+=(iproute2)
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
+    # For tests/instructions.rs.
+    has valgrind || missing+=(valgrind)
     has_headers || missing+=(libfabric-dev)
     # For a second libfabric: scripts/fetch-libfabric2.sh.
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)

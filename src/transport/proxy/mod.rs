@@ -312,8 +312,11 @@ impl<N: Nic> Proxy<N> {
         self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
     }
 
-    /// One round of the loop.
-    fn turn(&mut self) -> Result<Turn, String> {
+    /// One round of the loop that [`Self::run`] runs, for who drives a proxy by hand.
+    ///
+    /// # Errors
+    /// When something has failed for good.
+    pub fn turn(&mut self) -> Result<Turn, String> {
         // The connections of a PE that is gone are not to be touched: see `Lane::abandon`.
         if self.fault.reason().is_some() {
             return Ok(Turn::Stop);
@@ -549,9 +552,14 @@ impl<N: Nic> Proxy<N> {
     }
 }
 
-enum Turn {
+/// What a round of the proxy's loop came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Something has moved.
     Worked,
+    /// There was nothing to do.
     Idle,
+    /// The proxy was told to stop, or the job has failed.
     Stop,
 }
 
