@@ -221,6 +221,8 @@ pub struct Proxy<N> {
     loads: Vec<u64>,
     acks: Vec<(u32, u64)>,
     outcome: Outcome,
+    /// The bytes of a small put on their way from the heap into a frame.
+    small: Vec<u8>,
 }
 
 impl<N: Nic> Proxy<N> {
@@ -273,6 +275,7 @@ impl<N: Nic> Proxy<N> {
             loads: Vec::with_capacity(own),
             acks: Vec::new(),
             outcome: Outcome::default(),
+            small: vec![0; usize::try_from(MAX_INLINE).unwrap_or(0)],
         };
         (proxy, shared)
     }
