@@ -33,8 +33,10 @@ test: ## run every test, the transport with two versions of libfabric
 lint: ## formatting, clippy, rustdoc and the shell scripts, warnings as errors
 	@scripts/lint.sh
 
-bench: ## measure the hot paths (criterion)
-	$(CARGO) bench --locked --workspace --benches
+bench: ## measure the transport against its goals, and the counter page
+	@scripts/install-deps.sh run
+	$(CARGO) bench --locked --bench transport
+	$(CARGO) bench --locked --bench counter_page
 
 clean: ## remove what was built and fetched
 	$(CARGO) clean

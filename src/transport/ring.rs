@@ -286,7 +286,7 @@ impl Consumer {
             }
         }
         let slot = self.shared.slot(self.head)?;
-        let words = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
+        let words = slot.each_ref().map(|word| word.load(Ordering::Relaxed));
         self.head += 1;
         self.shared.head.0.store(self.head, Ordering::Release);
         Command::decode(words)

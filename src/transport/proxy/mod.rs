@@ -221,6 +221,8 @@ pub struct Proxy<N> {
     loads: Vec<u64>,
     acks: Vec<(u32, u64)>,
     outcome: Outcome,
+    /// The bytes of a small put on their way from the heap into a frame.
+    small: Vec<u8>,
 }
 
 impl<N: Nic> Proxy<N> {
@@ -273,6 +275,7 @@ impl<N: Nic> Proxy<N> {
             loads: Vec::with_capacity(own),
             acks: Vec::new(),
             outcome: Outcome::default(),
+            small: vec![0; MAX_INLINE],
         };
         (proxy, shared)
     }
@@ -312,8 +315,11 @@ impl<N: Nic> Proxy<N> {
         self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
     }
 
-    /// One round of the loop.
-    fn turn(&mut self) -> Result<Turn, String> {
+    /// One round of the loop that [`Self::run`] runs, for who drives a proxy by hand.
+    ///
+    /// # Errors
+    /// When something has failed for good.
+    pub fn turn(&mut self) -> Result<Turn, String> {
         // The connections of a PE that is gone are not to be touched: see `Lane::abandon`.
         if self.fault.reason().is_some() {
             return Ok(Turn::Stop);
@@ -549,9 +555,14 @@ impl<N: Nic> Proxy<N> {
     }
 }
 
-enum Turn {
+/// What a round of the proxy's loop came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Something has moved.
     Worked,
+    /// There was nothing to do.
     Idle,
+    /// The proxy was told to stop, or the job has failed.
     Stop,
 }
 

@@ -9,7 +9,7 @@ use crate::transport::group::{Moved, enter};
 use crate::transport::nic::{Nic, PeerNic, Piece};
 use crate::transport::ring::Put;
 use crate::transport::select::{Op, Part, Plan, Route};
-use crate::transport::wire::{Action, Close, Data, Immediate, MAX_INLINE, Record, read_frame};
+use crate::transport::wire::{Action, Close, Data, Immediate, Record, read_frame};
 
 impl<N: Nic> Proxy<N> {
     /// The policy's choice for payload.
@@ -149,8 +149,7 @@ impl<N: Nic> Proxy<N> {
     /// Queues a small put and remembers it.
     fn data(&mut self, dst: u32, route: Route, seq: u64, what: What, again: bool) -> Result<(), String> {
         let What::Data { local, remote, len, action } = what else { return Ok(()) };
-        let mut buffer = [0; MAX_INLINE];
-        let bytes = usize::try_from(len).ok().and_then(|len| buffer.get_mut(..len)).unwrap_or_default();
+        let bytes = usize::try_from(len).ok().and_then(|len| self.small.get_mut(..len)).unwrap_or_default();
         self.heap.read(local, bytes).map_err(|error| error.to_string())?;
         let tally = Tally { puts: 1, bytes: len, signals: u64::from(action.is_some()) };
         let to = PeerNic { pe: dst, nic: route.remote };

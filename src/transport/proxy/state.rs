@@ -115,14 +115,16 @@ impl State {
         self.sent.iter_mut().flatten().for_each(|bytes| *bytes = 0);
     }
 
+    #[inline]
     pub(super) fn outbound(&mut self, dst: u32) -> Result<&mut Outbound, String> {
-        let me = self.me;
-        self.outbound
-            .get_mut(dst as usize)
-            .ok_or_else(|| format!("PE {me} was asked to write to PE {dst}, which does not exist"))
+        match self.outbound.get_mut(dst as usize) {
+            Some(outbound) => Ok(outbound),
+            None => Err(no_such_target(self.me, dst)),
+        }
     }
 
     /// NICs of `pe`, at least 1.
+    #[inline]
     pub(super) fn width(&self, pe: u32) -> u16 {
         self.widths.get(pe as usize).map_or(1, |&width| width.max(1))
     }
@@ -392,4 +394,9 @@ impl State {
     pub(super) fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }
+}
+
+#[cold]
+fn no_such_target(me: u32, dst: u32) -> String {
+    format!("PE {me} was asked to write to PE {dst}, which does not exist")
 }

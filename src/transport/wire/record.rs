@@ -227,6 +227,11 @@ pub enum RecordError {
     TooLong(usize),
 }
 
+/// The first word of a record.
+fn head(kind: u8, small: u8, flags: u16, large: u32) -> u64 {
+    u64::from(kind) | u64::from(small) << 8 | u64::from(flags) << 16 | u64::from(large) << 32
+}
+
 /// Writes words one after another.
 struct Writer<'a> {
     room: &'a mut [u8],
@@ -241,15 +246,31 @@ impl Writer<'_> {
         Some(())
     }
 
+    /// Several words, with one look at whether they fit: this is in the way of every small put.
+    #[inline]
+    fn words<const N: usize>(&mut self, words: [u64; N]) -> Option<()> {
+        let end = self.used + 8 * N;
+        let (room, _) = self.room.get_mut(self.used..end)?.as_chunks_mut::<8>();
+        for (bytes, word) in room.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        self.used = end;
+        Some(())
+    }
+
+    #[inline]
     fn word(&mut self, word: u64) -> Option<()> {
-        self.bytes(&word.to_le_bytes())
+        self.words([word])
     }
 
     fn head(&mut self, kind: u8, small: u8, flags: u16, large: u32) -> Option<()> {
-        self.word(u64::from(kind) | u64::from(small) << 8 | u64::from(flags) << 16 | u64::from(large) << 32)
+        self.word(head(kind, small, flags, large))
     }
 
     fn padded(&mut self, bytes: &[u8]) -> Option<()> {
+        if let Ok(bytes) = <[u8; 8]>::try_from(bytes) {
+            return self.word(u64::from_le_bytes(bytes));
+        }
         self.bytes(bytes)?;
         let padding = bytes.len().next_multiple_of(8) - bytes.len();
         self.bytes([0; 8].get(..padding)?)
@@ -260,6 +281,7 @@ impl Writer<'_> {
         released.above.iter().try_for_each(|&word| self.word(word))
     }
 
+    #[inline]
     fn action(&mut self, action: Option<Action>) -> Option<()> {
         match action {
             None => Some(()),
@@ -279,11 +301,9 @@ impl Writer<'_> {
     }
 
     fn atomic(&mut self, atomic: Atomic) -> Option<()> {
-        self.word(atomic.offset)?;
-        self.word(atomic.operand)?;
         match atomic.op {
-            AtomicOp::CompareSwap => self.word(atomic.compare),
-            _ => Some(()),
+            AtomicOp::CompareSwap => self.words([atomic.offset, atomic.operand, atomic.compare]),
+            _ => self.words([atomic.offset, atomic.operand]),
         }
     }
 }
@@ -383,16 +403,15 @@ impl<'a> Record<'a> {
                 let flags = action_flags(close.action)
                     | if close.flush { FLAG_FLUSH } else { 0 }
                     | if close.again { FLAG_AGAIN } else { 0 };
-                out.head(KIND_CLOSE, u8::try_from(close.ledger.len()).ok()?, flags, close.pieces)?;
-                out.word(close.seq)?;
+                let ledger = u8::try_from(close.ledger.len()).ok()?;
+                out.words([head(KIND_CLOSE, ledger, flags, close.pieces), close.seq])?;
                 out.action(close.action)?;
                 close.ledger.iter().try_for_each(|&bytes| out.word(bytes))?;
             }
             Self::Data(data) => {
                 let flags = action_flags(data.action) | if data.again { FLAG_AGAIN } else { 0 };
-                out.head(KIND_DATA, 0, flags, u32::try_from(data.bytes.len()).ok()?)?;
-                out.word(data.seq)?;
-                out.word(data.remote)?;
+                let len = u32::try_from(data.bytes.len()).ok()?;
+                out.words([head(KIND_DATA, 0, flags, len), data.seq, data.remote])?;
                 out.action(data.action)?;
                 out.padded(data.bytes)?;
             }

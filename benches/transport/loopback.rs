@@ -1,0 +1,91 @@
+//! Two processes on loopback addresses, started by `railtop lab --loopback`.
+
+use std::process::Command;
+
+use crate::{median, row};
+
+/// Times that everything is measured; the runs of one comparison alternate.
+const ROUNDS: usize = 5;
+
+/// Nanoseconds and CPU nanoseconds of both processes, per operation.
+#[derive(Clone, Copy)]
+struct Cost {
+    ns: f64,
+    cpu: f64,
+}
+
+/// One run of `count` operations.
+fn run(way: &str, what: &str, bytes: u64, count: u64, nics: u16) -> Cost {
+    let (nics, size, number) = (nics.to_string(), bytes.to_string(), count.to_string());
+    let output = Command::new(env!("CARGO_BIN_EXE_railtop"))
+        .args(["lab", "--loopback", "--nodes", "2", "--pes-per-node", "1", "--nics-per-pe", &nics, "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["pair", way, what, &size, &number])
+        .env("RAILTOP_TIMEOUT", "20s")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let numbers: Option<Vec<f64>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
+    let Some(&[ns, cpu]) = numbers.as_deref() else {
+        let why = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{way} {what} of {bytes} B over {nics} NICs failed: {text}{why}");
+        std::process::exit(1);
+    };
+    Cost { ns: ns / count as f64, cpu: cpu / count as f64 }
+}
+
+/// The median over the rounds of what `of` makes of a round.
+fn middle<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    median(rounds.iter().map(of))
+}
+
+/// Put-signals of one size over 1, 2 and 4 NICs against the bare loop.
+fn against_bare(name: &str, bytes: u64, count: u64) {
+    const NICS: [u16; 3] = [1, 2, 4];
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            (
+                run("bare", "stream", bytes, count, 1),
+                NICS.map(|nics| run("ours", "stream", bytes, count, nics)),
+            )
+        })
+        .collect();
+    let per_second = |ns: f64| format!("{:.0}/s", 1e9 / ns);
+    row(
+        &format!("{name} bare fi_writedata, rate"),
+        &per_second(middle(&rounds, |(bare, _)| bare.ns)),
+        "",
+        None,
+    );
+    for (at, nics) in NICS.into_iter().enumerate() {
+        let rate = per_second(middle(&rounds, |(_, ours)| ours[at].ns));
+        row(&format!("{name} put-signal, NICs: {nics}, rate"), &rate, "", None);
+        let ratio = middle(&rounds, |(bare, ours)| bare.ns / ours[at].ns);
+        row("    against bare", &format!("{ratio:.2}"), ">= 0.95", Some(ratio >= 0.95));
+    }
+    let more = middle(&rounds, |(_, ours)| ours[0].ns / ours[2].ns);
+    row(&format!("{name} put-signal, 4 NICs against 1"), &format!("{more:.2}"), ">= 1", Some(more >= 1.0));
+    let cpu = middle(&rounds, |(bare, ours)| ours[0].cpu / bare.cpu);
+    row(
+        &format!("{name} put-signal, CPU time against bare"),
+        &format!("{cpu:.2}"),
+        "<= 1.15",
+        Some(cpu <= 1.15),
+    );
+}
+
+/// Everything on loopback.
+pub fn compare() {
+    against_bare("64 KiB", 64 << 10, 20_000);
+    against_bare("1 MiB", 1 << 20, 2_000);
+    let small: Vec<_> = (0..ROUNDS).map(|_| run("ours", "stream", 8, 500_000, 1)).collect();
+    let rate = 1e3 / middle(&small, |cost| cost.ns);
+    row("8 B put-signal, one PE, rate", &format!("{rate:.2} M/s"), ">= 1.0 M/s", Some(rate >= 1.0));
+    let cpu = middle(&small, |cost| cost.cpu);
+    row("    CPU time, sender and receiver together", &format!("{cpu:.0} ns"), "", None);
+    let pings: Vec<_> =
+        (0..ROUNDS).map(|_| ["bare", "ours"].map(|way| run(way, "ping-pong", 8, 10_000, 1))).collect();
+    let one_way = |way: usize| middle(&pings, |ways| ways[way].ns / 2e3);
+    row("8 B bare fi_writedata, one way", &format!("{:.1} us", one_way(0)), "", None);
+    row("8 B put-signal, one way", &format!("{:.1} us", one_way(1)), "<= 8 us", Some(one_way(1) <= 8.0));
+}

@@ -1,0 +1,78 @@
+//! What the transport costs: ring and proxy alone, two processes on loopback against a bare loop of `fi_writedata`, and
+//! the lab's emulated NICs.
+//!
+//! `cargo bench --bench transport` prints one table; with `-- null` only its part without libfabric. What was measured and
+//! where goals are missed is in docs/performance.md. Runs of one comparison alternate, and its ratio is the median of
+//! theirs, so that whatever else the machine does meets both sides.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
+
+mod bare;
+mod loopback;
+mod null;
+mod pair;
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use railtop::transport::proxy::Clock;
+
+/// The middle one.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A row of the table.
+fn row(what: &str, value: &str, goal: &str, met: Option<bool>) {
+    let verdict = match met {
+        None => "",
+        Some(true) => "met",
+        Some(false) => "MISSED",
+    };
+    println!("{what:<52} {value:>14}   {goal:<16} {verdict}");
+}
+
+/// Ring and proxy alone.
+fn alone() {
+    for (bytes, nics) in [(8, 1), (8, 4), (64 << 10, 1), (64 << 10, 4)] {
+        let ns = null::nanoseconds(bytes, nics);
+        let what = format!("proxy alone, put-signal of {bytes} B, NICs: {nics}");
+        row(&what, &format!("{ns:.0} ns"), "<= 200 ns", Some(ns <= 200.0));
+    }
+}
+
+/// Against the line rates of emulated NICs.
+fn lab() {
+    let status = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/bench-lab.sh"))
+        .arg(env!("CARGO_BIN_EXE_railtop"))
+        .arg(std::env::current_exe().unwrap())
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        println!("the lab did not come to its end; it needs root");
+    }
+}
+
+/// `count BYTES NICS PUTS`: for a counter of instructions around this process. Nothing in it depends on time.
+fn count(args: &[String]) {
+    let number = |at: usize| args[at].parse::<u64>().unwrap();
+    let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
+    null::Alone::new(number(0), u16::try_from(number(1)).unwrap(), clock).puts(number(2));
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("count") => count(&args[1..]),
+        Some("pair") => pair::run(&args),
+        Some("null") => alone(),
+        // `cargo bench` says `--bench`.
+        _ => {
+            alone();
+            loopback::compare();
+            lab();
+        }
+    }
+}

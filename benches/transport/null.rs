@@ -1,0 +1,167 @@
+//! Ring and proxy alone: a NIC that completes everything at once, in one thread with the caller.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use railtop::counters::RxSource;
+use railtop::transport::fault::Fault;
+use railtop::transport::heap::Heap;
+use railtop::transport::nic::{Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
+use railtop::transport::proxy::{Clock, Parts, Progress, Proxy, Shared};
+use railtop::transport::ring::{Command, Producer, Put, ring};
+use railtop::transport::select::PolicyKind;
+use railtop::transport::signal::{Signal, SignalOp};
+use railtop::transport::wire::{FRAME_HEADER_BYTES, Frame, Record};
+
+/// As deep as a PE's.
+const RING: usize = 1024;
+
+/// Where the data come from and go to, and the signal's word.
+const DATA: u64 = 8192;
+const SIGNAL: u64 = 4096;
+
+/// A put with a signal takes so many bytes of a frame: head, number, address, the atomic's two words and its 8 bytes.
+const SMALL_RECORD: usize = 48;
+
+/// So does the close of one whose data go by themselves: head, number, the atomic's two words.
+const CLOSE_RECORD: usize = 32;
+
+/// Takes everything, completes it with the next poll, and acknowledges every group in the name of PE 1. It counts groups by
+/// the length of the frames, so that it costs next to nothing itself.
+struct NullNic {
+    record: usize,
+    pieces: Vec<(PeerNic, u64)>,
+    frames: Vec<PeerNic>,
+    released: Arc<AtomicU64>,
+    acknowledged: u64,
+    ack: Frame,
+}
+
+impl Nic for NullNic {
+    fn name(&self) -> &'static str {
+        "null"
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { max_piece: 8 << 20, max_in_flight: 256 }
+    }
+
+    fn put(&mut self, piece: &Piece) -> Result<Posted, NicError> {
+        self.pieces.push((piece.to, piece.len));
+        Ok(Posted::Yes)
+    }
+
+    fn send(&mut self, to: PeerNic, frame: &[u8]) -> Result<Posted, NicError> {
+        let groups = (frame.len() - FRAME_HEADER_BYTES) / self.record;
+        self.released.fetch_add(groups as u64, Ordering::Relaxed);
+        self.frames.push(to);
+        Ok(Posted::Yes)
+    }
+
+    fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError> {
+        let mut events = self.pieces.len() + self.frames.len();
+        for (to, bytes) in self.pieces.drain(..) {
+            sink.piece_done(to, bytes);
+        }
+        for to in self.frames.drain(..) {
+            sink.frame_done(to);
+        }
+        let low = self.released.load(Ordering::Relaxed);
+        if low > self.acknowledged {
+            self.acknowledged = low;
+            self.ack.clear();
+            assert!(self.ack.push(&Record::Ack { low }), "an acknowledgement fits a frame");
+            sink.frame(self.ack.as_slice());
+            events += 1;
+        }
+        Ok(events)
+    }
+
+    fn can_reopen(&self) -> bool {
+        false
+    }
+
+    fn reopen(&mut self, _sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
+        Err(NicError { nic: "null".into(), what: "reopening".into(), why: "it cannot".into() })
+    }
+
+    fn redirect(&mut self, _peer: PeerNic, _card: &[u8]) -> Result<(), NicError> {
+        Ok(())
+    }
+}
+
+/// A caller and its proxy on null NICs.
+pub struct Alone {
+    proxy: Proxy<NullNic>,
+    shared: Arc<Shared>,
+    producer: Producer,
+    put: Put,
+    tickets: u64,
+}
+
+impl Alone {
+    /// For put-signals of `bytes` over `nics` NICs, with this clock.
+    pub fn new(bytes: u64, nics: u16, clock: Clock) -> Self {
+        let heap = Arc::new(Heap::create(DATA + bytes).unwrap());
+        let (mut producer, commands) = ring(RING);
+        let released = Arc::new(AtomicU64::new(0));
+        let nic = |_| NullNic {
+            record: if bytes == 8 { SMALL_RECORD } else { CLOSE_RECORD },
+            pieces: Vec::new(),
+            frames: Vec::new(),
+            released: Arc::clone(&released),
+            acknowledged: 0,
+            ack: Frame::new(1, 0),
+        };
+        let (proxy, shared) = Proxy::new(Parts {
+            me: 0,
+            widths: vec![nics, nics],
+            nics: (0..nics).map(nic).collect(),
+            wide_immediate: true,
+            heap,
+            policy: PolicyKind::PairSeq,
+            commands,
+            fault: Fault::default(),
+            page: None,
+            clock,
+            nic_timeout: Duration::from_secs(1),
+            progress: Progress::Spin,
+        });
+        assert!(producer.try_push(Command::SetRxSource { source: RxSource::ImmLen, ledger: false }));
+        let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
+        let put = Put { dst: 1, local: DATA, remote: DATA, len: bytes, signal };
+        Self { proxy, shared, producer, put, tickets: 0 }
+    }
+
+    /// Puts `count` times and waits until all of it is acknowledged.
+    pub fn puts(&mut self, count: u64) {
+        let mut left = count;
+        while left > 0 {
+            while left > 0 && self.producer.try_push(Command::Put(self.put)) {
+                left -= 1;
+            }
+            self.proxy.turn().unwrap();
+        }
+        self.tickets += 1;
+        while !self.producer.try_push(Command::Quiet { ticket: self.tickets, pe: None }) {
+            self.proxy.turn().unwrap();
+        }
+        while self.shared.quiet_done() < self.tickets {
+            self.proxy.turn().unwrap();
+        }
+    }
+}
+
+/// Nanoseconds per put-signal of `bytes` over `nics` NICs, the median of several rounds.
+pub fn nanoseconds(bytes: u64, nics: u16) -> f64 {
+    const PUTS: u64 = 200_000;
+    let mut alone = Alone::new(bytes, nics, Clock::System);
+    alone.puts(PUTS);
+    let rounds = (0..9).map(|_| {
+        let start = Instant::now();
+        alone.puts(PUTS);
+        start.elapsed().as_secs_f64() * 1e9 / PUTS as f64
+    });
+    crate::median(rounds)
+}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The transport against the line rates of emulated NICs, in the lab: `railtop lab`, as root. Part of `make bench`.
+#
+#   scripts/bench-lab.sh RAILTOP [BENCH]
+#
+# RAILTOP is the program; BENCH, if given, the benchmark `transport` (cargo build --release --benches), for latencies.
+# Prints a row per figure: what, value, goal, whether it is met. Repeats each measurement and takes the median.
+set -euo pipefail
+
+railtop=$1
+bench=${2:-}
+rounds=${ROUNDS:-3}
+# Bits per second of a NIC.
+rate=200000000
+
+# lab NODES PES NICS CMD…: runs CMD on every PE.
+lab() {
+    local nodes=$1 pes=$2 nics=$3
+    shift 3
+    timeout 60 "$railtop" lab --nodes "$nodes" --pes-per-node "$pes" --nics-per-pe "$nics" --nic-rate "$rate" -- "$@"
+}
+
+# The values of a field in the result rows of JSON lines, one per line.
+field() { sed -nE "/\"type\":\"row\"/s/.*\"$1\":([0-9.e+-]+).*/\1/p"; }
+
+median() { sort -g | awk '{ value[NR] = $1 } END { if (NR == 0) exit 1; print value[int((NR + 1) / 2)] }'; }
+
+# row WHAT VALUE UNIT [GOAL]: a goal begins with >= or <=.
+row() {
+    awk -v what="$1" -v value="$2" -v unit="$3" -v goal="${4:-}" 'BEGIN {
+        split(goal, part, " ")
+        met = part[1] == ">=" ? value >= part[2] : value <= part[2]
+        verdict = goal == "" ? "" : met ? "met" : "MISSED"
+        if (goal != "") goal = goal " " unit
+        printf "%-52s %14s   %-16s %s\n", what, sprintf("%.2f %s", value, unit), goal, verdict
+    }'
+}
+
+repeat() { for ((round = 0; round < rounds; round++)); do "$@"; done; }
+
+# GB/s of puts of so many bytes, one after another: POLICY SIZE COUNT.
+put_rate() { lab 2 1 4 "$railtop" bench put --policy "$1" -b "$2" -e "$2" -n "$3" -c 1 -w 1 --format json; }
+
+for size in 1M 4M; do
+    bandwidth=$(repeat put_rate pair-seq "$size" 64 | field bw_gb_per_s | median)
+    row "lab: put of $size, pair-seq, 4 NICs" "$(awk "BEGIN { print $bandwidth * 8e9 / (4 * $rate) * 100 }")" "%" ">= 98"
+done
+
+# One put at a time: nothing of the next can fill a NIC that has done its part.
+gain=$(for ((round = 0; round < rounds; round++)); do
+    one=$(put_rate single 4M 1 | field bw_gb_per_s)
+    all=$(put_rate stripe 4M 1 | field bw_gb_per_s)
+    awk "BEGIN { print $all / $one }"
+done | median)
+row "lab: one put of 4 MiB, stripe against single" "$gain" "x" ">= 3.8"
+
+alltoall() { lab "$1" "$2" 4 "$railtop" bench alltoall -b 8M -e 8M -n 4 -w 1 --format json; }
+
+for nodes in 2 4; do
+    for pes in 1 2 4; do
+        us=$(repeat alltoall "$nodes" "$pes" | field latency_us | median)
+        # Of the 8 MiB of each PE, the part for PEs of other nodes passes its four NICs.
+        world=$((nodes * pes))
+        percent=$(awk "BEGIN { print (8388608 * ($world - $pes) / $world * 8 / (4 * $rate)) / ($us / 1e6) * 100 }")
+        row "lab: all-to-all of 8 MiB, $nodes nodes x $pes PEs x 4 NICs" "$percent" "%" ">= 97"
+    done
+done
+
+if [ -n "$bench" ]; then
+    rate=none
+    ping() { lab 2 1 1 "$bench" pair "$1" ping-pong 8 10000 | awk '{ print $1 / 20000 / 1000 }'; }
+    row "lab: 8 B bare fi_writedata, one way" "$(repeat ping bare | median)" "us"
+    row "lab: 8 B put-signal, one way" "$(repeat ping ours | median)" "us" "<= 8"
+fi

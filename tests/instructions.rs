@@ -1,0 +1,99 @@
+//! Instructions per put-signal in ring and proxy, on a NIC that completes at once: counted by valgrind, so that a slow-down
+//! shows on any machine, and held within 3 % of `benches/transport/instructions.txt`.
+//!
+//! A compiler makes of the same source what it likes: each version has figures of its own, and one without any is skipped.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How far a count may be from its figure.
+const TOLERANCE: f64 = 0.03;
+
+const FIGURES: &str = "benches/transport/instructions.txt";
+
+/// Puts of the two runs whose difference is counted: what does not depend on them cancels out.
+const PUTS: [u64; 2] = [4_000, 24_000];
+
+/// `1.95-x86_64`: the compiler's version and what it compiles for.
+fn compiler() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().nth(1).unwrap_or_default();
+    let minor: Vec<_> = version.split('.').take(2).collect();
+    format!("{}-{}", minor.join("."), std::env::consts::ARCH)
+}
+
+/// The figures of a compiler: bytes of a put, NICs, instructions.
+fn figures(text: &str, compiler: &str) -> Vec<(String, String, f64)> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|words| words.first() == Some(&compiler))
+        .map(|words| (words[1].to_owned(), words[2].to_owned(), words[3].parse().unwrap()))
+        .collect()
+}
+
+/// Builds the benchmark with the profile made for this and returns its path.
+fn build() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--profile", "count", "--bench", "transport", "--message-format", "json"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == "transport")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .unwrap()
+}
+
+/// Instructions of a run.
+fn instructions(program: &Path, bytes: &str, nics: &str, puts: u64) -> u64 {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["count", bytes, nics, &puts.to_string()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    assert!(output.status.success() && collected.is_some(), "{text}");
+    collected.unwrap()
+}
+
+#[test]
+fn a_put_signal_takes_as_many_instructions_as_written_down() {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        return eprintln!("skipped: valgrind is not there to count instructions");
+    }
+    if std::env::var_os("RAILTOP_COUNT_INSTRUCTIONS").is_none() {
+        return eprintln!("skipped: RAILTOP_COUNT_INSTRUCTIONS=1 builds an optimised program first, which takes minutes");
+    }
+    let compiler = compiler();
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIGURES)).unwrap();
+    let figures = figures(&text, &compiler);
+    if figures.is_empty() {
+        return eprintln!("skipped: {FIGURES} has no instruction counts of rustc {compiler}");
+    }
+    let program = build();
+    let mut wrong = Vec::new();
+    for (bytes, nics, figure) in figures {
+        let [few, many] = PUTS.map(|puts| instructions(&program, &bytes, &nics, puts));
+        let each = (many - few) as f64 / (PUTS[1] - PUTS[0]) as f64;
+        println!("{compiler} {bytes} {nics} {each:.1}");
+        if (each / figure - 1.0).abs() > TOLERANCE {
+            wrong.push(format!(
+                "a put-signal of {bytes} B over {nics} NICs takes {each:.1} instructions, not {figure}"
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{wrong:#?}\nIf that is meant, write the new figures into {FIGURES} and say why."
+    );
+}
