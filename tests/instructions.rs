@@ -72,7 +72,9 @@ fn a_put_signal_takes_as_many_instructions_as_written_down() {
         return eprintln!("skipped: valgrind is not there to count instructions");
     }
     if std::env::var_os("RAILTOP_COUNT_INSTRUCTIONS").is_none() {
-        return eprintln!("skipped: RAILTOP_COUNT_INSTRUCTIONS=1 builds an optimised program first, which takes minutes");
+        return eprintln!(
+            "skipped: RAILTOP_COUNT_INSTRUCTIONS=1 builds an optimised program first, which takes minutes"
+        );
     }
     let compiler = compiler();
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIGURES)).unwrap();
