@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 
 use super::model::view::View;
 use super::record::{About, RecordError, Recorder, Status};
-use super::sample::Needs;
+use super::sample::{Needs, Sample};
 use super::{Config, Monitor, Ticker};
+
+/// When the first look did not wait for somebody, the second is this much later, or after the interval if that is shorter.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// What the screen asks of the sampler.
 enum Request {
@@ -57,6 +60,7 @@ impl Sampler {
             let mut needs = Needs::everything();
             let mut recorder: Option<Box<Recorder>> = None;
             let mut missed = 0;
+            let mut first = true;
             loop {
                 let wait = ticker.deadline().saturating_duration_since(Instant::now());
                 match asked.recv_timeout(wait) {
@@ -74,7 +78,8 @@ impl Sampler {
                     }
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        let sample = monitor.sample();
+                        let sample = if first { monitor.quick_sample() } else { monitor.sample() };
+                        let again = std::mem::take(&mut first) && lacks_an_answer(&sample);
                         let view = Arc::new(monitor.derive(&sample).view);
                         lock(&theirs).publish(view);
                         // After the view: a slow disk must not delay the screen.
@@ -89,6 +94,10 @@ impl Sampler {
                             }
                         }
                         missed = ticker.advance(Instant::now());
+                        if again {
+                            let interval = monitor.config().interval;
+                            ticker = Ticker::new(Instant::now() + interval.min(SECOND_LOOK), interval);
+                        }
                     }
                 }
             }
@@ -153,6 +162,11 @@ impl Sampler {
     pub fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|t| !t.is_finished())
     }
+}
+
+/// Whether something that is there has not been read.
+fn lacks_an_answer(sample: &Sample) -> bool {
+    sample.ports.iter().any(|port| port.reading.is_err())
 }
 
 impl Shared {
