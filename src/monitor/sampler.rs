@@ -15,7 +15,8 @@ use super::record::{About, RecordError, Recorder, Status};
 use super::sample::{Needs, Sample};
 use super::{Config, Monitor, Ticker};
 
-/// When the first look did not wait for somebody, the second is this much later, or after the interval if that is shorter.
+/// When the first look did not wait for somebody, the second is this much later, the third twice that after the second,
+/// and so on until all have answered or the interval is reached: it may be an hour.
 const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// What the screen asks of the sampler.
@@ -61,6 +62,7 @@ impl Sampler {
             let mut recorder: Option<Box<Recorder>> = None;
             let mut missed = 0;
             let mut first = true;
+            let mut early = Some(SECOND_LOOK);
             loop {
                 let wait = ticker.deadline().saturating_duration_since(Instant::now());
                 match asked.recv_timeout(wait) {
@@ -78,8 +80,10 @@ impl Sampler {
                     }
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        let sample = if first { monitor.quick_sample() } else { monitor.sample() };
-                        let again = std::mem::take(&mut first) && lacks_an_answer(&sample);
+                        let quick = std::mem::take(&mut first);
+                        let sample = if quick { monitor.quick_sample() } else { monitor.sample() };
+                        let interval = monitor.config().interval;
+                        early = early.filter(|&pause| pause < interval && lacks_an_answer(&sample));
                         let view = Arc::new(monitor.derive(&sample).view);
                         lock(&theirs).publish(view);
                         // After the view: a slow disk must not delay the screen.
@@ -94,9 +98,9 @@ impl Sampler {
                             }
                         }
                         missed = ticker.advance(Instant::now());
-                        if again {
-                            let interval = monitor.config().interval;
-                            ticker = Ticker::new(Instant::now() + interval.min(SECOND_LOOK), interval);
+                        if let Some(pause) = &mut early {
+                            ticker = Ticker::new(Instant::now() + *pause, interval);
+                            *pause *= 2;
                         }
                     }
                 }

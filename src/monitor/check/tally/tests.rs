@@ -73,3 +73,11 @@ fn between_two_devices_of_one_name_nothing_moved() {
     let report = report.unwrap();
     assert_eq!((report.verdict, report.groups[0].bytes), (Word::Balanced, 220 * MB));
 }
+
+#[test]
+fn who_answered_only_once_is_not_idle() {
+    let tick = |bytes| [("mlx5_0", "mlx5_core", 0, bytes), ("mlx5_1", "mlx5_core", 0, bytes)];
+    let reason = judge(&[&tick(None), &tick(Some(900 * MB))]).unwrap_err();
+    assert!(reason.contains("cannot read mlx5_0, mlx5_1 of 2 NICs"), "{reason}");
+    assert!(reason.contains("it has answered only once"), "{reason}");
+}
