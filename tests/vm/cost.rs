@@ -86,7 +86,10 @@ fn within(machine: &mut Machine, name: &str, limit: u64, missed: &mut Vec<String
         if count.per_tick() <= limit as f64 {
             return count;
         }
-        println!("{}", machine.ok(&format!("sort -t: -k4 -n /tmp/{name}.calls | grep common_pid | tail -n 20")));
+        println!(
+            "{}",
+            machine.ok(&format!("sort -t: -k4 -n /tmp/{name}.calls | grep common_pid | tail -n 20"))
+        );
         if tried == COUNTS {
             missed.push(format!("{name}: {:.0} a tick", count.per_tick()));
             return count;
