@@ -497,8 +497,15 @@ fn the_sampler_wakes_its_screen_and_ends_when_dropped() {
         let _deaf = tell.send(());
     });
     woken.recv_timeout(Duration::from_secs(30)).unwrap();
-    let first = sampler.latest().unwrap();
-    assert_eq!(first.groups.len(), 2);
+    let mut view = sampler.latest().unwrap();
+    // The first look waits for nobody who is slow on a busy host, so what such a device is comes with the next.
+    while view.groups.len() > 2 {
+        let late = view.groups.iter().flat_map(|g| &g.nics).any(|n| n.marks.contains(&Mark::Stale));
+        assert!(late, "{view:?}");
+        woken.recv_timeout(Duration::from_secs(30)).unwrap();
+        view = sampler.latest().unwrap_or(view);
+    }
+    assert_eq!(view.groups.len(), 2);
     sampler.set_interval(Duration::from_millis(10));
     let begin = Instant::now();
     while sampler.latest().is_none_or(|v| v.interval != Duration::from_millis(10)) {

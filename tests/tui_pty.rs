@@ -406,6 +406,32 @@ fn in_fixture(command: &mut CommandBuilder, dir: &std::path::Path) {
     }
 }
 
+/// The second picture has them, with no second tick, since that is an hour away, and no timer: the screen's own is three
+/// intervals. (The first picture comes before there is any data.)
+#[test]
+fn the_first_data_waits_for_no_tick_and_no_timer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = railtop_in(dir.path());
+    command.env("RAILTOP_INTERVAL", "1h");
+    let session = Session::start_command(command);
+    session.wait_for_text("rdmap");
+    let raw = session.raw.lock().expect("no panic").clone();
+    let mut screen = vt100::Parser::new(cells(24), cells(80), 0);
+    let mut begins = starts_of_frames(&raw);
+    begins.push(raw.len());
+    let mut pictures: Vec<String> = Vec::new();
+    for frame in begins.windows(2) {
+        screen.process(&raw[frame[0]..frame[1]]);
+        let picture = screen.screen().contents();
+        // Clearing the screen and asking the terminal for its colour draw nothing.
+        if !picture.trim().is_empty() && pictures.last() != Some(&picture) {
+            pictures.push(picture);
+        }
+    }
+    let first = pictures.iter().position(|picture| picture.contains("rdmap"));
+    assert!(first.is_some_and(|at| at <= 1), "{pictures:#?}");
+}
+
 /// The recordings in a directory.
 fn recordings(dir: &std::path::Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(dir).expect("it is there").map(|file| file.expect("it is there").path());

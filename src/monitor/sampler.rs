@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use super::model::view::View;
 use super::record::{About, RecordError, Recorder, Status};
-use super::sample::Needs;
+use super::sample::{Needs, Sample};
 use super::{Config, Monitor, Ticker};
+
+/// When the first look did not wait for somebody, the second is this much later, the third twice that after the second,
+/// and so on until all have answered or the interval is reached: it may be an hour.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// What the screen asks of the sampler.
 enum Request {
@@ -57,6 +61,8 @@ impl Sampler {
             let mut needs = Needs::everything();
             let mut recorder: Option<Box<Recorder>> = None;
             let mut missed = 0;
+            let mut first = true;
+            let mut early = Some(SECOND_LOOK);
             loop {
                 let wait = ticker.deadline().saturating_duration_since(Instant::now());
                 match asked.recv_timeout(wait) {
@@ -74,7 +80,10 @@ impl Sampler {
                     }
                     Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => {
-                        let sample = monitor.sample();
+                        let quick = std::mem::take(&mut first);
+                        let sample = if quick { monitor.quick_sample() } else { monitor.sample() };
+                        let interval = monitor.config().interval;
+                        early = early.filter(|&pause| pause < interval && lacks_an_answer(&sample));
                         let view = Arc::new(monitor.derive(&sample).view);
                         lock(&theirs).publish(view);
                         // After the view: a slow disk must not delay the screen.
@@ -89,6 +98,10 @@ impl Sampler {
                             }
                         }
                         missed = ticker.advance(Instant::now());
+                        if let Some(pause) = &mut early {
+                            ticker = Ticker::new(Instant::now() + *pause, interval);
+                            *pause *= 2;
+                        }
                     }
                 }
             }
@@ -153,6 +166,11 @@ impl Sampler {
     pub fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|t| !t.is_finished())
     }
+}
+
+/// Whether something that is there has not been read.
+fn lacks_an_answer(sample: &Sample) -> bool {
+    sample.ports.iter().any(|port| port.reading.is_err())
 }
 
 impl Shared {

@@ -33,8 +33,14 @@ fn sent(report: &Value) -> &Value {
     sent[0]
 }
 
-pub fn rates_of_32_devices_are_right_and_the_slow_one_is_named(machine: &mut Machine) {
+pub fn a_slow_device_of_32_is_named_and_a_load_on_one_is_skewed(machine: &mut Machine) {
     machine.ok(NODE);
+    rates_of_32_devices_are_right_and_the_slow_one_is_named(machine);
+    a_load_on_one_device_is_skewed(machine);
+    machine.ok("use_mock ''");
+}
+
+fn rates_of_32_devices_are_right_and_the_slow_one_is_named(machine: &mut Machine) {
     let log = watch(machine, "--source sysfs -i 1s --device 'efa_*'", "log_ticks 4");
     for device in 0..32 {
         let name = format!("efa_{device}");
@@ -48,11 +54,9 @@ pub fn rates_of_32_devices_are_right_and_the_slow_one_is_named(machine: &mut Mac
     assert_eq!((status, &report["verdict"]), (0, &Value::from("balanced")), "{report}");
     // Bytes from a device's first read to its last, which under emulation can be a tenth of a second off.
     assert_near("max/mean", number(group, "max_over_mean"), 90.0 / (2817.0 / 32.0), 0.1);
-    machine.ok("use_mock ''");
 }
 
-pub fn a_load_on_one_device_is_skewed(machine: &mut Machine) {
-    machine.ok(NODE);
+fn a_load_on_one_device_is_skewed(machine: &mut Machine) {
     machine.ok("for d in $(seq 0 31); do [ $d = 5 ] || echo 0 >$mock/efa_$d/port/tx_bytes.per_s; done");
     let (status, report) = check(machine);
     assert_eq!((status, &report["verdict"]), (1, &Value::from("skewed")), "{report}");
@@ -61,5 +65,4 @@ pub fn a_load_on_one_device_is_skewed(machine: &mut Machine) {
     assert_eq!(group["active_nics"], 1, "{report}");
     assert_near("max/mean", number(group, "max_over_mean"), 32.0, 1e-9);
     assert_eq!(group["slow"], Value::Null, "the others are idle, and not slow: {report}");
-    machine.ok("use_mock ''");
 }

@@ -1,75 +1,98 @@
 //! What a tick costs: system calls, counted by the kernel, of the screen at 1 s with 32 EFA devices that all move.
 //!
-//! All at once, each in a terminal of its own, since what is counted are calls and not time. The devices tell how often
-//! they were read, so that ticks that a busy machine left out do not make it look cheaper.
-
-use std::collections::BTreeMap;
+//! One screen after the other, since what a busy machine makes late costs calls: more threads read then, and fewer devices
+//! are asked for with one message. The calls of a count are divided by its ticks, which the same count has: the sampler
+//! wakes the screen once a tick.
 
 use crate::machine::Machine;
 
 const NICS: u64 = 32;
-/// How long is counted, in seconds: several of each kind of look that is not made at every tick (2 s to 10 s).
-const SECONDS: u64 = 20;
-
-/// Name, arguments, key pressed at first (3: the processes), and the most calls a tick. The queue pairs are there for all.
-const SCREENS: [(&str, &str, &str, u64); 4] = [
-    ("sysfs", "--source sysfs", "", 200),
-    ("netlink", "--source netlink", "", 100),
-    ("auto", "", "", 200),
-    ("processes", "", "3", 400),
-];
+/// How long is counted, in seconds: at least one of each kind of look that is not made at every tick (2 s to 10 s).
+const SECONDS: u64 = 11;
+/// How often is counted at most: a host that is busy for a moment can only make it more.
+const COUNTS: usize = 3;
 
 /// 32 devices, and eight processes with four queue pairs on each of them.
-const NODE: &str = "devices=$(seq -s , -f rdmap%gs0:efa 0 31); use_mock $devices
+const NODE: &str = "use_mock $(seq -s , -f rdmap%gs0:efa 0 31)
     for counter in $mock/*/port/{tx,rx}_bytes.per_s; do echo 11250000000 >$counter; done
     python3 $vm/hold_qps.py 8 4 $(seq -f rdmap%gs0 0 31) >/tmp/held 2>&1 & echo $! >/tmp/holder
     until_true 60 grep -q ready /tmp/held || { cat /tmp/held >&2; exit 1; }
     [ $(rdma resource show qp | grep -c 'comm python3') = 1024 ]";
 
-pub fn a_tick_of_32_nics_stays_within_its_system_calls(machine: &mut Machine) {
-    let vm = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm");
-    machine.ok(&format!("vm={vm}; {NODE}"));
-    machine.ok("screen kill-server 2>/dev/null; true");
-    for (name, arguments, ..) in SCREENS {
-        machine.ok(&format!("screen new-session -d -x 160 -y 48 -s {name} 'exec railtop -i 1s {arguments}'"));
+/// What one count says.
+#[derive(Debug)]
+struct Count {
+    calls: u64,
+    ticks: u64,
+    /// Files of devices that were read.
+    preads: u64,
+}
+
+impl Count {
+    fn per_tick(&self) -> f64 {
+        self.calls as f64 / self.ticks as f64
     }
-    for (name, _, key, _) in SCREENS {
-        let until = |pattern: &str| {
-            format!(
-                "until_true 50 sh -c 'tmux -S /tmp/screen capture-pane -p -t {name} | grep -q \"{pattern}\"'"
-            )
-        };
-        machine.ok(&until("rdmap0s0 .*[1-9]"));
-        if !key.is_empty() {
-            machine.ok(&format!("screen send-keys -t {name} {key}; {}", until("python3")));
+}
+
+pub fn a_tick_of_32_nics_stays_within_its_system_calls(machine: &mut Machine) {
+    machine.ok(&format!("vm={VM}; {NODE}"));
+    let mut missed = Vec::new();
+    begin(machine, "--source sysfs");
+    let sysfs = within(machine, "sysfs", 200, &mut missed);
+    begin(machine, "--source netlink");
+    let netlink = within(machine, "netlink", 100, &mut missed);
+    begin(machine, "");
+    within(machine, "auto", 200, &mut missed);
+    machine.ok("screen send-keys 3; screen_until python3");
+    let processes = within(machine, "processes", 400, &mut missed);
+    machine.ok("screen kill-server; kill $(cat /tmp/holder); until_true 20 use_mock ''");
+    assert!(missed.is_empty(), "{missed:?}");
+    // They have read what they show: five files of each device, all devices' counters, all queue pairs.
+    assert!(sysfs.preads >= 5 * NICS * (sysfs.ticks - 1), "{sysfs:?}");
+    assert!(netlink.preads < NICS * netlink.ticks && netlink.calls > 2 * netlink.ticks, "{netlink:?}");
+    assert!(processes.calls > 2 * processes.ticks, "{processes:?}");
+}
+
+const VM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm");
+
+/// A screen with rates of the devices, and of no others.
+fn begin(machine: &mut Machine, arguments: &str) {
+    machine.ok(&format!(
+        "screen kill-server 2>/dev/null
+         screen new-session -d -x 160 -y 48 'exec railtop -i 1s --device \"rdmap*\" {arguments}'
+         screen_until 'rdmap0s0 .*[1-9]'"
+    ));
+}
+
+/// Counts the running screen, again if it is more than `limit` a tick, and notes if it is so each time.
+fn within(machine: &mut Machine, name: &str, limit: u64, missed: &mut Vec<String>) -> Count {
+    let mut tried = 0;
+    loop {
+        // What follows the start (facts, lists, the first pages) is over after a few ticks.
+        let said = machine.ok(&format!(
+            "source {VM}/count.sh; sleep 3
+             count_begin {name} $(screen display-message -p '#{{pane_pid}}') || exit
+             sleep {SECONDS}; calls=$(count_end {name}) || exit
+             echo $calls $(ticks_of {name}) $(calls_of {name} '.*' 'pread64')
+             calls_of {name} '.*' '.*'"
+        ));
+        let numbers: Vec<u64> = said.split_whitespace().map(|n| n.parse().expect("a number")).collect();
+        let [calls, ticks, preads, parts] = numbers[..] else { panic!("not four numbers: {said}") };
+        assert_eq!(parts, calls, "the parts of the count");
+        assert!((SECONDS / 2..=SECONDS + 2).contains(&ticks), "{name}: {ticks} ticks in {SECONDS} s");
+        let count = Count { calls, ticks, preads };
+        println!("       {name}: {:.0} system calls a tick, {limit} allowed: {count:?}", count.per_tick());
+        tried += 1;
+        if count.per_tick() <= limit as f64 {
+            return count;
+        }
+        println!(
+            "{}",
+            machine.ok(&format!("sort -t: -k4 -n /tmp/{name}.calls | grep common_pid | tail -n 20"))
+        );
+        if tried == COUNTS {
+            missed.push(format!("{name}: {:.0} a tick", count.per_tick()));
+            return count;
         }
     }
-    let names: Vec<&str> = SCREENS.iter().map(|(name, ..)| *name).collect();
-    let names = names.join(" ");
-    // What follows the start (facts, lists, the first pages) is over after a few ticks.
-    let said = machine.ok(&format!(
-        "source {vm}/count.sh; sleep 5
-         reads() {{ cat $mock/*/reads | awk '{{ sum += $1 }} END {{ print sum }}'; }}
-         for s in {names}; do count_begin $s $(screen display-message -p -t $s '#{{pane_pid}}') || exit; done
-         before=$(reads); sleep {SECONDS}; echo reads $(($(reads) - before))
-         for s in {names}; do echo $s $(count_end $s); done"
-    ));
-    machine.ok("screen kill-server; kill $(cat /tmp/holder); until_true 10 use_mock ''");
-    let counts: BTreeMap<&str, u64> = said
-        .lines()
-        .map(|line| line.split_once(' ').and_then(|(k, v)| Some((k, v.parse().ok()?))).expect("NAME NUMBER"))
-        .collect();
-    // A device is read once for each screen and tick, or a few times where the values of a look are further apart than
-    // the kernel keeps them.
-    let screens = u64::try_from(SCREENS.len()).expect("few");
-    let wanted = screens * NICS * SECONDS;
-    assert!(counts["reads"] >= wanted * 8 / 10, "ticks were left out: {counts:?}");
-    println!("{counts:?} in {SECONDS} s");
-    for (name, _, _, limit) in SCREENS {
-        let per_tick = counts[name] as f64 / SECONDS as f64;
-        assert!(per_tick <= limit as f64, "{name}: {per_tick:.0} a tick: {counts:?}");
-        // All have a tick a second, with a frame for it.
-        assert!(per_tick > 8.0, "{name}: {per_tick:.0} a tick: {counts:?}");
-    }
-    assert!(counts["sysfs"] > 5 * NICS * SECONDS * 8 / 10, "five files a device: {counts:?}");
 }

@@ -24,6 +24,16 @@ pub fn devices_events_and_counters_are_on_it(machine: &mut Machine) {
     machine.ok("screen kill-server; use_mock ''");
 }
 
+/// The first look waits for nobody, and the next tick is an hour away.
+pub fn a_device_that_hangs_keeps_nobody_off_the_first_screen(machine: &mut Machine) {
+    machine.ok("use_mock efa_0:efa,efa_1:efa,efa_2:efa; echo 60000 >$mock/efa_1/stall_ms
+        screen_begin -i 1h --source sysfs --device 'efa_*'");
+    // They have been read (and have a rate if that was so twice), it has not.
+    machine.ok("for d in 0 2; do screen_until \"^[^a-z]*efa_$d +(new| .*[0-9]\\\\.[0-9])\" || exit; done
+        screen_until '^[^a-z]*efa_1 +stale'");
+    machine.ok("echo 0 >$mock/efa_1/stall_ms; screen kill-server; until_true 20 use_mock ''");
+}
+
 pub fn a_signal_gives_the_terminal_back(machine: &mut Machine) {
     machine.ok(BEGIN);
     machine.ok("screen_until '^[^a-z]*efa_0 '");

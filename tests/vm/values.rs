@@ -8,14 +8,28 @@ use crate::report::{assert_near, count, flagged, lines, median_rate, number, of,
 /// Logs of the devices' own counters.
 const LOG: &str = "--source sysfs -i 200ms --device '*_?'";
 
+/// One log of many devices: what is set before it begins, and a reset in it.
+pub fn what_was_set_is_what_is_logged(machine: &mut Machine) {
+    machine.ok("use_mock $(seq -s , -f efa_%g:efa 0 6),mlx5_0:mlx5
+        for d in 0 1 2 3; do echo 11250000000 >$mock/efa_$d/port/tx_bytes.per_s; done
+        echo 5000000000000 >$mock/efa_4/port/tx_bytes; echo 1000000 >$mock/efa_4/port/tx_bytes.per_s
+        echo 18446744073709551615 >$mock/efa_5/port/rx_bytes
+        echo 9007199254740993 >$mock/efa_6/port/rx_bytes
+        echo 1000000000 >$mock/mlx5_0/pma/port_xmit_data.per_s
+        echo 250 >$mock/mlx5_0/pma/port_rcv_data");
+    let log = watch(machine, LOG, "log_ticks 2; echo 7 >$mock/efa_4/port/tx_bytes; log_ticks 10");
+    a_steady_source_is_shown_within_two_per_mille(&log);
+    a_reset_is_marked_and_gives_no_rate(&log);
+    the_largest_values_are_exact(&log);
+    words_of_mlx5_become_bytes(&log);
+    machine.ok("use_mock ''");
+}
+
 /// 90 Gb/s, by the kernel's own clock, is shown as that at 0.2 s: each device's rate comes from the time of its own read.
-pub fn a_steady_source_is_shown_within_two_per_mille(machine: &mut Machine) {
+fn a_steady_source_is_shown_within_two_per_mille(log: &[Value]) {
     const BYTES_PER_S: f64 = 11_250_000_000.0;
-    machine.ok("use_mock efa_0:efa,efa_1:efa,efa_2:efa,efa_3:efa
-        for d in 0 1 2 3; do echo 11250000000 >$mock/efa_$d/port/tx_bytes.per_s; done");
-    let log = watch(machine, LOG, "log_ticks 12");
     for device in ["efa_0", "efa_1", "efa_2", "efa_3"] {
-        let records = of(&log, device, "sysfs");
+        let records = of(log, device, "sysfs");
         assert_near(device, median_rate(&records, "tx_bytes_per_s"), BYTES_PER_S, 0.002);
         // A look may be torn apart by a busy host; over all of them nothing is lost.
         let moved: f64 = records.iter().map(|r| number(r, "tx_bytes_per_s") * number(r, "dt_s")).sum();
@@ -23,7 +37,6 @@ pub fn a_steady_source_is_shown_within_two_per_mille(machine: &mut Machine) {
         assert_near(device, moved / time, BYTES_PER_S, 0.005);
         assert!(median_rate(&records, "rx_bytes_per_s") < 1.0, "{device}");
     }
-    machine.ok("use_mock ''");
 }
 
 /// Lifetime totals are no rates: at first sight there is none.
@@ -40,11 +53,8 @@ pub fn a_first_sight_gives_no_rate(machine: &mut Machine) {
 }
 
 /// A driver that is loaded anew begins at 0: a mark and no rate, and no rate near the counter's whole value.
-pub fn a_reset_is_marked_and_gives_no_rate(machine: &mut Machine) {
-    machine.ok("use_mock efa_0:efa
-        echo 5000000000000 >$mock/efa_0/port/tx_bytes; echo 1000000 >$mock/efa_0/port/tx_bytes.per_s");
-    let log = watch(machine, LOG, "echo 7 >$mock/efa_0/port/tx_bytes");
-    let records = of(&log, "efa_0", "sysfs");
+fn a_reset_is_marked_and_gives_no_rate(log: &[Value]) {
+    let records = of(log, "efa_4", "sysfs");
     let reset: Vec<_> = records.iter().filter(|r| flagged(r, "reset")).collect();
     assert_eq!(reset.len(), 1, "{records:?}");
     assert_eq!(reset[0]["tx_bytes_per_s"], Value::Null);
@@ -52,33 +62,22 @@ pub fn a_reset_is_marked_and_gives_no_rate(machine: &mut Machine) {
         assert!(rate < 2e6, "{rate} B/s of 1 MB/s");
     }
     assert_near("after the reset", median_rate(&records, "tx_bytes_per_s"), 1e6, 0.02);
-    machine.ok("use_mock ''");
 }
 
 /// The largest value there is comes out as it is, and so does one beyond what a double can hold.
-pub fn the_largest_values_are_exact(machine: &mut Machine) {
-    machine.ok("use_mock efa_0:efa,efa_1:efa
-        echo 18446744073709551615 >$mock/efa_0/port/rx_bytes
-        echo 9007199254740993 >$mock/efa_1/port/rx_bytes");
-    let log = watch(machine, LOG, "");
-    assert_eq!(count(of(&log, "efa_0", "sysfs")[0], "rx_bytes"), u64::MAX);
-    assert_eq!(count(of(&log, "efa_1", "sysfs")[0], "rx_bytes"), (1 << 53) + 1);
-    machine.ok("use_mock ''");
+fn the_largest_values_are_exact(log: &[Value]) {
+    assert_eq!(count(of(log, "efa_5", "sysfs")[0], "rx_bytes"), u64::MAX);
+    assert_eq!(count(of(log, "efa_6", "sysfs")[0], "rx_bytes"), (1 << 53) + 1);
 }
 
 /// `port_xmit_data` counts words of four bytes; it stays as it is under its own name.
-pub fn words_of_mlx5_become_bytes(machine: &mut Machine) {
-    machine.ok("use_mock mlx5_0:mlx5
-        echo 1000000000 >$mock/mlx5_0/pma/port_xmit_data.per_s
-        echo 250 >$mock/mlx5_0/pma/port_rcv_data");
-    let log = watch(machine, LOG, "log_ticks 5");
-    let records = of(&log, "mlx5_0", "sysfs");
+fn words_of_mlx5_become_bytes(log: &[Value]) {
+    let records = of(log, "mlx5_0", "sysfs");
     assert_near("4 bytes a word", median_rate(&records, "tx_bytes_per_s"), 4e9, 0.002);
     let last = records.last().expect("records");
     assert_eq!(count(last, "rx_bytes"), 1000);
     assert_eq!(count(&last["counters"], "port_rcv_data"), 250);
     assert_eq!(count(last, "tx_bytes"), 4 * count(&last["counters"], "port_xmit_data"));
-    machine.ok("use_mock ''");
 }
 
 /// Q counters of mlx5 have 32 bits: past 2^32 they go on from 0, and that is no reset.

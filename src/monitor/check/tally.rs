@@ -77,7 +77,7 @@ struct FlowTally {
     bytes: Counter,
     /// Operations of a page, packets of a device.
     ops: Counter,
-    /// A device's bytes were not known at the last look.
+    /// A device's bytes were not known at the last look, or at no look before it.
     lost: bool,
 }
 
@@ -86,6 +86,8 @@ struct FlowTally {
 struct Counter {
     last: Option<u64>,
     moved: u64,
+    /// At how many looks it had a value: between two of them something can have moved.
+    looks: u64,
 }
 
 impl Counter {
@@ -94,6 +96,7 @@ impl Counter {
         let Some(value) = value else { return };
         self.moved = self.moved.saturating_add(value.saturating_sub(self.last.unwrap_or(value)));
         self.last = Some(value);
+        self.looks += 1;
     }
 }
 
@@ -153,8 +156,13 @@ impl Tally {
                 tally.counts_no_bytes = nic.counts_no_bytes();
                 // The interface below a PE's NIC is not read any more once the PE has ended, and that is fine.
                 let is_device = nic.source != SourceKind::Page;
-                (tally.tx.lost, tally.rx.lost) =
-                    (is_device && tx.bytes.is_none(), is_device && rx.bytes.is_none());
+                let is_lost = |flow: Flow, tally: &FlowTally| {
+                    is_device && (flow.bytes.is_none() || tally.bytes.looks < 2)
+                };
+                (tally.tx.lost, tally.rx.lost) = (is_lost(tx, &tally.tx), is_lost(rx, &tally.rx));
+                if tally.tx.bytes.looks.max(tally.rx.bytes.looks) == 1 && tally.reason.is_none() {
+                    tally.reason = Some("it has answered only once".to_owned());
+                }
             }
         }
     }

@@ -132,3 +132,11 @@ fn a_nic_that_is_down_is_told_from_one_that_was() {
     assert_eq!(told(PageState::Alive, &[0, 1, 0]), (String::new(), nic2()));
     assert_eq!(told(PageState::Alive, &[0, 0, 0]), (String::new(), String::new()));
 }
+
+#[test]
+fn who_answered_only_once_is_not_idle() {
+    let tick = |bytes| [("mlx5_0", "mlx5_core", 0, bytes), ("mlx5_1", "mlx5_core", 0, bytes)];
+    let reason = judge(&[&tick(None), &tick(Some(900 * MB))]).unwrap_err();
+    assert!(reason.contains("cannot read mlx5_0, mlx5_1 of 2 NICs"), "{reason}");
+    assert!(reason.contains("it has answered only once"), "{reason}");
+}

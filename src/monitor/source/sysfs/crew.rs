@@ -155,7 +155,8 @@ impl Crew {
             (true, true) => self.width = hands.min(count),
             // Somebody is stuck, who will not be waited for again.
             (true, false) => {}
-            (false, _) => self.width = (self.width - 1).max(1),
+            // Fewer are tried, since each costs calls. With too few, more are called a little later.
+            (false, _) => self.width = (self.width / 2).max(1),
         }
         Ok(())
     }
@@ -309,7 +310,7 @@ mod tests {
         crew.run(tasks(), Vec::new(), Duration::from_secs(5)).unwrap();
         assert_eq!(crew.width, 4);
         crew.run(tasks(), Vec::new(), LONG).unwrap();
-        assert_eq!(crew.width, 3, "one less is tried");
+        assert_eq!(crew.width, 2, "fewer are tried");
     }
 
     #[test]
