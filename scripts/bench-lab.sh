@@ -12,12 +12,13 @@ bench=${2:-}
 rounds=${ROUNDS:-3}
 # Bits per second of a NIC.
 rate=200000000
+nic_rate=200mbit
 
 # lab NODES PES NICS CMD…: runs CMD on every PE.
 lab() {
     local nodes=$1 pes=$2 nics=$3
     shift 3
-    timeout 60 "$railtop" lab --nodes "$nodes" --pes-per-node "$pes" --nics-per-pe "$nics" --nic-rate "$rate" -- "$@"
+    timeout 60 "$railtop" lab --nodes "$nodes" --pes-per-node "$pes" --nics-per-pe "$nics" --nic-rate "$nic_rate" -- "$@"
 }
 
 # The values of a field in the result rows of JSON lines, one per line.
@@ -67,7 +68,7 @@ for nodes in 2 4; do
 done
 
 if [ -n "$bench" ]; then
-    rate=none
+    nic_rate=none
     ping() { lab 2 1 1 "$bench" pair "$1" ping-pong 8 10000 | awk '{ print $1 / 20000 / 1000 }'; }
     row "lab: 8 B bare fi_writedata, one way" "$(repeat ping bare | median)" "us"
     row "lab: 8 B put-signal, one way" "$(repeat ping ours | median)" "us" "<= 8"
