@@ -50,7 +50,7 @@ pub struct PeArgs {
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// How long a NIC may show no sign of life before its work goes over the others; 0: only when it reports an error
-    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_pe_timeout)]
     pub nic_timeout: Duration,
     /// What the proxy thread does when nothing happens
     #[arg(long, value_enum, env = "RAILTOP_PROGRESS", default_value = "adaptive")]
@@ -78,10 +78,10 @@ impl From<ProgressArg> for Progress {
     }
 }
 
-/// The shortest `--pe-timeout`: below it, a process that is merely not scheduled would count as hung.
+/// The shortest `--pe-timeout` and `--nic-timeout`: below it, a process that is merely not scheduled would count as hung.
 const SHORTEST_PE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Reads `--pe-timeout`.
+/// Reads `--pe-timeout` or `--nic-timeout`.
 ///
 /// # Errors
 /// If it is no duration, or neither 0 nor at least 100 ms.

@@ -120,7 +120,7 @@ impl Bench<'_> {
                 if nic.failures > 0 {
                     eprintln!(
                         "railtop: NIC {} of PE {pe} failed during the run; what it lost was sent again and counts twice as sent",
-                        nic.name
+                        crate::text::printable(&nic.name)
                     );
                 }
             }

@@ -213,7 +213,8 @@ impl FabricNic {
             return Ok(());
         }
         // Closing may drop completions that nobody has read (fi_endpoint(3)). More may come as fast as they are taken.
-        self.drain(sink)?;
+        // A queue that cannot be read is no reason to leave the endpoint open.
+        let drained = self.drain(sink);
         let code = self.receiver.close();
         if code < 0 {
             return Err(self.error("closing the receiving endpoint", code));
@@ -226,12 +227,12 @@ impl FabricNic {
         }
         self.receiver.former.push_back(std::mem::take(&mut self.card.name));
         // From here on nothing new comes in.
-        self.drain(sink)?;
+        let drained = drained.and(self.drain(sink));
         // Providers report the receives of a closed endpoint as cancelled, or drop them without a word.
         for &index in &self.receiver.slots {
             self.slots.set(index, Kind::Idle);
         }
         self.receiver.idle.clone_from(&self.receiver.slots);
-        Ok(())
+        drained
     }
 }

@@ -170,6 +170,12 @@ impl Inbound {
         Some(self.low)
     }
 
+    /// What has been acknowledged is to be said once more; whether there is anything.
+    pub fn forget_acks(&mut self) -> bool {
+        self.acknowledged = 0;
+        self.low > 0
+    }
+
     /// Whether the sender has not yet been told of everything that is released here.
     #[must_use]
     pub fn owes_ack(&self) -> bool {

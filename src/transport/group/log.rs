@@ -45,51 +45,62 @@ pub struct Sent {
     pub what: What,
 }
 
+impl Sent {
+    fn is_piece(&self) -> bool {
+        matches!(self.what, What::Piece { .. })
+    }
+}
+
 /// The log of one pair, in the order of sending.
 #[derive(Debug, Default)]
-pub struct Log(VecDeque<Sent>);
+pub struct Log {
+    sent: VecDeque<Sent>,
+    /// Pieces among it.
+    pieces: usize,
+}
 
 impl Log {
     /// Remembers something.
     pub(super) fn push(&mut self, sent: Sent) {
-        self.0.push_back(sent);
+        self.pieces += usize::from(sent.is_piece());
+        self.sent.push_back(sent);
     }
 
     /// Forgets what belongs to groups below `low`, as far as nothing older is in front of it.
     pub(super) fn trim(&mut self, low: u64) {
-        while self.0.front().is_some_and(|sent| sent.seq < low) {
-            self.0.pop_front();
+        while self.sent.front().is_some_and(|sent| sent.seq < low) {
+            if let Some(sent) = self.sent.pop_front() {
+                self.pieces -= usize::from(sent.is_piece());
+            }
         }
+    }
+
+    /// Pieces among what is remembered.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.pieces
     }
 
     /// How much is remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.sent.len()
     }
 
     /// Whether nothing is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.sent.is_empty()
     }
 
     /// Everything remembered, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Sent> {
-        self.0.iter()
-    }
-
-    /// The close of group `seq`, with its way.
-    pub(super) fn close_mut(&mut self, seq: u64) -> Option<(Route, &mut Close)> {
-        self.0.iter_mut().filter(|sent| sent.seq == seq).find_map(|sent| match &mut sent.what {
-            What::Close(close) => Some((sent.route, close)),
-            _ => None,
-        })
+        self.sent.iter()
     }
 
     /// Something that was to go by way `from` goes by way `to` instead, before anything of it was posted.
     pub(super) fn divert(&mut self, from: Route, to: Route, is: impl Fn(&Sent) -> bool) {
-        if let Some(sent) = self.0.iter_mut().rev().find(|sent| sent.route == from && is(sent)) {
+        if let Some(sent) = self.sent.iter_mut().rev().find(|sent| sent.route == from && is(sent)) {
             sent.route = to;
         }
     }
@@ -97,8 +108,9 @@ impl Log {
     /// Takes out what is not released and fulfils `lost`, to be sent again.
     pub(super) fn take(&mut self, mut lost: impl FnMut(&Sent) -> bool) -> Vec<Sent> {
         let (again, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.0).into_iter().partition(|sent| lost(sent));
-        self.0 = kept.into();
+            std::mem::take(&mut self.sent).into_iter().partition(|sent| lost(sent));
+        self.sent = kept.into();
+        self.pieces -= again.iter().filter(|sent| sent.is_piece()).count();
         again
     }
 }

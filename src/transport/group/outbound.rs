@@ -34,12 +34,12 @@ impl Outbound {
         Ok(self.next - 1)
     }
 
-    /// Whether a group can be started now, or (for a plain put) the shared one be continued, while at most `most` things
-    /// may be sent and not known to be released.
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued, while at most `most` pieces
+    /// may be under way.
     #[must_use]
     pub fn has_room_for(&self, plain: bool, most: u64) -> bool {
         self.low >= self.fence
-            && (self.log.len() as u64) < most
+            && (self.log.pieces() as u64) < most
             && (plain && self.open.is_some() || self.next - self.low < WINDOW)
     }
 
@@ -123,20 +123,15 @@ impl Outbound {
         self.log.take(|sent| sent.route.remote == remote && !released.contains(sent.seq))
     }
 
-    /// Puts the ledger right of the group that `moved` belongs to. Returns the close that has to say so once more, with
-    /// its way, if it has gone out already.
-    pub fn rebook(&mut self, moved: Moved) -> Option<(Route, Close)> {
+    /// Puts the ledger right of the shared group, if `moved` belongs to it. A close that has gone out is not corrected: the
+    /// correction could overtake it.
+    pub fn rebook(&mut self, moved: Moved) {
         if let Some(open) = self.open.as_mut().filter(|open| open.seq == moved.seq) {
             moved.rebook(&mut open.ledger);
-            return None;
         }
-        let (route, close) = self.log.close_mut(moved.seq)?;
-        moved.rebook(&mut close.ledger);
-        Some((route, close.clone()))
     }
 
-    /// Something that was to go by way `from` goes by way `to` instead, before it was posted. Its ledger is put right by
-    /// [`Self::rebook`].
+    /// Something that was to go by way `from` goes by way `to` instead, before it was posted.
     pub fn divert(&mut self, from: Route, to: Route, is: impl Fn(&Sent) -> bool) {
         self.log.divert(from, to, is);
     }
@@ -145,6 +140,12 @@ impl Outbound {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.low == self.next
+    }
+
+    /// Groups started so far.
+    #[must_use]
+    pub fn started(&self) -> u64 {
+        self.next
     }
 
     /// Number of the first group that is not known to be released.
@@ -168,13 +169,12 @@ pub struct Moved {
 }
 
 impl Moved {
-    /// Books it anew; always `true`.
-    pub fn rebook(self, ledger: &mut Vec<u64>) -> bool {
+    /// Books it anew.
+    pub fn rebook(self, ledger: &mut Vec<u64>) {
         if let Some(total) = ledger.get_mut(usize::from(self.from)) {
             *total = total.saturating_sub(self.bytes);
         }
         enter(ledger, self.to, self.bytes);
-        true
     }
 }
 

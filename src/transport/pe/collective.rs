@@ -62,6 +62,9 @@ impl Pe {
     /// When a range lies outside the heap, the job fails meanwhile, or it takes longer than the wait limit.
     pub fn all_to_all(&mut self, send: u64, receive: u64, block: u64) -> Result<(), TransportError> {
         let (me, world) = (self.rank(), self.world());
+        let all = block.saturating_mul(u64::from(world));
+        self.heap.check(send, all)?;
+        self.heap.check(receive, all)?;
         for step in 0..world {
             let dst = (me + step) % world;
             self.put(dst, send + block * u64::from(dst), receive + block * u64::from(me), block)?;

@@ -88,10 +88,14 @@ pub(super) struct Lane<N> {
     load: u64,
     /// Pieces that wait or are in flight.
     unfinished_pieces: u64,
+    /// Pieces pushed so far.
+    pushed_pieces: u64,
     max_in_flight: u64,
     max_piece: u64,
     /// When something was last completed, or posted to an idle NIC.
     moved_ms: u64,
+    /// The queue did not get on when it was last tried: what is urgent must not wait in it.
+    jammed: bool,
     /// The NIC has failed as a whole and is not touched any more.
     broken: bool,
     block: Option<NicBlock>,
@@ -115,9 +119,11 @@ impl<N: Nic> Lane<N> {
             in_flight: 0,
             load: 0,
             unfinished_pieces: 0,
+            pushed_pieces: 0,
             max_in_flight: limits.max_in_flight.max(1),
             max_piece: limits.max_piece.max(1),
             moved_ms: 0,
+            jammed: false,
             broken: false,
             block,
             dirty: true,
@@ -147,10 +153,15 @@ impl<N: Nic> Lane<N> {
         self.max_piece
     }
 
-    /// Whether every piece pushed has completed. Frames do not matter: while others keep sending, some acknowledgement
-    /// is always on its way.
-    pub(super) fn is_settled(&self) -> bool {
-        self.unfinished_pieces == 0
+    /// Pieces pushed so far.
+    pub(super) fn pushed_pieces(&self) -> u64 {
+        self.pushed_pieces
+    }
+
+    /// Whether as many pieces have completed as had been pushed at a time: more may follow for ever, when others get what
+    /// is here. Frames do not matter: some acknowledgement is always on its way.
+    pub(super) fn has_finished(&self, pushed: u64) -> bool {
+        self.unfinished_pieces == 0 || self.pushed_pieces - self.unfinished_pieces >= pushed
     }
 
     /// Whether operations are in flight.
@@ -180,6 +191,7 @@ impl<N: Nic> Lane<N> {
 
     pub(super) fn push(&mut self, piece: Piece) {
         self.unfinished_pieces += 1;
+        self.pushed_pieces += 1;
         self.load += piece.len;
         self.queue.push_back(Out::Piece(piece));
     }
@@ -202,7 +214,11 @@ impl<N: Nic> Lane<N> {
 
     /// For acknowledgements and news: a sender may be standing still for one, and no order is promised anyway.
     pub(super) fn urgent(&mut self, to: PeerNic, record: &Record<'_>) {
-        if let Some(envelope) = self.waiting_frame(to, SOON)
+        if self.broken {
+            return;
+        }
+        if !self.jammed
+            && let Some(envelope) = self.waiting_frame(to, SOON)
             && envelope.frame.push(record)
         {
             return;
@@ -304,6 +320,7 @@ impl<N: Nic> Lane<N> {
         let most = self.max_in_flight - reserved;
         let mut refused: Option<PeerNic> = None;
         let mut refusals = 0;
+        self.jammed = self.in_flight >= most;
         while self.in_flight < most {
             let Some(out) = self.queue.front() else { break };
             let to = out.to();
@@ -318,6 +335,7 @@ impl<N: Nic> Lane<N> {
             if !self.took(now_ms, to, bytes, result, outcome) {
                 // The NIC may be full for this target only, for good if the target is out of reach: others go first.
                 refusals += 1;
+                self.jammed = true;
                 if refusals == OTHERS_TRIED || self.queue.len() < 2 {
                     break;
                 }
@@ -469,11 +487,18 @@ impl<N: Nic> Lane<N> {
 
     /// Fences the NIC: what peers have written to it so far has been reported when this returns, and nothing else of it
     /// will land. Returns the card of its new incarnation.
-    pub(super) fn fence(&mut self, index: u16, state: &mut State, now_ms: u64) -> Result<Vec<u8>, NicError> {
+    pub(super) fn fence(
+        &mut self,
+        index: u16,
+        state: &mut State,
+        now_ms: u64,
+        failures: &mut Vec<Failed>,
+    ) -> Result<Vec<u8>, NicError> {
         let mut events = Events::new(index, state);
         let card = self.nic.reopen(&mut events);
         let Events { done_ops, done_bytes, frames, failed, .. } = events;
         self.account(done_ops, done_bytes, frames, &failed, now_ms);
+        failures.extend(failed);
         self.dirty = true;
         card
     }

@@ -205,7 +205,7 @@ pub struct Proxy<N> {
     /// Puts of at most this many bytes travel within a frame.
     inline_max: u64,
     /// The quiet under way: its ticket, and the PE it is about or all.
-    quiet: Option<(u64, Option<u32>)>,
+    quiet: Option<Quiet>,
     shared: Arc<Shared>,
     fault: Fault,
     page: Option<PageWriter>,
@@ -418,8 +418,10 @@ impl<N: Nic> Proxy<N> {
             }
             Command::Quiet { ticket, pe } => {
                 self.counts.quiets += 1;
-                self.quiet = Some((ticket, pe));
                 self.close_all_plain(pe, true)?;
+                let groups = self.state.sent_so_far();
+                let pieces = self.lanes.iter().map(Lane::pushed_pieces).collect();
+                self.quiet = Some(Quiet { ticket, pe, groups, pieces });
             }
             Command::Fence { pe } => {
                 self.close_all_plain(pe, true)?;
@@ -458,6 +460,9 @@ impl<N: Nic> Proxy<N> {
 
     /// A group that is nothing but its action, and may be answered.
     fn ask(&mut self, dst: u32, action: Action, answered: bool) -> Result<Done, String> {
+        if answered && !self.state.may_ask(dst) {
+            return Ok(Done::NoRoom);
+        }
         let done = self.bare(dst, action)?;
         if answered && matches!(done, Done::Yes) {
             self.state.count_asked(dst);
@@ -502,14 +507,17 @@ impl<N: Nic> Proxy<N> {
 
     /// Reports a quiet done when everything is settled.
     fn settle_quiet(&mut self) {
-        let Some((ticket, pe)) = self.quiet else { return };
-        let settled = match pe {
-            Some(pe) => self.state.is_settled_with(pe),
+        let Some(Quiet { ticket, pe, groups, pieces }) = &self.quiet else { return };
+        let ticket = *ticket;
+        // What other PEs get here meanwhile does not count: it may have no end.
+        let settled = match *pe {
+            Some(pe) => self.state.is_settled_with(pe, groups.get(pe as usize).copied().unwrap_or(0)),
             // Landed there and completed here: only then do both sides' counters agree. A NIC that has failed may
             // complete nothing for long, but what it had has landed by another way.
             None => {
-                self.state.is_settled()
-                    && (self.recovery.has_acted() || self.lanes.iter().all(Lane::is_settled))
+                (0..).zip(groups).all(|(pe, &mark)| self.state.is_settled_with(pe, mark))
+                    && (self.recovery.has_acted()
+                        || self.lanes.iter().zip(pieces).all(|(lane, &pushed)| lane.has_finished(pushed)))
             }
         };
         if settled {
@@ -553,6 +561,18 @@ impl<N: Nic> Proxy<N> {
             process.publish(now, &self.counts);
         }
     }
+}
+
+/// A quiet under way: what it waits for is what had been sent when it began.
+#[derive(Debug)]
+struct Quiet {
+    ticket: u64,
+    /// The PE it is about, or all.
+    pe: Option<u32>,
+    /// By PE: groups started.
+    groups: Vec<u64>,
+    /// By NIC: pieces pushed.
+    pieces: Vec<u64>,
 }
 
 /// What a round of the proxy's loop came to.

@@ -27,6 +27,9 @@ const LOOKS: u64 = 8;
 /// How much longer something may wait on a way between two NICs that both seem to work.
 const LONE_WAY: u64 = 8;
 
+/// How long what failed after a fence may stay unreleased before it counts as a failure, at least.
+const DOUBT_MS: u64 = 1_000;
+
 /// A count, and when it last changed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
@@ -50,9 +53,13 @@ struct Watch {
     moved_ms: u64,
     /// Ways on which an operation has failed.
     failed: Vec<Route>,
+    /// Ways on which something failed that may have been under way to an endpoint that is no more.
+    doubted: Vec<Route>,
     /// The question under way.
     nonce: u64,
     attempts: u32,
+    /// Things said to it: the second way of each is another one.
+    said: u32,
     /// When the first answer came.
     since_ms: Option<u64>,
     /// By number of the NIC: what came through the target's, and by this PE's.
@@ -135,6 +142,12 @@ impl<N: Nic> Proxy<N> {
             return Err(error.to_string());
         }
         if self.recovery.forgiven.get(&(to.pe, to.nic)).is_some_and(|&until| self.now_ms < until) {
+            let way = Route { local: nic, remote: to.nic };
+            if let Some(watch) = self.recovery.watches.get_mut(to.pe as usize)
+                && !watch.doubted.contains(&way)
+            {
+                watch.doubted.push(way);
+            }
             return Ok(());
         }
         let way = Route { local: nic, remote: to.nic };
@@ -207,15 +220,17 @@ impl<N: Nic> Proxy<N> {
             (watch.low, watch.moved_ms) = (low, now);
             if settled {
                 watch.failed.clear();
+                watch.doubted.clear();
                 watch.fences.clear();
             }
-            if watch.failed.is_empty() && watch.fences.is_empty() {
+            if watch.failed.is_empty() && watch.fences.is_empty() && watch.doubted.is_empty() {
                 (watch.nonce, watch.attempts, watch.since_ms) = (0, 0, None);
                 return Ok(());
             }
         }
         let overdue = patience > 0 && now.saturating_sub(watch.moved_ms) >= patience;
-        if !possible || !(overdue || !watch.failed.is_empty() || !watch.fences.is_empty()) {
+        let calm = watch.failed.is_empty() && watch.fences.is_empty() && watch.doubted.is_empty();
+        if !possible || !overdue && calm {
             return Ok(());
         }
         if watch.nonce == 0 {
@@ -284,8 +299,8 @@ impl<N: Nic> Proxy<N> {
     /// Says something to another PE by the best way known.
     fn tell(&mut self, pe: u32, record: &Record<'_>) {
         let turn = self.recovery.watches.get_mut(pe as usize).map_or(0, |watch| {
-            watch.attempts = watch.attempts.wrapping_add(1);
-            watch.attempts
+            watch.said = watch.said.wrapping_add(1);
+            watch.said
         });
         // Two ways, another pair each time: one of them may be broken without anybody knowing it yet.
         for way in self.ways.news_ways(pe, turn) {
@@ -316,6 +331,7 @@ impl<N: Nic> Proxy<N> {
         };
         // What failed and has been released all the same needs nothing more.
         watch.failed.retain(|way| waiting.contains_key(way));
+        watch.doubted.retain(|way| waiting.contains_key(way));
         let first = watch.since_ms.is_none();
         let since = *watch.since_ms.get_or_insert(now);
         for seen in [&mut watch.through, &mut watch.by] {
@@ -340,7 +356,9 @@ impl<N: Nic> Proxy<N> {
             let ours = is_still(&watch.by, way.local) && !moves;
             let theirs = is_still(&watch.through, way.remote);
             let overdue = patience > 0 && now.saturating_sub(since.max(at_ms)) >= LONE_WAY * patience;
-            if ours || theirs || overdue || watch.failed.contains(&way) {
+            let confirmed = watch.doubted.contains(&way)
+                && now.saturating_sub(since.max(at_ms)) >= patience.max(DOUBT_MS);
+            if ours || theirs || overdue || confirmed || watch.failed.contains(&way) {
                 suspects.push((way, ours, theirs));
             }
         }
@@ -386,6 +404,7 @@ impl<N: Nic> Proxy<N> {
             return Ok(());
         }
         self.mark(nic, true);
+        (0..self.place.pes).for_each(|pe| self.state.owe_again(pe));
         let waiting = self.lanes.get_mut(usize::from(nic)).map(Lane::take_queue).unwrap_or_default();
         waiting.into_iter().try_for_each(|out| self.divert(nic, out))
     }
@@ -401,8 +420,17 @@ impl<N: Nic> Proxy<N> {
     /// Fences own NIC `nic` and has everybody told.
     fn fence(&mut self, nic: u16) -> Result<(), String> {
         let Some(lane) = self.lanes.get_mut(usize::from(nic)) else { return Ok(()) };
-        let card = lane.fence(nic, &mut self.state, self.now_ms);
+        let mut failed = Vec::new();
+        let card = lane.fence(nic, &mut self.state, self.now_ms, &mut failed);
+        let retry = self.recovery.own.get(usize::from(nic)).is_some_and(|own| own.shut);
+        if retry && card.is_err() {
+            // Everybody knows that it is nowhere.
+            return Ok(());
+        }
         lane.counts_mut().fences += 1;
+        for failed in failed {
+            self.operation_failed(nic, failed)?;
+        }
         if let Some(violation) = self.state.violation.take() {
             return Err(violation);
         }
@@ -465,12 +493,15 @@ impl<N: Nic> Proxy<N> {
         if card.is_empty() {
             self.ways.close_peer(at, self.now_ms);
         }
+        // Acknowledgements that were under way to it are lost.
+        self.state.owe_again(at.pe);
         let outbound = self.state.outbound(at.pe)?;
         outbound.acknowledged(released.low).map_err(|violation| format!("PE {}: {violation}", at.pe))?;
         let lost = outbound.lost(at.nic, released);
         if let Some(watch) = self.recovery.watches.get_mut(at.pe as usize) {
             watch.fences.remove(&at.nic);
             watch.failed.retain(|way| way.remote != at.nic);
+            watch.doubted.retain(|way| way.remote != at.nic);
             (watch.moved_ms, watch.nonce, watch.since_ms) = (self.now_ms, 0, None);
         }
         self.send_again(at.pe, lost)?;

@@ -30,7 +30,9 @@ impl<N: Nic> Proxy<N> {
     /// Whether a group towards `dst` can be started (or, for a plain put, the shared one be continued). A full window
     /// never empties while the shared group in it stays open, so that one is closed then.
     pub(super) fn has_room(&mut self, dst: u32, plain: bool) -> Result<bool, String> {
-        let most = self.lanes.first().map_or(u64::MAX, |lane| lane.room_at(PeerNic { pe: dst, nic: 0 }));
+        let each = self.lanes.first().map_or(u64::MAX, |lane| lane.room_at(PeerNic { pe: dst, nic: 0 }));
+        let pairs = u64::from(self.place.nics.max(self.state.width(dst)));
+        let most = each.saturating_mul(pairs);
         let room = self.state.outbound(dst)?.has_room_for(plain, most);
         if !room {
             self.close_plain(dst, false)?;
@@ -246,19 +248,15 @@ impl<N: Nic> Proxy<N> {
                 What::Data { .. } => self.data(dst, route, seq, what, true)?,
                 What::Close(close) => {
                     let mut close = Close { again: true, ..close };
-                    moved.retain(|moved| moved.seq != seq || !moved.rebook(&mut close.ledger));
+                    for moved in moved.extract_if(.., |moved| moved.seq == seq) {
+                        moved.rebook(&mut close.ledger);
+                    }
                     self.close(dst, route, close)?;
                 }
             }
         }
         for moved in moved {
-            // The close is still to come, or has arrived and must be put right.
-            if let Some((route, close)) = self.state.outbound(dst)?.rebook(moved)
-                && let Some(lane) = self.lanes.get_mut(usize::from(route.local))
-            {
-                let to = PeerNic { pe: dst, nic: route.remote };
-                lane.record(to, &Record::Close(Close { again: true, ..close }), Tally::default());
-            }
+            self.state.outbound(dst)?.rebook(moved);
         }
         Ok(())
     }
@@ -312,6 +310,7 @@ impl<N: Nic> Proxy<N> {
             if matches!(done, Done::NoRoom) {
                 self.state.requests.push_back(request);
             } else {
+                self.state.served(request.pe());
                 worked = true;
             }
         }

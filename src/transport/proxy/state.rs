@@ -18,6 +18,9 @@ pub(crate) const PROBE_BYTES: u64 = 64;
 /// Where probes land, one slot per NIC (32 x 64 bytes).
 pub(crate) const PROBE_TARGET: u64 = 2048;
 
+/// Fetches and gets that one PE may have asked of another and not been answered.
+const MOST_ASKED: u64 = 256;
+
 /// What one NIC has received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Received {
@@ -34,6 +37,15 @@ pub(super) enum Request {
     Answer { pe: u32, tag: u32, value: u64 },
     /// A part of this PE's heap.
     Get { pe: u32, remote: u64, local: u64, len: u64, tag: u32 },
+}
+
+impl Request {
+    /// Who asked.
+    pub(super) fn pe(self) -> u32 {
+        match self {
+            Self::Answer { pe, .. } | Self::Get { pe, .. } => pe,
+        }
+    }
 }
 
 /// What another PE says about ways and NICs.
@@ -74,6 +86,8 @@ pub(super) struct State {
     asked: Vec<u64>,
     /// What other PEs have asked for.
     pub(super) requests: VecDeque<Request>,
+    /// By PE: how many of them are its.
+    requested: Vec<u64>,
     /// What other PEs have said about ways: (PE, what).
     pub(super) news: Vec<(u32, News)>,
     /// A waiter may have something to see.
@@ -101,6 +115,7 @@ impl State {
             owing: BTreeSet::new(),
             asked: vec![0; widths.len()],
             requests: VecDeque::new(),
+            requested: vec![0; widths.len()],
             news: Vec::new(),
             wake: false,
             violation: None,
@@ -142,20 +157,35 @@ impl State {
         }
     }
 
-    /// Whether everything sent is released and everything asked is answered.
-    pub(super) fn is_settled(&self) -> bool {
-        self.outbound.iter().all(Outbound::is_settled) && self.asked.iter().all(|&asked| asked == 0)
+    /// By PE: groups started towards it.
+    pub(super) fn sent_so_far(&self) -> Vec<u64> {
+        self.outbound.iter().map(Outbound::started).collect()
     }
 
-    /// As [`Self::is_settled`], for one PE.
-    pub(super) fn is_settled_with(&self, pe: u32) -> bool {
-        self.outbound.get(pe as usize).is_none_or(Outbound::is_settled)
+    /// Whether all groups below `mark` towards `pe` are released, and everything asked of it is answered.
+    pub(super) fn is_settled_with(&self, pe: u32, mark: u64) -> bool {
+        self.outbound.get(pe as usize).is_none_or(|outbound| outbound.low() >= mark)
             && self.asked.get(pe as usize).is_none_or(|&asked| asked == 0)
+    }
+
+    /// Whether another fetch or get may be asked of `pe`: it has to remember each until it is answered.
+    pub(super) fn may_ask(&self, pe: u32) -> bool {
+        self.asked.get(pe as usize).is_none_or(|&asked| asked < MOST_ASKED)
+    }
+
+    /// What has been acknowledged to `pe` may not have reached it: it is said once more.
+    pub(super) fn owe_again(&mut self, pe: u32) {
+        if let Some(inbound) = self.inbound.get_mut(pe as usize)
+            && inbound.forget_acks()
+        {
+            self.owing.insert(pe);
+        }
     }
 
     /// PEs that something is still owed by.
     pub(super) fn unsettled(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.outbound).map(|(pe, _)| pe).filter(|&pe| !self.is_settled_with(pe))
+        let all = (0..).zip(&self.outbound);
+        all.filter(|&(pe, outbound)| !self.is_settled_with(pe, outbound.started())).map(|(pe, _)| pe)
     }
 
     pub(super) fn received(&self, nic: usize) -> Received {
@@ -342,13 +372,13 @@ impl State {
                 }
             }
             Action::Fetch { atomic, tag } => match self.change(nic, atomic) {
-                Ok(value) => self.requests.push_back(Request::Answer { pe: src, tag, value }),
+                Ok(value) => self.request(src, Request::Answer { pe: src, tag, value }),
                 Err(error) => {
                     self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}"));
                 }
             },
             Action::Get { remote, local, len, tag } => match self.heap.check(remote, len) {
-                Ok(()) => self.requests.push_back(Request::Get { pe: src, remote, local, len, tag }),
+                Ok(()) => self.request(src, Request::Get { pe: src, remote, local, len, tag }),
                 Err(error) => self.violate(format!("PE {src} asked for what is not there: {error}")),
             },
             Action::Answer { tag, value } => {
@@ -362,6 +392,24 @@ impl State {
                 }
                 self.wake = true;
             }
+        }
+    }
+
+    /// Remembers something to be answered. A PE may ask again once it has its answer, and that is on its way before the
+    /// request is forgotten here: twice as many are enough for who keeps to the rules.
+    fn request(&mut self, src: u32, request: Request) {
+        let Some(count) = self.requested.get_mut(src as usize) else { return };
+        *count += 1;
+        if *count > 2 * MOST_ASKED {
+            return self.violate(format!("PE {src} asks for more than {MOST_ASKED} things at a time"));
+        }
+        self.requests.push_back(request);
+    }
+
+    /// A request of `pe` has been answered.
+    pub(super) fn served(&mut self, pe: u32) {
+        if let Some(count) = self.requested.get_mut(pe as usize) {
+            *count = count.saturating_sub(1);
         }
     }
 

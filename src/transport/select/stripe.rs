@@ -11,7 +11,7 @@ pub const STRIPE_FROM: u64 = 128 << 10;
 /// which costs as much as one of 16 KiB. Close to UCX's smallest chunk of a multi-rail RMA (8 to 16 KiB).
 pub const SMALLEST_SHARE: u64 = 16 << 10;
 
-/// Operations of [`STRIPE_FROM`] or more are split evenly over the NICs of both sides, from the pair's NIC on; smaller
+/// Operations of `STRIPE_FROM` (128 KiB) or more are split evenly over the NICs of both sides, from the pair's NIC on; smaller
 /// ones go as under [`PairSeq`].
 ///
 /// Where the sides have different numbers of NICs, the cuts of both apply: 3 NICs to 4 make 6 parts, in which each of the

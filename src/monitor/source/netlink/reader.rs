@@ -13,8 +13,8 @@ use crate::monitor::sample::DeviceChange;
 /// Most ports whose counters one datagram asks for: their answers must fit into the socket's buffer.
 const LARGEST_BATCH: usize = 32;
 /// What a batch may take, as a share of the interval. All of a batch have one time, spread evenly over its ports, and
-/// what is wrong with that is wrong with the rates: at most half of this, and in practice far less.
-const BATCH_SHARE: u32 = 200;
+/// what is wrong with that is wrong with the rates: at most half of this on each side, so of a steady rate less than 0.2 %.
+const BATCH_SHARE: u32 = 300;
 /// How long a port's state is taken as unchanged.
 const STATE_HOLD: Duration = Duration::from_secs(2);
 /// How long the list of devices is, where the kernel tells when it changes.
