@@ -390,7 +390,7 @@ mod tests {
     fn slow_ports_are_asked_one_by_one_and_fast_ones_together() {
         let second = Duration::from_secs(1);
         assert_eq!(batch_of(second, Duration::from_millis(3)), 1);
-        assert_eq!(batch_of(second, Duration::from_micros(500)), 10);
+        assert_eq!(batch_of(second, Duration::from_micros(500)), 6);
         assert_eq!(batch_of(second, Duration::from_micros(5)), LARGEST_BATCH);
         assert_eq!(batch_of(second, Duration::ZERO), LARGEST_BATCH);
         assert_eq!(batch_of(second / 5, Duration::from_micros(500)), 2);
