@@ -1,8 +1,8 @@
 //! Groups: the unit in which landed data are counted, so that nothing relies on order.
 //!
 //! Between each pair of PEs the sender numbers its *groups*. A put with a signal is a group of its own; plain puts
-//! since the last quiet share one. Every piece of payload names its group; one record, the *close*, says how many pieces
-//! the group has and what happens then (a signal, an atomic, a get, an answer). The receiver counts pieces per group, in
+//! share one, until a quiet, a fence, 64 pieces or a full window ends it. Every piece of payload names its group; one
+//! record, the *close*, says how many pieces the group has and what happens then (a signal, an atomic, a get, an answer). The receiver counts pieces per group, in
 //! whatever order pieces and closes arrive and over whichever NICs, and releases a group when count and close agree.
 //!
 //! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: when
@@ -59,7 +59,7 @@ pub enum Violation {
         /// The group.
         seq: u64,
     },
-    /// An acknowledgement of something never sent, or one that goes backwards.
+    /// An acknowledgement of something never sent. (One that goes backwards has only been overtaken.)
     #[error("acknowledged up to {low}, but only {sent} groups were sent")]
     WrongAck {
         /// What was acknowledged.
