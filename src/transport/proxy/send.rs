@@ -153,7 +153,7 @@ impl<N: Nic> Proxy<N> {
         let What::Data { local, remote, len, action } = what else { return Ok(()) };
         let bytes = usize::try_from(len).ok().and_then(|len| self.small.get_mut(..len)).unwrap_or_default();
         self.heap.read(local, bytes).map_err(|error| error.to_string())?;
-        let tally = Tally { puts: 1, bytes: len, signals: u64::from(action.is_some()) };
+        let tally = Tally { puts: 1, bytes: len, signals: signals(action) };
         let to = PeerNic { pe: dst, nic: route.remote };
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
             lane.record(to, &Record::Data(Data { seq, remote, action, again, bytes }), tally);
@@ -205,7 +205,7 @@ impl<N: Nic> Proxy<N> {
 
     /// Queues the close of a group and remembers it.
     fn close(&mut self, dst: u32, route: Route, close: Close) -> Result<(), String> {
-        let tally = Tally { signals: u64::from(close.action.is_some()), ..Tally::default() };
+        let tally = Tally { signals: signals(close.action), ..Tally::default() };
         let record = Record::Close(close);
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
             lane.record(PeerNic { pe: dst, nic: route.remote }, &record, tally);
@@ -335,4 +335,9 @@ impl<N: Nic> Proxy<N> {
         }
         Ok(Done::Yes)
     }
+}
+
+/// Signals and atomics in a record: gets and answers are none.
+fn signals(action: Option<Action>) -> u64 {
+    u64::from(matches!(action, Some(Action::Change(_) | Action::Fetch { .. })))
 }

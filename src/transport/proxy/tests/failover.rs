@@ -4,12 +4,16 @@ use std::sync::atomic::Ordering;
 
 use test_case::test_case;
 
-use super::mock::Trouble;
+use super::judge::{Judge, Landing};
+use super::mock::{Trouble, Weather};
 use super::program::{Plan, counter_word};
 use super::rng::{Rng, Seed};
-use super::world::World;
-use crate::counters::NicCounts;
+use super::world::{Setup, Step, World};
+use crate::counters::{NicCounts, RxSource};
+use crate::transport::heap::RESERVED;
 use crate::transport::nic::PeerNic;
+use crate::transport::ring::{Command, Put};
+use crate::transport::select::PolicyKind;
 
 /// Turns a job in trouble may take; the longest seen takes a third.
 const MOST_TURNS: u64 = 400_000;
@@ -134,4 +138,41 @@ fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool) {
     assert!(sums.fences > 20 && sums.failures > 5, "{sums:?}: a dull test");
     assert!(sums.resent_ops > 20, "{sums:?}: a dull test");
     assert_eq!(sums.down, 0, "every NIC is in use again");
+}
+
+/// A PE that only receives, and one of whose NICs is dead from the start: it has nothing of its own to be suspicious about,
+/// so its answers must find the way by themselves.
+#[test]
+fn a_receiver_s_dead_nic_does_not_stop_a_lone_sender() {
+    for (dead, width) in [(0, 2), (1, 2), (0, 3), (2, 3)] {
+        for seed in 0..4 {
+            let _seed = Seed(seed);
+            let mut rng = Rng::new(seed);
+            let weather = Weather { reopens: true, nic_timeout_ms: 30, ..Weather::fair() };
+            let landing = Landing { offset: 2 * RESERVED, len: 24 };
+            let setup = Setup {
+                widths: vec![width; 2],
+                weather,
+                policy: PolicyKind::PairSeq,
+                ring: 8,
+                heap: 3 * RESERVED,
+                sources: vec![RxSource::CqeLen; 2],
+            };
+            let mut judge = Judge::new(2, landing.offset, 3 * RESERVED);
+            judge.expect_bytes(1, landing, &[7; 24]);
+            let mut world = World::new(&mut rng, &setup, judge);
+            world.troubled = true;
+            world.fabric.trouble(PeerNic { pe: 1, nic: dead }, Some(Trouble::Silence));
+            let put = Put { dst: 1, local: RESERVED, remote: landing.offset, len: landing.len, signal: None };
+            world.program(0, [Step::Fill(RESERVED, vec![7; 24])]);
+            world.program(0, (0..40).map(|_| Step::Post(Command::Put(put))).chain([Step::Quiet]));
+            let mut turns = 0;
+            while !world.callers[0].is_done() {
+                world.turn().unwrap();
+                turns += 1;
+                assert!(turns < 20_000, "NIC {dead} of {width}: the sender hangs");
+            }
+            world.fabric.conclude();
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::mock::Weather;
 use super::rng::{Rng, Seed};
 use super::world::{Setup, Step, World};
 use crate::counters::RxSource;
+use crate::transport::answers::NOBODY;
 use crate::transport::group::WINDOW;
 use crate::transport::heap::RESERVED;
 use crate::transport::ring::{Command, Put};
@@ -118,6 +119,35 @@ fn a_quiet_ends_although_others_keep_sending() {
         }
         let meanwhile = counter(&world, 0);
         assert!(meanwhile < 2000, "{meanwhile} of 4000 puts arrived before a quiet ended");
+    }
+}
+
+#[test]
+fn a_quiet_ends_although_others_keep_getting() {
+    const GETS: u64 = 4000;
+    for (seed, len) in [(0, 100), (1, 2000), (2, 100), (3, 2000)] {
+        let _seed = Seed(seed);
+        let mut rng = Rng::new(seed);
+        let weather = Weather { max_piece: 4096, ..Weather::fair() };
+        let mut judge = Judge::new(3, LANDING.offset, HEAP);
+        judge.expect_bytes(1, LANDING, &[0; 24]);
+        let mut world = World::new(&mut rng, &setup(&[2; 3], weather), judge);
+        let place = RESERVED + 1024;
+        let get = Command::Get { src: 0, remote: place, local: place, len, tag: Some(NOBODY) };
+        for pe in [1, 2] {
+            world.program(pe, (0..GETS).map(|_| Step::Post(get)).chain([Step::Quiet]));
+        }
+        // Well under way before the quiet begins.
+        (0..3000).for_each(|_| world.turn().unwrap());
+        world.program(0, [put(1, true), Step::Quiet]);
+        while !world.callers[0].is_done() {
+            world.turn().unwrap();
+        }
+        assert!(!world.callers[1].is_done() && !world.callers[2].is_done(), "only when all gets had ended");
+        while !world.callers.iter().all(super::world::Caller::is_done) {
+            world.turn().unwrap();
+        }
+        world.fabric.conclude();
     }
 }
 

@@ -5,6 +5,7 @@ use super::mock::Weather;
 use super::rng::Rng;
 use super::world::{Setup, Step};
 use crate::counters::RxSource;
+use crate::transport::answers::NOBODY;
 use crate::transport::heap::RESERVED;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
@@ -92,7 +93,13 @@ impl Planner<'_> {
                     let value = self.rng.below(1000);
                     self.counters[dst] += value;
                     let signal = Signal { offset: COUNTER, op: SignalOp::Add, value };
-                    steps.push(Step::Post(Command::Signal { dst: u32::try_from(dst).unwrap(), signal }));
+                    let dst = u32::try_from(dst).unwrap();
+                    // By itself, as an atomic, or as one whose old value is sent back.
+                    steps.push(Step::Post(match self.rng.below(3) {
+                        0 => Command::Signal { dst, signal },
+                        1 => Command::Atomic { dst, atomic: signal.into(), tag: None },
+                        _ => Command::Atomic { dst, atomic: signal.into(), tag: Some(NOBODY) },
+                    }));
                 }
                 _ if self.rng.chance(30) => steps.push(Step::QuietAhead),
                 _ => Self::quiet(&mut steps, &mut used),
