@@ -393,6 +393,6 @@ mod tests {
         assert_eq!(batch_of(second, Duration::from_micros(500)), 6);
         assert_eq!(batch_of(second, Duration::from_micros(5)), LARGEST_BATCH);
         assert_eq!(batch_of(second, Duration::ZERO), LARGEST_BATCH);
-        assert_eq!(batch_of(second / 5, Duration::from_micros(500)), 2);
+        assert_eq!(batch_of(second / 5, Duration::from_micros(500)), 1);
     }
 }
