@@ -44,13 +44,13 @@ pub struct PeArgs {
     #[arg(long, value_name = "TIME", env = "RAILTOP_JOIN_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub join_timeout: Duration,
     /// How long a PE may give no sign of life before the others name it and end the job; PE 0's holds for all, 0 is for ever (under a debugger)
-    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_pe_timeout)]
+    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_silence)]
     pub pe_timeout: Duration,
     /// How long a PE waits while nothing moves on its NICs before the job is given up (a message counts when it is complete); 0 is for ever
     #[arg(long, value_name = "TIME", env = "RAILTOP_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// How long a NIC may show no sign of life before its work goes over the others; 0: only when it reports an error
-    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_pe_timeout)]
+    #[arg(long, value_name = "TIME", env = "RAILTOP_NIC_TIMEOUT", default_value = "3s", value_parser = parse_silence)]
     pub nic_timeout: Duration,
     /// What the proxy thread does when nothing happens
     #[arg(long, value_enum, env = "RAILTOP_PROGRESS", default_value = "adaptive")]
@@ -79,18 +79,18 @@ impl From<ProgressArg> for Progress {
 }
 
 /// The shortest `--pe-timeout` and `--nic-timeout`: below it, a process that is merely not scheduled would count as hung.
-const SHORTEST_PE_TIMEOUT: Duration = Duration::from_millis(100);
+const SHORTEST_SILENCE: Duration = Duration::from_millis(100);
 
 /// Reads `--pe-timeout` or `--nic-timeout`.
 ///
 /// # Errors
 /// If it is no duration, or neither 0 nor at least 100 ms.
-pub fn parse_pe_timeout(text: &str) -> Result<Duration, String> {
+pub fn parse_silence(text: &str) -> Result<Duration, String> {
     let limit = parse_duration(text).map_err(|error| error.to_string())?;
-    if limit.is_zero() || limit >= SHORTEST_PE_TIMEOUT {
+    if limit.is_zero() || limit >= SHORTEST_SILENCE {
         Ok(limit)
     } else {
-        Err(format!("at least {} ms, or 0 for no limit", SHORTEST_PE_TIMEOUT.as_millis()))
+        Err(format!("at least {} ms, or 0 for no limit", SHORTEST_SILENCE.as_millis()))
     }
 }
 

@@ -385,3 +385,45 @@ pub struct Sample {
     /// Per source that has nothing, why.
     pub nothing: Vec<String>,
 }
+
+/// Pages for tests, which change what they are about.
+#[cfg(test)]
+pub(crate) mod made {
+    use super::{PageNic, PageSample, PageState, Reading};
+
+    /// `nic0`, `nic1` and so on of a PE, of which nothing is known but this.
+    pub(crate) fn nic(index: usize, reading: Reading) -> PageNic {
+        PageNic {
+            index,
+            device: format!("nic{index}"),
+            port: 0,
+            pci: None,
+            numa: None,
+            netdev: None,
+            link_bits_per_s: None,
+            reading,
+            in_flight_bytes: None,
+            torn: false,
+            netdev_reading: None,
+            rx_windows: None,
+        }
+    }
+
+    /// The page of PE 3 of a job.
+    pub(crate) fn page(state: PageState, nics: Vec<PageNic>) -> PageSample {
+        PageSample {
+            key: "job/node0/3".to_owned(),
+            job: "job".to_owned(),
+            node: "node0".to_owned(),
+            pe: 3,
+            pid: 42,
+            gpu: None,
+            command: "bench put".to_owned(),
+            provider: "tcp".to_owned(),
+            policy: None,
+            rx_source: None,
+            state,
+            nics,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Atomic changes of words in a symmetric heap, carried out by the target's proxy (or by this process, on its own node).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::heap::{Heap, HeapError};
 use super::signal::{Signal, SignalOp};
@@ -49,6 +49,24 @@ impl AtomicOp {
     }
 }
 
+/// Changes a word of either width and gives what it was: the atomics of the two share no trait.
+macro_rules! change {
+    ($op:expr, $word:expr, $operand:expr, $compare:expr) => {{
+        let (word, operand, order) = ($word, $operand, Ordering::AcqRel);
+        match $op {
+            AtomicOp::Set => word.swap(operand, order),
+            AtomicOp::Add => word.fetch_add(operand, order),
+            AtomicOp::And => word.fetch_and(operand, order),
+            AtomicOp::Or => word.fetch_or(operand, order),
+            AtomicOp::Xor => word.fetch_xor(operand, order),
+            AtomicOp::CompareSwap => {
+                let (Ok(old) | Err(old)) = word.compare_exchange($compare, operand, order, Ordering::Acquire);
+                old
+            }
+        }
+    }};
+}
+
 /// One change of one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Atomic {
@@ -93,40 +111,14 @@ impl Atomic {
     /// When the word lies outside the heap or is not aligned.
     pub fn apply(&self, heap: &Heap) -> Result<u64, HeapError> {
         match self.width {
-            Width::Word => Ok(self.on_word(heap.word(self.offset)?)),
-            Width::Half => Ok(u64::from(self.on_half(heap.half_word(self.offset)?))),
-        }
-    }
-
-    fn on_word(&self, word: &AtomicU64) -> u64 {
-        let (value, order) = (self.operand, Ordering::AcqRel);
-        match self.op {
-            AtomicOp::Set => word.swap(value, order),
-            AtomicOp::Add => word.fetch_add(value, order),
-            AtomicOp::And => word.fetch_and(value, order),
-            AtomicOp::Or => word.fetch_or(value, order),
-            AtomicOp::Xor => word.fetch_xor(value, order),
-            AtomicOp::CompareSwap => {
-                let (Ok(old) | Err(old)) =
-                    word.compare_exchange(self.compare, value, order, Ordering::Acquire);
-                old
-            }
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "a 32-bit word takes the low half of its operands")]
-    fn on_half(&self, word: &AtomicU32) -> u32 {
-        let (value, order) = (self.operand as u32, Ordering::AcqRel);
-        match self.op {
-            AtomicOp::Set => word.swap(value, order),
-            AtomicOp::Add => word.fetch_add(value, order),
-            AtomicOp::And => word.fetch_and(value, order),
-            AtomicOp::Or => word.fetch_or(value, order),
-            AtomicOp::Xor => word.fetch_xor(value, order),
-            AtomicOp::CompareSwap => {
-                let (Ok(old) | Err(old)) =
-                    word.compare_exchange(self.compare as u32, value, order, Ordering::Acquire);
-                old
+            Width::Word => Ok(change!(self.op, heap.word(self.offset)?, self.operand, self.compare)),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a 32-bit word takes the low half of its operands"
+            )]
+            Width::Half => {
+                let (operand, compare) = (self.operand as u32, self.compare as u32);
+                Ok(change!(self.op, heap.half_word(self.offset)?, operand, compare).into())
             }
         }
     }

@@ -38,11 +38,8 @@ pub enum Command {
         /// Only what was posted to this PE.
         pe: Option<u32>,
     },
-    /// Send nothing more to a PE, or to any, before everything posted to it has landed.
-    Fence {
-        /// The PE; `None`: each by itself.
-        pe: Option<u32>,
-    },
+    /// Send nothing more to any PE before everything posted to that PE has landed.
+    Fence,
     /// Change a word of another PE's heap.
     Atomic {
         /// Target PE.
@@ -139,7 +136,7 @@ impl Command {
                 [head(1, op, 0, put.dst), put.local, put.remote, put.len, offset, value, 0, 0]
             }
             Self::Quiet { ticket, pe } => [head(2, some(pe), 0, pe.unwrap_or(0)), ticket, 0, 0, 0, 0, 0, 0],
-            Self::Fence { pe } => [head(9, some(pe), 0, pe.unwrap_or(0)), 0, 0, 0, 0, 0, 0, 0],
+            Self::Fence => [9, 0, 0, 0, 0, 0, 0, 0],
             Self::Atomic { dst, atomic, tag } => {
                 let half = u16::from(atomic.width == Width::Half) << 8;
                 let nic = u16::from(atomic.op.code()) | half;
@@ -186,7 +183,7 @@ impl Command {
         Some(match head & 0xff {
             1 => Self::Put(Put { dst, local, remote, len, signal }),
             2 => Self::Quiet { ticket: local, pe: present.then_some(dst) },
-            9 => Self::Fence { pe: present.then_some(dst) },
+            9 => Self::Fence,
             10 => {
                 let width = if nic >> 8 == 0 { Width::Word } else { Width::Half };
                 let op = *AtomicOp::ALL.get(usize::from(nic & 0xff))?;
@@ -319,7 +316,7 @@ mod tests {
         commands.push(Command::Signal { dst: 7, signal });
         commands.push(Command::Probe { dst: 7, nic: 31, remote: 2048, signal });
         for pe in [None, Some(0), Some(u32::MAX)] {
-            commands.extend([Command::Quiet { ticket: 9, pe }, Command::Fence { pe }]);
+            commands.extend([Command::Quiet { ticket: 9, pe }, Command::Fence]);
             for (op, width) in AtomicOp::ALL.into_iter().zip([Width::Half, Width::Word].into_iter().cycle()) {
                 let atomic = Atomic { offset: 4, width, op, operand: 5, compare: 6 };
                 commands.push(Command::Atomic { dst: 3, atomic, tag: pe });

@@ -118,10 +118,9 @@ impl Bench<'_> {
             reconcile(&pes)?;
             for (pe, nic) in pes.iter().flat_map(|pe| pe.nics.iter().map(move |nic| (pe.pe, nic))) {
                 if nic.failures > 0 {
-                    eprintln!(
-                        "railtop: NIC {} of PE {pe} failed during the run; what it lost was sent again and counts twice as sent",
-                        crate::text::printable(&nic.name)
-                    );
+                    let name = crate::text::printable(&nic.name);
+                    let lost = "what it lost was sent again and counts twice as sent";
+                    self.progress.say(&format!("NIC {name} of PE {pe} failed during the run; {lost}"));
                 }
             }
             reporter.summary(&Summary { policy, window: self.options.window, pes: &pes })?;

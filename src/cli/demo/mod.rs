@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::GlobalArgs;
 use super::exit::{self, ExitError};
 use super::lab::{NicRate, parse_nic_rate};
-use super::pe::parse_pe_timeout;
+use super::pe::parse_silence;
 use super::source::TextOrJson;
 use super::top::TopArgs;
 use crate::lab::{LabMode, LabSpec, MAX_NICS_PER_PE, MAX_NODES, MAX_PES_PER_NODE};
@@ -62,7 +62,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "SIZE", default_value = "2M", value_parser = parse_size)]
     pub size: u64,
     /// How long a PE may give no sign of life before the others name it and end the job; 0 is for ever
-    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_pe_timeout)]
+    #[arg(long, value_name = "TIME", env = "RAILTOP_PE_TIMEOUT", default_value = "10s", value_parser = parse_silence)]
     pub pe_timeout: Duration,
     /// How the table looks
     #[arg(long, value_enum, default_value_t)]

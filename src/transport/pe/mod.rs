@@ -274,7 +274,7 @@ impl Pe {
     /// # Errors
     /// When the job has failed.
     pub fn fence(&mut self) -> Result<(), TransportError> {
-        self.push(Command::Fence { pe: None })
+        self.push(Command::Fence)
     }
 
     /// Gives every PE every PE's bytes, by rank, over the rendezvous connection: for results, not for payload.

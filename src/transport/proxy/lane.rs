@@ -205,11 +205,16 @@ impl<N: Nic> Lane<N> {
             return;
         }
         let frame = self.frame_with(record);
+        self.append_frame(Envelope { to, frame, tally });
+    }
+
+    /// Puts a frame at the end of the queue, where records for the same NIC join it.
+    fn append_frame(&mut self, envelope: Envelope) {
         let number = self.first.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
-        if let Some(slot) = self.open.get_mut(slot_of(to)) {
+        if let Some(slot) = self.open.get_mut(slot_of(envelope.to)) {
             *slot = number;
         }
-        self.queue.push_back(Out::Frame(Envelope { to, frame, tally }));
+        self.queue.push_back(Out::Frame(envelope));
     }
 
     /// For acknowledgements and news: a sender may be standing still for one, and no order is promised anyway.
@@ -382,11 +387,10 @@ impl<N: Nic> Lane<N> {
     fn set_back(&mut self) {
         let Some(out) = self.queue.pop_front() else { return };
         self.first = self.first.wrapping_add(1);
-        let number = self.first.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
-        if let (Out::Frame(_), Some(slot)) = (&out, self.open.get_mut(slot_of(out.to()))) {
-            *slot = number;
+        match out {
+            Out::Frame(envelope) => self.append_frame(envelope),
+            Out::Piece(_) => self.queue.push_back(out),
         }
-        self.queue.push_back(out);
     }
 
     fn count_piece(&mut self, piece: &Piece, failed: bool) {

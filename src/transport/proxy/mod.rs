@@ -30,7 +30,7 @@ use super::answers::{Answers, NOBODY};
 use super::atomic::Atomic;
 use super::fault::Fault;
 use super::heap::Heap;
-use super::nic::{Nic, PeerNic};
+use super::nic::Nic;
 use super::ring::{Command, Consumer};
 use super::select::{Place, PolicyKind, Route, Selector};
 use super::wire::{Action, MAX_INLINE, Record};
@@ -423,12 +423,10 @@ impl<N: Nic> Proxy<N> {
                 let pieces = self.lanes.iter().map(Lane::pushed_pieces).collect();
                 self.quiet = Some(Quiet { ticket, pe, groups, pieces });
             }
-            Command::Fence { pe } => {
-                self.close_all_plain(pe, true)?;
+            Command::Fence => {
+                self.close_all_plain(None, true)?;
                 for dst in 0..self.place.pes {
-                    if pe.is_none_or(|pe| pe == dst) {
-                        self.state.outbound(dst)?.fence();
-                    }
+                    self.state.outbound(dst)?.fence();
                 }
             }
             Command::Snapshot(ticket) => {
@@ -496,9 +494,7 @@ impl<N: Nic> Proxy<N> {
         let any = !acks.is_empty();
         for (pe, low) in acks.drain(..) {
             let route = self.control_route(pe);
-            if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
-                lane.urgent(PeerNic { pe, nic: route.remote }, &Record::Ack { low });
-            }
+            self.urgent(pe, route, &Record::Ack { low });
         }
         self.acks = acks;
         // What is still owed is due in the next turn: not the moment to rest.

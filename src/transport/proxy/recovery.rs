@@ -69,6 +69,13 @@ struct Watch {
     fences: BTreeSet<u16>,
 }
 
+impl Watch {
+    /// Whether nothing but time gives reason to ask.
+    fn is_calm(&self) -> bool {
+        self.failed.is_empty() && self.doubted.is_empty() && self.fences.is_empty()
+    }
+}
+
 /// One of this PE's NICs as others must see it.
 #[derive(Debug, Clone, Default)]
 struct OwnNic {
@@ -141,21 +148,16 @@ impl<N: Nic> Proxy<N> {
         if !self.can_go_round(to.pe) {
             return Err(error.to_string());
         }
-        if self.recovery.forgiven.get(&(to.pe, to.nic)).is_some_and(|&until| self.now_ms < until) {
-            let way = Route { local: nic, remote: to.nic };
-            if let Some(watch) = self.recovery.watches.get_mut(to.pe as usize)
-                && !watch.doubted.contains(&way)
-            {
-                watch.doubted.push(way);
-            }
-            return Ok(());
-        }
+        let forgiven = self.recovery.forgiven.get(&(to.pe, to.nic));
+        let forgiven = forgiven.is_some_and(|&until| self.now_ms < until);
+        let Some(watch) = self.recovery.watches.get_mut(to.pe as usize) else { return Ok(()) };
         let way = Route { local: nic, remote: to.nic };
-        if let Some(watch) = self.recovery.watches.get_mut(to.pe as usize)
-            && !watch.failed.contains(&way)
-        {
-            watch.failed.push(way);
-            self.recovery.next_look_ms = 0;
+        let ways = if forgiven { &mut watch.doubted } else { &mut watch.failed };
+        if !ways.contains(&way) {
+            ways.push(way);
+            if !forgiven {
+                self.recovery.next_look_ms = 0;
+            }
         }
         Ok(())
     }
@@ -171,7 +173,7 @@ impl<N: Nic> Proxy<N> {
         for (watch, pe) in self.recovery.watches.iter_mut().zip(0..) {
             let width = self.state.width(pe);
             watch.failed.extend((0..width).map(|remote| Route { local: nic, remote }));
-            watch.failed.sort_unstable_by_key(|way| (way.local, way.remote));
+            watch.failed.sort_unstable();
             watch.failed.dedup();
         }
         self.recovery.next_look_ms = 0;
@@ -204,9 +206,8 @@ impl<N: Nic> Proxy<N> {
         self.reopen_shut()?;
         self.announce();
         for probe in self.ways.probes_due(now) {
-            if let Some(lane) = self.lanes.get_mut(usize::from(probe.local)) {
-                lane.urgent(probe.to, &Record::Probe { nonce: probe.nonce });
-            }
+            let way = Route { local: probe.local, remote: probe.to.nic };
+            self.urgent(probe.to.pe, way, &Record::Probe { nonce: probe.nonce });
         }
         Ok(())
     }
@@ -223,14 +224,13 @@ impl<N: Nic> Proxy<N> {
                 watch.doubted.clear();
                 watch.fences.clear();
             }
-            if watch.failed.is_empty() && watch.fences.is_empty() && watch.doubted.is_empty() {
+            if watch.is_calm() {
                 (watch.nonce, watch.attempts, watch.since_ms) = (0, 0, None);
                 return Ok(());
             }
         }
         let overdue = patience > 0 && now.saturating_sub(watch.moved_ms) >= patience;
-        let calm = watch.failed.is_empty() && watch.fences.is_empty() && watch.doubted.is_empty();
-        if !possible || !overdue && calm {
+        if !possible || !overdue && watch.is_calm() {
             return Ok(());
         }
         if watch.nonce == 0 {
@@ -241,12 +241,10 @@ impl<N: Nic> Proxy<N> {
         let fences: Vec<_> = watch.fences.iter().copied().collect();
         watch.attempts = watch.attempts.wrapping_add(1);
         for way in self.ways.every_nic(dst, attempts) {
-            let Some(lane) = self.lanes.get_mut(usize::from(way.local)) else { continue };
-            let to = PeerNic { pe: dst, nic: way.remote };
-            lane.urgent(to, &Record::Ask { nonce });
+            self.urgent(dst, way, &Record::Ask { nonce });
             for &nic in &fences {
                 let incarnation = self.recovery.known(dst, nic);
-                lane.urgent(to, &Record::Fence { nic, incarnation });
+                self.urgent(dst, way, &Record::Fence { nic, incarnation });
             }
         }
         Ok(())
@@ -304,9 +302,7 @@ impl<N: Nic> Proxy<N> {
         });
         // Two ways, another pair each time: one of them may be broken without anybody knowing it yet.
         for way in self.ways.news_ways(pe, turn) {
-            if let Some(lane) = self.lanes.get_mut(usize::from(way.local)) {
-                lane.urgent(PeerNic { pe, nic: way.remote }, record);
-            }
+            self.urgent(pe, way, record);
         }
     }
 
@@ -482,7 +478,7 @@ impl<N: Nic> Proxy<N> {
             return Ok(());
         }
         self.recovery.known.insert((at.pe, at.nic), incarnation);
-        let until = self.now_ms + self.recovery.patience_ms.max(1_000);
+        let until = self.now_ms + self.recovery.patience_ms.max(DOUBT_MS);
         self.recovery.forgiven.insert((at.pe, at.nic), until);
         for lane in &mut self.lanes {
             lane.purge(at);

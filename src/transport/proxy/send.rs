@@ -19,6 +19,13 @@ impl<N: Nic> Proxy<N> {
         self.selector.next(Op { dst, len, peer_nics: self.state.width(dst) }, &self.loads)
     }
 
+    /// Queues a record that must not wait.
+    pub(super) fn urgent(&mut self, pe: u32, way: Route, record: &Record<'_>) {
+        if let Some(lane) = self.lanes.get_mut(usize::from(way.local)) {
+            lane.urgent(PeerNic { pe, nic: way.remote }, record);
+        }
+    }
+
     /// The policy's choice for signals, atomics and acknowledgements. It has counters of its own: what a program does
     /// beside its puts must not shift the NICs of its puts.
     pub(super) fn control_route(&mut self, dst: u32) -> Route {
@@ -41,34 +48,40 @@ impl<N: Nic> Proxy<N> {
     }
 
     pub(super) fn put(&mut self, put: &Put) -> Result<Done, String> {
-        if !self.has_room(put.dst, put.signal.is_none())? {
+        if let Some(signal) = put.signal {
+            return self.put_then(put, Action::Change(Atomic::from(signal)));
+        }
+        if !self.has_room(put.dst, true)? {
             return Ok(Done::NoRoom);
         }
-        let action = put.signal.map(|signal| Action::Change(Atomic::from(signal)));
+        if put.len > 0 {
+            let plan = self.plan(put.dst, put.len);
+            self.plain(put, plan)?;
+        }
+        Ok(Done::Yes)
+    }
+
+    /// A put that is a group of its own, and what happens when it has landed.
+    fn put_then(&mut self, put: &Put, action: Action) -> Result<Done, String> {
         if put.len == 0 {
-            return Ok(match action {
-                Some(action) => self.bare(put.dst, action)?,
-                None => Done::Yes,
-            });
+            return self.bare(put.dst, action);
+        }
+        if !self.has_room(put.dst, false)? {
+            return Ok(Done::NoRoom);
         }
         let plan = self.plan(put.dst, put.len);
-        match action {
-            Some(_) => {
-                let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
-                if put.len <= self.inline_max {
-                    self.inline(put, plan.first(), seq, action)?;
-                } else {
-                    self.whole(put, plan, seq, action)?;
-                }
-            }
-            None => self.plain(put, plan)?,
+        let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
+        if put.len <= self.inline_max {
+            self.inline(put, plan.first(), seq, Some(action))?;
+        } else {
+            self.whole(put, plan, seq, action)?;
         }
         Ok(Done::Yes)
     }
 
     /// A put that is a group of its own: its pieces and its close.
-    fn whole(&mut self, put: &Put, plan: Plan, seq: u64, action: Option<Action>) -> Result<(), String> {
-        let mut close = Close { seq, pieces: 0, action, flush: false, again: false, ledger: Vec::new() };
+    fn whole(&mut self, put: &Put, plan: Plan, seq: u64, action: Action) -> Result<(), String> {
+        let mut close = Close::new(seq, 0, Some(action));
         let mut last = plan.first();
         for part in plan.parts(put.len) {
             let route = self.ways.open_way(put.dst, part.route);
@@ -171,9 +184,7 @@ impl<N: Nic> Proxy<N> {
         }
         let Ok(seq) = self.state.outbound(dst)?.start() else { return Ok(Done::NoRoom) };
         let route = self.control_route(dst);
-        let close =
-            Close { seq, pieces: 0, action: Some(action), flush: false, again: false, ledger: Vec::new() };
-        self.close(dst, route, close)?;
+        self.close(dst, route, Close::new(seq, 0, Some(action)))?;
         Ok(Done::Yes)
     }
 
@@ -184,12 +195,7 @@ impl<N: Nic> Proxy<N> {
         let part = Part { route, offset: 0, len: PROBE_BYTES };
         let put = Put { dst, local: PROBE_SOURCE, remote, len: PROBE_BYTES, signal: None };
         let pieces = self.pieces(&put, part, route, seq)?;
-        let action = Some(action);
-        self.close(
-            dst,
-            route,
-            Close { seq, pieces, action, flush: false, again: false, ledger: Vec::new() },
-        )?;
+        self.close(dst, route, Close::new(seq, pieces, Some(action)))?;
         Ok(Done::Yes)
     }
 
@@ -304,7 +310,8 @@ impl<N: Nic> Proxy<N> {
             let done = match request {
                 Request::Answer { pe, tag, value } => self.bare(pe, Action::Answer { tag, value })?,
                 Request::Get { pe, remote, local, len, tag } => {
-                    self.give(&Put { dst: pe, local: remote, remote: local, len, signal: None }, tag)?
+                    let put = Put { dst: pe, local: remote, remote: local, len, signal: None };
+                    self.put_then(&put, Action::Answer { tag, value: 0 })?
                 }
             };
             if matches!(done, Done::NoRoom) {
@@ -315,25 +322,6 @@ impl<N: Nic> Proxy<N> {
             }
         }
         Ok(worked)
-    }
-
-    /// Writes what a get asked for, and says so when it has landed.
-    fn give(&mut self, put: &Put, tag: u32) -> Result<Done, String> {
-        let action = Action::Answer { tag, value: 0 };
-        if put.len == 0 {
-            return self.bare(put.dst, action);
-        }
-        if !self.has_room(put.dst, false)? {
-            return Ok(Done::NoRoom);
-        }
-        let Ok(seq) = self.state.outbound(put.dst)?.start() else { return Ok(Done::NoRoom) };
-        let plan = self.plan(put.dst, put.len);
-        if put.len <= self.inline_max {
-            self.inline(put, plan.first(), seq, Some(action))?;
-        } else {
-            self.whole(put, plan, seq, Some(action))?;
-        }
-        Ok(Done::Yes)
     }
 }
 

@@ -9,7 +9,9 @@ use crate::transport::atomic::Atomic;
 use crate::transport::event::Event;
 use crate::transport::group::{Inbound, Outbound, Release, Violation};
 use crate::transport::heap::{Heap, HeapError};
-use crate::transport::wire::{Action, Data, Immediate, MAX_NICS, Progress, Record, Released, read_frame};
+use crate::transport::wire::{
+    Action, Close, Data, Immediate, MAX_NICS, Progress, Record, Released, read_frame,
+};
 
 /// Where the probe's bytes come from and how many there are: in the heap's reserved page.
 pub(crate) const PROBE_SOURCE: u64 = 1024;
@@ -332,14 +334,7 @@ impl State {
         }
         let outcome = match data.action {
             None => inbound.piece(nic, data.seq),
-            Some(_) => inbound.closed(crate::transport::wire::Close {
-                seq: data.seq,
-                pieces: 0,
-                action: data.action,
-                flush: false,
-                again: data.again,
-                ledger: Vec::new(),
-            }),
+            Some(_) => inbound.closed(Close { again: data.again, ..Close::new(data.seq, 0, data.action) }),
         };
         self.settle(nic, src, outcome);
     }

@@ -62,6 +62,14 @@ pub struct Close {
     pub ledger: Vec<u64>,
 }
 
+impl Close {
+    /// Of a group sent for the first time that nobody waits for, without a ledger.
+    #[must_use]
+    pub fn new(seq: u64, pieces: u32, action: Option<Action>) -> Self {
+        Self { seq, pieces, action, flush: false, again: false, ledger: Vec::new() }
+    }
+}
+
 /// A small put that travels within a frame. With an action it is a group of its own; without, a piece of group `seq`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Data<'a> {
@@ -415,14 +423,8 @@ impl<'a> Record<'a> {
                 out.action(data.action)?;
                 out.padded(data.bytes)?;
             }
-            Self::Ack { low } => {
-                out.head(KIND_ACK, 0, 0, 0)?;
-                out.word(*low)?;
-            }
-            Self::Ask { nonce } => {
-                out.head(KIND_ASK, 0, 0, 0)?;
-                out.word(*nonce)?;
-            }
+            Self::Ack { low } => out.words([head(KIND_ACK, 0, 0, 0), *low])?,
+            Self::Ask { nonce } => out.words([head(KIND_ASK, 0, 0, 0), *nonce])?,
             Self::State { nonce, released, progress } => {
                 out.head(KIND_STATE, u8::try_from(progress.len()).ok()?, 0, 0)?;
                 out.word(*nonce)?;
@@ -439,14 +441,8 @@ impl<'a> Record<'a> {
                 out.padded(card)?;
             }
             Self::CardSeen { nic, incarnation } => out.head(KIND_CARD_SEEN, 0, *nic, *incarnation)?,
-            Self::Probe { nonce } => {
-                out.head(KIND_PROBE, 0, 0, 0)?;
-                out.word(*nonce)?;
-            }
-            Self::Echo { nonce } => {
-                out.head(KIND_ECHO, 0, 0, 0)?;
-                out.word(*nonce)?;
-            }
+            Self::Probe { nonce } => out.words([head(KIND_PROBE, 0, 0, 0), *nonce])?,
+            Self::Echo { nonce } => out.words([head(KIND_ECHO, 0, 0, 0), *nonce])?,
         }
         Some(out.used)
     }

@@ -1,5 +1,6 @@
 //! A sign of life on stderr for runs that take long.
 
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 /// How long a run is silent before and between signs of life.
@@ -23,7 +24,14 @@ impl Progress {
         let now = Instant::now();
         if self.next.is_some_and(|next| now >= next) {
             self.next = Some(now + EVERY);
-            eprintln!("railtop: {}", text());
+            self.say(&text());
+        }
+    }
+
+    /// Says something now. A stderr that is gone is no reason to end the run.
+    pub fn say(&self, text: &str) {
+        if self.next.is_some() {
+            let _closed = writeln!(io::stderr().lock(), "railtop: {text}");
         }
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::monitor::model::Model;
-use crate::monitor::sample::{
-    PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic,
-};
+use crate::monitor::sample::{PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic, made};
 
 const MB: u64 = 1 << 20;
 
@@ -81,39 +79,16 @@ fn judge_page(state: PageState, down: &[u64]) -> GroupReport {
     let mut model = Model::new("h".to_owned());
     let mut tally = Tally::new(None);
     for (mono_ns, &down) in (1..).map(|second| second * 1_000_000_000).zip(down) {
-        let nic = |index| PageNic {
-            index,
-            device: format!("nic{index}"),
-            port: 0,
-            pci: None,
-            numa: None,
-            netdev: None,
-            link_bits_per_s: None,
-            reading: Reading {
+        let nic = |index| {
+            let reading = Reading {
                 mono_ns,
                 traffic: Traffic { tx_bytes: Some(mono_ns), tx_ops: Some(mono_ns), ..Traffic::default() },
                 counters: vec![RawCounter::unknown("down", if index == 2 { down } else { 0 })],
                 ..Reading::default()
-            },
-            in_flight_bytes: None,
-            torn: false,
-            netdev_reading: None,
-            rx_windows: None,
+            };
+            made::nic(index, reading)
         };
-        let page = PageSample {
-            key: "job/node0/3".to_owned(),
-            job: "job".to_owned(),
-            node: "node0".to_owned(),
-            pe: 3,
-            pid: 42,
-            gpu: None,
-            command: String::new(),
-            provider: "tcp".to_owned(),
-            policy: None,
-            rx_source: None,
-            state,
-            nics: (0..3).map(nic).collect(),
-        };
+        let page = made::page(state, (0..3).map(nic).collect());
         let sample = Sample { mono_ns, pages: vec![page], ..Sample::default() };
         let derived = model.update(&sample, Duration::from_secs(1));
         tally.add(&Tick { view: derived.view, kernel_rows: derived.kernel_rows });

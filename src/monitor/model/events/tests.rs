@@ -12,7 +12,7 @@ use crate::monitor::counter::{Class, Desc, Health, Kind, Unit};
 use crate::monitor::model::Model;
 use crate::monitor::model::view::{Event, EventKind, Severity, SourceKind};
 use crate::monitor::sample::{
-    DeviceChange, PageNic, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic,
+    DeviceChange, PageSample, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic, made,
 };
 
 const S: u64 = 1_000_000_000;
@@ -127,37 +127,12 @@ impl Device {
 }
 
 fn page(state: PageState, started: u64) -> PageSample {
-    PageSample {
-        key: "job/node0/3".to_owned(),
-        job: "job".to_owned(),
-        node: "node0".to_owned(),
-        pe: 3,
-        pid: 42,
-        gpu: None,
-        command: "bench put".to_owned(),
-        provider: "tcp".to_owned(),
-        policy: None,
-        rx_source: None,
-        state,
-        nics: vec![PageNic {
-            index: 0,
-            device: "nic0".to_owned(),
-            port: 0,
-            pci: None,
-            numa: None,
-            netdev: None,
-            link_bits_per_s: None,
-            reading: Reading {
-                incarnation: started,
-                traffic: Traffic { tx_bytes: Some(1 << 20), rx_bytes: Some(0), ..Traffic::default() },
-                ..Reading::default()
-            },
-            in_flight_bytes: None,
-            torn: false,
-            netdev_reading: None,
-            rx_windows: None,
-        }],
-    }
+    let reading = Reading {
+        incarnation: started,
+        traffic: Traffic { tx_bytes: Some(1 << 20), rx_bytes: Some(0), ..Traffic::default() },
+        ..Reading::default()
+    };
+    made::page(state, vec![made::nic(0, reading)])
 }
 
 /// Kinds and subjects.
