@@ -95,7 +95,7 @@ pub fn a_network_namespace_has_netlink_and_leaves_the_device_counters_alone(mach
                 exec strace -D -f --seccomp-bpf -e trace=open,openat,openat2 -o /tmp/opened railtop \"$@\"' sh \"$@\"
          }
          log_begin -i 1s && log_until '\"dev\":\"efa_0\".*\"source\":\"netlink\"' &&
-         log_until '\"dev\":\"efa_1\".*\"source\":\"netlink\".*\"tx_bytes_per_s\"' && log_end",
+         log_until '\"dev\":\"efa_1\".*\"source\":\"netlink\".*\"tx_bytes_per_s\"' && log_ticks 5 && log_end",
     ));
     are_the_set_values(last(&log, "efa_0", "netlink"), &set);
     assert_near("efa_1", median_rate(&of(&log, "efa_1", "netlink"), "tx_bytes_per_s"), 1e9, 0.002);
