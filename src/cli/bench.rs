@@ -91,6 +91,9 @@ pub struct RunArgs {
     /// Both PEs of `put` send
     #[arg(long)]
     pub bidir: bool,
+    /// Most bytes of one put of `alltoall`, so that a peer is reached over several NICs at once; else a block is one put, as NVSHMEM's
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub chunk: Option<u64>,
     /// Fill with patterns and check every byte at the receiver
     #[arg(long)]
     pub verify: bool,
@@ -121,6 +124,12 @@ impl RunArgs {
                 "--bidir is a flag of `bench put`; an all-to-all sends in both directions anyway".into(),
             ));
         }
+        if self.chunk == Some(0) {
+            return Err(ExitError::Usage("--chunk 0: a put has at least 1 byte; leave it out for one put per block".into()));
+        }
+        if self.chunk.is_some() && pattern != Pattern::AllToAll {
+            return Err(ExitError::Usage("--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into()));
+        }
         Ok(Options {
             pattern,
             policies: self.policy.clone(),
@@ -132,6 +141,7 @@ impl RunArgs {
             warmup: self.warmup,
             ctas: self.ctas,
             bidir: self.bidir,
+            chunk: self.chunk,
             verify: self.verify,
             duration: self.duration,
             window: WINDOW,

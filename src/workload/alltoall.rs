@@ -2,6 +2,10 @@
 //!
 //! Peers are visited in ring order (`me + 1`, `me + 2`, …), one put-signal each; PEs of the same node are reached by
 //! plain copies. An iteration ends when every block has arrived here and everything sent has landed.
+//!
+//! With a chunk size ([`Options::chunk`]) a block is several put-signals, and the ring is gone round once for each: the
+//! first chunk of every block, then the second. Then a peer is reached over several NICs at once, where a policy gives
+//! each put one.
 
 use std::time::{Duration, Instant};
 
@@ -21,16 +25,18 @@ pub(super) struct Buffers {
     pub(super) signals: u64,
 }
 
-/// An all-to-all that counts its rounds: signals only ever grow.
+/// An all-to-all that counts its rounds and what they signal: signals only ever grow.
 #[derive(Debug)]
 pub(super) struct AllToAll {
     buffers: Buffers,
     rounds: u64,
+    /// What every other PE has signalled when the round is over: one for each chunk.
+    signalled: u64,
 }
 
 impl AllToAll {
     pub(super) fn new(buffers: Buffers) -> Self {
-        Self { buffers, rounds: 0 }
+        Self { buffers, rounds: 0, signalled: 0 }
     }
 
     /// One iteration; returns its time. Filling and checking are not timed.
@@ -61,13 +67,17 @@ impl AllToAll {
             pe.barrier()?;
         }
         let begun = Instant::now();
-        for dst in others() {
-            let signal = Signal { offset: self.word(me), op: SignalOp::Add, value: 1 };
-            let (from, to) = (send + u64::from(dst) * stride, receive + u64::from(me) * stride);
-            pe.put_signal(dst, from, to, len, signal)?;
+        let signal = Signal { offset: self.word(me), op: SignalOp::Add, value: 1 };
+        for (offset, len) in chunks(len, options.chunk) {
+            for dst in others() {
+                let from = send + u64::from(dst) * stride + offset;
+                let to = receive + u64::from(me) * stride + offset;
+                pe.put_signal(dst, from, to, len, signal)?;
+            }
+            self.signalled += 1;
         }
         for src in others() {
-            pe.wait_until(self.word(src), Until::AtLeast(self.rounds))?;
+            pe.wait_until(self.word(src), Until::AtLeast(self.signalled))?;
         }
         pe.quiet()?;
         let time = begun.elapsed();
@@ -86,6 +96,26 @@ impl AllToAll {
     }
 }
 
+/// Offset and length of each chunk of a block: `chunk` bytes each but for the last; one when `chunk` is `None`.
+fn chunks(len: u64, chunk: Option<u64>) -> impl Iterator<Item = (u64, u64)> {
+    let most = chunk.unwrap_or(len).max(1);
+    (0..len.div_ceil(most)).map(move |i| (i * most, most.min(len - i * most)))
+}
+
 fn heap(error: HeapError) -> WorkloadError {
     WorkloadError::Transport(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chunks;
+
+    #[test]
+    fn chunks_are_the_block() {
+        let of = |len, chunk| chunks(len, chunk).collect::<Vec<_>>();
+        assert_eq!(of(100, None), [(0, 100)]);
+        assert_eq!(of(100, Some(40)), [(0, 40), (40, 40), (80, 20)]);
+        assert_eq!(of(100, Some(50)), [(0, 50), (50, 50)]);
+        assert_eq!(of(100, Some(1000)), [(0, 100)]);
+    }
 }

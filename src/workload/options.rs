@@ -49,6 +49,8 @@ pub struct Options {
     pub ctas: u64,
     /// Both PEs of `put` send (`--bidir`).
     pub bidir: bool,
+    /// Most bytes of one put of `alltoall` (`--chunk`); `None` = a block is one put, as NVSHMEM's.
+    pub chunk: Option<u64>,
     /// Fill with patterns and check every byte.
     pub verify: bool,
     /// Run each size this long instead of [`Self::iters`] times.
@@ -119,6 +121,7 @@ pub(crate) mod tests {
             warmup: 5,
             ctas: 32,
             bidir: false,
+            chunk: None,
             verify: true,
             duration: None,
             window: Duration::from_millis(10),
