@@ -251,6 +251,13 @@ impl Shared {
 }
 
 impl Producer {
+    /// Whether half of the ring is free: time to go on for who has found it full.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let waiting = self.tail - self.shared.head.0.load(Ordering::Acquire);
+        waiting <= self.shared.mask / 2
+    }
+
     /// Adds a command; `false` when the ring is full.
     #[must_use]
     pub fn try_push(&mut self, command: Command) -> bool {

@@ -18,16 +18,23 @@ const CQ_BATCH: usize = 32;
 /// Batches taken in one go: others must get their turn however fast more of them come.
 const BATCHES: usize = 64;
 
+/// Where completions are read to: made once, for a queue is asked millions of times a second and mostly empty.
+pub(super) type Completions = Box<[fi_cq_data_entry; CQ_BATCH]>;
+
+pub(super) fn completions() -> Completions {
+    let empty =
+        fi_cq_data_entry { op_context: ptr::null_mut(), flags: 0, len: 0, buf: ptr::null_mut(), data: 0 };
+    Box::new([empty; CQ_BATCH])
+}
+
 impl FabricNic {
     /// Takes what the queue has, good and bad, up to a bound, and reports it; returns how many things that were.
     pub(super) fn take_completions(&mut self, sink: &mut impl Sink) -> Result<usize, NicError> {
-        let empty =
-            fi_cq_data_entry { op_context: ptr::null_mut(), flags: 0, len: 0, buf: ptr::null_mut(), data: 0 };
-        let mut entries = [empty; CQ_BATCH];
         let mut total = 0;
         for _ in 0..BATCHES {
+            let entries = self.completions.as_mut_ptr().cast::<c_void>();
             // SAFETY: a live queue of FI_CQ_FORMAT_DATA; the buffer holds CQ_BATCH such entries.
-            let got = unsafe { fi_cq_read(self.cq, entries.as_mut_ptr().cast::<c_void>(), CQ_BATCH) };
+            let got = unsafe { fi_cq_read(self.cq, entries, CQ_BATCH) };
             if got == -(FI_EAGAIN as isize) {
                 return Ok(total);
             }
@@ -41,8 +48,9 @@ impl FabricNic {
             let Ok(got) = usize::try_from(got) else {
                 return Err(self.error("reading completions", i32::try_from(got).unwrap_or(i32::MIN)));
             };
-            for entry in entries.iter().take(got) {
-                self.complete(entry, sink);
+            for index in 0..got {
+                let Some(&entry) = self.completions.get(index) else { break };
+                self.complete(&entry, sink);
             }
             total += got;
             if got < CQ_BATCH {

@@ -12,6 +12,7 @@ use libfabric_sys::inline::{fi_inject, fi_send, fi_writedata};
 
 use super::FabricError;
 use super::card::{Door, NicCard};
+use super::completion::Completions;
 use super::handles::Handles;
 use super::info::{Facts, Info};
 use super::peers::{Path, PathId, Peers};
@@ -33,6 +34,7 @@ pub struct FabricNic {
     /// The endpoint that sends, as long as this value lives.
     pub(super) sender: *mut fid_ep,
     pub(super) cq: *mut fid_cq,
+    pub(super) completions: Completions,
     pub(super) heap_desc: *mut c_void,
     pub(super) frames_desc: *mut c_void,
     pub(super) card: NicCard,

@@ -22,6 +22,7 @@ use libfabric_sys::inline::{
 };
 
 use super::card::{MAX_NAME, NicCard};
+use super::completion::completions;
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
@@ -148,6 +149,7 @@ impl FabricNic {
                 info,
                 sender,
                 cq,
+                completions: completions(),
                 heap_desc: fi_mr_desc(heap_mr),
                 frames_desc,
                 peers: Peers::new(lib, av, names),

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ACK_EVERY, Violation, WINDOW};
+use super::{ACK_DELAY_NS, ACK_EVERY, Violation, WINDOW};
 use crate::transport::wire::{Action, Close, Released};
 
 /// Pieces that have landed, by the NIC they came through: if that NIC is fenced they are sent again.
@@ -49,7 +49,8 @@ struct Arriving {
 pub struct Inbound {
     low: u64,
     acknowledged: u64,
-    low_last_turn: u64,
+    /// The low mark at the last look, and when it was first seen.
+    seen: (u64, u64),
     flush_after: Option<u64>,
     groups: VecDeque<Arriving>,
 }
@@ -155,19 +156,34 @@ impl Inbound {
         released
     }
 
-    /// Asked once in every turn of the receiver's loop: the low mark to send back now, when one is due.
-    pub fn take_ack(&mut self) -> Option<u64> {
-        let burst_ended = self.low == std::mem::replace(&mut self.low_last_turn, self.low);
-        let owed = self.low - self.acknowledged;
+    /// Asked in every turn of the receiver's loop: the low mark to send back at `now_ns`, when one is due.
+    pub fn take_ack(&mut self, now_ns: u64) -> Option<u64> {
+        if self.seen.0 != self.low {
+            self.seen = (self.low, now_ns);
+        }
+        let burst_ended = now_ns.saturating_sub(self.seen.1) >= ACK_DELAY_NS;
         let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
+        let owed = self.low - self.acknowledged;
         if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
             return None;
         }
-        if flushed {
+        self.acknowledge();
+        Some(self.low)
+    }
+
+    /// The low mark, when the sender has not been told of it: something on its way there can take it along, and
+    /// [`Self::acknowledge`] then says that it does.
+    #[must_use]
+    pub fn owed_ack(&self) -> Option<u64> {
+        self.owes_ack().then_some(self.low)
+    }
+
+    /// The low mark is on its way to the sender.
+    pub fn acknowledge(&mut self) {
+        self.acknowledged = self.low;
+        if self.flush_after.is_some_and(|seq| self.low > seq) {
             self.flush_after = None;
         }
-        self.acknowledged = self.low;
-        Some(self.low)
     }
 
     /// What has been acknowledged is to be said once more; whether there is anything.

@@ -28,6 +28,10 @@ pub const WINDOW: u64 = 1024;
 /// Released groups after which a receiver acknowledges without being asked.
 const ACK_EVERY: u64 = WINDOW / 4;
 
+/// How long after its last release a receiver waits with an acknowledgement nobody has asked for: a put of its own in the
+/// other direction takes it along, and a burst has one for all. Shorter than what a message costs on sockets twice over.
+const ACK_DELAY_NS: u64 = 20_000;
+
 /// The window towards a receiver is full; acknowledgements must come in first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowFull;

@@ -86,7 +86,7 @@ proptest! {
                 Message::Close(Close { flush: true, ..close(seq, pieces, None) })
             };
             let _ = deliver(&mut inbound, message);
-            let _ = inbound.take_ack();
+            let _ = inbound.take_ack(seq);
             prop_assert!(inbound.remembered() as u64 <= WINDOW);
         }
     }
@@ -100,12 +100,12 @@ fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
     let close = out.close_open(true).unwrap();
     assert!(deliver(&mut inbound, Message::Close(close)).unwrap().is_none());
     assert!(deliver(&mut inbound, piece(seq)).unwrap().is_some(), "the plain group is complete");
-    assert_eq!(inbound.take_ack(), None, "but the earlier one is not");
-    assert_eq!(inbound.take_ack(), None, "however long it takes");
+    assert_eq!(inbound.take_ack(0), None, "but the earlier one is not");
+    assert_eq!(inbound.take_ack(u64::MAX), None, "however long it takes");
     for message in early {
         deliver(&mut inbound, message).unwrap();
     }
-    let low = inbound.take_ack().expect("now all have landed");
+    let low = inbound.take_ack(u64::MAX).expect("now all have landed");
     out.acknowledged(low).unwrap();
     assert!(out.is_settled());
     assert_eq!(out.close_open(true), None, "nothing is left to flush");
@@ -118,10 +118,11 @@ fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
         for message in signalled(&mut out, 1, value) {
             deliver(&mut inbound, message).unwrap();
         }
-        assert_eq!(inbound.take_ack(), None, "more may follow in the next turn");
+        assert_eq!(inbound.take_ack(value), None, "more may follow in the next turn");
     }
-    assert_eq!(inbound.take_ack(), Some(3));
-    assert_eq!(inbound.take_ack(), None, "once is enough");
+    assert_eq!(inbound.take_ack(1 + ACK_DELAY_NS), None, "it is not long since the last");
+    assert_eq!(inbound.take_ack(2 + ACK_DELAY_NS), Some(3));
+    assert_eq!(inbound.take_ack(u64::MAX), None, "once is enough");
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
     assert_eq!(out.start(), Err(WindowFull));
     for message in queued {
         deliver(&mut inbound, message).unwrap();
-        if let Some(low) = inbound.take_ack() {
+        if let Some(low) = inbound.take_ack(0) {
             out.acknowledged(low).unwrap();
         }
     }
@@ -150,7 +151,7 @@ fn sequence_numbers_run_past_sixteen_bits() {
             releases += usize::from(deliver(&mut inbound, message).unwrap().is_some());
         }
         assert_eq!(releases, 1, "group {value}");
-        if let Some(low) = inbound.take_ack() {
+        if let Some(low) = inbound.take_ack(0) {
             out.acknowledged(low).unwrap();
         }
     }

@@ -7,7 +7,7 @@ mod config;
 mod start;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,15 +21,15 @@ use super::error::TransportError;
 use super::event::Event;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
-use super::proxy::{Shared, Totals};
+use super::proxy::{Drive, Idle, Progress, Rest, Shared, Totals, Turn};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
 use super::signal::{Signal, Until};
 use super::silence::Silence;
 use crate::counters::{NicIdentity, RxSource};
 
-/// Looks at a condition before a waiter sleeps.
-const SPINS: u32 = 64;
+/// Looks at a condition before a waiter asks whether the job has failed.
+const LOOKS: u32 = 64;
 
 /// Longest sleep of a waiter before it looks whether the job has failed.
 const SLICE: Duration = Duration::from_millis(20);
@@ -68,6 +68,10 @@ pub struct Pe {
     identities: Vec<NicIdentity>,
     producer: Producer,
     shared: Arc<Shared>,
+    driver: Arc<dyn Drive>,
+    progress: Progress,
+    /// Something has been posted since this PE last waited.
+    streak: AtomicBool,
     thread: Option<JoinHandle<()>>,
     session: Session,
     fault: Fault,
@@ -322,26 +326,19 @@ impl Pe {
     }
 
     /// Hands a command to the proxy, waiting for room if need be.
+    ///
+    /// The first command after a wait is carried out at once where the proxy's thread rests: waking it takes longer. From
+    /// the second on there is enough to do for two.
     fn push(&mut self, command: Command) -> Result<(), TransportError> {
-        let mut patience = Patience::new(self.wait_limit);
-        let mut tries = 0_u32;
         while !self.producer.try_push(command) {
-            if let Some(error) = self.failure() {
-                return Err(error);
-            }
-            if patience.is_over(&self.shared) {
-                let what = format!("PE {}: room in the command ring", self.rank());
-                return Err(TransportError::Timeout {
-                    what,
-                    limit: self.wait_limit,
-                    waiting_for: self.shared.waited_for(),
-                });
-            }
-            tries += 1;
-            if tries < SPINS {
-                std::thread::yield_now();
-            } else {
-                std::thread::sleep(Duration::from_micros(20));
+            let what = || format!("PE {}: room in the command ring", self.rank());
+            self.wait_for(what, || self.shared.waited_for(), || self.producer.has_room())?;
+        }
+        let first = !self.streak.swap(true, Ordering::Relaxed);
+        if first && self.progress == Progress::Adaptive {
+            let turn = self.driver.turn();
+            if turn.is_some() && !self.driver.has_work() {
+                return Ok(());
             }
         }
         self.shared.wake();
@@ -360,27 +357,51 @@ impl Pe {
         whom: impl Fn() -> Vec<u32>,
         ready: impl Fn() -> bool,
     ) -> Result<(), TransportError> {
-        for _ in 0..SPINS {
-            if ready() {
-                return Ok(());
-            }
-            std::thread::yield_now();
+        self.streak.store(false, Ordering::Relaxed);
+        if ready() {
+            return Ok(());
         }
+        let driving = self.drive();
         let event = Event::of(&self.heap)?;
         let mut patience = Patience::new(self.wait_limit);
+        let mut idle = Idle::new(Progress::Adaptive);
+        let mut looks = 0_u32;
         loop {
+            let turn = driving.turn();
             if ready() {
                 return Ok(());
             }
-            if let Some(error) = self.failure() {
-                return Err(error);
+            let rest = if turn == Some(Turn::Worked) {
+                idle.reset();
+                Rest::Spin
+            } else {
+                idle.next()
+            };
+            looks = looks.wrapping_add(1);
+            if matches!(rest, Rest::Sleep(_)) || looks.is_multiple_of(LOOKS) {
+                if let Some(error) = self.failure() {
+                    return Err(error);
+                }
+                if patience.is_over(&self.shared) {
+                    let (limit, waiting_for) = (self.wait_limit, whom());
+                    return Err(TransportError::Timeout { what: what(), limit, waiting_for });
+                }
             }
-            if patience.is_over(&self.shared) {
-                let (limit, waiting_for) = (self.wait_limit, whom());
-                return Err(TransportError::Timeout { what: what(), limit, waiting_for });
+            match rest {
+                Rest::Spin => std::hint::spin_loop(),
+                Rest::Yield => std::thread::yield_now(),
+                Rest::Sleep(limit) => event.wait(driving.sleep(limit, self.wait_limit), &ready),
             }
-            event.wait(SLICE.min(Silence::beat(self.wait_limit)), &ready);
         }
+    }
+
+    /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
+    fn drive(&self) -> Driving<'_> {
+        let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
+        if driver.is_some() {
+            self.shared.begin_driving();
+        }
+        Driving { shared: &self.shared, driver }
     }
 
     fn failure(&self) -> Option<TransportError> {
@@ -422,6 +443,35 @@ impl Drop for Pe {
             self.abort("left in the middle of the job");
         }
         self.stop_proxy();
+    }
+}
+
+/// A caller at the proxy's work; see [`Pe::drive`].
+struct Driving<'a> {
+    shared: &'a Shared,
+    driver: Option<&'a dyn Drive>,
+}
+
+impl Driving<'_> {
+    /// One turn; `None` where it is not this thread's to take.
+    fn turn(&self) -> Option<Turn> {
+        self.driver?.turn()
+    }
+
+    /// How long to sleep: who drives must look again soon, others are woken.
+    fn sleep(&self, soon: Duration, wait_limit: Duration) -> Duration {
+        let late = SLICE.min(Silence::beat(wait_limit));
+        if self.driver.is_some() { soon.min(late) } else { late }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let Some(driver) = self.driver else { return };
+        self.shared.end_driving();
+        if driver.has_work() {
+            self.shared.wake();
+        }
     }
 }
 

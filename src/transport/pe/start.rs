@@ -1,6 +1,7 @@
 //! Bringing a PE up: library, rendezvous, NICs, counter page, cards, proxy, probe.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use libfabric_sys::Libfabric;
@@ -17,7 +18,7 @@ use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, 
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
-use crate::transport::proxy::{Clock, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
+use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
 use crate::transport::wire::MAX_NICS;
@@ -116,9 +117,11 @@ impl Pe {
             nic_timeout: config.nic_timeout,
             progress: config.progress,
         });
+        let driver = Arc::new(Driver::new(proxy));
+        let running = Arc::clone(&driver);
         let thread = std::thread::Builder::new()
             .name("proxy".into())
-            .spawn(move || proxy.run())
+            .spawn(move || running.run())
             .map_err(|source| TransportError::System { what: "cannot start the proxy thread", source })?;
         let nodes = cards.into_iter().map(|card| card.node).collect();
         Ok(Assembled {
@@ -129,6 +132,7 @@ impl Pe {
             identities,
             producer,
             shared,
+            driver,
             thread,
             provider,
             wide_immediate,
@@ -196,6 +200,7 @@ struct Assembled {
     identities: Vec<NicIdentity>,
     producer: crate::transport::ring::Producer,
     shared: Arc<crate::transport::proxy::Shared>,
+    driver: Arc<dyn Drive>,
     thread: std::thread::JoinHandle<()>,
     provider: String,
     wide_immediate: bool,
@@ -214,6 +219,9 @@ impl Assembled {
             identities: self.identities,
             producer: self.producer,
             shared: self.shared,
+            driver: self.driver,
+            progress: config.progress,
+            streak: AtomicBool::new(false),
             thread: Some(self.thread),
             session,
             fault,

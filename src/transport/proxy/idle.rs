@@ -1,9 +1,8 @@
-//! What a proxy does when nothing happens: spin a little, yield a while, then sleep.
+//! What to do when nothing happens: spin a little, yield a while, then sleep.
 //!
 //! With more PEs than cores pure spinning costs more than half of the bandwidth (39 % of line rate is left with 2 nodes
 //! x 2 PEs on 2 cores, 103 % with yielding; see `docs/performance.md`). Sleeping keeps an idle job off the cores.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 /// Rounds of each kind before the next.
@@ -19,46 +18,85 @@ const LONGEST_SLEEP: Duration = Duration::from_micros(500);
 pub enum Progress {
     /// Spin: for a proxy that has a core to itself.
     Spin,
-    /// Spin a little, yield a while, then sleep.
+    /// Spin a little, yield a while, then sleep; a caller that waits does the work meanwhile.
     #[default]
     Adaptive,
 }
 
+/// What to do until the next look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing but a hint to the processor.
+    Spin,
+    /// Let other threads run.
+    Yield,
+    /// Sleep at most so long.
+    Sleep(Duration),
+}
+
 /// How long nothing has happened.
-pub(super) struct Idle {
+#[derive(Debug)]
+pub struct Idle {
     progress: Progress,
     rounds: u32,
     sleep: Duration,
 }
 
 impl Idle {
-    pub(super) fn new(progress: Progress) -> Self {
-        // Without this a sleep of 20 us takes 70: the kernel may round a sleep up by 50 us.
-        let _ = nix::sys::prctl::set_timerslack(1_000);
+    /// For whoever waits now and then.
+    #[must_use]
+    pub fn new(progress: Progress) -> Self {
         Self { progress, rounds: 0, sleep: FIRST_SLEEP }
     }
 
+    /// For a thread that does nothing else.
+    pub(super) fn for_thread(progress: Progress) -> Self {
+        // Without this a sleep of 20 us takes 70: the kernel may round a sleep up by 50 us.
+        let _ = nix::sys::prctl::set_timerslack(1_000);
+        Self::new(progress)
+    }
+
     /// Something happened.
-    pub(super) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.rounds = 0;
         self.sleep = FIRST_SLEEP;
     }
 
-    /// Rests for one round. `resting` tells the caller to wake us; `still_idle` is asked once more before sleeping.
-    pub(super) fn rest(&mut self, resting: &AtomicBool, still_idle: impl Fn() -> bool) {
+    /// Nothing happened again: how to rest now.
+    pub fn next(&mut self) -> Rest {
         self.rounds = self.rounds.saturating_add(1);
         if self.progress == Progress::Spin || self.rounds < SPINS {
-            std::hint::spin_loop();
-        } else if self.rounds < SPINS + YIELDS {
-            std::thread::yield_now();
-        } else {
-            resting.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if still_idle() {
-                std::thread::park_timeout(self.sleep);
-            }
-            resting.store(false, Ordering::Relaxed);
-            self.sleep = (self.sleep * 2).min(LONGEST_SLEEP);
+            return Rest::Spin;
         }
+        if self.rounds < SPINS + YIELDS {
+            return Rest::Yield;
+        }
+        let sleep = self.sleep;
+        self.sleep = (self.sleep * 2).min(LONGEST_SLEEP);
+        Rest::Sleep(sleep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adaptive_spins_then_yields_then_sleeps_ever_longer() {
+        let mut idle = Idle::new(Progress::Adaptive);
+        let rests: Vec<_> = (0..SPINS + YIELDS + 9).map(|_| idle.next()).collect();
+        let count = |wanted: Rest| rests.iter().filter(|rest| **rest == wanted).count();
+        assert_eq!((count(Rest::Spin), count(Rest::Yield)), (31, 128));
+        assert_eq!(rests[159], Rest::Sleep(FIRST_SLEEP));
+        assert_eq!(rests[160], Rest::Sleep(2 * FIRST_SLEEP));
+        assert_eq!(rests[168], Rest::Sleep(LONGEST_SLEEP));
+        idle.reset();
+        assert_eq!(idle.next(), Rest::Spin);
+    }
+
+    #[test]
+    fn spin_never_sleeps() {
+        let mut idle = Idle::new(Progress::Spin);
+        assert!((0..10_000).all(|_| idle.next() == Rest::Spin));
     }
 }

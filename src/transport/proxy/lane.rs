@@ -164,6 +164,11 @@ impl<N: Nic> Lane<N> {
         self.unfinished_pieces == 0 || self.pushed_pieces - self.unfinished_pieces >= pushed
     }
 
+    /// Whether anything waits or is in flight.
+    pub(super) fn has_work(&self) -> bool {
+        !self.broken && (self.in_flight > 0 || !self.queue.is_empty() || !self.urgent.is_empty())
+    }
+
     /// Whether operations are in flight.
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight > 0
@@ -206,6 +211,11 @@ impl<N: Nic> Lane<N> {
         }
         let frame = self.frame_with(record);
         self.append_frame(Envelope { to, frame, tally });
+    }
+
+    /// Adds a record to the frame that waits for the same NIC; `false` when there is none or it is full.
+    pub(super) fn join(&mut self, to: PeerNic, record: &Record<'_>) -> bool {
+        self.waiting_frame(to, usize::MAX).is_some_and(|envelope| envelope.frame.push(record))
     }
 
     /// Puts a frame at the end of the queue, where records for the same NIC join it.

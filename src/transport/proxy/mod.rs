@@ -4,29 +4,31 @@
 //! take commands, hand pieces and frames to the NICs, poll the NICs, publish counters, rest when nothing happened.
 
 mod clock;
+mod driver;
 mod idle;
 mod lane;
 mod recovery;
 mod send;
+mod shared;
 mod state;
 mod ways;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use clock::Clock;
-use idle::Idle;
-pub use idle::Progress;
+pub use driver::{Drive, Driver};
+pub use idle::{Idle, Progress, Rest};
 use lane::{Lane, Outcome};
 use recovery::Recovery;
+pub use shared::{Shared, Totals};
 use state::State;
 pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
 use ways::Ways;
 
-use super::answers::{Answers, NOBODY};
+use super::answers::NOBODY;
 use super::atomic::Atomic;
 use super::fault::Fault;
 use super::heap::Heap;
@@ -34,7 +36,7 @@ use super::nic::Nic;
 use super::ring::{Command, Consumer};
 use super::select::{Place, PolicyKind, Route, Selector};
 use super::wire::{Action, MAX_INLINE, Record};
-use crate::counters::{NicCounts, PageState, PageWriter, PeCounts, ProcessBlock, RxSource};
+use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock, RxSource};
 
 /// Commands taken before the NICs are polled again.
 const COMMANDS_AT_ONCE: usize = 64;
@@ -45,117 +47,8 @@ const MAX_WAITING: usize = 1024;
 /// Pieces a shared group may have before it is closed on the way, so that the memory of what was sent stays bounded.
 const LONG_GROUP: u32 = 64;
 
-/// How long after a NIC's failure the news of a lost PE may take.
-const ECHO: Duration = Duration::from_millis(300);
-
 /// How often an idle proxy shows that it lives.
 const HEARTBEAT_NS: u64 = 100_000_000;
-
-/// What the proxy shares with the caller.
-#[derive(Debug, Default)]
-pub struct Shared {
-    quiet_done: AtomicU64,
-    snapshot_done: AtomicU64,
-    snapshot: Mutex<Totals>,
-    resting: AtomicBool,
-    thread: OnceLock<Thread>,
-    /// Bytes sent and received per NIC, for samplers.
-    live: Vec<[AtomicU64; 2]>,
-    local_ops: AtomicU64,
-    local_bytes: AtomicU64,
-    barriers: AtomicU64,
-    /// Every PE has said that nothing is under way any more.
-    settled: AtomicBool,
-    /// Answers to fetches and gets.
-    answers: Arc<Answers>,
-    /// PEs that the quiet under way waits for.
-    waited_for: Mutex<Vec<u32>>,
-}
-
-impl Shared {
-    fn new(nics: usize) -> Self {
-        Self { live: (0..nics).map(|_| <[AtomicU64; 2]>::default()).collect(), ..Self::default() }
-    }
-
-    /// Last quiet ticket that is done.
-    #[must_use]
-    pub fn quiet_done(&self) -> u64 {
-        self.quiet_done.load(Ordering::Acquire)
-    }
-
-    /// Last snapshot ticket that is done.
-    #[must_use]
-    pub fn snapshot_done(&self) -> u64 {
-        self.snapshot_done.load(Ordering::Acquire)
-    }
-
-    /// The totals of the last snapshot.
-    #[must_use]
-    pub fn totals(&self) -> Totals {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Payload bytes (sent, received) of each NIC so far, without disturbing the proxy.
-    #[must_use]
-    pub fn live_bytes(&self) -> Vec<[u64; 2]> {
-        self.live.iter().map(|pair| pair.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))).collect()
-    }
-
-    /// Where the answers to fetches and gets arrive.
-    #[must_use]
-    pub fn answers(&self) -> &Answers {
-        &self.answers
-    }
-
-    /// PEs that the last quiet, or a command that found no room, was still waiting for; a tenth of a second old at most.
-    #[must_use]
-    pub fn waited_for(&self) -> Vec<u32> {
-        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A number that changes whenever payload moves through a NIC.
-    pub(super) fn moved(&self) -> u64 {
-        self.live.iter().flatten().fold(0, |sum, bytes| sum.wrapping_add(bytes.load(Ordering::Relaxed)))
-    }
-
-    /// Counts a put to a PE of the same node; only the caller's thread does.
-    pub(super) fn count_local(&self, bytes: u64) {
-        self.local_ops.fetch_add(1, Ordering::Relaxed);
-        self.local_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Counts a barrier; only the caller's thread does.
-    pub(super) fn count_barrier(&self) {
-        self.barriers.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that no PE has anything under way: from here on NICs can be closed.
-    pub(super) fn settle(&self) {
-        self.settled.store(true, Ordering::Release);
-    }
-
-    /// Wakes the proxy if it rests. Called after a command is in the ring.
-    pub fn wake(&self) {
-        // The fence pairs with the proxy's: either it sees the command, or we see it resting.
-        std::sync::atomic::fence(Ordering::SeqCst);
-        if self.resting.load(Ordering::Relaxed)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
-    }
-}
-
-/// Everything counted since the proxy began.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Per own NIC.
-    pub nics: Vec<NicCounts>,
-    /// Payload bytes sent to each NIC of each PE.
-    pub sent: Vec<Vec<u64>>,
-    /// Target completions seen while probing, and how many of them had the right length.
-    pub probes: (u64, u64),
-}
 
 /// What a proxy is made of.
 pub struct Parts<N> {
@@ -226,7 +119,7 @@ pub struct Proxy<N> {
 }
 
 impl<N: Nic> Proxy<N> {
-    /// Puts a proxy together; [`Self::run`] runs it.
+    /// Puts a proxy together; a [`Driver`] runs it.
     #[must_use]
     pub fn new(parts: Parts<N>) -> (Self, Arc<Shared>) {
         let Parts { me, widths, nics, wide_immediate, heap, policy, commands, fault, mut page, .. } = parts;
@@ -280,42 +173,7 @@ impl<N: Nic> Proxy<N> {
         (proxy, shared)
     }
 
-    /// Works until told to stop or until something fails for good, here or on another PE.
-    pub fn run(mut self) {
-        let _ = self.shared.thread.set(std::thread::current());
-        let mut idle = Idle::new(self.progress);
-        if let Some(page) = &mut self.page {
-            page.set_state(PageState::Running);
-        }
-        loop {
-            match self.turn() {
-                Ok(Turn::Worked) => idle.reset(),
-                Ok(Turn::Idle) => {
-                    self.counts.proxy_idle += 1;
-                    self.heartbeat();
-                    let (shared, commands) = (&self.shared, &self.commands);
-                    idle.rest(&shared.resting, || commands.is_empty());
-                }
-                Ok(Turn::Stop) => break,
-                Err(reason) => {
-                    // A NIC that fails because a PE is gone is only the echo of that: the rendezvous says so a moment
-                    // later, and better. Then the page is taken away; one whose own NIC failed stays to be seen.
-                    self.fault.await_reason(ECHO);
-                    if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
-                        page.set_state(PageState::Aborted);
-                    }
-                    self.fault.raise(reason);
-                    break;
-                }
-            }
-        }
-        self.state.notify();
-        self.publish();
-        let settled = self.shared.settled.load(Ordering::Acquire);
-        self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
-    }
-
-    /// One round of the loop that [`Self::run`] runs, for who drives a proxy by hand.
+    /// One round: commands, NICs, acknowledgements, counters. [`Driver`] goes on with it; tests do so by hand.
     ///
     /// # Errors
     /// When something has failed for good.
@@ -341,8 +199,46 @@ impl<N: Nic> Proxy<N> {
         }
         if worked {
             self.publish();
+            return Ok(Turn::Worked);
         }
-        Ok(if worked { Turn::Worked } else { Turn::Idle })
+        self.counts.proxy_idle += 1;
+        if self.now_ns >= self.next_heartbeat {
+            self.publish();
+        }
+        Ok(Turn::Idle)
+    }
+
+    /// Whether anything waits to be posted, answered or completed here. Acknowledgements that may wait a little do not count.
+    fn has_work(&self) -> bool {
+        !self.commands.is_empty()
+            || self.stalled.is_some()
+            || self.quiet.is_some()
+            || !self.state.requests.is_empty()
+            || self.lanes.iter().any(Lane::has_work)
+    }
+
+    /// Says that the proxy works from now on.
+    fn begin(&mut self) {
+        if let Some(page) = &mut self.page {
+            page.set_state(PageState::Running);
+        }
+    }
+
+    /// Ends the job with this reason, unless there is a better one. Then the page is taken away; that of a PE whose own
+    /// NIC failed stays to be seen.
+    fn fail(&mut self, reason: String) {
+        if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
+            page.set_state(PageState::Aborted);
+        }
+        self.fault.raise(reason);
+    }
+
+    /// Says what is to be said at the end, and closes the NICs that can be closed.
+    fn wind_up(&mut self) {
+        self.state.notify();
+        self.publish();
+        let settled = self.shared.settled.load(Ordering::Acquire);
+        self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
     }
 
     /// Carries out what the caller has posted; `None` when it was told to stop.
@@ -490,7 +386,7 @@ impl<N: Nic> Proxy<N> {
     /// Queues the acknowledgements that arrivals have made due.
     fn send_acks(&mut self) -> bool {
         let mut acks = std::mem::take(&mut self.acks);
-        self.state.take_acks(&mut acks);
+        self.state.take_acks(self.now_ns, &mut acks);
         let any = !acks.is_empty();
         for (pe, low) in acks.drain(..) {
             let route = self.control_route(pe);
@@ -535,12 +431,6 @@ impl<N: Nic> Proxy<N> {
         }
         if now >= self.next_heartbeat {
             self.beat(now);
-        }
-    }
-
-    fn heartbeat(&mut self) {
-        if self.now_ns >= self.next_heartbeat {
-            self.publish();
         }
     }
 

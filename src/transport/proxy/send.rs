@@ -171,6 +171,7 @@ impl<N: Nic> Proxy<N> {
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
             lane.record(to, &Record::Data(Data { seq, remote, action, again, bytes }), tally);
         }
+        self.join_ack(dst, route);
         self.state.count_sent(dst, route.remote, len);
         let now_ms = self.now_ms;
         self.state.outbound(dst)?.remember(seq, route, now_ms, what);
@@ -216,11 +217,23 @@ impl<N: Nic> Proxy<N> {
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
             lane.record(PeerNic { pe: dst, nic: route.remote }, &record, tally);
         }
+        self.join_ack(dst, route);
         let now_ms = self.now_ms;
         if let Record::Close(close) = record {
             self.state.outbound(dst)?.remember(close.seq, route, now_ms, What::Close(close));
         }
         Ok(())
+    }
+
+    /// Lets an acknowledgement that is owed to `dst` travel in the frame that waits to go that way.
+    fn join_ack(&mut self, dst: u32, route: Route) {
+        let Some(inbound) = self.state.owed(dst) else { return };
+        let (Some(low), Some(lane)) = (inbound.owed_ack(), self.lanes.get_mut(usize::from(route.local))) else {
+            return;
+        };
+        if lane.join(PeerNic { pe: dst, nic: route.remote }, &Record::Ack { low }) {
+            inbound.acknowledge();
+        }
     }
 
     fn last_route(&mut self, dst: u32, route: Route) {

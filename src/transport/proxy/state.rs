@@ -418,15 +418,23 @@ impl State {
     }
 
     /// Takes the acknowledgements that are due in this turn: (PE, low mark).
-    pub(super) fn take_acks(&mut self, acks: &mut Vec<(u32, u64)>) {
+    pub(super) fn take_acks(&mut self, now_ns: u64, acks: &mut Vec<(u32, u64)>) {
+        if self.owing.is_empty() {
+            return;
+        }
         let inbound = &mut self.inbound;
         self.owing.retain(|&src| {
             let Some(inbound) = inbound.get_mut(src as usize) else { return false };
-            if let Some(low) = inbound.take_ack() {
+            if let Some(low) = inbound.take_ack(now_ns) {
                 acks.push((src, low));
             }
             inbound.owes_ack()
         });
+    }
+
+    /// What this PE has received from `pe`, while that is owed an acknowledgement.
+    pub(super) fn owed(&mut self, pe: u32) -> Option<&mut Inbound> {
+        self.inbound.get_mut(pe as usize).filter(|inbound| inbound.owes_ack())
     }
 
     /// Whether an acknowledgement is still to be sent in a later turn.

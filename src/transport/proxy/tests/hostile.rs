@@ -10,6 +10,7 @@ use crate::counters::RxSource;
 use crate::transport::group::WINDOW;
 use crate::transport::heap::RESERVED;
 use crate::transport::nic::PeerNic;
+use crate::transport::proxy::Driver;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
 use crate::transport::signal::{Signal, SignalOp};
@@ -217,7 +218,7 @@ fn a_failed_nic_is_named() {
     let mut world = world(0);
     world.fabric.break_nic(VICTIM, "the cable is out");
     let caller = world.callers.remove(0);
-    caller.proxy.run();
+    Driver::new(caller.proxy).run();
     let reason = caller.fault.reason().unwrap();
     assert!(reason.contains("NIC mock0.1"), "{reason}");
     assert!(reason.contains("the cable is out"), "{reason}");
@@ -229,7 +230,7 @@ fn a_fault_elsewhere_ends_the_proxy_and_stays_the_reason() {
     world.fabric.break_nic(VICTIM, "a consequence");
     let caller = world.callers.remove(0);
     caller.fault.raise("PE 2 left");
-    caller.proxy.run();
+    Driver::new(caller.proxy).run();
     assert_eq!(caller.fault.reason(), Some("PE 2 left"));
 }
 

@@ -1,0 +1,132 @@
+//! Who lets the proxy work: a thread of its own, or a caller that has nothing to do but wait.
+//!
+//! A thread apart keeps traffic going while the program computes. But whoever waits for a signal would only sleep until
+//! that thread has seen it, and each hand-over between two threads costs more than the message: with two PEs on two
+//! cores a put of 8 bytes took 140 us one way, and takes as long as the bare fabric if the one who waits polls. So the
+//! proxy lies behind a lock that is almost never contended: a waiting caller takes turns itself, and the thread sleeps
+//! meanwhile.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use super::idle::{Idle, Rest};
+use super::{Progress, Proxy, Shared, Turn};
+use crate::transport::nic::Nic;
+
+/// How long after a NIC's failure the news of a lost PE may take.
+const ECHO: Duration = Duration::from_millis(300);
+
+/// How long the thread sleeps before it looks whether a caller still does its work: what others may have to wait for
+/// this PE after that.
+const DRIVEN_REST: Duration = Duration::from_millis(1);
+
+/// A proxy that any thread can move on.
+pub trait Drive: fmt::Debug + Send + Sync {
+    /// One turn; `None` while another thread is in one.
+    fn turn(&self) -> Option<Turn>;
+
+    /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
+    fn has_work(&self) -> bool;
+}
+
+/// The lock around a proxy, and the loop of its thread.
+pub struct Driver<N> {
+    proxy: Mutex<Running<N>>,
+    shared: Arc<Shared>,
+    progress: Progress,
+}
+
+struct Running<N> {
+    proxy: Proxy<N>,
+    /// How it has ended, told or failed. Then nobody takes another turn.
+    end: Option<Result<(), String>>,
+}
+
+impl<N: Nic> Running<N> {
+    fn turn(&mut self) -> Turn {
+        if self.end.is_some() {
+            return Turn::Stop;
+        }
+        match self.proxy.turn() {
+            Ok(Turn::Stop) => self.end = Some(Ok(())),
+            Ok(turn) => return turn,
+            Err(reason) => self.end = Some(Err(reason)),
+        }
+        Turn::Stop
+    }
+}
+
+impl<N: Nic> Driver<N> {
+    /// Makes `proxy` ready to be run.
+    #[must_use]
+    pub fn new(proxy: Proxy<N>) -> Self {
+        let (shared, progress) = (Arc::clone(&proxy.shared), proxy.progress);
+        Self { proxy: Mutex::new(Running { proxy, end: None }), shared, progress }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running<N>> {
+        self.proxy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Running<N>>> {
+        match self.proxy.try_lock() {
+            Ok(running) => Some(running),
+            Err(TryLockError::Poisoned(running)) => Some(running.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The proxy's thread: works until told to stop or until something fails for good, here or on another PE.
+    pub fn run(&self) {
+        self.shared.is_thread();
+        let mut idle = Idle::for_thread(self.progress);
+        self.lock().proxy.begin();
+        loop {
+            if self.shared.is_driven() {
+                self.shared.rest(DRIVEN_REST, || self.shared.is_driven());
+                idle.reset();
+            }
+            let turn = self.lock().turn();
+            match turn {
+                Turn::Worked => idle.reset(),
+                Turn::Stop => break,
+                Turn::Idle => match idle.next() {
+                    Rest::Spin => std::hint::spin_loop(),
+                    Rest::Yield => std::thread::yield_now(),
+                    Rest::Sleep(limit) => self.shared.rest(limit, || !self.has_work()),
+                },
+            }
+        }
+        let end = self.lock().end.replace(Ok(()));
+        if let Some(Err(reason)) = end {
+            // A NIC that fails because a PE is gone is only the echo of that: the rendezvous says so a moment later, and
+            // better.
+            let fault = self.lock().proxy.fault.clone();
+            fault.await_reason(ECHO);
+            self.lock().proxy.fail(reason);
+        }
+        self.lock().proxy.wind_up();
+    }
+}
+
+impl<N: Nic + Send> Drive for Driver<N> {
+    fn turn(&self) -> Option<Turn> {
+        let turn = self.try_lock()?.turn();
+        if turn == Turn::Stop {
+            // The thread says so to everybody, and closes the NICs.
+            self.shared.wake();
+        }
+        Some(turn)
+    }
+
+    fn has_work(&self) -> bool {
+        self.try_lock().is_some_and(|running| running.proxy.has_work())
+    }
+}
+
+impl<N> fmt::Debug for Driver<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}

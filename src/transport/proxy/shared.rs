@@ -1,0 +1,148 @@
+//! What the proxy and its caller share: tickets, totals, and who sleeps.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use crate::counters::NicCounts;
+use crate::transport::answers::Answers;
+
+/// What the proxy shares with the caller.
+#[derive(Debug, Default)]
+pub struct Shared {
+    pub(super) quiet_done: AtomicU64,
+    pub(super) snapshot_done: AtomicU64,
+    pub(super) snapshot: Mutex<Totals>,
+    /// The proxy's thread sleeps, or is about to.
+    resting: AtomicBool,
+    thread: OnceLock<Thread>,
+    /// Callers that do the proxy's work while they wait.
+    driving: AtomicU32,
+    /// Bytes sent and received per NIC, for samplers.
+    pub(super) live: Vec<[AtomicU64; 2]>,
+    pub(super) local_ops: AtomicU64,
+    pub(super) local_bytes: AtomicU64,
+    pub(super) barriers: AtomicU64,
+    /// Every PE has said that nothing is under way any more.
+    pub(super) settled: AtomicBool,
+    /// Answers to fetches and gets.
+    pub(super) answers: Arc<Answers>,
+    /// PEs that the quiet under way waits for.
+    pub(super) waited_for: Mutex<Vec<u32>>,
+}
+
+impl Shared {
+    pub(super) fn new(nics: usize) -> Self {
+        Self { live: (0..nics).map(|_| <[AtomicU64; 2]>::default()).collect(), ..Self::default() }
+    }
+
+    /// Last quiet ticket that is done.
+    #[must_use]
+    pub fn quiet_done(&self) -> u64 {
+        self.quiet_done.load(Ordering::Acquire)
+    }
+
+    /// Last snapshot ticket that is done.
+    #[must_use]
+    pub fn snapshot_done(&self) -> u64 {
+        self.snapshot_done.load(Ordering::Acquire)
+    }
+
+    /// The totals of the last snapshot.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Payload bytes (sent, received) of each NIC so far, without disturbing the proxy.
+    #[must_use]
+    pub fn live_bytes(&self) -> Vec<[u64; 2]> {
+        self.live.iter().map(|pair| pair.each_ref().map(|bytes| bytes.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Where the answers to fetches and gets arrive.
+    #[must_use]
+    pub fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// PEs that the last quiet, or a command that found no room, was still waiting for; a tenth of a second old at most.
+    #[must_use]
+    pub fn waited_for(&self) -> Vec<u32> {
+        self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A number that changes whenever payload moves through a NIC.
+    pub(in crate::transport) fn moved(&self) -> u64 {
+        self.live.iter().flatten().fold(0, |sum, bytes| sum.wrapping_add(bytes.load(Ordering::Relaxed)))
+    }
+
+    /// Counts a put to a PE of the same node; only the caller's thread does.
+    pub(in crate::transport) fn count_local(&self, bytes: u64) {
+        self.local_ops.fetch_add(1, Ordering::Relaxed);
+        self.local_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a barrier; only the caller's thread does.
+    pub(in crate::transport) fn count_barrier(&self) {
+        self.barriers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that no PE has anything under way: from here on NICs can be closed.
+    pub(in crate::transport) fn settle(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Wakes the proxy's thread if it rests. Called after a command is in the ring.
+    pub fn wake(&self) {
+        // The fence pairs with that of `rest`: either the thread sees the command, or we see it resting.
+        fence(Ordering::SeqCst);
+        if self.resting.load(Ordering::Relaxed)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
+        }
+    }
+
+    /// From here on [`Self::wake`] reaches this thread.
+    pub(super) fn is_thread(&self) {
+        let _ = self.thread.set(std::thread::current());
+    }
+
+    /// Sleeps, at most for `limit`, unless there is something to do after all.
+    pub(super) fn rest(&self, limit: Duration, still_idle: impl Fn() -> bool) {
+        self.resting.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if still_idle() {
+            std::thread::park_timeout(limit);
+        }
+        self.resting.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether some caller does the proxy's work.
+    pub(super) fn is_driven(&self) -> bool {
+        self.driving.load(Ordering::Acquire) > 0
+    }
+
+    /// A caller begins to do the proxy's work.
+    pub(in crate::transport) fn begin_driving(&self) {
+        self.driving.fetch_add(1, Ordering::Release);
+    }
+
+    /// It ends.
+    pub(in crate::transport) fn end_driving(&self) {
+        self.driving.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Everything counted since the proxy began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Per own NIC.
+    pub nics: Vec<NicCounts>,
+    /// Payload bytes sent to each NIC of each PE.
+    pub sent: Vec<Vec<u64>>,
+    /// Target completions seen while probing, and how many of them had the right length.
+    pub probes: (u64, u64),
+}
