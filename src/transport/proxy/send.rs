@@ -14,9 +14,16 @@ use crate::transport::wire::{Action, Close, Data, Immediate, Record, read_frame}
 impl<N: Nic> Proxy<N> {
     /// The policy's choice for payload.
     fn plan(&mut self, dst: u32, len: u64) -> Plan {
-        self.loads.clear();
-        self.loads.extend(self.lanes.iter().map(Lane::load));
+        self.look_at_loads();
         self.selector.next(Op { dst, len, peer_nics: self.state.width(dst) }, &self.loads)
+    }
+
+    /// Counts what is in flight per NIC, for a policy that wants to know.
+    fn look_at_loads(&mut self) {
+        if self.selector.reads_load() {
+            self.loads.clear();
+            self.loads.extend(self.lanes.iter().map(Lane::load));
+        }
     }
 
     /// Queues a record that must not wait.
@@ -30,7 +37,8 @@ impl<N: Nic> Proxy<N> {
     /// beside its puts must not shift the NICs of its puts.
     pub(super) fn control_route(&mut self, dst: u32) -> Route {
         let op = Op { dst, len: 0, peer_nics: self.state.width(dst) };
-        let wanted = self.control.next(op, &[]).first();
+        self.look_at_loads();
+        let wanted = self.control.next(op, &self.loads).first();
         self.ways.open_way(dst, wanted)
     }
 

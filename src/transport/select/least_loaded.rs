@@ -42,6 +42,8 @@ impl LeastLoaded {
 }
 
 impl Policy for LeastLoaded {
+    const READS_LOAD: bool = true;
+
     fn new(place: Place) -> Self {
         Self { pairs: PairSeq::new(place), loads: vec![Load::default(); usize::from(place.nics.max(1))] }
     }

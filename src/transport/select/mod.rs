@@ -39,6 +39,9 @@ pub struct Op {
 ///
 /// The same calls have the same answers on every machine: no clock, no randomness, no floating point.
 pub trait Policy {
+    /// Whether [`Self::next`] looks at the bytes in flight; else nobody has to count them.
+    const READS_LOAD: bool = false;
+
     /// Starts with all counters at 0.
     fn new(place: Place) -> Self;
 
@@ -114,6 +117,12 @@ macro_rules! policies {
             #[must_use]
             pub fn new(kind: PolicyKind, place: Place) -> Self {
                 match kind { $(PolicyKind::$variant => Self::$variant($variant::new(place)),)+ }
+            }
+
+            /// See [`Policy::READS_LOAD`].
+            #[must_use]
+            pub fn reads_load(&self) -> bool {
+                match self { $(Self::$variant(_) => <$variant as Policy>::READS_LOAD,)+ }
             }
 
             /// The NICs for the next operation; see [`Policy::next`].

@@ -1,6 +1,7 @@
 //! Whole proxies on mock NICs, moved on turn by turn in one thread: a seed decides everything, so what fails once fails
 //! always.
 
+mod driver;
 mod failover;
 mod hostile;
 mod judge;

@@ -42,8 +42,8 @@ pub(super) struct Setup {
 pub(super) struct Caller {
     pub(super) proxy: Proxy<MockNic>,
     pub(super) fault: Fault,
-    shared: Arc<Shared>,
-    producer: Producer,
+    pub(super) shared: Arc<Shared>,
+    pub(super) producer: Producer,
     program: VecDeque<Step>,
     tickets: u64,
     waits: bool,
@@ -59,7 +59,7 @@ pub(super) struct World {
     pub(super) callers: Vec<Caller>,
     rng: Rng,
     turns: u64,
-    clock: Arc<AtomicU64>,
+    pub(super) clock: Arc<AtomicU64>,
     /// Whether NICs have been in trouble: then some things arrive twice or not at all.
     pub(super) troubled: bool,
 }

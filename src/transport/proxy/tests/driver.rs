@@ -1,0 +1,108 @@
+//! A proxy that its thread and a waiting caller move on in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::judge::{Judge, Landing};
+use super::mock::Weather;
+use super::rng::Rng;
+use super::world::{Setup, World};
+use crate::counters::RxSource;
+use crate::transport::heap::RESERVED;
+use crate::transport::nic::PeerNic;
+use crate::transport::proxy::{Drive, Driver, Turn};
+use crate::transport::ring::{Command, Put};
+use crate::transport::select::PolicyKind;
+use crate::transport::signal::{Signal, SignalOp};
+
+const SOURCE: u64 = RESERVED;
+const COUNTER: u64 = RESERVED + 512;
+const LANDING: Landing = Landing { offset: 2 * RESERVED, len: 24 };
+
+/// Longest any wait here may take; what is waited for comes in milliseconds.
+const LONG: Duration = Duration::from_secs(60);
+
+fn two_pes() -> World {
+    let setup = Setup {
+        widths: vec![2, 2],
+        weather: Weather::fair(),
+        policy: PolicyKind::PairSeq,
+        sources: vec![RxSource::Ledger; 2],
+        ring: 8,
+        heap: 3 * RESERVED,
+    };
+    let mut judge = Judge::new(2, LANDING.offset, setup.heap);
+    judge.expect_bytes(1, LANDING, &[0; 24]);
+    World::new(&mut Rng::new(1), &setup, judge)
+}
+
+/// Both threads of a PE take turns, as fast as they can; the other PE's waiter as well.
+#[test]
+fn threads_and_callers_share_the_work() {
+    const PUTS: u64 = 20_000;
+    let mut world = two_pes();
+    let heaps = world.heaps.clone();
+    let mut callers = world.callers.drain(..);
+    let (sender, receiver) = (callers.next().unwrap(), callers.next().unwrap());
+    let drivers = [Arc::new(Driver::new(sender.proxy)), Arc::new(Driver::new(receiver.proxy))];
+    let threads = drivers.clone().map(|driver| std::thread::spawn(move || driver.run()));
+    let over = Arc::new(AtomicBool::new(false));
+    let waiter = std::thread::spawn({
+        let (driver, over, clock) = (Arc::clone(&drivers[1]), Arc::clone(&over), Arc::clone(&world.clock));
+        move || {
+            let mut turns = 0_u64;
+            while !over.load(Ordering::Relaxed) {
+                turns += u64::from(driver.turn().is_some());
+                clock.fetch_add(1_000, Ordering::Relaxed);
+            }
+            turns
+        }
+    });
+    let mut producer = sender.producer;
+    let signal = Some(Signal { offset: COUNTER, op: SignalOp::Add, value: 1 });
+    let put = Put { dst: 1, local: SOURCE, remote: LANDING.offset, len: LANDING.len, signal };
+    let (mut own_turns, deadline) = (0_u64, Instant::now() + LONG);
+    for _ in 0..PUTS {
+        while !producer.try_push(Command::Put(put)) {
+            own_turns += u64::from(drivers[0].turn().is_some());
+            assert!(Instant::now() < deadline, "the ring stays full");
+        }
+    }
+    // From here on the sender's thread rests, and its caller does all of the work.
+    sender.shared.begin_driving();
+    while !producer.try_push(Command::Quiet { ticket: 1, pe: None }) {
+        own_turns += u64::from(drivers[0].turn().is_some());
+    }
+    while sender.shared.quiet_done() < 1 {
+        own_turns += u64::from(drivers[0].turn().is_some());
+        assert!(Instant::now() < deadline, "quiet never ends");
+    }
+    sender.shared.end_driving();
+    assert_eq!(heaps[1].word(COUNTER).unwrap().load(Ordering::Acquire), PUTS);
+    over.store(true, Ordering::Relaxed);
+    assert!(own_turns > 0 && waiter.join().unwrap() > 0, "only the threads worked");
+    sender.fault.raise("the test is over");
+    receiver.fault.raise("the test is over");
+    for (thread, shared) in threads.into_iter().zip([sender.shared, receiver.shared]) {
+        shared.wake();
+        thread.join().unwrap();
+    }
+}
+
+/// What a caller runs into in its turn ends the job as it does in the thread's.
+#[test]
+fn a_failure_in_a_caller_s_turn_is_everybody_s() {
+    let mut world = two_pes();
+    world.fabric.break_nic(PeerNic { pe: 0, nic: 1 }, "the cable is out");
+    world.fabric.break_nic(PeerNic { pe: 0, nic: 0 }, "the other too");
+    let caller = world.callers.remove(0);
+    let driver = Arc::new(Driver::new(caller.proxy));
+    assert_eq!(driver.turn(), Some(Turn::Stop));
+    assert_eq!(driver.turn(), Some(Turn::Stop), "nobody takes another turn");
+    assert_eq!(caller.fault.reason(), None, "the thread says so, after it has waited for a better reason");
+    driver.run();
+    let reason = caller.fault.reason().unwrap();
+    assert!(reason.contains("NIC mock0.0") && reason.contains("the other too"), "{reason}");
+    assert_eq!(driver.turn(), Some(Turn::Stop));
+}
