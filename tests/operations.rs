@@ -65,6 +65,36 @@ fn gets_bring_what_is_there() {
     }
 }
 
+/// One message of the NIC is 8 MiB at most (`MAX_PIECE`): this is two and some bytes.
+#[test]
+fn an_operation_longer_than_two_of_the_longest_messages_arrives_whole() {
+    const LONG: u64 = (16 << 20) + 13;
+    for provider in providers() {
+        Job { nics: 3, heap_bytes: 40 << 20, ..Job::new(&provider) }.run(|pe| {
+            let (me, other) = (pe.rank(), 1 - pe.rank());
+            let (source, target) = (pe.allocate(LONG).unwrap(), pe.allocate(LONG).unwrap());
+            let at = pe.allocate(8).unwrap();
+            let content = bytes(me, LONG);
+            pe.heap().write(source, &content).unwrap();
+            pe.barrier().unwrap();
+            if me == 0 {
+                let signal = Signal { offset: at, op: SignalOp::Set, value: 1 };
+                pe.put_signal(1, source, target, LONG, signal).unwrap();
+                pe.quiet().unwrap();
+            } else {
+                pe.wait_until(at, Until::AtLeast(1)).unwrap();
+                assert!(read(pe, target, LONG) == bytes(other, LONG), "put");
+            }
+            pe.barrier().unwrap();
+            if me == 0 {
+                pe.get(1, source, target, LONG).unwrap();
+                assert!(read(pe, target, LONG) == bytes(other, LONG), "got");
+            }
+            pe.barrier().unwrap();
+        });
+    }
+}
+
 #[test]
 fn memory_outside_of_the_heap_can_be_sent_and_received() {
     for job in jobs() {

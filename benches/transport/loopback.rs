@@ -16,11 +16,17 @@ struct Cost {
 
 /// One run of `count` operations.
 fn run(way: &str, what: &str, bytes: u64, count: u64, nics: u16) -> Cost {
+    run_with(way, what, bytes, count, nics, &[])
+}
+
+/// The same with more flags for the processes.
+fn run_with(way: &str, what: &str, bytes: u64, count: u64, nics: u16, flags: &[&str]) -> Cost {
     let (nics, size, number) = (nics.to_string(), bytes.to_string(), count.to_string());
     let output = Command::new(env!("CARGO_BIN_EXE_railtop"))
         .args(["lab", "--loopback", "--nodes", "2", "--pes-per-node", "1", "--nics-per-pe", &nics, "--"])
         .arg(std::env::current_exe().unwrap())
         .args(["pair", way, what, &size, &number])
+        .args(flags)
         .env("RAILTOP_TIMEOUT", "20s")
         .output()
         .unwrap();
@@ -74,6 +80,21 @@ fn against_bare(name: &str, bytes: u64, count: u64) {
     );
 }
 
+/// What resting saves and costs: `--progress adaptive` against `spin`.
+fn progress() {
+    const IDLE_MS: u64 = 3000;
+    let idle = (0..ROUNDS).map(|_| run("ours", "idle", 8, IDLE_MS, 4));
+    // Both processes' CPU time over the time of one.
+    let share = median(idle.map(|cost| cost.cpu / cost.ns / 2.0)) * 100.0;
+    row("idle PE with 4 NICs, share of a core", &format!("{share:.2} %"), "<= 2 %", Some(share <= 2.0));
+    let ways = ["adaptive", "spin"];
+    let rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| ways.map(|way| run_with("ours", "stream", 1 << 20, 2_000, 4, &["--progress", way])))
+        .collect();
+    let ratio = middle(&rounds, |[adaptive, spin]| spin.ns / adaptive.ns);
+    row("1 MiB rate, adaptive against spin", &format!("{ratio:.2}"), ">= 0.95", Some(ratio >= 0.95));
+}
+
 /// Everything on loopback.
 pub fn compare() {
     against_bare("64 KiB", 64 << 10, 20_000);
@@ -88,4 +109,5 @@ pub fn compare() {
     let one_way = |way: usize| middle(&pings, |ways| ways[way].ns / 2e3);
     row("8 B bare fi_writedata, one way", &format!("{:.1} us", one_way(0)), "", None);
     row("8 B put-signal, one way", &format!("{:.1} us", one_way(1)), "<= 8 us", Some(one_way(1) <= 8.0));
+    progress();
 }

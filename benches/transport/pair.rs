@@ -32,6 +32,8 @@ pub enum What {
     Stream,
     /// One there, one back.
     PingPong,
+    /// Nothing for so many milliseconds: PE 0 is busy elsewhere, PE 1 waits for it.
+    Idle,
 }
 
 /// One process of a pair.
@@ -149,6 +151,12 @@ fn measure(line: &mut impl Line, args: &PairArgs) {
                 line.flush();
             }
             (What::Stream, _) => line.await_landed(landed + count),
+            (What::Idle, 0) => {
+                std::thread::sleep(Duration::from_millis(count));
+                line.put(args.bytes);
+                line.flush();
+            }
+            (What::Idle, _) => line.await_landed(landed + 1),
             (What::PingPong, rank) => {
                 for round in 1..=count {
                     if rank == 0 {
@@ -162,7 +170,7 @@ fn measure(line: &mut impl Line, args: &PairArgs) {
                 line.flush();
             }
         }
-        landed += count;
+        landed += if args.what == What::Idle { 1 } else { count };
         let used = cpu().saturating_sub(began);
         let all = line.gather(&u64::try_from(used.as_nanos()).unwrap().to_le_bytes());
         let cpu: u64 = all.iter().map(|bytes| u64::from_le_bytes(bytes[..].try_into().unwrap())).sum();

@@ -125,10 +125,14 @@ impl RunArgs {
             ));
         }
         if self.chunk == Some(0) {
-            return Err(ExitError::Usage("--chunk 0: a put has at least 1 byte; leave it out for one put per block".into()));
+            return Err(ExitError::Usage(
+                "--chunk 0: a put has at least 1 byte; leave it out for one put per block".into(),
+            ));
         }
         if self.chunk.is_some() && pattern != Pattern::AllToAll {
-            return Err(ExitError::Usage("--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into()));
+            return Err(ExitError::Usage(
+                "--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into(),
+            ));
         }
         Ok(Options {
             pattern,

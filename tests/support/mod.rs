@@ -33,6 +33,7 @@ pub struct Job {
     pub wait_limit: Duration,
     /// After how long without any sign a NIC is suspected.
     pub nic_timeout: Duration,
+    pub heap_bytes: u64,
 }
 
 /// Loopback addresses are not used twice, so that jobs of one process do not meet.
@@ -50,6 +51,7 @@ impl Job {
             rx_source: None,
             wait_limit: Duration::from_secs(60),
             nic_timeout: Duration::from_secs(3),
+            heap_bytes: 4 << 20,
         }
     }
 
@@ -83,7 +85,7 @@ impl Job {
                     .collect(),
                 nic_bits_per_s: None,
                 policy: self.policy,
-                heap_bytes: 4 << 20,
+                heap_bytes: self.heap_bytes,
                 node: format!("node{}", rank / self.pes_per_node),
                 host: "test".into(),
                 job: "test".into(),
