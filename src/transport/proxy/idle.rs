@@ -3,8 +3,9 @@
 //! With more PEs than cores pure spinning costs more than half of the bandwidth (39 % of line rate is left with 2 nodes
 //! x 2 PEs on 2 cores, 103 % with yielding; see `docs/performance.md`). Sleeping keeps an idle job off the cores.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
+
+use super::sleeper::Sleeper;
 
 /// Rounds of each kind before the next.
 const SPINS: u32 = 32;
@@ -44,20 +45,15 @@ impl Idle {
         self.sleep = FIRST_SLEEP;
     }
 
-    /// Rests for one round. `resting` tells the caller to wake us; `still_idle` is asked once more before sleeping.
-    pub(super) fn rest(&mut self, resting: &AtomicBool, still_idle: impl Fn() -> bool) {
+    /// Rests for one round. `sleeper` is where the caller wakes us; `still_idle` is asked once more before sleeping.
+    pub(super) fn rest(&mut self, sleeper: &Sleeper, still_idle: impl Fn() -> bool) {
         self.rounds = self.rounds.saturating_add(1);
         if self.progress == Progress::Spin || self.rounds < SPINS {
             std::hint::spin_loop();
         } else if self.rounds < SPINS + YIELDS {
             std::thread::yield_now();
         } else {
-            resting.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-            if still_idle() {
-                std::thread::park_timeout(self.sleep);
-            }
-            resting.store(false, Ordering::Relaxed);
+            sleeper.sleep(self.sleep, still_idle);
             self.sleep = (self.sleep * 2).min(LONGEST_SLEEP);
         }
     }

@@ -8,13 +8,13 @@ mod idle;
 mod lane;
 mod recovery;
 mod send;
+mod sleeper;
 mod state;
 mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub use clock::Clock;
@@ -22,6 +22,7 @@ use idle::Idle;
 pub use idle::Progress;
 use lane::{Lane, Outcome};
 use recovery::Recovery;
+use sleeper::Sleeper;
 use state::State;
 pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
 use ways::Ways;
@@ -57,8 +58,7 @@ pub struct Shared {
     quiet_done: AtomicU64,
     snapshot_done: AtomicU64,
     snapshot: Mutex<Totals>,
-    resting: AtomicBool,
-    thread: OnceLock<Thread>,
+    sleeper: Sleeper,
     /// Bytes sent and received per NIC, for samplers.
     live: Vec<[AtomicU64; 2]>,
     local_ops: AtomicU64,
@@ -136,13 +136,7 @@ impl Shared {
 
     /// Wakes the proxy if it rests. Called after a command is in the ring.
     pub fn wake(&self) {
-        // The fence pairs with the proxy's: either it sees the command, or we see it resting.
-        std::sync::atomic::fence(Ordering::SeqCst);
-        if self.resting.load(Ordering::Relaxed)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
+        self.sleeper.wake();
     }
 }
 
@@ -282,7 +276,7 @@ impl<N: Nic> Proxy<N> {
 
     /// Works until told to stop or until something fails for good, here or on another PE.
     pub fn run(mut self) {
-        let _ = self.shared.thread.set(std::thread::current());
+        self.shared.sleeper.begin();
         let mut idle = Idle::new(self.progress);
         if let Some(page) = &mut self.page {
             page.set_state(PageState::Running);
@@ -294,7 +288,7 @@ impl<N: Nic> Proxy<N> {
                     self.counts.proxy_idle += 1;
                     self.heartbeat();
                     let (shared, commands) = (&self.shared, &self.commands);
-                    idle.rest(&shared.resting, || commands.is_empty());
+                    idle.rest(&shared.sleeper, || commands.is_empty());
                 }
                 Ok(Turn::Stop) => break,
                 Err(reason) => {
