@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::sync::futex::{self, Scope};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 /// The event of one heap.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,10 @@ impl<'a> Event<'a> {
 
     /// Tells every waiter, in whichever process, to look again. Costs no system call while nobody waits.
     pub fn notify(self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        if self.waiters.load(Ordering::SeqCst) > 0 {
+        self.generation.fetch_add(1, Ordering::Release);
+        // The fence pairs with the waiter's: either it sees the change and the new generation, or we see that it waits.
+        fence(Ordering::SeqCst);
+        if self.waiters.load(Ordering::Relaxed) > 0 {
             futex::wake_all(self.generation, Scope::Shared);
         }
     }
@@ -30,11 +32,13 @@ impl<'a> Event<'a> {
     /// Sleeps until the next [`Self::notify`] or until `limit` has passed, unless `ready` already holds.
     /// May wake early.
     pub fn wait(self, limit: Duration, mut ready: impl FnMut() -> bool) {
-        let seen = self.generation.load(Ordering::SeqCst);
-        self.waiters.fetch_add(1, Ordering::SeqCst);
+        // Behind the fence, who has seen a generation sees what was changed before it, and need not wait for that any more.
+        let seen = self.generation.load(Ordering::Relaxed);
+        self.waiters.fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         if !ready() {
             futex::wait(self.generation, seen, Some(limit), Scope::Shared);
         }
-        self.waiters.fetch_sub(1, Ordering::SeqCst);
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
     }
 }
