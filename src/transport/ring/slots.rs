@@ -3,7 +3,7 @@
 //! Words are relaxed atomics and the two indices are published with release and read with acquire, so the ring needs no
 //! `unsafe`. Indices only ever grow, and wrap at 2^64.
 
-use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering, OwnedWord};
 
 /// An index alone on its pair of cache lines (adjacent lines are prefetched together).
 #[derive(Debug)]
@@ -12,7 +12,7 @@ struct Index(AtomicU64);
 
 #[derive(Debug)]
 struct Shared<const N: usize> {
-    slots: Box<[[AtomicU64; N]]>,
+    slots: Box<[[OwnedWord; N]]>,
     mask: u64,
     head: Index,
     tail: Index,
@@ -35,9 +35,10 @@ pub struct Consumer<const N: usize> {
 }
 
 /// Makes a ring of at least `depth` slots (rounded up to a power of two); the first gets the index `first`.
+#[must_use]
 pub fn ring<const N: usize>(depth: usize, first: u64) -> (Producer<N>, Consumer<N>) {
     let depth = depth.max(2).next_power_of_two();
-    let slots = (0..depth).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect();
+    let slots = (0..depth).map(|_| std::array::from_fn(|_| OwnedWord::new(0))).collect();
     let index = || Index(AtomicU64::new(first));
     let shared = Arc::new(Shared { slots, mask: depth as u64 - 1, head: index(), tail: index() });
     (
@@ -47,7 +48,7 @@ pub fn ring<const N: usize>(depth: usize, first: u64) -> (Producer<N>, Consumer<
 }
 
 impl<const N: usize> Shared<N> {
-    fn slot(&self, index: u64) -> Option<&[AtomicU64; N]> {
+    fn slot(&self, index: u64) -> Option<&[OwnedWord; N]> {
         self.slots.get(usize::try_from(index & self.mask).ok()?)
     }
 }
