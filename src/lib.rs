@@ -11,6 +11,7 @@ mod futex;
 pub mod lab;
 pub mod monitor;
 pub mod stats;
+mod sync;
 pub mod text;
 pub mod transport;
 pub mod units;

@@ -6,7 +6,7 @@ use std::io;
 use super::bytes::u64_at;
 use super::error::ReadError;
 use super::layout::Section;
-use super::window::read_exact_at;
+use super::pread::read_exact_at;
 
 /// Reads one counter of every NIC of a page: one `pread` a look, whatever the number of NICs and threads.
 ///

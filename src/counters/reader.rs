@@ -25,9 +25,10 @@ use super::{
         PUBLISHED_NS,
     },
     parse::{check_version, parse_header, parse_nics, parse_schema},
+    pread::read_exact_at,
     process_facts::{boot_id, monotonic_ns},
     snapshot::{Liveness, NicSnapshot, PageSnapshot, STALL_AFTER},
-    window::{Window, read_exact_at},
+    window::Window,
 };
 
 /// Magic number, version and header size: what it takes to recognise a page of any version.
@@ -116,9 +117,9 @@ impl PageReader {
     pub fn read_at(&mut self, now_ns: u64) -> Result<PageSnapshot, ReadError> {
         // The lock first: if it is free, what is read after it is final.
         let held = is_locked(&self.file)?;
-        self.nics.sample(&self.file)?;
-        self.process.sample(&self.file)?;
-        self.control.sample(&self.file)?;
+        self.nics.sample_file(&self.file)?;
+        self.process.sample_file(&self.file)?;
+        self.control.sample_file(&self.file)?;
 
         let nics: Vec<_> = (0..self.identity.nics.len()).map(|nic| self.nic(nic)).collect();
         let record = self.process.records().next().unwrap_or_default();

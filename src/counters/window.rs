@@ -1,28 +1,14 @@
-//! Coherent copies of sequence-locked records, taken with `pread` from a file that others write.
+//! Coherent copies of sequence-locked records, out of reads of a file that others write.
 //!
 //! A `pread` promises no order among the bytes it copies, so a sequence number and the data it
 //! guards must come from different calls. Reads follow one another; of three in a row the first
 //! gives the number before, the second the data, the third the number after. The next read makes
 //! the next such window, so a retry costs one call.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::FileExt,
-    sync::atomic::{Ordering::SeqCst, fence},
-};
-
 use super::{
     bytes::u64_at,
-    error::ReadError,
     layout::{SEQ, Section},
 };
-
-/// Reads before a record that is always being written is handed out as torn.
-const MAX_READS: usize = 64;
-/// Bytes to copy before giving up, so that a huge page cannot keep a reader busy.
-const MAX_BYTES: usize = 1 << 20;
-const MIN_READS: usize = 8;
 
 /// Copies all records of one section.
 #[derive(Debug)]
@@ -56,13 +42,18 @@ impl Window {
         self.section
     }
 
-    /// Takes a copy of every record.
-    pub(super) fn sample(&mut self, file: &File) -> Result<(), ReadError> {
+    /// Takes a copy of every record, with `reads` reads at most. `read` fills a buffer with the whole section, and whatever one call of it does comes
+    /// before whatever the next one does; within a call the bytes may come in any order.
+    pub(super) fn sample<E>(
+        &mut self,
+        reads: usize,
+        mut read: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.settled.fill(false);
-        read_exact_at(file, &mut self.before, self.section.offset)?;
-        read_exact_at(file, &mut self.data, self.section.offset)?;
-        for _ in 2..self.reads() {
-            read_exact_at(file, &mut self.after, self.section.offset)?;
+        read(&mut self.before)?;
+        read(&mut self.data)?;
+        for _ in 2..reads {
+            read(&mut self.after)?;
             if self.settle() {
                 return Ok(());
             }
@@ -71,10 +62,6 @@ impl Window {
         }
         self.tear();
         Ok(())
-    }
-
-    fn reads(&self) -> usize {
-        (MAX_BYTES / self.section.bytes().max(1)).clamp(MIN_READS, MAX_READS)
     }
 
     /// The copies, in order.
@@ -123,26 +110,11 @@ impl Window {
     }
 }
 
-/// Fills `buffer` from `offset`, and orders this read before the next one: the fence stands between
-/// the kernel's loads for this call and those for the next, on every processor.
-pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: usize) -> Result<(), ReadError> {
-    let result = file.read_exact_at(buffer, offset as u64);
-    fence(SeqCst);
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let expected = offset.saturating_add(buffer.len()) as u64;
-            let actual = file.metadata().map_or(0, |meta| meta.len());
-            Err(ReadError::Truncated { expected, actual })
-        }
-        other => Ok(other?),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::counters::bytes::put;
-    use std::io::Write;
+    use std::{io::Write, os::unix::fs::FileExt};
 
     const SECTION: Section = Section { kind: 0, stride: 32, count: 1, offset: 0 };
 
@@ -183,13 +155,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&record([7, 1, 2, 1])).unwrap();
         let mut window = Window::new(SECTION, vec![24]);
-        window.sample(&file).unwrap();
+        window.sample_file(&file).unwrap();
         assert!(window.is_torn(0));
         assert_eq!(words(&window), [7, 1, 2, 1]);
         let mut fixed = record([7, 1, 2, 1]);
         put(&mut fixed, 0, &8_u64.to_le_bytes());
         file.write_all_at(&fixed, 0).unwrap();
-        window.sample(&file).unwrap();
+        window.sample_file(&file).unwrap();
         assert!(!window.is_torn(0), "torn is forgotten at the next read");
     }
 }

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use super::{
-    block::{CONTROL_WORDS, NicBlock, ProcessBlock, update},
+    block::{CONTROL_WORDS, NicBlock, ProcessBlock},
     bytes::{array, put_text},
     dir::PageDir,
     error::PageError,
@@ -29,6 +29,7 @@ use super::{
     layout::{CONTROL_POLICY, CONTROL_POLICY_EPOCH, CONTROL_STATE, MAGIC, Section},
     mapping::{Mapping, Record},
     process_facts::{monotonic_ns, start_ticks},
+    sequence::update,
 };
 
 /// Pages of the same process, start and rank that one directory can hold at a time.

@@ -3,22 +3,15 @@
 //! The proxy thread and PEs of the same node change signal words; whoever waits must not burn a core (with more PEs
 //! than cores, spinning halves the bandwidth) and must not miss a change that comes between its look and its sleep.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+mod count;
+
+pub use count::Event;
 
 use super::heap::{Heap, HeapError};
-use crate::futex::{self, Scope};
 
 /// Offsets of the two words in the reserved page.
 const GENERATION: u64 = 0;
 const WAITERS: u64 = 4;
-
-/// The event of one heap.
-#[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
-    generation: &'a AtomicU32,
-    waiters: &'a AtomicU32,
-}
 
 impl<'a> Event<'a> {
     /// The event in `heap`'s reserved page.
@@ -26,26 +19,7 @@ impl<'a> Event<'a> {
     /// # Errors
     /// Never for a heap made by [`Heap::create`].
     pub fn of(heap: &'a Heap) -> Result<Self, HeapError> {
-        Ok(Self { generation: heap.half_word(GENERATION)?, waiters: heap.half_word(WAITERS)? })
-    }
-
-    /// Tells every waiter, in whichever process, to look again. Costs no system call while nobody waits.
-    pub fn notify(self) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
-        if self.waiters.load(Ordering::SeqCst) > 0 {
-            futex::wake_all(self.generation, Scope::Shared);
-        }
-    }
-
-    /// Sleeps until the next [`Self::notify`] or until `limit` has passed, unless `ready` already holds.
-    /// May wake early.
-    pub fn wait(self, limit: Duration, mut ready: impl FnMut() -> bool) {
-        let seen = self.generation.load(Ordering::SeqCst);
-        self.waiters.fetch_add(1, Ordering::SeqCst);
-        if !ready() {
-            futex::wait(self.generation, seen, Some(limit), Scope::Shared);
-        }
-        self.waiters.fetch_sub(1, Ordering::SeqCst);
+        Ok(Self::new(heap.half_word(GENERATION)?, heap.half_word(WAITERS)?))
     }
 }
 
@@ -53,6 +27,8 @@ impl<'a> Event<'a> {
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     #[test]
     fn a_change_between_look_and_sleep_is_not_missed() {

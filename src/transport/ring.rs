@@ -1,10 +1,6 @@
-//! The descriptor ring from the caller to the proxy: single producer, single consumer, bounded, without locks.
-//!
-//! A slot is eight 64-bit words, one cache line: what a GPU can later write with a few stores. Words are relaxed
-//! atomics and the two indices are published with release and read with acquire, so the ring needs no `unsafe`.
+//! The descriptor ring from the caller to the proxy: commands, each as the words of one slot.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod slots;
 
 use super::atomic::{Atomic, AtomicOp, Width};
 use super::select::PolicyKind;
@@ -95,6 +91,7 @@ pub enum Command {
     Stop,
 }
 
+/// A slot: one cache line, which a GPU can later write with a few stores.
 type Words = [u64; 8];
 
 /// How the ring numbers the sources of Rx bytes.
@@ -202,104 +199,45 @@ impl Command {
     }
 }
 
-/// An index alone on its pair of cache lines (adjacent lines are prefetched together).
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Index(AtomicU64);
-
-#[derive(Debug)]
-struct Shared {
-    slots: Box<[[AtomicU64; 8]]>,
-    mask: u64,
-    head: Index,
-    tail: Index,
-}
-
 /// The caller's end.
 #[derive(Debug)]
-pub struct Producer {
-    shared: Arc<Shared>,
-    tail: u64,
-    cached_head: u64,
-}
+pub struct Producer(slots::Producer<8>);
 
 /// The proxy's end.
 #[derive(Debug)]
-pub struct Consumer {
-    shared: Arc<Shared>,
-    head: u64,
-    cached_tail: u64,
-}
+pub struct Consumer(slots::Consumer<8>);
 
 /// Makes a ring of at least `depth` slots (rounded up to a power of two).
 #[must_use]
 pub fn ring(depth: usize) -> (Producer, Consumer) {
-    let depth = depth.max(2).next_power_of_two();
-    let slots = (0..depth).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect();
-    let shared =
-        Arc::new(Shared { slots, mask: depth as u64 - 1, head: Index::default(), tail: Index::default() });
-    (
-        Producer { shared: Arc::clone(&shared), tail: 0, cached_head: 0 },
-        Consumer { shared, head: 0, cached_tail: 0 },
-    )
-}
-
-impl Shared {
-    fn slot(&self, index: u64) -> Option<&[AtomicU64; 8]> {
-        self.slots.get(usize::try_from(index & self.mask).ok()?)
-    }
+    let (producer, consumer) = slots::ring(depth, 0);
+    (Producer(producer), Consumer(consumer))
 }
 
 impl Producer {
     /// Whether half of the ring is free: time to go on for who has found it full.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let waiting = self.tail - self.shared.head.0.load(Ordering::Acquire);
-        waiting <= self.shared.mask / 2
+        self.0.has_room()
     }
 
     /// Adds a command; `false` when the ring is full.
     #[must_use]
     pub fn try_push(&mut self, command: Command) -> bool {
-        let depth = self.shared.mask + 1;
-        if self.tail - self.cached_head >= depth {
-            self.cached_head = self.shared.head.0.load(Ordering::Acquire);
-            if self.tail - self.cached_head >= depth {
-                return false;
-            }
-        }
-        let Some(slot) = self.shared.slot(self.tail) else {
-            return false;
-        };
-        for (word, value) in slot.iter().zip(command.encode()) {
-            word.store(value, Ordering::Relaxed);
-        }
-        self.tail += 1;
-        self.shared.tail.0.store(self.tail, Ordering::Release);
-        true
+        self.0.try_push(|| command.encode())
     }
 }
 
 impl Consumer {
     /// Takes the oldest command.
     pub fn pop(&mut self) -> Option<Command> {
-        if self.head == self.cached_tail {
-            self.cached_tail = self.shared.tail.0.load(Ordering::Acquire);
-            if self.head == self.cached_tail {
-                return None;
-            }
-        }
-        let slot = self.shared.slot(self.head)?;
-        let words = slot.each_ref().map(|word| word.load(Ordering::Relaxed));
-        self.head += 1;
-        self.shared.head.0.store(self.head, Ordering::Release);
-        Command::decode(words)
+        self.0.pop().and_then(Command::decode)
     }
 
     /// Whether nothing waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.head == self.shared.tail.0.load(Ordering::Acquire)
+        self.0.is_empty()
     }
 }
 

@@ -1,24 +1,73 @@
 //! Reading other PEs' memory, atomics, and memory outside of the heap.
 
+use std::sync::Arc;
+
 use super::{Pe, signal_local};
 use crate::transport::atomic::{Atomic, AtomicOp, Width};
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
 use crate::transport::heap::Heap;
+use crate::transport::proxy::Shared;
 use crate::transport::ring::{Command, Put};
 use crate::transport::signal::Signal;
 
-/// An answer that has been asked for: to be waited for with [`Pe::answer`].
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "the answer takes a place until it is waited for"]
+/// An answer that has been asked for: to be waited for with [`Pe::answer`]. Dropped before, it is given up, and what was
+/// asked happens all the same.
+#[derive(Debug)]
+#[must_use = "the answer takes one of the places there are until it is waited for or dropped"]
 pub struct Pending(Answer);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Answer {
     /// It was there at once, on this node.
     Known(u64),
     /// The proxy will fill it in.
-    Tagged(u32),
+    Tagged(Tag),
+}
+
+/// A tag of the table of answers, given back when it is dropped.
+#[derive(Debug)]
+struct Tag {
+    shared: Arc<Shared>,
+    number: u32,
+    stage: Stage,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing has been asked under it.
+    Taken,
+    /// The proxy knows it.
+    Asked,
+    /// Its answer has been read, which has freed it.
+    Collected,
+}
+
+impl Tag {
+    /// A free tag.
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        let number = shared.answers().take()?;
+        Some(Self { shared: Arc::clone(shared), number, stage: Stage::Taken })
+    }
+
+    fn is_done(&self) -> bool {
+        self.shared.answers().is_done(self.number)
+    }
+
+    /// The answer, if it is there.
+    fn collect(mut self) -> Option<u64> {
+        let value = self.shared.answers().collect(self.number)?;
+        self.stage = Stage::Collected;
+        Some(value)
+    }
+}
+
+impl Drop for Tag {
+    fn drop(&mut self) {
+        if self.stage != Stage::Collected {
+            self.shared.answers().abandon(self.number, self.stage == Stage::Asked);
+        }
+    }
 }
 
 impl Pe {
@@ -42,9 +91,8 @@ impl Pe {
         if self.get_local(src, remote, local, len)? {
             return Ok(());
         }
-        let tag = self.tag()?;
-        self.push(Command::Get { src, remote, local, len, tag: Some(tag) })?;
-        self.answer(Pending(Answer::Tagged(tag))).map(|_| ())
+        let pending = self.ask(|tag| Command::Get { src, remote, local, len, tag: Some(tag) })?;
+        self.answer(pending).map(|_| ())
     }
 
     /// Reads from a PE of this node; `false` if `src` is none.
@@ -169,9 +217,7 @@ impl Pe {
         if let Some(old) = self.atomic_local(dst, atomic)? {
             return Ok(Pending(Answer::Known(old)));
         }
-        let tag = self.tag()?;
-        self.push(Command::Atomic { dst, atomic, tag: Some(tag) })?;
-        Ok(Pending(Answer::Tagged(tag)))
+        self.ask(|tag| Command::Atomic { dst, atomic, tag: Some(tag) })
     }
 
     /// Changes a word at `dst` and returns what it was.
@@ -212,16 +258,22 @@ impl Pe {
     ///
     /// # Errors
     /// When the job fails meanwhile, or it takes longer than the wait limit.
-    #[expect(clippy::needless_pass_by_value, reason = "an answer is collected once")]
     pub fn answer(&mut self, pending: Pending) -> Result<u64, TransportError> {
         let tag = match pending.0 {
             Answer::Known(value) => return Ok(value),
             Answer::Tagged(tag) => tag,
         };
         let what = || format!("PE {}: the answer to a fetch or get", self.rank());
-        self.wait(what, || self.shared.answers().is_done(tag))?;
-        let gone = || TransportError::Failed("an answer was collected twice".into());
-        self.shared.answers().collect(tag).ok_or_else(gone)
+        self.wait(what, || tag.is_done())?;
+        tag.collect().ok_or_else(|| TransportError::Failed("an answer was there and is no more".into()))
+    }
+
+    /// Asks for something to be answered.
+    fn ask(&mut self, command: impl FnOnce(u32) -> Command) -> Result<Pending, TransportError> {
+        let mut tag = self.tag()?;
+        self.push(command(tag.number))?;
+        tag.stage = Stage::Asked;
+        Ok(Pending(Answer::Tagged(tag)))
     }
 
     fn atomic_local(&self, dst: u32, atomic: Atomic) -> Result<Option<u64>, TransportError> {
@@ -234,11 +286,11 @@ impl Pe {
     }
 
     /// A free tag. There is always one but for who asks without ever collecting.
-    fn tag(&self) -> Result<u32, TransportError> {
-        self.shared.answers().take().ok_or_else(|| {
+    fn tag(&self) -> Result<Tag, TransportError> {
+        Tag::take(&self.shared).ok_or_else(|| {
             let most = self.shared.answers().len();
             TransportError::Failed(format!(
-                "{most} answers have been asked for and not collected; collect some first"
+                "{most} answers have been asked for and not collected; collect or drop some first"
             ))
         })
     }
@@ -280,5 +332,34 @@ impl Staging {
 
     fn reset(&mut self) {
         self.used = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_tag_is_given_back() {
+        let shared = Arc::new(Shared::default());
+        let take_all = || std::iter::from_fn(|| Tag::take(&shared)).collect::<Vec<_>>();
+        let all = shared.answers().len();
+        let mut tags = take_all();
+        assert_eq!(tags.len(), all);
+        drop(tags.pop());
+        assert_eq!(take_all().len(), 1, "nothing was asked under it");
+
+        drop(tags);
+        tags = take_all();
+        for tag in &mut tags {
+            tag.stage = Stage::Asked;
+        }
+        let (first, second) = (tags[0].number, tags[1].number);
+        assert!(shared.answers().fill(first, 7));
+        assert_eq!(tags.remove(0).collect(), Some(7));
+        drop(tags);
+        assert_eq!(take_all().len(), 1, "the others wait for their answers");
+        assert!(shared.answers().fill(second, 8));
+        assert_eq!(take_all().len(), 2, "the answer that nobody waits for has come");
     }
 }

@@ -10,6 +10,7 @@ mod lane;
 mod recovery;
 mod send;
 mod shared;
+mod sleeper;
 mod state;
 mod ways;
 

@@ -1,10 +1,10 @@
 //! What the proxy and its caller share: tickets, totals, and who sleeps.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::sleeper::Sleeper;
 use crate::counters::NicCounts;
 use crate::transport::answers::Answers;
 
@@ -14,9 +14,8 @@ pub struct Shared {
     pub(super) quiet_done: AtomicU64,
     pub(super) snapshot_done: AtomicU64,
     pub(super) snapshot: Mutex<Totals>,
-    /// The proxy's thread sleeps, or is about to.
-    resting: AtomicBool,
-    thread: OnceLock<Thread>,
+    /// Where the proxy's thread sleeps.
+    sleeper: Sleeper,
     /// Callers that do the proxy's work while they wait.
     driving: AtomicU32,
     /// Bytes sent and received per NIC, for samplers.
@@ -96,28 +95,17 @@ impl Shared {
 
     /// Wakes the proxy's thread if it rests. Called after a command is in the ring.
     pub fn wake(&self) {
-        // The fence pairs with that of `rest`: either the thread sees the command, or we see it resting.
-        fence(Ordering::SeqCst);
-        if self.resting.load(Ordering::Relaxed)
-            && let Some(thread) = self.thread.get()
-        {
-            thread.unpark();
-        }
+        self.sleeper.wake();
     }
 
     /// From here on [`Self::wake`] reaches this thread.
     pub(super) fn is_thread(&self) {
-        let _ = self.thread.set(std::thread::current());
+        self.sleeper.begin();
     }
 
     /// Sleeps, at most for `limit`, unless there is something to do after all.
     pub(super) fn rest(&self, limit: Duration, still_idle: impl Fn() -> bool) {
-        self.resting.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        if still_idle() {
-            std::thread::park_timeout(limit);
-        }
-        self.resting.store(false, Ordering::Relaxed);
+        self.sleeper.sleep(limit, still_idle);
     }
 
     /// Whether some caller does the proxy's work.

@@ -1,0 +1,26 @@
+//! railtop's lock-free files, the very same, made of loom's atomics in place of the standard library's, for the models in
+//! `tests/`.
+//!
+//! Each of them takes what it is made of from `crate::sync`, which here is [`sync`].
+
+#[path = "../../src/transport/answers.rs"]
+pub mod answers;
+#[path = "../../src/counters/bytes.rs"]
+#[expect(dead_code, reason = "only a part is needed here")]
+mod bytes;
+#[path = "../../src/transport/event/count.rs"]
+pub mod event;
+#[path = "../../src/counters/layout.rs"]
+#[expect(dead_code, reason = "only a part is needed here")]
+mod layout;
+pub mod page;
+#[path = "../../src/counters/sequence.rs"]
+mod sequence;
+#[path = "../../src/transport/proxy/sleeper.rs"]
+pub mod sleeper;
+#[path = "../../src/transport/ring/slots.rs"]
+pub mod slots;
+pub mod sync;
+#[path = "../../src/counters/window.rs"]
+#[expect(dead_code, reason = "only a part is needed here")]
+mod window;
