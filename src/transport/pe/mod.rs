@@ -418,7 +418,12 @@ impl Pe {
     /// When the job has failed.
     pub fn finish(mut self) -> Result<(), TransportError> {
         self.barrier()?;
-        // Over the rendezvous too: nobody closes an endpoint that another PE's last messages still go to.
+        // The barrier's own signals too: who left before one of them is known to have landed could not send it again.
+        self.quiet()?;
+        self.allgather(b"settled")?;
+        // Now nobody waits for anything of ours, an acknowledgement say; and nobody closes an endpoint that another PE's
+        // last messages still go to.
+        self.driver.hush();
         self.allgather(b"done")?;
         self.shared.settle();
         self.stop_proxy();

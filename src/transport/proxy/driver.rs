@@ -28,6 +28,9 @@ pub trait Drive: fmt::Debug + Send + Sync {
 
     /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
     fn has_work(&self) -> bool;
+
+    /// Nothing is sent from when this returns.
+    fn hush(&self);
 }
 
 /// The lock around a proxy, and the loop of its thread.
@@ -122,6 +125,10 @@ impl<N: Nic + Send> Drive for Driver<N> {
 
     fn has_work(&self) -> bool {
         self.try_lock().is_some_and(|running| running.proxy.has_work())
+    }
+
+    fn hush(&self) {
+        self.lock().proxy.hush();
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Proxy<N> {
     process: Option<ProcessBlock>,
     counts: PeCounts,
     next_heartbeat: u64,
+    /// Nothing may be sent any more.
+    hushed: bool,
     clock: Clock,
     /// The clock, once a turn.
     now_ns: u64,
@@ -162,6 +164,7 @@ impl<N: Nic> Proxy<N> {
             process,
             counts: PeCounts::default(),
             next_heartbeat: 0,
+            hushed: false,
             now_ns: 0,
             now_ms: 0,
             clock: parts.clock,
@@ -188,12 +191,14 @@ impl<N: Nic> Proxy<N> {
         self.counts.proxy_loops += 1;
         let Some(mut worked) = self.take_commands()? else { return Ok(Turn::Stop) };
         worked |= self.move_lanes()?;
-        worked |= !self.state.news.is_empty();
-        self.hear_news()?;
-        worked |= self.serve()?;
-        worked |= self.send_acks();
-        self.look_after_ways()?;
-        self.settle_quiet();
+        if !self.hushed {
+            worked |= !self.state.news.is_empty();
+            self.hear_news()?;
+            worked |= self.serve()?;
+            worked |= self.send_acks();
+            self.look_after_ways()?;
+            self.settle_quiet();
+        }
         if self.state.wake {
             self.state.wake = false;
             self.state.notify();
@@ -216,6 +221,12 @@ impl<N: Nic> Proxy<N> {
             || self.quiet.is_some()
             || !self.state.requests.is_empty()
             || self.lanes.iter().any(Lane::has_work)
+    }
+
+    /// From here on nothing is sent. Every PE has all it needs, and is about to close its NICs: shared memory, for one, is
+    /// gone then, and who still wrote to it would die of that.
+    fn hush(&mut self) {
+        self.hushed = true;
     }
 
     /// Says that the proxy works from now on.
@@ -275,7 +286,9 @@ impl<N: Nic> Proxy<N> {
         for index in 0..self.lanes.len() {
             let (Some(lane), Ok(nic)) = (self.lanes.get_mut(index), u16::try_from(index)) else { continue };
             outcome.worked = false;
-            lane.pump(self.now_ms, &mut outcome);
+            if !self.hushed {
+                lane.pump(self.now_ms, &mut outcome);
+            }
             lane.poll(nic, &mut self.state, self.now_ms, &mut outcome);
             worked |= outcome.worked;
             for failed in outcome.failed.drain(..) {

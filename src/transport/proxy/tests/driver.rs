@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::judge::{Judge, Landing};
 use super::mock::Weather;
 use super::rng::Rng;
-use super::world::{Setup, World};
+use super::world::{Setup, Step, World};
 use crate::counters::RxSource;
 use crate::transport::heap::RESERVED;
 use crate::transport::nic::PeerNic;
@@ -19,6 +19,8 @@ use crate::transport::signal::{Signal, SignalOp};
 const SOURCE: u64 = RESERVED;
 const COUNTER: u64 = RESERVED + 512;
 const LANDING: Landing = Landing { offset: 2 * RESERVED, len: 24 };
+
+const COUNT: Signal = Signal { offset: COUNTER, op: SignalOp::Add, value: 1 };
 
 /// Longest any wait here may take; what is waited for comes in milliseconds.
 const LONG: Duration = Duration::from_secs(60);
@@ -60,8 +62,7 @@ fn threads_and_callers_share_the_work() {
         }
     });
     let mut producer = sender.producer;
-    let signal = Some(Signal { offset: COUNTER, op: SignalOp::Add, value: 1 });
-    let put = Put { dst: 1, local: SOURCE, remote: LANDING.offset, len: LANDING.len, signal };
+    let put = Put { dst: 1, local: SOURCE, remote: LANDING.offset, len: LANDING.len, signal: Some(COUNT) };
     let (mut own_turns, deadline) = (0_u64, Instant::now() + LONG);
     for _ in 0..PUTS {
         while !producer.try_push(Command::Put(put)) {
@@ -105,4 +106,30 @@ fn a_failure_in_a_caller_s_turn_is_everybody_s() {
     let reason = caller.fault.reason().unwrap();
     assert!(reason.contains("NIC mock0.0") && reason.contains("the other too"), "{reason}");
     assert_eq!(driver.turn(), Some(Turn::Stop));
+}
+
+/// PEs close their NICs when all have finished: not even a late acknowledgement may be on its way then.
+#[test]
+fn nothing_is_sent_once_hushed() {
+    let mut world = two_pes();
+    let put = Put { dst: 1, local: SOURCE, remote: LANDING.offset, len: LANDING.len, signal: Some(COUNT) };
+    world.program(0, [Step::Post(Command::Put(put))]);
+    world.turn_one(0, 3).unwrap();
+    let receiver = world.callers.remove(1);
+    let driver = Driver::new(receiver.proxy);
+    let counted = || world.heaps[1].word(COUNTER).unwrap().load(Ordering::Acquire);
+    let mut turns = 0;
+    while counted() == 0 {
+        driver.turn();
+        world.callers[0].proxy.turn().unwrap();
+        turns += 1;
+        assert!(turns < 10_000, "the signal never arrives");
+    }
+    driver.hush();
+    // Long enough for an acknowledgement to be due.
+    world.clock.fetch_add(1_000_000_000, Ordering::Relaxed);
+    (0..100).for_each(|_| {
+        driver.turn();
+    });
+    assert!(world.fabric.is_empty(), "something was sent");
 }
