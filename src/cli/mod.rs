@@ -9,6 +9,7 @@ pub mod exit;
 pub mod export;
 mod files;
 pub mod global;
+mod heaps;
 pub mod interrupt;
 pub mod lab;
 pub mod list;
@@ -94,6 +95,7 @@ impl Cli {
             self.command
         {
             files::allow_many();
+            heaps::share_one();
         }
         match self.command {
             None => top(&self.top, global),
