@@ -95,8 +95,7 @@ pub(super) fn render(
         );
         let title = format!(" {title} {} ", format::rate(last, state.units));
         let slot = Slot { x, y: area.y, width: half };
-        // It stands on the rule, which is faint.
-        let strong = style.add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM);
+        let strong = style.add_modifier(Modifier::BOLD);
         slot.left(&title, strong, state.glyphs, buffer);
         let left = half.saturating_sub(u16::try_from(title.chars().count()).unwrap_or(half));
         if usize::from(left) > scale.len() + 1 {

@@ -145,8 +145,7 @@ fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: 
     let more = if hidden > 0 { format!(" ({hidden} more)") } else { String::new() };
     let name = format!(" {} {}{more} ", full_name(group), strips.what);
     let slot = Slot { x: area.x, y: area.y, width: area.width };
-    // It stands on the rule, which is faint.
-    let strong = theme.style(Token::Rx).add_modifier(Modifier::BOLD).remove_modifier(Modifier::DIM);
+    let strong = theme.style(Token::Rx).add_modifier(Modifier::BOLD);
     slot.left(&name, strong, glyphs, buffer);
     let Some((median, worst)) = strips.unevenness() else { return };
     let over_all = format::ratio(group.rx.spread.max_over_mean);

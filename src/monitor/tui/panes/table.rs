@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::super::state::State;
@@ -145,9 +145,7 @@ pub(super) fn packed(state: &State, title: &str, lines: &[String], area: Rect, b
     let rule = glyphs.rule().repeat(usize::from(area.width));
     buffer.set_stringn(area.x, area.y, rule, usize::from(area.width), theme.style(Token::Muted));
     let slot = Slot { x: area.x + 1, y: area.y, width: area.width.saturating_sub(2) };
-    // It stands on the rule, which is faint.
-    let strong = theme.style(Token::Strong).remove_modifier(Modifier::DIM);
-    slot.left(&format!(" {title} "), strong, glyphs, buffer);
+    slot.left(&format!(" {title} "), theme.style(Token::Strong), glyphs, buffer);
     let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
     columns(state, lines, below, buffer);
 }
