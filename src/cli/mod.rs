@@ -9,7 +9,6 @@ pub mod exit;
 pub mod export;
 mod files;
 pub mod global;
-mod heaps;
 pub mod interrupt;
 pub mod lab;
 pub mod list;
@@ -95,7 +94,6 @@ impl Cli {
             self.command
         {
             files::allow_many();
-            heaps::share_one();
         }
         match self.command {
             None => top(&self.top, global),
