@@ -5,8 +5,6 @@ railtop=$1 peer=$2 vm=$3
 nics=32
 # At least one of each kind of look that railtop does not make at every tick.
 seconds=11
-# More than the 300 samples that rdmatop keeps of each NIC, at its shortest interval of 0.2 s.
-long=90
 # shellcheck source=tests/vm/count.sh
 source "$vm/count.sh"
 
@@ -83,6 +81,7 @@ cost auto '' ./railtop
 cost peer '' ./rdmatop
 # shellcheck disable=SC2046 # names
 python3 "$vm/hold_qps.py" 8 4 $(seq -f rdmap%gs0 0 $((nics - 1))) >/tmp/held 2>&1 &
+held=$!
 for ((i = 0; i < 120; i++)); do
     grep -q ready /tmp/held && break
     sleep 0.5
@@ -91,18 +90,20 @@ echo "| with 8 processes of 4 queue pairs on each | | | |"
 cost auto-held '' ./railtop
 cost auto-processes 3 ./railtop
 cost peer-held '' ./rdmatop
+kill "$held"
 echo
 # At the same time, which changes how long they take and not what they hold.
-echo "| the same, every 0.2 s | RSS at first, MB (anonymous) | after $long s |"
-echo "| --- | --- | --- |"
-begin auto-long '' ./railtop -i 200ms
-ours=$pid ours_first=$(memory_of "$pid")
-# Each key makes its interval shorter, down to 0.2 s.
-begin peer-long '< < < <' ./rdmatop
-theirs=$pid theirs_first=$(memory_of "$pid")
-sleep "$long"
-echo "| \`./railtop\` | $ours_first | $(memory_of "$ours") |"
-echo "| \`./rdmatop\` | $theirs_first | $(memory_of "$theirs") |"
+echo "| every second | RSS after 4 s, MB (anonymous) | 1 min | 4 min |"
+echo "| --- | --- | --- | --- |"
+begin auto-long '' ./railtop
+ours=$pid ours_row="| \`./railtop\` | $(memory_of "$pid")"
+begin peer-long '' ./rdmatop
+theirs=$pid theirs_row="| \`./rdmatop\` | $(memory_of "$pid")"
+for pause in 60 180; do
+    sleep "$pause"
+    ours_row+=" | $(memory_of "$ours")" theirs_row+=" | $(memory_of "$theirs")"
+done
+printf '%s |\n' "$ours_row" "$theirs_row"
 end auto-long "$ours"
 end peer-long "$theirs"
 tm kill-server

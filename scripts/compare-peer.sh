@@ -3,7 +3,7 @@
 #
 # The devices are 32 of the EFA kind without hardware, in the VM of tests/vm, since rdmatop reads the kernel's netlink
 # and nothing else. Under emulation seconds of CPU compare the two and say nothing about a real machine; counts do.
-# Not part of CI: it takes up to ten minutes, installs rdmatop from crates.io into the cache, and its times are noisy.
+# Not part of CI: it takes up to a quarter of an hour, installs rdmatop from crates.io into the cache, and its times are noisy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,4 +19,4 @@ fi
 "$cargo" build --release --locked >&2
 railtop=${CARGO_TARGET_DIR:-$PWD/target}/release/railtop
 
-tests/vm/run.sh -t 600 bash "$PWD/scripts/compare-peer-guest.sh" "$railtop" "$peer" "$PWD/tests/vm"
+tests/vm/run.sh -t 800 bash "$PWD/scripts/compare-peer-guest.sh" "$railtop" "$peer" "$PWD/tests/vm"

@@ -8,6 +8,8 @@ pub mod balance;
 pub mod cli;
 pub mod counters;
 mod futex;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lab;
 pub mod monitor;
 pub mod stats;

@@ -15,6 +15,7 @@ use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, Told, parse_interval};
 use crate::monitor::log::{Format, event, new_events, records};
+use crate::monitor::model::view::View;
 use crate::monitor::record::{About, Recorder};
 use crate::monitor::sample::Needs;
 use crate::monitor::{Monitor, Ticker};
@@ -69,12 +70,7 @@ pub struct LogArgs {
 /// # Errors
 /// When the output cannot be opened or written, or nothing was ever there to measure.
 pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    for (flag, given) in [("--events", args.events), ("--processes", args.processes)] {
-        if given && args.format != Format::Jsonl {
-            let text = format!("{flag} needs --format jsonl: other formats have no place for such lines");
-            return Err(ExitError::Usage(text).into());
-        }
-    }
+    let mut more = More::new(args.format, args.events, args.processes)?;
     let given = Given { interval: args.interval, selection: args.selection.clone(), ..Given::default() };
     let settings = Settings::load(global, &given)?;
     let interval = settings.preferences.interval;
@@ -97,7 +93,6 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     monitor.set_needs(Needs { processes, windows: args.windows, ..Needs::everything() });
     let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
-    let mut told_processes = false;
     let mut seen = false;
     let mut nothing: Option<String> = None;
     let mut missed = 0;
@@ -123,22 +118,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         for record in &records {
             args.format.record(&mut out, record).map_err(exit::output_error)?;
         }
-        if args.events && seen {
-            for happened in new_events(&tick.view) {
-                event(&mut out, happened).map_err(exit::output_error)?;
-            }
-        }
-        if args.processes
-            && let Some(all) = &tick.view.processes
-        {
-            if let Some(reason) = all.reason.as_ref().filter(|_| !told_processes) {
-                told_processes = true;
-                exit::say(&format!("railtop: processes: {reason}"));
-            }
-            for process in &all.processes {
-                args.format.process(&mut out, &tick.view, process).map_err(exit::output_error)?;
-            }
-        }
+        more.write(&mut out, &tick.view, seen).map_err(exit::output_error)?;
         out.flush().map_err(exit::output_error)?;
         if records.is_empty() {
             let reason = tick.view.nothing.unwrap_or_else(|| "no NIC has this source".to_owned());
@@ -156,6 +136,40 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     match nothing {
         Some(reason) if !seen && args.count.is_some() => Err(ExitError::Nothing(reason).into()),
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What a log has besides its NICs, as far as it is asked for.
+pub(super) struct More {
+    events: bool,
+    processes: bool,
+    /// Whether the reason has been said for which there are no processes, or not all.
+    told: bool,
+}
+
+impl More {
+    /// Refuses what the format has no place for.
+    pub(super) fn new(format: Format, events: bool, processes: bool) -> Result<Self, ExitError> {
+        let asked = [("--events", events), ("--processes", processes)];
+        match asked.into_iter().find(|(_, given)| *given && format != Format::Jsonl) {
+            None => Ok(Self { events, processes, told: false }),
+            Some((flag, _)) => Err(ExitError::Usage(format!(
+                "{flag} needs --format jsonl: other formats have no place for such lines"
+            ))),
+        }
+    }
+
+    /// Writes it of a tick; events only once the log has begun.
+    pub(super) fn write(&mut self, out: &mut impl Write, view: &View, begun: bool) -> io::Result<()> {
+        for happened in new_events(view).filter(|_| self.events && begun) {
+            event(out, happened)?;
+        }
+        let Some(all) = view.processes.as_ref().filter(|_| self.processes) else { return Ok(()) };
+        if let Some(reason) = all.reason.as_ref().filter(|_| !self.told) {
+            self.told = true;
+            exit::say(&format!("railtop: processes: {reason}"));
+        }
+        all.processes.iter().try_for_each(|process| Format::Jsonl.process(out, view, process))
     }
 }
 

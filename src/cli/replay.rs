@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use super::GlobalArgs;
 use super::config::{Given, GlyphSet, Settings};
 use super::exit::{self, ExitError};
-use super::log::{Output, open, same_file};
+use super::log::{More, Output, open, same_file};
 use super::source::{Selection, SourceArg, Told};
 use super::top::{TopArgs, ended};
 use crate::monitor::log::{Format, records, timestamp};
+use crate::monitor::model::view::SourceKind;
 use crate::monitor::record::{ReadError, Recording};
 use crate::monitor::replay::{Filter, ReplaySource, Replayer};
 use crate::monitor::tui::{self, ThemeName, TuiOptions, Units};
@@ -22,7 +23,7 @@ use crate::monitor::tui::{self, ThemeName, TuiOptions, Units};
 #[command(
     after_help = "On the screen: space plays and stops, left and right go by a tick, [ and ] by 10 s, { and } by a \
     minute,\nHome and End to the ends, < plays faster and > slower. The help there (?) has the keys of your configuration.\n\
-    With --format or -o the lines are those that `railtop log` would have printed."
+    With --format, -o, --events or --processes the lines are those that `railtop log` would have printed."
 )]
 pub struct ReplayArgs {
     /// A recording made by `railtop log --record` or with the screen's key for it
@@ -36,6 +37,15 @@ pub struct ReplayArgs {
     /// Append the log to this file, made if it is not there; a symbolic link is refused; - is stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+
+    /// Write a log with what happened (links, resets, losses, imbalance) as lines `{"type":"event",…}`, under the
+    /// thresholds of the configuration
+    #[arg(long)]
+    pub events: bool,
+
+    /// Write a log with a line per process that held queue pairs, where that was recorded
+    #[arg(long)]
+    pub processes: bool,
 
     /// Begin at this moment (2026-11-18T11:06:40Z); rates are known from its first tick on
     #[arg(long, value_name = "TIME")]
@@ -77,28 +87,30 @@ pub struct ScreenArgs {
 /// When the recording cannot be read, when a part of it is damaged (after all that is readable), or when the output
 /// cannot be written.
 pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    let more = More::new(args.format.unwrap_or_default(), args.events, args.processes)?;
     let recording = open_recording(&args.recording)?;
+    let ScreenArgs { units, theme, ascii, glyphs } = args.screen;
+    let screen = TopArgs { units, theme, ascii, glyphs, ..TopArgs::default() };
+    let settings = Settings::load(global, &Given { screen, ..Given::default() })?;
     let filter = Filter {
         device: args.selection.device.clone(),
         source: args.selection.source.and_then(SourceArg::only),
     };
-    if args.format.is_some() || args.output.is_some() {
-        return log(args, recording, filter);
+    let source = filter.source;
+    let replayer = Replayer::new(recording, filter).with_thresholds(settings.thresholds);
+    if args.format.is_some() || args.output.is_some() || args.events || args.processes {
+        return log(args, replayer, source, more);
     }
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let text = "the screen needs a terminal on stdin and stdout; without one use `railtop replay --format jsonl` \
                     (or csv, table)";
         return Err(ExitError::Usage(text.to_owned()).into());
     }
-    for damage in recording.damage() {
+    for damage in replayer.recording().damage() {
         exit::say(&format!("railtop: {}: {damage}", args.recording.display()));
     }
-    let ScreenArgs { units, theme, ascii, glyphs } = args.screen;
-    let screen = TopArgs { units, theme, ascii, glyphs, ..TopArgs::default() };
-    let given = Given { screen, ..Given::default() };
-    let settings = Settings::load(global, &given)?;
-    let range = bounds(args, &recording)?;
-    let mut source = ReplaySource::new(recording, filter, range);
+    let range = bounds(args, replayer.recording())?;
+    let mut source = ReplaySource::new(replayer, range);
     let options = TuiOptions { replay: Some(source.handle()), ..settings.screen() };
     Ok(ended(tui::run(&mut source, &options)?))
 }
@@ -131,16 +143,21 @@ fn bounds(args: &ReplayArgs, recording: &Recording) -> anyhow::Result<std::ops::
     Err(ExitError::Nothing(text).into())
 }
 
-fn log(args: &ReplayArgs, recording: Recording, filter: Filter) -> anyhow::Result<ExitCode> {
-    let range = bounds(args, &recording)?;
+/// Writes what a log with the same flags would have, of `source` alone if one was asked for.
+fn log(
+    args: &ReplayArgs,
+    mut replayer: Replayer,
+    source: Option<SourceKind>,
+    mut more: More,
+) -> anyhow::Result<ExitCode> {
+    let recording = replayer.recording();
+    let range = bounds(args, recording)?;
     let Output { mut out, fresh, file } = open(args.output.as_deref())?;
     if file.is_some_and(|file| same_file(&file, recording.file())) {
         return Err(ExitError::Usage("--output names the recording itself".to_owned()).into());
     }
     let damage = recording.damage().to_vec();
     let format = args.format.unwrap_or_default();
-    let source = filter.source;
-    let mut replayer = Replayer::new(recording, filter);
     let mut told = Told::default();
     let (mut begun, mut seen) = (None, false);
     let mut failed = None;
@@ -169,6 +186,8 @@ fn log(args: &ReplayArgs, recording: Recording, filter: Filter) -> anyhow::Resul
         for record in &records {
             format.record(&mut out, record).map_err(exit::output_error)?;
         }
+        let begun = begun == Some(tick.session);
+        more.write(&mut out, &tick.derived.view, begun).map_err(exit::output_error)?;
     }
     out.flush().map_err(exit::output_error)?;
     for damage in &damage {

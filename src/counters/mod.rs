@@ -14,6 +14,7 @@ mod counts;
 mod dir;
 mod error;
 mod fields;
+pub(crate) mod fuzz;
 mod identity;
 mod image;
 mod layout;

@@ -59,7 +59,8 @@ impl PageReader {
         Self::from_file(file, &meta)
     }
 
-    fn from_file(file: File, meta: &fs::Metadata) -> Result<Self, ReadError> {
+    /// Takes a file that is known to be a regular one.
+    pub(super) fn from_file(file: File, meta: &fs::Metadata) -> Result<Self, ReadError> {
         let head = read_head(&file, meta.len())?;
         let (mut identity, plan) = parse_header(&head, meta.len(), meta.uid())?;
 

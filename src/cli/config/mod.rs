@@ -9,6 +9,7 @@
 
 mod error;
 mod file;
+pub(crate) mod fuzz;
 mod keep;
 mod place;
 mod read;

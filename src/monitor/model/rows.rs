@@ -269,9 +269,9 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
     })
 }
 
-fn kernel_view(row: &NicView, together: Together) -> Option<KernelView> {
+fn kernel_view(row: &NicView, together: Together) -> Option<Box<KernelView>> {
     let view = KernelView { source: row.source, tx: row.tx, rx: row.rx, together };
-    (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then_some(view)
+    (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then(|| Box::new(view))
 }
 
 fn page_group(page: &PageSample, nics: Vec<NicView>, max_over_mean: f64) -> GroupView {

@@ -167,8 +167,8 @@ pub struct NicView {
     pub in_flight_bytes: Option<u64>,
     /// Bytes received in each short window since the tick before (counter pages, where asked for).
     pub rx_windows: Option<Windows>,
-    /// The kernel's view of the same NIC, where both are known.
-    pub kernel: Option<KernelView>,
+    /// The kernel's view of the same NIC, where both are known. In a box, since most NICs have none and many views are kept.
+    pub kernel: Option<Box<KernelView>>,
     /// All counters of the row's source, by name.
     pub counters: Vec<CounterView>,
     /// How the numbers are to be read.

@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod frame;
+pub(crate) mod fuzz;
 pub mod names;
 mod recorder;
 mod recording;

@@ -16,6 +16,7 @@ use super::model::view::SourceKind;
 use super::model::{Derived, Model};
 use super::record::{ReadError, Recording};
 use super::sample::Sample;
+use super::thresholds::Thresholds;
 
 /// What the model must have seen before a tick so that it shows it as it did then: rates need one tick, what has gone
 /// and the comparison with the kernel half a minute.
@@ -82,6 +83,7 @@ pub struct Replayed {
 pub struct Replayer {
     recording: Recording,
     filter: Filter,
+    thresholds: Thresholds,
     model: Model,
     /// The tick that the model saw last.
     at: Option<usize>,
@@ -91,7 +93,14 @@ impl Replayer {
     /// At the beginning.
     #[must_use]
     pub fn new(recording: Recording, filter: Filter) -> Self {
-        Self { recording, filter, model: Model::default(), at: None }
+        let (thresholds, model) = (Thresholds::default(), Model::default());
+        Self { recording, filter, thresholds, model, at: None }
+    }
+
+    /// The same with these limits for verdicts and events, whatever they were when it was recorded.
+    #[must_use]
+    pub fn with_thresholds(self, thresholds: Thresholds) -> Self {
+        Self { thresholds, ..self }
     }
 
     /// The recording.
@@ -153,6 +162,7 @@ impl Replayer {
         if !same {
             let host = self.recording.sessions().get(session).map(|s| s.log.host.clone());
             self.model = Model::new(host.unwrap_or_default());
+            self.model.set_thresholds(self.thresholds);
         }
         let mut read = self.recording.read(tick)?;
         self.filter.apply(&mut read.sample);

@@ -7,9 +7,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::control::{ReplayHandle, ReplayStatus, Shared};
-use super::{Filter, Replayed, Replayer};
+use super::{Replayed, Replayer};
 use crate::monitor::model::view::View;
-use crate::monitor::record::{ReadError, Recording};
+use crate::monitor::record::ReadError;
 use crate::monitor::tui::{ViewSource, Waker};
 
 /// The longest pause between two ticks that is played as it was: what was recorded after a night does not come after a night.
@@ -35,7 +35,8 @@ pub struct ReplaySource {
 impl ReplaySource {
     /// Stands at the first tick of `range`, which it does not leave, and plays once the screen has subscribed.
     #[must_use]
-    pub fn new(recording: Recording, filter: Filter, range: Range<usize>) -> Self {
+    pub fn new(replayer: Replayer, range: Range<usize>) -> Self {
+        let recording = replayer.recording();
         let times = recording.times().collect();
         let status = ReplayStatus {
             position: range.start,
@@ -47,7 +48,7 @@ impl ReplaySource {
         };
         let shared = Shared { status, wanted: Some(range.start), range, times, ended: false };
         let handle = ReplayHandle(Arc::new((Mutex::new(shared), Condvar::new())));
-        Self { handle, news: Arc::default(), replayer: Some(Replayer::new(recording, filter)), thread: None }
+        Self { handle, news: Arc::default(), replayer: Some(replayer), thread: None }
     }
 
     /// What steers it.

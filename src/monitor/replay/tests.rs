@@ -54,6 +54,18 @@ fn a_filter_shows_what_a_filtered_monitor_would_have_shown() {
     assert_eq!(names, ["rdmap1s0"]);
 }
 
+/// Also after a jump, which begins with a fresh model.
+#[test]
+fn verdicts_follow_the_limits_of_the_replay() {
+    let (_dir, recording, _) = recorded(4);
+    let thresholds = Thresholds { max_over_mean: 3.5, ..Thresholds::default() };
+    let mut replayer = Replayer::new(recording, Filter::default()).with_thresholds(thresholds);
+    for tick in [0, 1, 3] {
+        let limit = replayer.go(tick).unwrap().derived.view.max_over_mean;
+        assert!((limit - 3.5).abs() < 1e-9, "{tick}: {limit}");
+    }
+}
+
 fn shared(times: &[i64]) -> Shared {
     let times: Arc<[i64]> = times.iter().map(|s| s * 1_000_000_000).collect();
     let status = ReplayStatus {

@@ -122,7 +122,7 @@ fn is_software(provider: &str) -> bool {
 }
 
 /// One line of `net/dev`: `eth0: rx bytes, packets, 6 more, tx bytes, packets, 6 more`.
-fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
+pub(super) fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
     let (name, numbers) = line.split_once(':')?;
     let numbers: Vec<u64> = numbers.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
     let [rx_bytes, rx_pkts, rx_errs, rx_drop, _, _, _, _, tx_bytes, tx_pkts, tx_errs, tx_drop, ..] =

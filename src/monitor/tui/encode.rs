@@ -57,52 +57,62 @@ fn shows_as_wanted(cell: &Cell, look: Look) -> bool {
 
 /// Moves the cursor. A gap of unchanged cells is written again where that takes no more bytes and no other style.
 fn go(bytes: &mut Vec<u8>, from: Option<(u16, u16)>, (x, y): (u16, u16), next: &Buffer, look: Look) {
-    // Writing into a Vec does not fail.
-    let _ = match from {
+    match from {
         Some((at, line)) if line == y && at < x => {
             let between = || (at..x).map(|x| &next[(x, y)]);
             let alike = |cell: &Cell| shows_as_wanted(cell, look) && cell.symbol().width() == 1;
-            let jump = if x - at == 1 { 3 } else { "\x1b[C".len() + (x - at).to_string().len() };
-            if between().map(|cell| cell.symbol().len()).sum::<usize>() <= jump && between().all(alike) {
+            let jump = along(at, x);
+            if between().map(|cell| cell.symbol().len()).sum::<usize>() <= jump.len() && between().all(alike)
+            {
                 between().for_each(|cell| bytes.extend_from_slice(cell.symbol().as_bytes()));
-                return;
+            } else {
+                bytes.extend_from_slice(jump.as_bytes());
             }
-            if x - at == 1 { write!(bytes, "\x1b[C") } else { write!(bytes, "\x1b[{}C", x - at) }
         }
         // A line feed alone keeps the column: a raw terminal adds no carriage return.
-        Some((at, line)) if line + 1 == y && at == x => writeln!(bytes),
-        Some((at, line)) if line + 1 == y && at < x => write!(bytes, "\n\x1b[{}C", x - at),
-        Some((at, line)) if line + 1 == y => write!(bytes, "\n\x1b[{}D", at - x),
-        _ => write!(bytes, "\x1b[{};{}H", y + 1, x + 1),
-    };
+        Some((at, line)) if line + 1 == y => {
+            bytes.push(b'\n');
+            bytes.extend_from_slice(along(at, x).as_bytes());
+        }
+        // Writing into a Vec does not fail.
+        _ => drop(write!(bytes, "\x1b[{};{}H", y + 1, x + 1)),
+    }
 }
 
-/// Changes the look in one sequence.
+/// What moves the cursor along its line, as short as it can be said: by how far, or to which column.
+fn along(from: u16, to: u16) -> String {
+    let by = match (to.abs_diff(from), to > from) {
+        (0, _) => return String::new(),
+        (1, true) => "\x1b[C".to_owned(),
+        (1, false) => "\x08".to_owned(),
+        (by, true) => format!("\x1b[{by}C"),
+        (by, false) => format!("\x1b[{by}D"),
+    };
+    let absolute = if to == 0 { "\r".to_owned() } else { format!("\x1b[{}G", to + 1) };
+    if absolute.len() < by.len() { absolute } else { by }
+}
+
+/// Changes the look in one sequence, the shorter of two: what is to be added, or all of it.
 fn set(bytes: &mut Vec<u8>, now: &mut Look, wanted: Look) {
     if *now == wanted {
         return;
     }
-    let mut codes: Vec<String> = Vec::new();
-    if wanted == Look::PLAIN {
-        codes.push(String::new());
-    } else {
-        // What is to go, goes with everything else.
-        if !wanted.modifier.contains(now.modifier) {
-            codes.push("0".to_owned());
-            *now = Look::PLAIN;
-        }
-        let added = wanted.modifier.difference(now.modifier);
-        codes
-            .extend(MODIFIERS.iter().filter(|(m, _)| added.contains(*m)).map(|(_, code)| (*code).to_owned()));
-        if now.fg != wanted.fg {
-            codes.push(color(wanted.fg, 30));
-        }
-        if now.bg != wanted.bg {
-            codes.push(color(wanted.bg, 40));
-        }
-    }
-    let _ = write!(bytes, "\x1b[{}m", codes.join(";"));
+    // Nothing is zero, which makes everything plain.
+    let anew = added(Look::PLAIN, wanted).map_or_else(String::new, |codes| format!(";{codes}"));
+    let codes = added(*now, wanted).filter(|codes| codes.len() <= anew.len()).unwrap_or(anew);
+    // Writing into a Vec does not fail.
+    let _ = write!(bytes, "\x1b[{codes}m");
     *now = wanted;
+}
+
+/// The codes that turn one look into another; `None` when there are none, or when something has to go.
+fn added(now: Look, wanted: Look) -> Option<String> {
+    let fresh = wanted.modifier.difference(now.modifier);
+    let mut codes: Vec<String> =
+        MODIFIERS.iter().filter(|(m, _)| fresh.contains(*m)).map(|(_, code)| (*code).to_owned()).collect();
+    codes.extend((now.fg != wanted.fg).then(|| color(wanted.fg, 30)));
+    codes.extend((now.bg != wanted.bg).then(|| color(wanted.bg, 40)));
+    (wanted.modifier.contains(now.modifier) && !codes.is_empty()).then(|| codes.join(";"))
 }
 
 /// ECMA-48's codes for what a cell can be.

@@ -375,7 +375,7 @@ impl Pe {
                 idle.reset();
                 Rest::Spin
             } else {
-                idle.next()
+                idle.rest()
             };
             looks = looks.wrapping_add(1);
             if matches!(rest, Rest::Sleep(_)) || looks.is_multiple_of(LOOKS) {

@@ -94,7 +94,7 @@ impl<N: Nic> Driver<N> {
             match turn {
                 Turn::Worked => idle.reset(),
                 Turn::Stop => break,
-                Turn::Idle => match idle.next() {
+                Turn::Idle => match idle.rest() {
                     Rest::Spin => std::hint::spin_loop(),
                     Rest::Yield => std::thread::yield_now(),
                     Rest::Sleep(limit) => self.shared.rest(limit, || !self.has_work()),

@@ -63,7 +63,7 @@ impl Idle {
     }
 
     /// Nothing happened again: how to rest now.
-    pub fn next(&mut self) -> Rest {
+    pub fn rest(&mut self) -> Rest {
         self.rounds = self.rounds.saturating_add(1);
         if self.progress == Progress::Spin || self.rounds < SPINS {
             return Rest::Spin;
@@ -84,19 +84,19 @@ mod tests {
     #[test]
     fn adaptive_spins_then_yields_then_sleeps_ever_longer() {
         let mut idle = Idle::new(Progress::Adaptive);
-        let rests: Vec<_> = (0..SPINS + YIELDS + 9).map(|_| idle.next()).collect();
+        let rests: Vec<_> = (0..SPINS + YIELDS + 9).map(|_| idle.rest()).collect();
         let count = |wanted: Rest| rests.iter().filter(|rest| **rest == wanted).count();
         assert_eq!((count(Rest::Spin), count(Rest::Yield)), (31, 128));
         assert_eq!(rests[159], Rest::Sleep(FIRST_SLEEP));
         assert_eq!(rests[160], Rest::Sleep(2 * FIRST_SLEEP));
         assert_eq!(rests[168], Rest::Sleep(LONGEST_SLEEP));
         idle.reset();
-        assert_eq!(idle.next(), Rest::Spin);
+        assert_eq!(idle.rest(), Rest::Spin);
     }
 
     #[test]
     fn spin_never_sleeps() {
         let mut idle = Idle::new(Progress::Spin);
-        assert!((0..10_000).all(|_| idle.next() == Rest::Spin));
+        assert!((0..10_000).all(|_| idle.rest() == Rest::Spin));
     }
 }

@@ -12,6 +12,7 @@
 
 mod client;
 mod error;
+pub(crate) mod fuzz;
 mod reader;
 mod reply;
 mod socket;

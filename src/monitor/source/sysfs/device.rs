@@ -257,14 +257,14 @@ impl DeviceReader {
 }
 
 /// Whether a name can be a network interface's (`dev_valid_name` in the kernel), and no way out of a directory.
-fn is_interface(name: &str) -> bool {
+pub(super) fn is_interface(name: &str) -> bool {
     name.len() < 16
         && !matches!(name, "." | "..")
         && !name.chars().any(|c| c == '/' || c == ':' || c.is_whitespace())
 }
 
 /// Bits per second from `100 Gb/sec (4X EDR)`. Only the leading number counts: EFA drivers make the rest up.
-fn link_rate(text: &str) -> Option<u64> {
+pub(super) fn link_rate(text: &str) -> Option<u64> {
     let (number, unit) = text.split_once(' ')?;
     if !unit.starts_with("Gb/sec") {
         return None;
@@ -281,7 +281,7 @@ fn link_rate(text: &str) -> Option<u64> {
 }
 
 /// `ACTIVE` from `4: ACTIVE`.
-fn state_word(text: &str) -> String {
+pub(super) fn state_word(text: &str) -> String {
     text.split_once(": ").map_or(text, |(_, word)| word).to_owned()
 }
 

@@ -45,7 +45,7 @@ fn from_counters(root: &Root, device: &Path, port: u8) -> Option<&'static str> {
 
 /// What the kernel's own naming scheme says: `efa_0`, `mlx5_0`; of software devices what people call them: `siw0`. Those
 /// are told by nothing else where somebody (rdma-ndd) has written another description.
-fn from_name(name: &str) -> Option<&'static str> {
+pub(super) fn from_name(name: &str) -> Option<&'static str> {
     let software = ["rxe", "siw"].into_iter().find(|start| {
         name.strip_prefix(start).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     });

@@ -12,6 +12,7 @@ mod crew;
 mod device;
 mod driver;
 mod file;
+pub(crate) mod fuzz;
 mod machine;
 mod netdev;
 mod pool;

@@ -19,9 +19,9 @@ use crate::monitor::model::view::{Flow, View};
 
 /// Ticks of which the rates are kept: half an hour at 1 Hz; more than the widest graph shows.
 pub(super) const CAPACITY: usize = 1800;
-/// Memory for views that are kept whole, as [`weight::of`] estimates it: a minute of 32 NICs at 1 Hz, or 40 s with short
-/// windows, which are half of each view.
-pub(super) const VIEW_BYTES: usize = 4_000_000;
+/// Memory for views that are kept whole, as [`weight::of`] estimates it: a minute of 32 NICs at 1 Hz, or half of one with
+/// short windows, which are half of each view.
+pub(super) const VIEW_BYTES: usize = 3_000_000;
 
 /// Rates at one tick; `None` is a gap, not zero.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,7 +3,8 @@
 use std::mem::size_of;
 
 use crate::monitor::model::view::{
-    CounterView, Event, GpuView, GroupView, NicView, Notice, NvLinkView, ProcessNic, ProcessView, View,
+    CounterView, Event, GpuView, GroupView, KernelView, NicView, Notice, NvLinkView, ProcessNic, ProcessView,
+    View,
 };
 use crate::monitor::sample::NvLinkSample;
 
@@ -54,6 +55,7 @@ fn nic(nic: &NicView) -> usize {
         + text(&nic.driver)
         + texts.into_iter().map(|text| maybe(text.as_ref())).sum::<usize>()
         + nic.gpus.iter().map(|gpu| size_of::<String>() + text(gpu)).sum::<usize>()
+        + nic.kernel.as_ref().map_or(0, |_| size_of::<KernelView>() + PIECE)
         + nic.rx_windows.as_ref().map_or(0, |windows| windows.bytes.len() * size_of::<Option<u64>>())
         + nic.counters.len() * size_of::<CounterView>()
         + PIECE * 4

@@ -1,7 +1,7 @@
 //! Writing into cells: cut, padded, and with nothing in it that could move the cursor.
 
 use ratatui::buffer::Buffer;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::glyphs::Glyphs;
@@ -20,7 +20,7 @@ impl Slot {
     pub(super) fn left(self, text: &str, style: Style, glyphs: Glyphs, buffer: &mut Buffer) {
         if self.width > 0 {
             let text = cut(text, self.width, glyphs);
-            buffer.set_stringn(self.x, self.y, text, usize::from(self.width), style);
+            buffer.set_stringn(self.x, self.y, text, usize::from(self.width), own(style));
         }
     }
 
@@ -30,9 +30,14 @@ impl Slot {
             let text = cut(text, self.width, glyphs);
             let used = u16::try_from(text.width()).unwrap_or(self.width).min(self.width);
             let x = self.x + self.width - used;
-            buffer.set_stringn(x, self.y, text, usize::from(used), style);
+            buffer.set_stringn(x, self.y, text, usize::from(used), own(style));
         }
     }
+}
+
+/// A style that is not faint for what it is written over: a rule, say.
+fn own(style: Style) -> Style {
+    style.remove_modifier(Modifier::DIM.difference(style.add_modifier))
 }
 
 /// Text from outside, safe to show and at most `width` cells wide.

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 
 use super::super::format;
 use super::super::history::Point;
@@ -94,7 +95,7 @@ pub(super) fn render(
         );
         let title = format!(" {title} {} ", format::rate(last, state.units));
         let slot = Slot { x, y: area.y, width: half };
-        let strong = style.add_modifier(ratatui::style::Modifier::BOLD);
+        let strong = style.add_modifier(Modifier::BOLD);
         slot.left(&title, strong, state.glyphs, buffer);
         let left = half.saturating_sub(u16::try_from(title.chars().count()).unwrap_or(half));
         if usize::from(left) > scale.len() + 1 {

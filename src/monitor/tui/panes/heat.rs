@@ -10,7 +10,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format::{self, eighths};
@@ -145,7 +145,8 @@ fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: 
     let more = if hidden > 0 { format!(" ({hidden} more)") } else { String::new() };
     let name = format!(" {} {}{more} ", full_name(group), strips.what);
     let slot = Slot { x: area.x, y: area.y, width: area.width };
-    slot.left(&name, theme.style(Token::Rx).add_modifier(ratatui::style::Modifier::BOLD), glyphs, buffer);
+    let strong = theme.style(Token::Rx).add_modifier(Modifier::BOLD);
+    slot.left(&name, strong, glyphs, buffer);
     let Some((median, worst)) = strips.unevenness() else { return };
     let over_all = format::ratio(group.rx.spread.max_over_mean);
     let forms = [

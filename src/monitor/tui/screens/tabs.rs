@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use ratatui::buffer::Cell;
+use ratatui::style::Modifier;
 use test_case::test_case;
 
 use super::super::actions::{Action, Command};
@@ -103,6 +105,20 @@ fn every_pane_in_colour() {
         if matches!(pane.0, "detail_nic" | "groups" | "events") {
             let screen = styled(&panes::screen(&open(pane, (80, 24), Glyphs::Unicode, true)));
             assert_snapshot!(format!("{}_colour@80x24", pane.0), screen);
+        }
+    }
+}
+
+/// What is written over something faint must not be left so: colours that can be read by themselves cannot then.
+#[test]
+fn nothing_that_stands_out_is_faint() {
+    for pane in &PANES {
+        for size in [(160, 48), (120, 40), (80, 24)] {
+            let state = open(pane, size, Glyphs::Unicode, true);
+            let buffer = panes::screen(&state);
+            let faint = |cell: &&Cell| cell.modifier.contains(Modifier::BOLD.union(Modifier::DIM));
+            let cells: String = buffer.content.iter().filter(faint).map(Cell::symbol).collect();
+            assert_eq!(cells.trim(), "", "{} at {size:?}", pane.0);
         }
     }
 }

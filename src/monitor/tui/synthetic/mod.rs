@@ -270,7 +270,7 @@ impl Cluster {
                 .bytes_per_s
                 .map(|rate| shape.windows(rate, nic, self.nics, mono_ns, self.interval)),
             in_flight_bytes: Some(if tx > 0.0 { 262_144 } else { 0 }),
-            kernel: Some(KernelView {
+            kernel: Some(Box::new(KernelView {
                 source: SourceKind::Netdev,
                 tx: flow(tx, 1.02),
                 rx: flow(rx, 1.02),
@@ -278,7 +278,7 @@ impl Cluster {
                     tx: tx_flow.bytes.zip(flow(tx, 1.02).bytes),
                     rx: rx_flow.bytes.zip(flow(rx, 1.02).bytes),
                 },
-            }),
+            })),
             marks: if tick == 0 { vec![Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,

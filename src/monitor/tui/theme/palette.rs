@@ -40,11 +40,12 @@ const DEFAULT: Palette = Palette {
     info: Tint::Own(Color::Blue),
 };
 
-/// Of the same 16, those that are dark: cyan, yellow and green are lost on white.
+/// Of the same 16, those that are dark: cyan, yellow and green are lost on white. Where there are no more than these, what
+/// is good is the text's colour; it has a word and a sign as well.
 const DEFAULT_ON_LIGHT: Palette = Palette {
     tx: Tint::Own(Color::Blue),
     rx: rgb(0x00_9A_52_00, Color::Red),
-    good: rgb(0x00_1B_75_2F, Color::Green),
+    good: rgb(0x00_1B_75_2F, Color::Reset),
     warn: Tint::Own(Color::Magenta),
     bad: Tint::Own(Color::Red),
     info: rgb(0x00_00_68_7A, Color::Blue),
@@ -62,7 +63,7 @@ const DARK: Palette = Palette {
 const LIGHT: Palette = Palette {
     tx: rgb(0x00_00_58_A8, Color::Blue),
     rx: rgb(0x00_9A_52_00, Color::Red),
-    good: rgb(0x00_1B_75_2F, Color::Green),
+    good: rgb(0x00_1B_75_2F, Color::Reset),
     warn: rgb(0x00_8A_1F_8A, Color::Magenta),
     bad: rgb(0x00_B8_10_1F, Color::Red),
     info: rgb(0x00_00_68_7A, Color::Blue),
@@ -100,7 +101,7 @@ const HIGH_CONTRAST_ON_DARK: Palette = Palette {
 const HIGH_CONTRAST_ON_LIGHT: Palette = Palette {
     tx: rgb(0x00_00_3A_8C, Color::Blue),
     rx: rgb(0x00_6B_2E_00, Color::Red),
-    good: rgb(0x00_00_4D_1A, Color::Green),
+    good: rgb(0x00_00_4D_1A, Color::Reset),
     warn: rgb(0x00_66_00_66, Color::Magenta),
     bad: rgb(0x00_8B_00_0F, Color::Red),
     info: rgb(0x00_00_44_55, Color::Blue),

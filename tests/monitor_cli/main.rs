@@ -1,0 +1,12 @@
+//! `railtop log`, `check` and `list` as a user runs them, on trees in `tests/fixtures/sys` and on trees the test drives.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
+
+mod check;
+mod events;
+mod list;
+mod output;
+mod pages;
+mod support;
+mod usage;
+mod values;

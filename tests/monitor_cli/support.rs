@@ -1,0 +1,91 @@
+//! The program on a tree, trees that a test drives, and what it prints.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use railtop::counters::{NicBlock, NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
+use serde_json::Value;
+
+/// The program, with nothing of the machine it runs on: no counter pages, no sysfs but `root`.
+pub(crate) fn railtop(root: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("railtop"));
+    command
+        .env("RAILTOP_PAGE_DIR", root.join("no-pages"))
+        .env("RAILTOP_SYSFS_ROOT", root)
+        .stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys").join(name)
+}
+
+pub(crate) fn stdout_of(command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "stderr: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+/// A log of a fixture without its header.
+pub(crate) fn log_of(name: &str) -> Vec<Value> {
+    let text = stdout_of(railtop(&fixture(name)).args(["log", "-n", "2", "-i", "50ms"]), 0);
+    let lines = json_lines(&text);
+    assert_eq!(lines[0]["type"], "header");
+    lines[1..].to_vec()
+}
+
+/// A tree with EFA devices whose counters a test sets.
+pub(crate) struct Tree {
+    pub(crate) dir: tempfile::TempDir,
+}
+
+impl Tree {
+    pub(crate) fn new(devices: &[&str]) -> Self {
+        let tree = Self { dir: tempfile::tempdir().unwrap() };
+        for device in devices {
+            tree.set(device, 0, 0);
+            fs::create_dir_all(tree.path(device, "device")).unwrap();
+            fs::write(tree.path(device, "device/uevent"), "DRIVER=efa\n").unwrap();
+        }
+        tree
+    }
+
+    pub(crate) fn path(&self, device: &str, rest: &str) -> PathBuf {
+        self.dir.path().join("class/infiniband").join(device).join(rest)
+    }
+
+    /// Sets the byte counters. Renamed into place, so that no reader sees half a write.
+    pub(crate) fn set(&self, device: &str, tx_bytes: u64, rx_bytes: u64) {
+        let dir = self.path(device, "ports/1/hw_counters");
+        fs::create_dir_all(&dir).unwrap();
+        for (name, value) in [("tx_bytes", tx_bytes), ("rx_bytes", rx_bytes)] {
+            let new = self.dir.path().join(format!("new-{device}-{name}"));
+            fs::write(&new, format!("{value}\n")).unwrap();
+            fs::rename(new, dir.join(name)).unwrap();
+        }
+    }
+}
+
+/// A PE with two NICs on which nothing moves.
+pub(crate) fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {
+    let spec = PageSpec {
+        node: "node0".to_owned(),
+        job: "idle".to_owned(),
+        rank,
+        rx_source: RxSource::ImmLen,
+        nics: (0..2).map(|i| NicIdentity { device: format!("rail{i}"), ..NicIdentity::default() }).collect(),
+        threads: 1,
+        ..PageSpec::default()
+    };
+    fs::set_permissions(pages, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut writer = PageWriter::create(&PageDir::create(pages).unwrap(), &spec).unwrap();
+    let blocks = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+    (writer, blocks)
+}

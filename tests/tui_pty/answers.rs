@@ -1,0 +1,84 @@
+//! What the terminal is asked, and that its answer is nobody's keys.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use portable_pty::CommandBuilder;
+
+use crate::session::{Session, count, is_up, program};
+
+/// Nothing on the way up waits for an answer of the terminal: the one thing that is asked, once, is its background, and
+/// the answer comes as keys or never (see `background.rs`).
+#[test]
+fn the_terminal_is_asked_nothing_that_is_waited_for() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+    let raw = session.raw.lock().expect("no panic");
+    for query in [&b"\x1b[6n"[..], b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[?u", b"\x1b[14t"] {
+        assert_eq!(count(&raw, query), 0, "{query:?}");
+    }
+    assert_eq!(count(&raw, b"\x1b]11;?"), 1);
+}
+
+/// A terminal answers the question about its background as if somebody typed: `1` and `r` would be commands.
+#[test]
+fn the_terminals_answer_is_not_taken_for_keys_and_keys_not_for_the_answer() {
+    let mut session = Session::start(&["--ticks", "1"]);
+    session.wait_for("screen", is_up);
+    session.type_keys(b"/1\x1b]11;rgb:ffff/ffff/ffff\x1b\\2");
+    session.wait_for_text("filter:  12_");
+    session.type_keys(b"\x1b");
+    session.wait_for("end of the filter", |screen| !screen.contents().contains("filter:"));
+    // The theme follows the background by itself; its key says what it has come to.
+    session.type_keys(b"ttttttt");
+    session.wait_for_text("theme auto: light");
+    session.type_keys(b"q");
+    assert_eq!(session.exit_status().exit_code(), 0);
+    session.assert_restored("ended: Quit");
+}
+
+/// Who quits at once leaves nothing of the terminal's answer to the shell, which would take it for input.
+///
+/// The program waits only so long for an answer, so a try in which this test was slower than that shows nothing.
+#[test]
+fn who_leaves_at_once_takes_the_terminals_answer_along() {
+    const WAITS_FOR_IT: Duration = Duration::from_millis(300);
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("skipped: no /bin/bash");
+        return;
+    }
+    let mut command = CommandBuilder::new("/bin/bash");
+    command.args(["--norc", "--noprofile", "-i"]);
+    command.env("PS1", "prompt$((6*7))> ");
+    command.env("PROGRAM", program());
+    command.env_remove("STY");
+    let mut session = Session::start_command(command);
+    for attempt in 1..=20 {
+        session.type_keys(b"clear\r");
+        session.wait_for("cleared", |screen| screen.contents().trim() == "prompt42>");
+        let raw = Arc::clone(&session.raw);
+        let asked = || count(&raw.lock().expect("no panic"), b"\x1b]11;?");
+        let before = asked();
+        let begin = Instant::now();
+        session.type_keys(b"$PROGRAM --interval 100ms --ticks 1\r");
+        session.wait_for("question", |_| asked() > before);
+        session.type_keys(b"q");
+        session.type_keys(b"\x1b]11;rgb:1111/2222/3333\x1b\\");
+        let in_time = begin.elapsed() < WAITS_FOR_IT;
+        session.wait_for_text("ended: Quit");
+        session.type_keys(b"\recho done$((1+1))\r");
+        session.wait_for_text("done2");
+        session.wait_for_prompt();
+        if in_time {
+            assert!(!session.screen().contents().contains("rgb"), "{}", session.screen().contents());
+            session.type_keys(b"exit\r");
+            assert_eq!(session.exit_status().exit_code(), 0);
+            return;
+        }
+        eprintln!("try {attempt} came too late");
+    }
+    eprintln!("skipped: the machine is too busy to answer within {WAITS_FOR_IT:?}");
+}
