@@ -17,9 +17,10 @@ use crate::transport::nic::Nic;
 /// How long after a NIC's failure the news of a lost PE may take.
 const ECHO: Duration = Duration::from_millis(300);
 
-/// How long the thread sleeps before it looks whether a caller still does its work: what others may have to wait for
-/// this PE after that.
-const DRIVEN_REST: Duration = Duration::from_millis(1);
+/// How long the thread sleeps before it looks whether callers still do its work. One that waits for one message after
+/// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
+/// has come for as long, and others may have to wait for this PE twice that time.
+const DRIVEN_REST: Duration = Duration::from_micros(500);
 
 /// A proxy that any thread can move on.
 pub trait Drive: fmt::Debug + Send + Sync {
@@ -68,6 +69,10 @@ impl<N: Nic> Driver<N> {
         Self { proxy: Mutex::new(Running { proxy, end: None }), shared, progress }
     }
 
+    fn has_work(&self) -> bool {
+        self.try_lock().is_some_and(|running| running.proxy.has_work())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Running<N>> {
         self.proxy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,10 +90,13 @@ impl<N: Nic> Driver<N> {
         self.shared.is_thread();
         let mut idle = Idle::for_thread(self.progress);
         self.lock().proxy.begin();
+        let mut drives = 0;
         loop {
-            if self.shared.is_driven() {
-                self.shared.rest(DRIVEN_REST, || self.shared.is_driven());
+            let before = std::mem::replace(&mut drives, self.shared.drives());
+            if self.shared.is_driven() || drives != before && !self.has_work() {
+                self.shared.rest(DRIVEN_REST, || self.shared.is_driven() || !self.has_work());
                 idle.reset();
+                continue;
             }
             let turn = self.lock().turn();
             match turn {
@@ -124,7 +132,7 @@ impl<N: Nic + Send> Drive for Driver<N> {
     }
 
     fn has_work(&self) -> bool {
-        self.try_lock().is_some_and(|running| running.proxy.has_work())
+        Self::has_work(self)
     }
 
     fn hush(&self) {

@@ -18,6 +18,8 @@ pub struct Shared {
     sleeper: Sleeper,
     /// Callers that do the proxy's work while they wait.
     driving: AtomicU32,
+    /// How often one has begun to.
+    drives: AtomicU64,
     /// Bytes sent and received per NIC, for samplers.
     pub(super) live: Vec<[AtomicU64; 2]>,
     pub(super) local_ops: AtomicU64,
@@ -113,9 +115,15 @@ impl Shared {
         self.driving.load(Ordering::Acquire) > 0
     }
 
+    /// A number that changes whenever a caller begins to do the proxy's work.
+    pub(super) fn drives(&self) -> u64 {
+        self.drives.load(Ordering::Relaxed)
+    }
+
     /// A caller begins to do the proxy's work.
     pub(in crate::transport) fn begin_driving(&self) {
         self.driving.fetch_add(1, Ordering::Release);
+        self.drives.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It ends.
