@@ -6,6 +6,7 @@ mod collective;
 mod config;
 mod start;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -390,7 +391,10 @@ impl Pe {
             match rest {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => std::thread::yield_now(),
-                Rest::Sleep(limit) => event.wait(driving.sleep(limit, self.wait_limit), &ready),
+                Rest::Sleep(limit) => {
+                    driving.long.set(true);
+                    event.wait(driving.sleep(limit, self.wait_limit), &ready);
+                }
             }
         }
     }
@@ -401,7 +405,7 @@ impl Pe {
         if driver.is_some() {
             self.shared.begin_driving();
         }
-        Driving { shared: &self.shared, driver }
+        Driving { shared: &self.shared, driver, long: Cell::new(false) }
     }
 
     fn failure(&self) -> Option<TransportError> {
@@ -455,6 +459,8 @@ impl Drop for Pe {
 struct Driving<'a> {
     shared: &'a Shared,
     driver: Option<&'a dyn Drive>,
+    /// It has taken long: the proxy's thread sleeps deeply, and waking it costs little now.
+    long: Cell<bool>,
 }
 
 impl Driving<'_> {
@@ -474,7 +480,7 @@ impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let Some(driver) = self.driver else { return };
         self.shared.end_driving();
-        if driver.has_work() {
+        if self.long.get() || driver.has_work() {
             self.shared.wake();
         }
     }

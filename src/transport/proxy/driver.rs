@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::idle::{Idle, Rest};
+use super::idle::{Idle, Rest, longer};
 use super::{Progress, Proxy, Shared, Turn};
 use crate::transport::nic::Nic;
 
@@ -19,7 +19,8 @@ const ECHO: Duration = Duration::from_millis(300);
 
 /// How long the thread sleeps before it looks whether callers still do its work. One that waits for one message after
 /// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
-/// has come for as long, and others may have to wait for this PE twice that time.
+/// has come for as long, and others may have to wait for this PE twice that time. It sleeps longer while one stays, who wakes
+/// it in the end.
 const DRIVEN_REST: Duration = Duration::from_micros(500);
 
 /// A proxy that any thread can move on.
@@ -90,11 +91,15 @@ impl<N: Nic> Driver<N> {
         self.shared.is_thread();
         let mut idle = Idle::for_thread(self.progress);
         self.lock().proxy.begin();
-        let mut drives = 0;
+        let (mut drives, mut covered) = (0, Duration::ZERO);
         loop {
             let before = std::mem::replace(&mut drives, self.shared.drives());
             if self.shared.is_driven() || drives != before && !self.has_work() {
-                self.shared.rest(DRIVEN_REST, || self.shared.is_driven() || !self.has_work());
+                if drives != before {
+                    covered = Duration::ZERO;
+                }
+                let limit = longer(&mut covered, DRIVEN_REST);
+                self.shared.rest(limit, || self.shared.is_driven() || !self.has_work());
                 idle.reset();
                 continue;
             }

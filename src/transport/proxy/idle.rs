@@ -9,9 +9,11 @@ use std::time::Duration;
 const SPINS: u32 = 32;
 const YIELDS: u32 = 128;
 
-/// First and longest sleep. The longest bounds what an arrival may wait for an idle proxy to look.
-const FIRST_SLEEP: Duration = Duration::from_micros(20);
-const LONGEST_SLEEP: Duration = Duration::from_micros(500);
+/// Shortest and longest sleep, and what share of the time in which nothing came a sleep may be: an arrival waits for
+/// a look at most that much longer than it did anyway, and who has been idle for long costs next to nothing.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
+const LONGEST_SLEEP: Duration = Duration::from_millis(5);
+const SHARE: u32 = 16;
 
 /// What a proxy does when there is nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,14 +41,15 @@ pub enum Rest {
 pub struct Idle {
     progress: Progress,
     rounds: u32,
-    sleep: Duration,
+    /// Time slept since something last happened.
+    slept: Duration,
 }
 
 impl Idle {
     /// For whoever waits now and then.
     #[must_use]
     pub fn new(progress: Progress) -> Self {
-        Self { progress, rounds: 0, sleep: FIRST_SLEEP }
+        Self { progress, rounds: 0, slept: Duration::ZERO }
     }
 
     /// For a thread that does nothing else.
@@ -59,7 +62,7 @@ impl Idle {
     /// Something happened.
     pub fn reset(&mut self) {
         self.rounds = 0;
-        self.sleep = FIRST_SLEEP;
+        self.slept = Duration::ZERO;
     }
 
     /// Nothing happened again: how to rest now.
@@ -71,10 +74,15 @@ impl Idle {
         if self.rounds < SPINS + YIELDS {
             return Rest::Yield;
         }
-        let sleep = self.sleep;
-        self.sleep = (self.sleep * 2).min(LONGEST_SLEEP);
-        Rest::Sleep(sleep)
+        Rest::Sleep(longer(&mut self.slept, SHORTEST_SLEEP))
     }
+}
+
+/// How long to sleep after `slept` in all, which this adds to; at least `shortest`.
+pub(super) fn longer(slept: &mut Duration, shortest: Duration) -> Duration {
+    let sleep = (*slept / SHARE).clamp(shortest, LONGEST_SLEEP);
+    *slept = slept.saturating_add(sleep);
+    sleep
 }
 
 #[cfg(test)]
@@ -84,12 +92,17 @@ mod tests {
     #[test]
     fn adaptive_spins_then_yields_then_sleeps_ever_longer() {
         let mut idle = Idle::new(Progress::Adaptive);
-        let rests: Vec<_> = (0..SPINS + YIELDS + 9).map(|_| idle.rest()).collect();
+        let rests: Vec<_> = (0..400).map(|_| idle.rest()).collect();
         let count = |wanted: Rest| rests.iter().filter(|rest| **rest == wanted).count();
         assert_eq!((count(Rest::Spin), count(Rest::Yield)), (31, 128));
-        assert_eq!(rests[159], Rest::Sleep(FIRST_SLEEP));
-        assert_eq!(rests[160], Rest::Sleep(2 * FIRST_SLEEP));
-        assert_eq!(rests[168], Rest::Sleep(LONGEST_SLEEP));
+        assert_eq!(rests[159], Rest::Sleep(SHORTEST_SLEEP));
+        assert_eq!(rests[399], Rest::Sleep(LONGEST_SLEEP));
+        let mut before = Duration::ZERO;
+        for rest in rests {
+            let Rest::Sleep(sleep) = rest else { continue };
+            assert!(sleep <= (before / SHARE).max(SHORTEST_SLEEP), "{sleep:?} after {before:?}");
+            before += sleep;
+        }
         idle.reset();
         assert_eq!(idle.rest(), Rest::Spin);
     }
