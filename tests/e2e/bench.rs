@@ -89,6 +89,25 @@ fn round_robin_piles_an_all_to_all_onto_one_nic_and_its_fixes_do_not() {
 }
 
 /// Nothing here is a power of two: 3 nodes, 6 PEs, 3 NICs, and blocks down to one element.
+/// One put to the one peer keeps one NIC busy; in chunks it keeps all four.
+#[test]
+fn chunks_use_every_nic_where_peers_are_few() {
+    let Some(_alone) = lab_machine() else { return };
+    let site = Site::new();
+    let run = |chunk: &str| {
+        let words = format!("alltoall -b 4M -e 4M -n 4 -w 1 {chunk} --verify --format json");
+        let results = Results::of(&site.run(&mut site.bench_in_lab(PUT, &words)).code(0));
+        results.assert_exact();
+        let nics = results.of_type("pair-seq", "nic");
+        // 2 MiB from each of the 2 PEs in each of the 4 iterations.
+        assert_eq!(sum(&nics, "tx_bytes"), 2 * 4 * (2 << 20));
+        (results.of_largest("pair-seq", "busbw_gb_per_s"), sum(&nics, "tx_ops"))
+    };
+    let ((whole, whole_puts), (chunked, puts)) = (run(""), run("--chunk 300K"));
+    assert_eq!((whole_puts, puts), (2 * 4, 2 * 4 * 7));
+    assert!(chunked >= 2.5 * whole, "{chunked} against {whole} GB/s");
+}
+
 #[test]
 fn an_odd_cluster_verifies_from_one_element_up() {
     let Some(_alone) = lab_machine() else { return };
