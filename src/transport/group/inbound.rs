@@ -171,11 +171,11 @@ impl Inbound {
         Some(self.low)
     }
 
-    /// The low mark, when the sender has not been told of it: something on its way there can take it along, and
-    /// [`Self::acknowledge`] then says that it does.
+    /// The low mark, when the sender has not been told of it and is not waiting for it: something on its way there can take
+    /// it along, and [`Self::acknowledge`] then says that it does.
     #[must_use]
     pub fn owed_ack(&self) -> Option<u64> {
-        self.owes_ack().then_some(self.low)
+        (self.owes_ack() && self.flush_after.is_none()).then_some(self.low)
     }
 
     /// The low mark is on its way to the sender.

@@ -6,7 +6,6 @@ mod collective;
 mod config;
 mod start;
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -31,6 +30,9 @@ use crate::counters::{NicIdentity, RxSource};
 
 /// Looks at a condition before a waiter asks whether the job has failed.
 const LOOKS: u32 = 64;
+
+/// A waiter that sleeps so long at a time has waited for long.
+const DEEP: Duration = Duration::from_millis(1);
 
 /// Longest sleep of a waiter before it looks whether the job has failed.
 const SLICE: Duration = Duration::from_millis(20);
@@ -392,7 +394,9 @@ impl Pe {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => std::thread::yield_now(),
                 Rest::Sleep(limit) => {
-                    driving.long.set(true);
+                    if limit >= DEEP {
+                        driving.go_on();
+                    }
                     event.wait(driving.sleep(limit, self.wait_limit), &ready);
                 }
             }
@@ -405,7 +409,7 @@ impl Pe {
         if driver.is_some() {
             self.shared.begin_driving();
         }
-        Driving { shared: &self.shared, driver, long: Cell::new(false) }
+        Driving { shared: &self.shared, driver }
     }
 
     fn failure(&self) -> Option<TransportError> {
@@ -459,14 +463,19 @@ impl Drop for Pe {
 struct Driving<'a> {
     shared: &'a Shared,
     driver: Option<&'a dyn Drive>,
-    /// It has taken long: the proxy's thread sleeps deeply, and waking it costs little now.
-    long: Cell<bool>,
 }
 
 impl Driving<'_> {
     /// One turn; `None` where it is not this thread's to take.
     fn turn(&self) -> Option<Turn> {
         self.driver?.turn()
+    }
+
+    /// It takes long: the proxy's thread may sleep deeply.
+    fn go_on(&self) {
+        if self.driver.is_some() {
+            self.shared.drive_on();
+        }
     }
 
     /// How long to sleep: who drives must look again soon, others are woken.
@@ -479,8 +488,7 @@ impl Driving<'_> {
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let Some(driver) = self.driver else { return };
-        self.shared.end_driving();
-        if self.long.get() || driver.has_work() {
+        if self.shared.end_driving() || driver.has_work() {
             self.shared.wake();
         }
     }

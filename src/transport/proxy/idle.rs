@@ -74,15 +74,10 @@ impl Idle {
         if self.rounds < SPINS + YIELDS {
             return Rest::Yield;
         }
-        Rest::Sleep(longer(&mut self.slept, SHORTEST_SLEEP))
+        let sleep = (self.slept / SHARE).clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        self.slept = self.slept.saturating_add(sleep);
+        Rest::Sleep(sleep)
     }
-}
-
-/// How long to sleep after `slept` in all, which this adds to; at least `shortest`.
-pub(super) fn longer(slept: &mut Duration, shortest: Duration) -> Duration {
-    let sleep = (*slept / SHARE).clamp(shortest, LONGEST_SLEEP);
-    *slept = slept.saturating_add(sleep);
-    sleep
 }
 
 #[cfg(test)]

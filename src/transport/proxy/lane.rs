@@ -213,9 +213,9 @@ impl<N: Nic> Lane<N> {
         self.append_frame(Envelope { to, frame, tally });
     }
 
-    /// Adds a record to the frame that waits for the same NIC; `false` when there is none or it is full.
+    /// Adds a record to a frame that goes to the same NIC soon; `false` when there is none or it is full.
     pub(super) fn join(&mut self, to: PeerNic, record: &Record<'_>) -> bool {
-        self.waiting_frame(to, usize::MAX).is_some_and(|envelope| envelope.frame.push(record))
+        !self.jammed && self.waiting_frame(to, SOON).is_some_and(|envelope| envelope.frame.push(record))
     }
 
     /// Puts a frame at the end of the queue, where records for the same NIC join it.
@@ -232,10 +232,7 @@ impl<N: Nic> Lane<N> {
         if self.broken {
             return;
         }
-        if !self.jammed
-            && let Some(envelope) = self.waiting_frame(to, SOON)
-            && envelope.frame.push(record)
-        {
+        if self.join(to, record) {
             return;
         }
         if let Some(envelope) = self.urgent.iter_mut().rev().take(SOON).find(|envelope| envelope.to == to)

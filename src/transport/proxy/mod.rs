@@ -45,6 +45,9 @@ const COMMANDS_AT_ONCE: usize = 64;
 /// Pieces and frames that may wait for the NICs before the proxy stops taking commands.
 const MAX_WAITING: usize = 1024;
 
+/// Bytes that wait or are in flight per NIC from which on least-loaded chooses no more.
+const LADEN: u64 = 1 << 20;
+
 /// Pieces a shared group may have before it is closed on the way, so that the memory of what was sent stays bounded.
 const LONG_GROUP: u32 = 64;
 
@@ -236,7 +239,7 @@ impl<N: Nic> Proxy<N> {
         }
     }
 
-    /// Ends the job with this reason, unless there is a better one. Then the page is taken away; that of a PE whose own
+    /// Ends the job with this reason, unless there is a better one. Then the page will be taken away; that of a PE whose own
     /// NIC failed stays to be seen.
     fn fail(&mut self, reason: String) {
         if let (None, Some(page)) = (self.fault.reason(), &mut self.page) {
@@ -251,6 +254,8 @@ impl<N: Nic> Proxy<N> {
         self.publish();
         let settled = self.shared.settled.load(Ordering::Acquire);
         self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
+        // The page goes when nobody writes it any more, or stays to say how it ended.
+        (self.process, self.page) = (None, None);
     }
 
     /// Carries out what the caller has posted; `None` when it was told to stop.
@@ -258,7 +263,7 @@ impl<N: Nic> Proxy<N> {
         let mut worked = false;
         let mut waiting: usize = self.lanes.iter().map(Lane::waiting).sum();
         for _ in 0..COMMANDS_AT_ONCE {
-            if waiting >= MAX_WAITING {
+            if waiting >= MAX_WAITING || self.selector.reads_load() && self.are_lanes_laden() {
                 break;
             }
             let Some(command) = self.stalled.take().or_else(|| self.commands.pop()) else { break };
@@ -279,6 +284,13 @@ impl<N: Nic> Proxy<N> {
         Ok(Some(worked))
     }
 
+    /// Whether NICs have so much to do that a policy which looks at that had better choose later: what is chosen before
+    /// anything has moved can only be spread evenly.
+    fn are_lanes_laden(&self) -> bool {
+        let laden: u64 = self.lanes.iter().map(Lane::load).sum();
+        laden >= LADEN * self.lanes.len() as u64
+    }
+
     /// Lets every NIC post and poll.
     fn move_lanes(&mut self) -> Result<bool, String> {
         let mut outcome = std::mem::take(&mut self.outcome);
@@ -291,6 +303,11 @@ impl<N: Nic> Proxy<N> {
             }
             lane.poll(nic, &mut self.state, self.now_ms, &mut outcome);
             worked |= outcome.worked;
+            if self.hushed {
+                // The other side has closed its NIC, as this one is about to.
+                outcome.failed.clear();
+                outcome.broken = None;
+            }
             for failed in outcome.failed.drain(..) {
                 self.operation_failed(nic, failed)?;
             }

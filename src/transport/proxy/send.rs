@@ -235,7 +235,7 @@ impl<N: Nic> Proxy<N> {
 
     /// Lets an acknowledgement that is owed to `dst` travel in the frame that waits to go that way.
     fn join_ack(&mut self, dst: u32, route: Route) {
-        let Some(inbound) = self.state.owed(dst) else { return };
+        let Some(inbound) = self.state.inbound_of(dst) else { return };
         let (Some(low), Some(lane)) = (inbound.owed_ack(), self.lanes.get_mut(usize::from(route.local)))
         else {
             return;

@@ -18,6 +18,8 @@ pub struct Shared {
     sleeper: Sleeper,
     /// Callers that do the proxy's work while they wait.
     driving: AtomicU32,
+    /// One of them has waited for long.
+    deep: AtomicBool,
     /// How often one has begun to.
     drives: AtomicU64,
     /// Bytes sent and received per NIC, for samplers.
@@ -120,15 +122,27 @@ impl Shared {
         self.drives.load(Ordering::Relaxed)
     }
 
+    /// Whether a caller has waited for long.
+    pub(super) fn is_deep(&self) -> bool {
+        self.deep.load(Ordering::Relaxed)
+    }
+
     /// A caller begins to do the proxy's work.
     pub(in crate::transport) fn begin_driving(&self) {
         self.driving.fetch_add(1, Ordering::Release);
         self.drives.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It ends.
-    pub(in crate::transport) fn end_driving(&self) {
+    /// It goes on waiting, for long already.
+    pub(in crate::transport) fn drive_on(&self) {
+        self.deep.store(true, Ordering::Relaxed);
+    }
+
+    /// It ends; whether it had waited for long: then the thread may sleep deeply and is to be woken.
+    pub(in crate::transport) fn end_driving(&self) -> bool {
+        let deep = self.deep.swap(false, Ordering::Relaxed);
         self.driving.fetch_sub(1, Ordering::Release);
+        deep
     }
 }
 

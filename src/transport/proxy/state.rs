@@ -432,9 +432,9 @@ impl State {
         });
     }
 
-    /// What this PE has received from `pe`, while that is owed an acknowledgement.
-    pub(super) fn owed(&mut self, pe: u32) -> Option<&mut Inbound> {
-        self.inbound.get_mut(pe as usize).filter(|inbound| inbound.owes_ack())
+    /// What this PE has received from `pe`.
+    pub(super) fn inbound_of(&mut self, pe: u32) -> Option<&mut Inbound> {
+        self.inbound.get_mut(pe as usize)
     }
 
     /// Whether an acknowledgement is still to be sent in a later turn.

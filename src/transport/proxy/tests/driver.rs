@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::judge::{Judge, Landing};
-use super::mock::Weather;
+use super::mock::{Trouble, Weather};
 use super::rng::Rng;
 use super::world::{Setup, Step, World};
 use crate::counters::RxSource;
@@ -70,7 +70,7 @@ fn threads_and_callers_share_the_work() {
             assert!(Instant::now() < deadline, "the ring stays full");
         }
     }
-    // From here on the sender's thread rests, and its caller does all of the work.
+    // From here on the sender's thread rests before long, and its caller does the work.
     sender.shared.begin_driving();
     while !producer.try_push(Command::Quiet { ticket: 1, pe: None }) {
         own_turns += u64::from(drivers[0].turn().is_some());
@@ -106,6 +106,54 @@ fn a_failure_in_a_caller_s_turn_is_everybody_s() {
     let reason = caller.fault.reason().unwrap();
     assert!(reason.contains("NIC mock0.0") && reason.contains("the other too"), "{reason}");
     assert_eq!(driver.turn(), Some(Turn::Stop));
+}
+
+/// A caller that goes on waiting must not keep the thread from telling.
+#[test]
+fn the_thread_tells_of_a_failure_while_a_caller_drives() {
+    let mut world = two_pes();
+    for nic in 0..2 {
+        world.fabric.break_nic(PeerNic { pe: 0, nic }, "the cable is out");
+    }
+    let caller = world.callers.remove(0);
+    let driver = Arc::new(Driver::new(caller.proxy));
+    caller.shared.begin_driving();
+    let thread = std::thread::spawn({
+        let driver = Arc::clone(&driver);
+        move || driver.run()
+    });
+    let deadline = Instant::now() + LONG;
+    while caller.fault.reason().is_none() {
+        driver.turn();
+        assert!(Instant::now() < deadline, "nobody tells");
+        std::thread::yield_now();
+    }
+    thread.join().unwrap();
+}
+
+/// What never completes is no reason to stay awake.
+#[test]
+fn the_thread_sleeps_while_operations_are_in_flight() {
+    let mut world = two_pes();
+    (0..2).for_each(|nic| world.fabric.trouble(PeerNic { pe: 0, nic }, Some(Trouble::Silence)));
+    let caller = world.callers.remove(0);
+    let mut producer = caller.producer;
+    let put = Put { dst: 1, local: SOURCE, remote: LANDING.offset, len: 2000, signal: Some(COUNT) };
+    let put = Put { local: 0, remote: 0, ..put };
+    assert!(producer.try_push(Command::Put(put)));
+    let driver = Arc::new(Driver::new(caller.proxy));
+    let thread = std::thread::spawn({
+        let driver = Arc::clone(&driver);
+        move || {
+            driver.run();
+            nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap()
+        }
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(driver.has_work(), "nothing is in flight");
+    caller.fault.raise("the test is over");
+    let used = Duration::from(thread.join().unwrap());
+    assert!(used < Duration::from_millis(250), "{used:?} of 500 ms");
 }
 
 /// PEs close their NICs when all have finished: not even a late acknowledgement may be on its way then.
