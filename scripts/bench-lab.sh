@@ -114,7 +114,10 @@ compare() {
             "$way" "$@" >>"$work/$way.us" || echo "$way on $nodes x $pes did not end" >&2
         done
     done
-    us=$(median <"$work/alltoall.us")
+    if ! us=$(median <"$work/alltoall.us"); then
+        echo "lab: all-to-all, $nodes nodes x $pes PEs x $nics NICs did not run"
+        return
+    fi
     # Of what each PE sends, the part for PEs of other nodes passes its NICs.
     row "lab: all-to-all, $nodes nodes x $pes PEs x $nics NICs of $nic_rate" "$(awk "BEGIN {
         print ($megabytes * 1048576 * ($world - $pes) / $world * 8 / ($nics * $rate)) / ($us / 1e6) * 100 }")" "%" "$goal"

@@ -1,5 +1,5 @@
-/* MPI_Alltoall as `railtop bench alltoall` measures its own: rounds one after another, each over when every rank has
- * all of it. Prints microseconds a round, of the rank that took longest.
+/* MPI_Alltoall beside `railtop bench alltoall`: rounds one after another, without a barrier between them, while each of
+ * railtop's also ends with a quiet. Prints microseconds a round, of the rank that took longest.
  *
  *   alltoall BYTES ROUNDS     BYTES: what a rank sends in all, itself included
  */

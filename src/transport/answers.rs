@@ -101,7 +101,7 @@ impl Answers {
         Some(value)
     }
 
-    /// Gives back a tag whose answer nobody will collect. Only the caller's thread does; `asked` is whether the proxy knows
+    /// Gives back a tag whose answer nobody will collect. Any thread that has the tag may; `asked` is whether the proxy knows
     /// the tag, so that an answer will come.
     pub fn abandon(&self, tag: u32, asked: bool) {
         let Some(slot) = self.slot(tag) else { return };

@@ -1,6 +1,6 @@
 //! Sleeping until something changes in a heap: an event count over a futex that lies in the heap itself.
 //!
-//! The proxy thread and PEs of the same node change signal words; whoever waits must not burn a core (with more PEs
+//! The proxy and PEs of the same node change signal words; whoever waits must not burn a core (with more PEs
 //! than cores, spinning halves the bandwidth) and must not miss a change that comes between its look and its sleep.
 
 mod count;

@@ -1,4 +1,4 @@
-//! The multi-NIC transport: symmetric heap, one-sided puts with signals, a proxy thread that owns the NICs.
+//! The multi-NIC transport: symmetric heap, one-sided puts with signals, a proxy that owns the NICs.
 //!
 //! Knows [`crate::counters`] and never [`crate::monitor`].
 

@@ -91,7 +91,7 @@ pub trait Sink {
     fn frame(&mut self, bytes: &[u8]);
 }
 
-/// One NIC, owned by the proxy thread.
+/// One NIC, owned by the proxy: one thread at a time uses it.
 ///
 /// It sends through one endpoint and receives through another, so that it can be fenced against what others have on the
 /// way to it without harm to what it sends itself.

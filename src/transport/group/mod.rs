@@ -2,13 +2,14 @@
 //!
 //! Between each pair of PEs the sender numbers its *groups*. A put with a signal is a group of its own; plain puts
 //! share one, until a quiet, a fence, 64 pieces or a full window ends it. Every piece of payload names its group; one
-//! record, the *close*, says how many pieces the group has and what happens then (a signal, an atomic, a get, an answer). The receiver counts pieces per group, in
-//! whatever order pieces and closes arrive and over whichever NICs, and releases a group when count and close agree.
+//! record, the *close*, says how many pieces the group has and what happens then (a signal, an atomic, a get, an answer).
+//! The receiver counts pieces per group, in whatever order pieces and closes arrive and over whichever NICs, and releases
+//! a group when count and close agree.
 //!
-//! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: when
-//! a burst from that sender has ended (a turn of the receiver's loop released nothing of it), every 256 groups
-//! within a burst, and at once for a group that is closed by a quiet. So a lone put is acknowledged at once, a stream
-//! rarely, and a quiet after signalled puts usually has nothing left to wait for.
+//! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: with
+//! something else that goes to that sender, or by itself when a burst has ended (nothing of it was released for 20 us),
+//! every 256 groups within a burst, and at once for a group that is closed by a quiet. So a put that is answered by
+//! another costs no acknowledgement of its own, and a stream few.
 //! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
 //! and bounds the receiver's memory.
 //!

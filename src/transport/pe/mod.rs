@@ -59,7 +59,7 @@ impl LocalHeap {
     }
 }
 
-/// One PE of a running job. One thread calls it; the proxy thread does the work.
+/// One PE of a running job. One thread calls it; the proxy does the work, on a thread of its own or on the one that waits.
 #[derive(Debug)]
 pub struct Pe {
     heap: Arc<Heap>,

@@ -1,7 +1,8 @@
-//! The proxy: one thread that owns a PE's NICs, carries out what the caller posts, and applies what arrives.
+//! The proxy: it owns a PE's NICs, carries out what the caller posts, and applies what arrives.
 //!
-//! It alone touches the NICs, the policies and the counters, so nothing on the data path needs a lock. Its loop:
-//! take commands, hand pieces and frames to the NICs, poll the NICs, publish counters, rest when nothing happened.
+//! It alone touches the NICs, the policies and the counters, so nothing within it needs a lock. A turn: take commands,
+//! hand pieces and frames to the NICs, poll the NICs, publish counters. Who takes the turns, and rests when nothing
+//! happened, is the [`Driver`]'s matter: a thread, or a caller that waits.
 
 mod clock;
 mod driver;
@@ -82,7 +83,7 @@ pub struct Parts<N> {
     pub progress: Progress,
 }
 
-/// The proxy thread's world.
+/// The proxy's world.
 pub struct Proxy<N> {
     lanes: Vec<Lane<N>>,
     state: State,
