@@ -93,13 +93,13 @@ cost peer-held '' ./rdmatop
 kill "$held"
 echo
 # At the same time, which changes how long they take and not what they hold.
-echo "| every second | RSS after 4 s, MB (anonymous) | 1 min | 4 min |"
-echo "| --- | --- | --- | --- |"
+echo "| every second | RSS after 4 s, MB (anonymous) | 1 min | 2 min | 4 min |"
+echo "| --- | --- | --- | --- | --- |"
 begin auto-long '' ./railtop
 ours=$pid ours_row="| \`./railtop\` | $(memory_of "$pid")"
 begin peer-long '' ./rdmatop
 theirs=$pid theirs_row="| \`./rdmatop\` | $(memory_of "$pid")"
-for pause in 60 180; do
+for pause in 60 60 120; do
     sleep "$pause"
     ours_row+=" | $(memory_of "$ours")" theirs_row+=" | $(memory_of "$theirs")"
 done

@@ -1,5 +1,6 @@
 //! One function per parser of what comes from outside, for the targets in `fuzz/`. No bytes may make one panic, hang, or
-//! take memory without bound; what each promises of its result is asserted. No part of the library's interface.
+//! take memory without bound; what each promises of its result is asserted. No part of the library's interface:
+//! only tests and `cargo fuzz` (which sets `cfg(fuzzing)`) compile it.
 //!
 //! The tests give each of them any bytes, and bytes that are nearly right: `make test` needs no fuzzer.
 

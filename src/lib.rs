@@ -8,6 +8,7 @@ pub mod balance;
 pub mod cli;
 pub mod counters;
 mod futex;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod lab;

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::GlobalArgs;
+use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::log::same_file;
 use super::replay::open_recording;
@@ -50,8 +52,8 @@ pub struct ExportArgs {
 /// Writes the trace.
 ///
 /// # Errors
-/// When the recording cannot be read to its end, or the trace cannot be written.
-pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+/// When the recording cannot be read to its end, the configuration is wrong, or the trace cannot be written.
+pub fn run(args: &ExportArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let usage = |text: &str| ExitError::Usage(text.to_owned());
     if args.listen.is_some() || args.textfile.is_some() {
         return Err(usage(
@@ -64,6 +66,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         return Err(usage("name a recording and a trace: `railtop export RECORDING --perfetto FILE`").into());
     };
     let recording = open_recording(from)?;
+    let settings = Settings::load(global, &Given::default())?;
     let out = create(to, args.force, &recording)?;
     let damage = recording.damage().to_vec();
     let name = from.file_name().unwrap_or(from.as_os_str()).to_string_lossy();
@@ -73,7 +76,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         device: args.selection.device.clone(),
         source: args.selection.source.and_then(SourceArg::only),
     };
-    let mut replayer = Replayer::new(recording, filter);
+    let mut replayer = Replayer::new(recording, filter).with_thresholds(settings.thresholds);
     let (mut session, mut failed) = (None, None);
     while let Some(tick) = replayer.advance() {
         let tick = match tick {

@@ -102,7 +102,7 @@ impl Cli {
             Some(Command::Check(args)) => check::run(&args, global),
             Some(Command::List(args)) => list::run(&args, global),
             Some(Command::Replay(args)) => replay::run(&args, global),
-            Some(Command::Export(args)) => export::run(&args),
+            Some(Command::Export(args)) => export::run(&args, global),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),

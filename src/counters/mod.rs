@@ -14,6 +14,7 @@ mod counts;
 mod dir;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod identity;
 mod image;

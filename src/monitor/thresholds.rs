@@ -34,6 +34,19 @@ pub struct Thresholds {
     pub gpu_busy_percent: u32,
 }
 
+impl Thresholds {
+    /// The longest of the times: what is older decides about nothing that begins now.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let Self {
+            imbalance_hold, loss_hold, loss_quiet, silent_after, nic_used_hold, idle_efa_after, ..
+        } = *self;
+        [imbalance_hold, loss_hold, loss_quiet, silent_after, nic_used_hold, idle_efa_after]
+            .into_iter()
+            .fold(Duration::ZERO, Duration::max)
+    }
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use assert_cmd::assert::OutputAssertExt as _;
 use serde_json::Value;
 
-use crate::support::{fixture, railtop, stdout_of};
+use crate::support::{fixture, json_lines, railtop, record_skewed, stdout_of};
 
 #[test]
 fn events_are_lines_only_where_they_are_asked_for() {
@@ -58,4 +58,70 @@ fn events_are_lines_only_where_they_are_asked_for() {
     let wrong =
         railtop(full.path()).args(["replay", recording, "--events", "--format", "csv"]).assert().code(2);
     assert!(String::from_utf8_lossy(&wrong.get_output().stderr).contains("--events needs --format jsonl"));
+}
+
+#[test]
+fn a_replay_and_a_trace_follow_the_thresholds_of_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("a.rec");
+    record_skewed(&recording);
+    let with = |name: &str, thresholds: &str| {
+        let config = dir.path().join(name);
+        fs::write(&config, format!("[thresholds]\n{thresholds}\n")).unwrap();
+        let mut command = railtop(dir.path());
+        command.arg("--config").arg(config);
+        command
+    };
+    for (name, thresholds, told_at) in [
+        ("usual", "", Some("2026-11-18T11:06:46.000Z")),
+        ("patient", "imbalance-hold = \"20s\"", Some("2026-11-18T11:07:01.000Z")),
+        ("lenient", "max-over-mean = 2", None),
+    ] {
+        let text = stdout_of(with(name, thresholds).args(["replay", "--events"]).arg(&recording), 0);
+        let begun: Vec<Value> =
+            json_lines(&text).into_iter().filter(|line| line["kind"] == "imbalance_begins").collect();
+        let times: Vec<&str> = begun.iter().map(|line| line["ts"].as_str().unwrap()).collect();
+        // Sent and received.
+        assert_eq!(times, told_at.map_or(vec![], |at| vec![at; 2]), "{name}: {begun:?}");
+
+        let trace =
+            with(name, thresholds).args(["export", "--perfetto", "-"]).arg(&recording).output().unwrap();
+        assert_eq!(trace.status.code(), Some(0), "{}", String::from_utf8_lossy(&trace.stderr));
+        let words = match name {
+            "patient" => "have not shared what it sent for 20 s",
+            _ => "have not shared what it sent for 5.0 s",
+        };
+        let told = |words: &str| trace.stdout.windows(words.len()).any(|part| part == words.as_bytes());
+        assert_eq!((told("have not shared"), told(words)), (told_at.is_some(), told_at.is_some()), "{name}");
+    }
+    let broken =
+        with("broken", "max-over-mean = 0.5").args(["export", "--perfetto", "-"]).arg(&recording).output();
+    assert_eq!(broken.unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn a_replay_prints_the_processes_that_were_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("a.rec");
+    record_skewed(&recording);
+    let replay = |flags: &[&str]| {
+        let text =
+            stdout_of(railtop(dir.path()).args(["replay", "--processes"]).args(flags).arg(&recording), 0);
+        json_lines(&text).into_iter().filter(|line| line["type"] == "process").collect::<Vec<_>>()
+    };
+    let lines = replay(&[]);
+    assert_eq!(lines.len(), 30, "one a tick");
+    let expected = serde_json::json!({
+        "type": "process",
+        "ts": "2026-11-18T11:06:40.000Z",
+        "host": "node7",
+        "pid": 4711,
+        "user": "ana",
+        "uid": 1000,
+        "command": "train --nodes 2",
+        "resident_bytes": 1_048_576,
+        "qps": {"rdmap0s0": 4, "rdmap1s0": 5},
+    });
+    assert_eq!(lines[0], expected);
+    assert_eq!(replay(&["--to", "2026-11-18T11:06:41Z", "--source", "netlink"]).len(), 2);
 }

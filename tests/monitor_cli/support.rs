@@ -4,8 +4,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 use railtop::counters::{NicBlock, NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
+use railtop::monitor::log::Header;
+use railtop::monitor::model::view::SourceKind;
+use railtop::monitor::record::{About, Recorder};
+use railtop::monitor::sample::{
+    PortFacts, PortSample, ProcessSample, Processes, RawCounter, Reading, Sample, Traffic,
+};
 use serde_json::Value;
 
 /// The program, with nothing of the machine it runs on: no counter pages, no sysfs but `root`.
@@ -88,4 +96,57 @@ pub(crate) fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {
     let mut writer = PageWriter::create(&PageDir::create(pages).unwrap(), &spec).unwrap();
     let blocks = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
     (writer, blocks)
+}
+
+/// Records 30 s of two NICs, one of which sends four times as much as the other (max/mean 1.6), and of a process on them.
+pub(crate) fn record_skewed(path: &Path) {
+    const STARTED_NS: i128 = 1_795_000_000_000_000_000;
+    let about = About {
+        log: Header {
+            version: "0.0.0".to_owned(),
+            host: "node7".to_owned(),
+            boot_id: None,
+            interval_ms: 1_000,
+            started_ns: STARTED_NS,
+        },
+        source: None,
+        device: None,
+        mono_ns: (0, 0),
+    };
+    let mut recorder = Recorder::open(path, &about).unwrap();
+    for tick in 0..30_u64 {
+        let mono_ns = tick * 1_000_000_000;
+        let port = |(device, bytes): (&str, u64)| PortSample {
+            facts: Arc::new(PortFacts {
+                device: device.to_owned(),
+                port: 1,
+                driver: Some("efa".to_owned()),
+                ..PortFacts::default()
+            }),
+            source: SourceKind::Netlink,
+            reading: Ok(Reading {
+                mono_ns,
+                traffic: Traffic { tx_bytes: Some(bytes), rx_bytes: Some(bytes), ..Traffic::default() },
+                counters: vec![RawCounter::unknown("tx_bytes", bytes)],
+                ..Reading::default()
+            }),
+        };
+        let process = ProcessSample {
+            pid: 4711,
+            user: Some("ana".to_owned()),
+            uid: Some(1000),
+            command: "train --nodes 2".to_owned(),
+            resident_bytes: Some(1_048_576),
+            threads: None,
+            qps: [("rdmap0s0".to_owned(), 4), ("rdmap1s0".to_owned(), 5)].into(),
+        };
+        let sample = Sample {
+            realtime_ns: STARTED_NS + i128::from(mono_ns),
+            mono_ns,
+            ports: [("rdmap0s0", tick * 8_000_000_000), ("rdmap1s0", tick * 2_000_000_000)].map(port).into(),
+            processes: Some(Processes { mono_ns, processes: vec![process], ..Processes::default() }),
+            ..Sample::default()
+        };
+        recorder.add(sample, Duration::from_secs(1), 0).unwrap();
+    }
 }

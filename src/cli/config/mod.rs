@@ -9,6 +9,7 @@
 
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod keep;
 mod place;

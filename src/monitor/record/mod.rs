@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod frame;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod names;
 mod recorder;

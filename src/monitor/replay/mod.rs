@@ -18,10 +18,14 @@ use super::record::{ReadError, Recording};
 use super::sample::Sample;
 use super::thresholds::Thresholds;
 
-/// What the model must have seen before a tick so that it shows it as it did then: rates need one tick, what has gone
-/// and the comparison with the kernel half a minute.
+/// What the model must at least have seen before a tick so that it shows it as it did then: what has gone and the
+/// comparison with the kernel need half a minute.
 const WARM_UP: Duration = Duration::from_secs(35);
-/// Never more ticks than this, so that a jump in a fast recording does not take seconds.
+/// By how much more than the longest time of the thresholds: what began before is told before the tick, not at it.
+const BEYOND_HOLD: Duration = Duration::from_secs(5);
+/// Ticks before all that: the first has no rates, and where ticks are far apart a hold is over at the one after it.
+const WITHOUT_RATES: usize = 2;
+/// Never more ticks than this for a screen, so that a jump in a fast recording does not take seconds.
 const WARM_UP_TICKS: usize = 400;
 
 /// Only these NICs.
@@ -44,6 +48,10 @@ impl Filter {
                 });
             }
             sample.pages.retain(|page| !page.nics.is_empty());
+        }
+        // Who holds queue pairs, netlink alone tells.
+        if self.source.is_some_and(|source| source != SourceKind::Netlink) {
+            sample.processes = None;
         }
         match self.source {
             None => {}
@@ -115,43 +123,56 @@ impl Replayer {
         (next < self.recording.len()).then(|| self.update(next))
     }
 
-    /// Any tick; cheap when it is the next one.
+    /// Any tick, for a log; cheap when it is the next one. Else as much before it as the thresholds look back is run
+    /// through a fresh model, so that nothing is told at or after it that the whole recording does not tell.
     ///
     /// # Errors
     /// When the recording cannot be read.
     pub fn go(&mut self, tick: usize) -> Result<Replayed, ReadError> {
-        if tick == self.at.map_or(0, |at| at + 1) {
-            return self.update(tick);
+        if tick != self.at.map_or(0, |at| at + 1) {
+            self.at = None;
+            for before in self.warm_up(tick, usize::MAX)..tick {
+                if let Err(error) = self.update(before) {
+                    self.at = Some(tick);
+                    return Err(error);
+                }
+            }
         }
-        let mut all = self.jump(tick)?;
-        // A jump ends with its tick, so there is always one; if not, it is read alone.
-        all.pop().map_or_else(|| self.update(tick), Ok)
+        self.update(tick)
     }
 
-    /// Goes to any tick: what came shortly before it is run through a fresh model. The last is the tick itself, the
-    /// others are the ticks before it, for a history.
+    /// Goes to any tick, for a screen: what came shortly before it is run through a fresh model, but not more ticks than
+    /// nobody waits for. The last is the tick itself, the others are the ticks before it, for a history.
     ///
     /// # Errors
     /// When the recording cannot be read.
     pub fn jump(&mut self, tick: usize) -> Result<Vec<Replayed>, ReadError> {
         let tick = tick.min(self.recording.len() - 1);
-        let now = self.recording.realtime_ns(tick);
-        let session = self.recording.session_of(tick);
-        let long_ago = |at: usize| {
-            u128::try_from(now - self.recording.realtime_ns(at)).is_ok_and(|ns| ns > WARM_UP.as_nanos())
-        };
-        let mut first = tick;
-        while first > 0
-            && tick - first < WARM_UP_TICKS
-            && self.recording.session_of(first - 1) == session
-            && !long_ago(first)
-        {
-            first -= 1;
-        }
+        let first = self.warm_up(tick, WARM_UP_TICKS);
         self.at = None;
         let all = (first..=tick).map(|at| self.update(at)).collect();
         self.at = Some(tick);
         all
+    }
+
+    /// Where a fresh model must begin to know at `tick` what it would have known; at most `most` ticks before it.
+    fn warm_up(&self, tick: usize, most: usize) -> usize {
+        let now = self.recording.realtime_ns(tick);
+        let session = self.recording.session_of(tick);
+        let time = self.thresholds.longest().saturating_add(BEYOND_HOLD).max(WARM_UP).as_nanos();
+        let long_ago =
+            |at: usize| u128::try_from(now - self.recording.realtime_ns(at)).is_ok_and(|ns| ns > time);
+        let (mut first, mut more) = (tick, WITHOUT_RATES);
+        while first > 0 && tick - first < most && self.recording.session_of(first - 1) == session {
+            if long_ago(first) {
+                if more == 0 {
+                    break;
+                }
+                more -= 1;
+            }
+            first -= 1;
+        }
+        first
     }
 
     /// The model's next tick; a fresh model where another run of the recorder begins.

@@ -4,6 +4,7 @@
 //! rendezvous, so that two PEs that would misread each other never start.
 
 mod frame;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod immediate;
 mod record;

@@ -12,6 +12,7 @@
 
 mod client;
 mod error;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod reader;
 mod reply;

@@ -12,6 +12,7 @@ mod crew;
 mod device;
 mod driver;
 mod file;
+#[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod machine;
 mod netdev;

@@ -93,11 +93,19 @@ struct Series {
     gone: usize,
 }
 
-/// A view that is kept whole, and what it weighs.
+/// A view that is kept whole, and what it weighs: with its events if it is the first that has this list of them.
 #[derive(Debug)]
 struct Kept {
     view: Arc<View>,
     bytes: usize,
+}
+
+impl Kept {
+    /// What its list of events weighs, if that is not the list of the view `before` it.
+    fn events(&self, before: Option<&Kept>) -> usize {
+        let same = before.is_some_and(|before| Arc::ptr_eq(&before.view.events, &self.view.events));
+        if same { 0 } else { weight::events(&self.view.events) }
+    }
 }
 
 /// All series over a common time line, the newest views, peaks and totals.
@@ -146,11 +154,19 @@ impl History {
 
     /// Keeps the view, and drops the oldest until all fit.
     fn keep(&mut self, view: &Arc<View>) {
-        let bytes = weight::of(view);
-        self.bytes += bytes;
-        self.views.push_back(Kept { view: Arc::clone(view), bytes });
+        let mut new = Kept { view: Arc::clone(view), bytes: weight::of(view) };
+        new.bytes += new.events(self.views.back());
+        self.bytes += new.bytes;
+        self.views.push_back(new);
         while self.views.len() > 1 && (self.bytes > VIEW_BYTES || self.views.len() > CAPACITY) {
-            self.bytes -= self.views.pop_front().map_or(0, |kept| kept.bytes);
+            let Some(oldest) = self.views.pop_front() else { break };
+            self.bytes -= oldest.bytes;
+            // The events that it shares are now those of the next.
+            if let Some(next) = self.views.front_mut() {
+                let inherited = weight::events(&next.view.events) - next.events(Some(&oldest));
+                next.bytes += inherited;
+                self.bytes += inherited;
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::synthetic::{Cluster, Shape};
 use super::*;
+use crate::monitor::model::view::{Event, EventKind, Severity};
 
 fn view(cluster: &Cluster, shape: Shape, tick: u64) -> Arc<View> {
     Arc::new(cluster.view(shape, tick))
@@ -26,7 +27,7 @@ fn memory_is_flat_over_ten_thousand_samples_of_32_nics() {
     let now = history.size();
     assert_eq!((now[0], now[1]), (CAPACITY, CAPACITY * (1 + 8 + 32)));
     assert_eq!(now[..2], then[..2]);
-    // Whole screens, with the short windows of each NIC, which are half of it.
+    // Whole screens, without the short windows of each NIC.
     assert!(now[3] <= VIEW_BYTES && now[2] >= 60, "{now:?}");
     assert!(now[2].abs_diff(then[2]) <= 2, "{then:?} {now:?}");
     let empty = Arc::new(View { groups: Vec::new(), ..cluster.view(Shape::PairSeq, 10_000) });
@@ -34,6 +35,43 @@ fn memory_is_flat_over_ten_thousand_samples_of_32_nics() {
         history.push(&empty);
     }
     assert!(history.series.is_empty() && history.peaks.of(&RowKey::Group("job-1/0".to_owned())).is_none());
+}
+
+/// Views share the list of events until something happens: it is held once, and so it counts once.
+#[test]
+fn a_thousand_events_shorten_the_way_back_by_little() {
+    let cluster = Cluster { nodes: 1, pes_per_node: 8, ..Cluster::default() };
+    let list = |tick: u64| -> Arc<[Event]> {
+        let event = |n: u64| Event {
+            realtime_ns: i128::from(tick),
+            mono_ns: tick,
+            kind: EventKind::LossBegins,
+            severity: Severity::Warning,
+            subject: format!("rdmap{n}s0"),
+            text: format!("rdmap{n}s0 loses packets: {n} drops, retransmits and timeouts a second for 3 s."),
+        };
+        (0..1_000).map(event).collect()
+    };
+    let mut history = History::default();
+    let mut events = list(0);
+    for tick in 0..2_000 {
+        if tick % 50 == 0 {
+            events = list(tick);
+        }
+        let mut view = View { events: Arc::clone(&events), ..cluster.view(Shape::PairSeq, tick) };
+        for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
+            nic.rx_windows = None;
+        }
+        history.push(&Arc::new(view));
+        let views: Vec<&Arc<View>> = history.views.iter().map(|kept| &kept.view).collect();
+        let mut lists: Vec<_> = views.iter().map(|view| &view.events).collect();
+        lists.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        let held: usize = views.iter().map(|view| weight::of(view)).sum::<usize>()
+            + lists.into_iter().map(|list| weight::events(list)).sum::<usize>();
+        assert_eq!(history.bytes, held, "at {tick}: each list once");
+    }
+    let [_, _, views, bytes] = history.size();
+    assert!(views >= 50 && bytes <= VIEW_BYTES, "{views} views, {bytes} bytes");
 }
 
 #[test]

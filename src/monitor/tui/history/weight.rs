@@ -11,22 +11,24 @@ use crate::monitor::sample::NvLinkSample;
 /// What the allocator adds to a piece, and what it rounds up.
 const PIECE: usize = 16;
 
-/// Bytes of a view and all it holds. What views share (names and help of counters, events) counts in each: more
-/// is estimated than used.
+/// Bytes of a view and all it holds but its [`events`], which views share. What else they share (names and help of
+/// counters) counts in each: more is estimated than used.
 pub(super) fn of(view: &View) -> usize {
     let notices: usize =
         view.notices.iter().map(|n| size_of::<Notice>() + text(&n.subject) + text(&n.text)).sum();
     let processes = view.processes.iter().flat_map(|all| &all.processes).map(process);
     let gpus = view.gpus.iter().flat_map(|all| &all.gpus).map(gpu);
-    let events = view.events.len() * size_of::<Event>()
-        + view.events.iter().map(|e| text(&e.subject) + text(&e.text)).sum::<usize>();
     size_of::<View>()
         + text(&view.host)
         + view.groups.iter().map(group).sum::<usize>()
         + notices
         + processes.sum::<usize>()
         + gpus.sum::<usize>()
-        + events
+}
+
+/// Bytes of a list of events: a new one is made only when something happens, so most views have that of the one before.
+pub(super) fn events(events: &[Event]) -> usize {
+    events.iter().map(|e| size_of::<Event>() + text(&e.subject) + text(&e.text)).sum()
 }
 
 fn text(text: &str) -> usize {
