@@ -82,7 +82,7 @@ fn against_bare(name: &str, bytes: u64, count: u64) {
 
 /// What resting saves and costs: `--progress adaptive` against `spin`.
 fn progress() {
-    const IDLE_MS: u64 = 3000;
+    const IDLE_MS: u64 = 8000;
     let idle = (0..ROUNDS).map(|_| run("ours", "idle", 8, IDLE_MS, 4));
     // Both processes' CPU time over the time of one.
     let share = median(idle.map(|cost| cost.cpu / cost.ns / 2.0)) * 100.0;

@@ -15,6 +15,11 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 const SHARE: u32 = 16;
 
+/// Before nothing has come for so long, sleeps are no longer than that. A long message over sockets needs looks to get on at
+/// all, and until it is complete nothing is seen of it: 8 MiB take 335 ms at 200 Mbit/s.
+const LONG: Duration = Duration::from_millis(500);
+const SLEEP_UNTIL_THEN: Duration = Duration::from_micros(500);
+
 /// What a proxy does when there is nothing to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Progress {
@@ -74,7 +79,8 @@ impl Idle {
         if self.rounds < SPINS + YIELDS {
             return Rest::Yield;
         }
-        let sleep = (self.slept / SHARE).clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        let longest = if self.slept < LONG { SLEEP_UNTIL_THEN } else { LONGEST_SLEEP };
+        let sleep = (self.slept / SHARE).clamp(SHORTEST_SLEEP, longest);
         self.slept = self.slept.saturating_add(sleep);
         Rest::Sleep(sleep)
     }
@@ -87,15 +93,16 @@ mod tests {
     #[test]
     fn adaptive_spins_then_yields_then_sleeps_ever_longer() {
         let mut idle = Idle::new(Progress::Adaptive);
-        let rests: Vec<_> = (0..400).map(|_| idle.rest()).collect();
+        let rests: Vec<_> = (0..2000).map(|_| idle.rest()).collect();
         let count = |wanted: Rest| rests.iter().filter(|rest| **rest == wanted).count();
         assert_eq!((count(Rest::Spin), count(Rest::Yield)), (31, 128));
         assert_eq!(rests[159], Rest::Sleep(SHORTEST_SLEEP));
-        assert_eq!(rests[399], Rest::Sleep(LONGEST_SLEEP));
+        assert_eq!(rests[1999], Rest::Sleep(LONGEST_SLEEP));
         let mut before = Duration::ZERO;
         for rest in rests {
             let Rest::Sleep(sleep) = rest else { continue };
             assert!(sleep <= (before / SHARE).max(SHORTEST_SLEEP), "{sleep:?} after {before:?}");
+            assert!(sleep <= SLEEP_UNTIL_THEN || before >= LONG, "{sleep:?} after {before:?}");
             before += sleep;
         }
         idle.reset();
