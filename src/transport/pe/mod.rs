@@ -5,6 +5,7 @@ mod card;
 mod collective;
 mod config;
 mod start;
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,21 +22,11 @@ use super::error::TransportError;
 use super::event::Event;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
-use super::proxy::{Drive, Idle, Progress, Rest, Shared, Totals, Turn};
+use super::proxy::{Drive, Progress, Shared, Totals};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
 use super::signal::{Signal, Until};
-use super::silence::Silence;
 use crate::counters::{NicIdentity, RxSource};
-
-/// Looks at a condition before a waiter asks whether the job has failed.
-const LOOKS: u32 = 64;
-
-/// A waiter that sleeps so long at a time has waited for long.
-const DEEP: Duration = Duration::from_millis(1);
-
-/// Longest sleep of a waiter before it looks whether the job has failed.
-const SLICE: Duration = Duration::from_millis(20);
 
 /// First word of the barrier; one word per round.
 const BARRIER_WORDS: u64 = 64;
@@ -348,70 +339,6 @@ impl Pe {
         Ok(())
     }
 
-    /// Waits for `ready`: looks a few times, then sleeps until the heap's event says that something has changed.
-    fn wait(&self, what: impl Fn() -> String, ready: impl Fn() -> bool) -> Result<(), TransportError> {
-        self.wait_for(what, Vec::new, ready)
-    }
-
-    /// As [`Self::wait`]; `whom` tells which PEs have not done their part.
-    fn wait_for(
-        &self,
-        what: impl Fn() -> String,
-        whom: impl Fn() -> Vec<u32>,
-        ready: impl Fn() -> bool,
-    ) -> Result<(), TransportError> {
-        self.streak.store(false, Ordering::Relaxed);
-        if ready() {
-            return Ok(());
-        }
-        let driving = self.drive();
-        let event = Event::of(&self.heap)?;
-        let mut patience = Patience::new(self.wait_limit);
-        let mut idle = Idle::new(Progress::Adaptive);
-        let mut looks = 0_u32;
-        loop {
-            let turn = driving.turn();
-            if ready() {
-                return Ok(());
-            }
-            let rest = if turn == Some(Turn::Worked) {
-                idle.reset();
-                Rest::Spin
-            } else {
-                idle.rest()
-            };
-            looks = looks.wrapping_add(1);
-            if matches!(rest, Rest::Sleep(_)) || looks.is_multiple_of(LOOKS) {
-                if let Some(error) = self.failure() {
-                    return Err(error);
-                }
-                if patience.is_over(&self.shared) {
-                    let (limit, waiting_for) = (self.wait_limit, whom());
-                    return Err(TransportError::Timeout { what: what(), limit, waiting_for });
-                }
-            }
-            match rest {
-                Rest::Spin => std::hint::spin_loop(),
-                Rest::Yield => std::thread::yield_now(),
-                Rest::Sleep(limit) => {
-                    if limit >= DEEP {
-                        driving.go_on();
-                    }
-                    event.wait(driving.sleep(limit, self.wait_limit), &ready);
-                }
-            }
-        }
-    }
-
-    /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
-    fn drive(&self) -> Driving<'_> {
-        let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
-        if driver.is_some() {
-            self.shared.begin_driving();
-        }
-        Driving { shared: &self.shared, driver }
-    }
-
     fn failure(&self) -> Option<TransportError> {
         if let Some(reason) = self.fault.reason() {
             return Some(TransportError::Bootstrap(BootstrapError::Aborted(reason.to_owned())));
@@ -456,63 +383,6 @@ impl Drop for Pe {
             self.abort("left in the middle of the job");
         }
         self.stop_proxy();
-    }
-}
-
-/// A caller at the proxy's work; see [`Pe::drive`].
-struct Driving<'a> {
-    shared: &'a Shared,
-    driver: Option<&'a dyn Drive>,
-}
-
-impl Driving<'_> {
-    /// One turn; `None` where it is not this thread's to take.
-    fn turn(&self) -> Option<Turn> {
-        self.driver?.turn()
-    }
-
-    /// It takes long: the proxy's thread may sleep deeply.
-    fn go_on(&self) {
-        if self.driver.is_some() {
-            self.shared.drive_on();
-        }
-    }
-
-    /// How long to sleep: who drives must look again soon, others are woken.
-    fn sleep(&self, soon: Duration, wait_limit: Duration) -> Duration {
-        let late = SLICE.min(Silence::beat(wait_limit));
-        if self.driver.is_some() { soon.min(late) } else { late }
-    }
-}
-
-impl Drop for Driving<'_> {
-    fn drop(&mut self) {
-        let Some(driver) = self.driver else { return };
-        if self.shared.end_driving() || driver.has_work() {
-            self.shared.wake();
-        }
-    }
-}
-
-/// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
-/// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
-struct Patience {
-    silence: Silence,
-    moved: u64,
-}
-
-impl Patience {
-    fn new(limit: Duration) -> Self {
-        Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
-    }
-
-    fn is_over(&mut self, shared: &Shared) -> bool {
-        let moved = shared.moved();
-        if moved != self.moved {
-            self.moved = moved;
-            self.silence.broken(Instant::now());
-        }
-        self.silence.look(Instant::now()).is_some()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::idle::{Idle, Rest};
+use super::idle::{Idle, LONGEST_SLEEP, Rest};
 use super::{Progress, Proxy, Shared, Turn};
 use crate::transport::nic::Nic;
 
@@ -23,9 +23,6 @@ const ECHO: Duration = Duration::from_millis(300);
 /// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
 /// has come for as long, and others may have to wait for this PE twice that time.
 const DRIVEN_REST: Duration = Duration::from_micros(500);
-
-/// The same while a caller has waited for long, who wakes the thread when it leaves.
-const DEEP_REST: Duration = Duration::from_millis(5);
 
 /// A proxy that any thread can move on.
 pub trait Drive: fmt::Debug + Send + Sync {
@@ -72,17 +69,13 @@ impl<N: Nic> Running<N> {
     }
 }
 
-impl<N: Nic> Driver<N> {
+impl<N: Nic + Send> Driver<N> {
     /// Makes `proxy` ready to be run.
     #[must_use]
     pub fn new(proxy: Proxy<N>) -> Self {
         let (shared, progress) = (Arc::clone(&proxy.shared), proxy.progress);
         let running = Running { proxy, end: None, by_callers: 0 };
         Self { proxy: Mutex::new(running), shared, progress, ended: AtomicBool::new(false) }
-    }
-
-    fn has_work(&self) -> bool {
-        self.try_lock().is_some_and(|running| running.proxy.has_work())
     }
 
     /// Whether nothing has come since a turn before which callers had taken `by_callers`. Work that they leave behind is
@@ -114,15 +107,16 @@ impl<N: Nic> Driver<N> {
 
     /// The proxy's thread: works until told to stop or until something fails for good, here or on another PE.
     pub fn run(&self) {
-        self.shared.is_thread();
+        self.shared.sleeper.begin();
         let mut idle = Idle::for_thread(self.progress);
         self.lock().proxy.begin();
         let mut drives = 0;
         loop {
             let before = std::mem::replace(&mut drives, self.shared.drives());
             if self.is_covered(drives, before) {
-                let limit = if self.shared.is_deep() { DEEP_REST } else { DRIVEN_REST };
-                self.shared.rest(limit, || self.is_covered(drives, before));
+                // A caller that has waited for long wakes the thread when it leaves.
+                let limit = if self.shared.is_deep() { LONGEST_SLEEP } else { DRIVEN_REST };
+                self.shared.sleeper.sleep(limit, || self.is_covered(drives, before));
                 idle.reset();
                 continue;
             }
@@ -136,7 +130,7 @@ impl<N: Nic> Driver<N> {
                 Turn::Idle => match idle.rest() {
                     Rest::Spin => std::hint::spin_loop(),
                     Rest::Yield => std::thread::yield_now(),
-                    Rest::Sleep(limit) => self.shared.rest(limit, || self.is_idle_since(by_callers)),
+                    Rest::Sleep(limit) => self.shared.sleeper.sleep(limit, || self.is_idle_since(by_callers)),
                 },
             }
         }
@@ -168,7 +162,7 @@ impl<N: Nic + Send> Drive for Driver<N> {
     }
 
     fn has_work(&self) -> bool {
-        Self::has_work(self)
+        self.try_lock().is_some_and(|running| running.proxy.has_work())
     }
 
     fn hush(&self) {

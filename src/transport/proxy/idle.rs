@@ -12,7 +12,7 @@ const YIELDS: u32 = 128;
 /// Shortest and longest sleep, and what share of the time in which nothing came a sleep may be: an arrival waits for
 /// a look at most that much longer than it did anyway, and who has been idle for long costs next to nothing.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
-const LONGEST_SLEEP: Duration = Duration::from_millis(5);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(5);
 const SHARE: u32 = 16;
 
 /// Before nothing has come for so long, sleeps are no longer than that. A long message over sockets needs looks to get on at
@@ -70,6 +70,12 @@ impl Idle {
         self.slept = Duration::ZERO;
     }
 
+    /// Whether nothing has happened for so long that sleeps are as long as they get.
+    #[must_use]
+    pub fn is_deep(&self) -> bool {
+        self.slept >= LONG
+    }
+
     /// Nothing happened again: how to rest now.
     pub fn rest(&mut self) -> Rest {
         self.rounds = self.rounds.saturating_add(1);
@@ -79,7 +85,7 @@ impl Idle {
         if self.rounds < SPINS + YIELDS {
             return Rest::Yield;
         }
-        let longest = if self.slept < LONG { SLEEP_UNTIL_THEN } else { LONGEST_SLEEP };
+        let longest = if self.is_deep() { LONGEST_SLEEP } else { SLEEP_UNTIL_THEN };
         let sleep = (self.slept / SHARE).clamp(SHORTEST_SLEEP, longest);
         self.slept = self.slept.saturating_add(sleep);
         Rest::Sleep(sleep)

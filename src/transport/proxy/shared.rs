@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::sleeper::Sleeper;
 use crate::counters::NicCounts;
@@ -15,7 +14,7 @@ pub struct Shared {
     pub(super) snapshot_done: AtomicU64,
     pub(super) snapshot: Mutex<Totals>,
     /// Where the proxy's thread sleeps.
-    sleeper: Sleeper,
+    pub(super) sleeper: Sleeper,
     /// Callers that do the proxy's work while they wait.
     driving: AtomicU32,
     /// One of them has waited for long.
@@ -100,16 +99,6 @@ impl Shared {
     /// Wakes the proxy's thread if it rests. Called after a command is in the ring.
     pub fn wake(&self) {
         self.sleeper.wake();
-    }
-
-    /// From here on [`Self::wake`] reaches this thread.
-    pub(super) fn is_thread(&self) {
-        self.sleeper.begin();
-    }
-
-    /// Sleeps, at most for `limit`, unless there is something to do after all.
-    pub(super) fn rest(&self, limit: Duration, still_idle: impl Fn() -> bool) {
-        self.sleeper.sleep(limit, still_idle);
     }
 
     /// Whether some caller does the proxy's work.

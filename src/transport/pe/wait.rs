@@ -1,0 +1,143 @@
+//! Waiting for something: with the proxy's work to do meanwhile, for so long and not longer, and not for who has failed.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Pe;
+use crate::transport::error::TransportError;
+use crate::transport::event::Event;
+use crate::transport::proxy::{Drive, Idle, Progress, Rest, Shared, Turn};
+use crate::transport::silence::Silence;
+
+/// Looks at a condition before a waiter asks whether the job has failed.
+const LOOKS: u32 = 64;
+
+/// Longest sleep of a waiter before it looks whether the job has failed.
+const SLICE: Duration = Duration::from_millis(20);
+
+impl Pe {
+    /// Waits for `ready`: looks a few times, then sleeps until the heap's event says that something has changed.
+    pub(super) fn wait(
+        &self,
+        what: impl Fn() -> String,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), TransportError> {
+        self.wait_for(what, Vec::new, ready)
+    }
+
+    /// As [`Self::wait`]; `whom` tells which PEs have not done their part.
+    pub(super) fn wait_for(
+        &self,
+        what: impl Fn() -> String,
+        whom: impl Fn() -> Vec<u32>,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), TransportError> {
+        self.streak.store(false, Ordering::Relaxed);
+        if ready() {
+            return Ok(());
+        }
+        let driving = self.drive();
+        let event = Event::of(&self.heap)?;
+        let mut patience = Patience::new(self.wait_limit);
+        let mut idle = Idle::new(Progress::Adaptive);
+        let mut looks = 0_u32;
+        loop {
+            let turn = driving.turn();
+            if ready() {
+                return Ok(());
+            }
+            let rest = if turn == Some(Turn::Worked) {
+                idle.reset();
+                Rest::Spin
+            } else {
+                idle.rest()
+            };
+            looks = looks.wrapping_add(1);
+            if matches!(rest, Rest::Sleep(_)) || looks.is_multiple_of(LOOKS) {
+                if let Some(error) = self.failure() {
+                    return Err(error);
+                }
+                if patience.is_over(&self.shared) {
+                    let (limit, waiting_for) = (self.wait_limit, whom());
+                    return Err(TransportError::Timeout { what: what(), limit, waiting_for });
+                }
+            }
+            match rest {
+                Rest::Spin => std::hint::spin_loop(),
+                Rest::Yield => std::thread::yield_now(),
+                Rest::Sleep(limit) => {
+                    if idle.is_deep() {
+                        driving.go_on();
+                    }
+                    event.wait(driving.sleep(limit, self.wait_limit), &ready);
+                }
+            }
+        }
+    }
+
+    /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
+    fn drive(&self) -> Driving<'_> {
+        let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
+        if driver.is_some() {
+            self.shared.begin_driving();
+        }
+        Driving { shared: &self.shared, driver }
+    }
+}
+
+/// A caller at the proxy's work; see [`Pe::drive`].
+struct Driving<'a> {
+    shared: &'a Shared,
+    driver: Option<&'a dyn Drive>,
+}
+
+impl Driving<'_> {
+    /// One turn; `None` where it is not this thread's to take.
+    fn turn(&self) -> Option<Turn> {
+        self.driver?.turn()
+    }
+
+    /// It takes long: the proxy's thread may sleep deeply.
+    fn go_on(&self) {
+        if self.driver.is_some() {
+            self.shared.drive_on();
+        }
+    }
+
+    /// How long to sleep: who drives must look again soon, others are woken.
+    fn sleep(&self, soon: Duration, wait_limit: Duration) -> Duration {
+        let late = SLICE.min(Silence::beat(wait_limit));
+        if self.driver.is_some() { soon.min(late) } else { late }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let Some(driver) = self.driver else { return };
+        if self.shared.end_driving() || driver.has_work() {
+            self.shared.wake();
+        }
+    }
+}
+
+/// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
+/// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
+struct Patience {
+    silence: Silence,
+    moved: u64,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
+    }
+
+    fn is_over(&mut self, shared: &Shared) -> bool {
+        let moved = shared.moved();
+        if moved != self.moved {
+            self.moved = moved;
+            self.silence.broken(Instant::now());
+        }
+        self.silence.look(Instant::now()).is_some()
+    }
+}
