@@ -8,14 +8,11 @@ use std::process::{Command, Output, Stdio};
 
 use test_case::test_case;
 
+#[path = "support/program.rs"]
+mod program;
+
 fn railtop() -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5");
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("railtop"));
-    command
-        .env("RAILTOP_PAGE_DIR", root.join("no-pages"))
-        .env("RAILTOP_SYSFS_ROOT", root)
-        .stdin(Stdio::null());
-    command
+    program::railtop(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys/efa-p5"))
 }
 
 fn run(args: &[&str]) -> Output {

@@ -11,27 +11,33 @@ use serde_json::Value;
 
 use crate::support::{Tree, fixture, idle_pe, railtop};
 
-/// Runs `check` while a thread adds `step[i]` (tx, rx) to device `i` over and over.
-fn check_while(steps: &[(u64, u64)], args: &[&str]) -> (Option<i32>, String) {
-    let names: Vec<String> = (0..steps.len()).map(|i| format!("efa_{i}")).collect();
-    let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+/// Does `work` while another thread does `step` with 1, 2, 3, … every 2 ms.
+fn while_it_steps<T>(step: impl Fn(u64) + Sync, work: impl FnOnce() -> T) -> T {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut n = 0;
             while !done.load(Ordering::Relaxed) {
                 n += 1;
-                for (name, (tx, rx)) in names.iter().zip(steps) {
-                    tree.set(name, tx * n, rx * n);
-                }
+                step(n);
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
-        let output =
-            railtop(tree.dir.path()).args(["check", "--duration", "700ms"]).args(args).output().unwrap();
+        let result = work();
         done.store(true, Ordering::Relaxed);
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        result
     })
+}
+
+/// Runs `check` while a thread adds `step[i]` (tx, rx) to device `i` over and over.
+fn check_while(steps: &[(u64, u64)], args: &[&str]) -> (Option<i32>, String) {
+    let names: Vec<String> = (0..steps.len()).map(|i| format!("efa_{i}")).collect();
+    let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let step = |n| names.iter().zip(steps).for_each(|(name, (tx, rx))| tree.set(name, tx * n, rx * n));
+    let output = while_it_steps(step, || {
+        railtop(tree.dir.path()).args(["check", "--duration", "700ms"]).args(args).output().unwrap()
+    });
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
@@ -91,23 +97,13 @@ fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
             fs::write(tree.path(name, "ports/1/hw_counters").join(counter), "N/A (no PMA)\n").unwrap();
         }
     }
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut n = 0;
-            while !done.load(Ordering::Relaxed) {
-                n += 1;
-                names.iter().take(4 - unread).for_each(|name| tree.set(name, 1000 * n, 1000 * n));
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
-        let output = railtop(tree.dir.path())
+    let step = |n| names.iter().take(4 - unread).for_each(|name| tree.set(name, 1000 * n, 1000 * n));
+    while_it_steps(step, || {
+        railtop(tree.dir.path())
             .env("RAILTOP_PAGE_DIR", pages)
             .args(["check", "--duration", "300ms", "--format", "json"])
             .output()
-            .unwrap();
-        done.store(true, Ordering::Relaxed);
-        output
+            .unwrap()
     })
 }
 

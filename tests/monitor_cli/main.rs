@@ -7,6 +7,8 @@ mod events;
 mod list;
 mod output;
 mod pages;
+#[path = "../support/program.rs"]
+mod program;
 mod support;
 mod usage;
 mod values;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,15 +16,7 @@ use railtop::monitor::sample::{
 };
 use serde_json::Value;
 
-/// The program, with nothing of the machine it runs on: no counter pages, no sysfs but `root`.
-pub(crate) fn railtop(root: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("railtop"));
-    command
-        .env("RAILTOP_PAGE_DIR", root.join("no-pages"))
-        .env("RAILTOP_SYSFS_ROOT", root)
-        .stdin(Stdio::null());
-    command
-}
+pub(crate) use crate::program::railtop;
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sys").join(name)

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use portable_pty::CommandBuilder;
-
-use crate::session::{Session, count, is_up, program};
+use crate::session::{Session, count, is_up};
 
 /// Nothing on the way up waits for an answer of the terminal: the one thing that is asked, once, is its background, and
 /// the answer comes as keys or never (see `background.rs`).
@@ -46,16 +44,7 @@ fn the_terminals_answer_is_not_taken_for_keys_and_keys_not_for_the_answer() {
 #[test]
 fn who_leaves_at_once_takes_the_terminals_answer_along() {
     const WAITS_FOR_IT: Duration = Duration::from_millis(300);
-    if !std::path::Path::new("/bin/bash").exists() {
-        eprintln!("skipped: no /bin/bash");
-        return;
-    }
-    let mut command = CommandBuilder::new("/bin/bash");
-    command.args(["--norc", "--noprofile", "-i"]);
-    command.env("PS1", "prompt$((6*7))> ");
-    command.env("PROGRAM", program());
-    command.env_remove("STY");
-    let mut session = Session::start_command(command);
+    let Some(mut session) = Session::in_bash() else { return };
     for attempt in 1..=20 {
         session.type_keys(b"clear\r");
         session.wait_for("cleared", |screen| screen.contents().trim() == "prompt42>");

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -46,6 +46,20 @@ impl Session {
         command.args(["--interval", "100ms"]);
         command.args(arguments);
         Self::start_command(command)
+    }
+
+    /// An interactive bash whose prompt is `prompt42> ` and whose `$PROGRAM` is the program; `None`, and said, without one.
+    pub(crate) fn in_bash() -> Option<Self> {
+        if !Path::new("/bin/bash").exists() {
+            eprintln!("skipped: no /bin/bash");
+            return None;
+        }
+        let mut command = CommandBuilder::new("/bin/bash");
+        command.args(["--norc", "--noprofile", "-i"]);
+        command.env("PS1", "prompt$((6*7))> ");
+        command.env("PROGRAM", program());
+        command.env_remove("STY");
+        Some(Self::start_command(command))
     }
 
     pub(crate) fn start_command(mut command: CommandBuilder) -> Self {

@@ -1,8 +1,5 @@
 //! Ctrl-Z, with a shell's job control and without.
-
-use portable_pty::CommandBuilder;
-
-use crate::session::{Session, is_up, program};
+use crate::session::{Session, is_up};
 
 /// Nobody could continue a stopped program here (no shell holds the terminal), so Ctrl-Z must not freeze it.
 #[test]
@@ -20,15 +17,7 @@ fn ctrl_z_without_job_control_goes_on() {
 /// As a person has it: below a shell with job control, and below a program (make, sudo) that waits for it.
 #[test]
 fn ctrl_z_gives_the_shell_back_and_fg_returns() {
-    if !std::path::Path::new("/bin/bash").exists() {
-        eprintln!("skipped: no /bin/bash");
-        return;
-    }
-    let mut command = CommandBuilder::new("/bin/bash");
-    command.args(["--norc", "--noprofile", "-i"]);
-    command.env("PS1", "prompt$((6*7))> ");
-    command.env("PROGRAM", program());
-    let mut session = Session::start_command(command);
+    let Some(mut session) = Session::in_bash() else { return };
     session.wait_for_prompt();
     session.type_keys(b"sh -c '$PROGRAM --interval 100ms --ticks 1; echo inner $?'\r");
     session.wait_for("screen", is_up);

@@ -8,18 +8,22 @@ fn view(cluster: &Cluster, shape: Shape, tick: u64) -> Arc<View> {
     Arc::new(cluster.view(shape, tick))
 }
 
+/// A view as it mostly is: short windows are looked at only while they are shown, and weigh as much as all the rest.
+fn without_windows(cluster: &Cluster, tick: u64) -> View {
+    let mut view = cluster.view(Shape::PairSeq, tick);
+    for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
+        nic.rx_windows = None;
+    }
+    view
+}
+
 #[test]
 fn memory_is_flat_over_ten_thousand_samples_of_32_nics() {
     let cluster = Cluster { nodes: 1, pes_per_node: 8, ..Cluster::default() };
     let mut history = History::default();
     let mut then = [0; 4];
     for tick in 0..10_000 {
-        let mut view = cluster.view(Shape::PairSeq, tick);
-        // Short windows are looked at only while they are shown, and weigh as much as all the rest.
-        for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
-            nic.rx_windows = None;
-        }
-        history.push(&Arc::new(view));
+        history.push(&Arc::new(without_windows(&cluster, tick)));
         if tick == 2_000 {
             then = history.size();
         }
@@ -58,10 +62,7 @@ fn a_thousand_events_shorten_the_way_back_by_little() {
         if tick % 50 == 0 {
             events = list(tick);
         }
-        let mut view = View { events: Arc::clone(&events), ..cluster.view(Shape::PairSeq, tick) };
-        for nic in view.groups.iter_mut().flat_map(|group| &mut group.nics) {
-            nic.rx_windows = None;
-        }
+        let view = View { events: Arc::clone(&events), ..without_windows(&cluster, tick) };
         history.push(&Arc::new(view));
         let views: Vec<&Arc<View>> = history.views.iter().map(|kept| &kept.view).collect();
         let mut lists: Vec<_> = views.iter().map(|view| &view.events).collect();
