@@ -1,4 +1,5 @@
 //! Ctrl-Z, with a shell's job control and without.
+
 use crate::session::{Session, is_up};
 
 /// Nobody could continue a stopped program here (no shell holds the terminal), so Ctrl-Z must not freeze it.

@@ -212,11 +212,25 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
         screen.ask(background::QUERY).map_err(doing("write to"))?;
         control.listener.asked();
     }
-    let ended = control.run(&mut screen);
+    let ended = match control.run(&mut screen) {
+        // A read or write may find that the terminal is gone before the poll that says so.
+        Err(TuiError::Terminal { .. }) if is_hung_up() => Ok(Ended::Signal(signal_hook::consts::SIGHUP)),
+        ended => ended,
+    };
     if !matches!(ended, Ok(Ended::Signal(signal_hook::consts::SIGHUP))) {
         control.settle();
     }
     ended
+}
+
+/// What a poll says of a terminal that is gone.
+const HUNG_UP: PollFlags = PollFlags::POLLHUP.union(PollFlags::POLLERR).union(PollFlags::POLLNVAL);
+
+fn is_hung_up() -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    nix::poll::poll(&mut fds, PollTimeout::ZERO).is_ok()
+        && fds[0].revents().is_some_and(|events| events.intersects(HUNG_UP))
 }
 
 /// Who has not answered for this long will not, so that what looks like the beginning of an answer was typed.
@@ -330,10 +344,9 @@ impl Loop<'_> {
             Err(errno) => return Err(doing("wait for")(errno.into())),
         }
         let keyboard = fds[0].revents().unwrap_or(PollFlags::empty());
-        let hung_up = keyboard.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
         let readable = keyboard.contains(PollFlags::POLLIN);
         self.waker.drain();
-        if hung_up {
+        if keyboard.intersects(HUNG_UP) {
             // Without this a terminal that is gone would be readable for ever.
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGHUP);
             return Ok(false);
