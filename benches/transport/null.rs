@@ -12,7 +12,7 @@ use railtop::transport::proxy::{Clock, Parts, Progress, Proxy, Shared};
 use railtop::transport::ring::{Command, Producer, Put, ring};
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp};
-use railtop::transport::wire::{FRAME_HEADER_BYTES, Frame, Record};
+use railtop::transport::wire::{FRAME_HEADER_BYTES, Frame, MAX_INLINE, Record};
 
 /// As deep as a PE's.
 const RING: usize = 1024;
@@ -120,6 +120,7 @@ impl Alone {
             nics: (0..nics).map(nic).collect(),
             wide_immediate: true,
             heap,
+            inline_max: MAX_INLINE as u64,
             policy: PolicyKind::PairSeq,
             commands,
             fault: Fault::default(),

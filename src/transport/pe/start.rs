@@ -21,7 +21,7 @@ use crate::transport::nic::Nic;
 use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
-use crate::transport::wire::MAX_NICS;
+use crate::transport::wire::{MAX_INLINE, MAX_NICS};
 
 /// Commands that may wait for the proxy.
 const RING_DEPTH: usize = 1024;
@@ -109,6 +109,7 @@ impl Pe {
             nics,
             wide_immediate,
             heap: Arc::clone(&heap),
+            inline_max: MAX_INLINE as u64,
             policy: config.policy,
             commands: consumer,
             fault: fault.clone(),

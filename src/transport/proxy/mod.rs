@@ -67,6 +67,8 @@ pub struct Parts<N> {
     pub wide_immediate: bool,
     /// The heap.
     pub heap: Arc<Heap>,
+    /// Puts of at most this many bytes travel within a frame; at most [`MAX_INLINE`].
+    pub inline_max: u64,
     /// The policy to start with.
     pub policy: PolicyKind,
     /// Commands from the caller.
@@ -160,7 +162,7 @@ impl<N: Nic> Proxy<N> {
             ways: Ways::new(me, &widths, own),
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
-            inline_max: MAX_INLINE as u64,
+            inline_max: parts.inline_max.min(MAX_INLINE as u64),
             quiet: None,
             shared: Arc::clone(&shared),
             fault,

@@ -178,6 +178,8 @@ fn nothing_is_sent_once_hushed() {
     world.clock.fetch_add(1_000_000_000, Ordering::Relaxed);
     (0..100).for_each(|_| {
         driver.turn();
+        // Takes in that its put is done.
+        world.callers[0].proxy.turn().unwrap();
     });
     assert!(world.fabric.is_empty(), "something was sent");
 }

@@ -26,6 +26,8 @@ pub(super) struct Weather {
     pub(super) inject_percent: u64,
     /// Longest piece.
     pub(super) max_piece: u64,
+    /// Of a put that travels in a frame.
+    pub(super) inline_max: u64,
     /// Whether target completions say the length, which libfabric 1.17's tcp does not.
     pub(super) says_len: bool,
     /// Whether immediates have 64 bits (tcp) or 32 (EFA).
@@ -47,6 +49,7 @@ impl Weather {
             rx_depth: 1024,
             inject_percent: 50,
             max_piece: 32,
+            inline_max: 16,
             says_len: true,
             wide: true,
             reopens: false,
@@ -64,6 +67,7 @@ impl Weather {
             rx_depth: 1 << rng.below(8),
             inject_percent: [0, 50, 100][rng.index(3)],
             max_piece: rng.between(1, 100),
+            inline_max: [0, 16, 100, 1024][rng.index(4)],
             says_len: rng.chance(50),
             wide: rng.chance(50),
             reopens: true,
@@ -114,7 +118,7 @@ pub(super) enum Trouble {
 struct Port {
     events: Vec<Due<Event>>,
     in_flight: u64,
-    /// Pieces and frames on their way here or waiting to be reported.
+    /// Pieces and frames on their way here or waiting to be reported; what a NIC in trouble holds back takes no room here.
     arriving: usize,
     /// The next call fails with this.
     broken: Option<String>,
@@ -172,6 +176,18 @@ impl MockFabric {
         air.flying.is_empty() && air.ports.iter().flatten().all(|port| port.events.is_empty())
     }
 
+    /// What is where, for who looks for a mistake.
+    pub(super) fn describe(&self) -> String {
+        let air = self.air();
+        let port = |port: &Port| {
+            let Port { in_flight, arriving, trouble, events, .. } = port;
+            format!("{in_flight} out, {arriving} in, {} events, {trouble:?}; ", events.len())
+        };
+        let pe = |ports: &Vec<Port>| ports.iter().map(port).collect::<String>() + "\n";
+        let ports: String = air.ports.iter().map(pe).collect();
+        format!("{ports}{} under way, {:?}", air.flying.len(), air.weather)
+    }
+
     /// The judge's last word.
     pub(super) fn conclude(&self) {
         let mut air = self.air();
@@ -196,7 +212,18 @@ impl MockFabric {
 
     /// From now on this NIC is in trouble, or is not any more.
     pub(super) fn trouble(&self, at: PeerNic, trouble: Option<Trouble>) {
-        self.air().port(at).trouble = trouble;
+        let mut air = self.air();
+        let Air { ports, flying, .. } = &mut *air;
+        let port = &mut ports[at.pe as usize][usize::from(at.nic)];
+        let before = std::mem::replace(&mut port.trouble, trouble);
+        for Due(_, flight) in flying.iter().filter(|Due(_, flight)| flight.from == at) {
+            let arriving = &mut ports[flight.to.pe as usize][usize::from(flight.to.nic)].arriving;
+            match (before.is_some(), trouble.is_some()) {
+                (false, true) => *arriving -= 1,
+                (true, false) => *arriving += 1,
+                _ => {}
+            }
+        }
     }
 
     /// The next `times` this NIC is opened again, it fails.
@@ -237,7 +264,9 @@ impl Air {
     }
 
     fn take_off(&mut self, flight: Flight) {
-        self.port(flight.to).arriving += 1;
+        if self.port(flight.from).trouble.is_none() {
+            self.port(flight.to).arriving += 1;
+        }
         let due = self.later();
         self.flying.push(Due(due, flight));
     }
@@ -409,8 +438,12 @@ impl Nic for MockNic {
         port.stubborn = port.stubborn.saturating_sub(1);
         // What is still under way to the old endpoint never lands.
         let at = self.at;
-        let lost = air.flying.extract_if(.., |Due(_, flight)| flight.to == at).count();
-        air.port(at).arriving -= lost;
+        let lost: Vec<_> = air.flying.extract_if(.., |Due(_, flight)| flight.to == at).collect();
+        for Due(_, flight) in lost {
+            if air.port(flight.from).trouble.is_none() {
+                air.port(at).arriving -= 1;
+            }
+        }
         // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
         let drop_frames = air.rng.chance(50);
         let drained: Vec<_> = air

@@ -13,6 +13,7 @@ use crate::transport::heap::RESERVED;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
 use crate::transport::signal::{Signal, SignalOp};
+use crate::transport::wire::FRAME_HEADER_BYTES;
 
 const SOURCE: u64 = RESERVED;
 const COUNTER: u64 = RESERVED + 512;
@@ -179,5 +180,30 @@ fn probes_tell_whether_completions_say_the_length() {
         for totals in world.totals() {
             assert_eq!(totals.probes, (3, if says_len { 3 } else { 0 }));
         }
+    }
+}
+
+/// A close that is a message of its own costs as much as the data that it follows.
+#[test]
+fn closes_in_a_queue_share_frames_and_a_lone_one_goes_at_once() {
+    // A head, the group, an offset and an operand.
+    const CLOSE_BYTES: u64 = 32;
+    for (puts, frames) in [(1, 1..=1), (400, 2..=100)] {
+        let weather = Weather { delay: 1, inject_percent: 0, rx_depth: usize::MAX, ..Weather::fair() };
+        let mut judge = Judge::new(2, LANDING.offset, HEAP);
+        judge.expect_bytes(1, LANDING, &[0; 24]);
+        let sources = vec![RxSource::CqeLen; 2];
+        let setup = Setup { ring: 512, sources, ..setup(&[1, 1], weather) };
+        let mut world = World::new(&mut Rng::new(puts), &setup, judge);
+        world.program(0, (0..puts).map(|_| put(1, true)));
+        // The first turn takes the commands and hands them over, with the close of the only one.
+        world.turn_one(0, 1).unwrap();
+        assert!(puts > 1 || world.totals()[0].nics[0].control_tx_bytes > 0);
+        while counter(&world, 1) < puts {
+            world.turn().unwrap();
+        }
+        let sent = world.totals()[0].nics[0].control_tx_bytes - puts * CLOSE_BYTES;
+        let sent = sent / FRAME_HEADER_BYTES as u64;
+        assert!(frames.contains(&sent), "{sent} frames for {puts} closes");
     }
 }

@@ -119,6 +119,7 @@ impl World {
                 nics: (0..width).map(|nic| fabric.nic(me, nic)).collect(),
                 wide_immediate: setup.weather.wide,
                 heap: Arc::clone(&heaps[me as usize]),
+                inline_max: setup.weather.inline_max,
                 policy: setup.policy,
                 commands,
                 fault: fault.clone(),
