@@ -2,6 +2,8 @@
 //! shows on any machine, and held within 3 % of `benches/transport/instructions.txt`.
 //!
 //! A compiler makes of the same source what it likes: each version has figures of its own, and one without any is skipped.
+//! Building an optimised program takes minutes, so that is counted when asked for, and the tests' own build always: its
+//! figures are several times as high, but a scan or an allocation more shows in both.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -14,7 +16,7 @@ const TOLERANCE: f64 = 0.03;
 const FIGURES: &str = "benches/transport/instructions.txt";
 
 /// Puts of the two runs whose difference is counted: what does not depend on them cancels out.
-const PUTS: [u64; 2] = [4_000, 24_000];
+const PUTS: [u64; 2] = [2_000, 10_000];
 
 /// `1.95-x86_64`: the compiler's version and what it compiles for.
 fn compiler() -> String {
@@ -26,20 +28,20 @@ fn compiler() -> String {
     format!("{}-{}", minor.join("."), std::env::consts::ARCH)
 }
 
-/// The figures of a compiler: bytes of a put, NICs, instructions.
-fn figures(text: &str, compiler: &str) -> Vec<(String, String, f64)> {
+/// The figures of a compiler and a profile: bytes of a put, NICs, instructions.
+fn figures(text: &str, compiler: &str, profile: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|words| words.first() == Some(&compiler))
-        .map(|words| (words[1].to_owned(), words[2].to_owned(), words[3].parse().unwrap()))
+        .filter(|words| words.starts_with(&[compiler, profile]))
+        .map(|words| (words[2].to_owned(), words[3].to_owned(), words[4].parse().unwrap()))
         .collect()
 }
 
-/// Builds the benchmark with the profile made for this and returns its path.
-fn build() -> PathBuf {
+/// Builds the benchmark with a profile and returns its path.
+fn build(profile: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--profile", "count", "--bench", "transport", "--message-format", "json"])
+        .args(["build", "--locked", "--profile", profile, "--bench", "transport", "--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -66,28 +68,23 @@ fn instructions(program: &Path, bytes: &str, nics: &str, puts: u64) -> u64 {
     collected.unwrap()
 }
 
-#[test]
-fn a_put_signal_takes_as_many_instructions_as_written_down() {
+/// Counts what a put-signal takes in this build, and holds it against the figures.
+fn hold(profile: &str) {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return eprintln!("skipped: valgrind is not there to count instructions");
     }
-    if std::env::var_os("RAILTOP_COUNT_INSTRUCTIONS").is_none() {
-        return eprintln!(
-            "skipped: RAILTOP_COUNT_INSTRUCTIONS=1 builds an optimised program first, which takes minutes"
-        );
-    }
     let compiler = compiler();
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIGURES)).unwrap();
-    let figures = figures(&text, &compiler);
+    let figures = figures(&text, &compiler, profile);
     if figures.is_empty() {
-        return eprintln!("skipped: {FIGURES} has no instruction counts of rustc {compiler}");
+        return eprintln!("skipped: {FIGURES} has no instruction counts of rustc {compiler}, profile {profile}");
     }
-    let program = build();
+    let program = build(profile);
     let mut wrong = Vec::new();
     for (bytes, nics, figure) in figures {
         let [few, many] = PUTS.map(|puts| instructions(&program, &bytes, &nics, puts));
         let each = (many - few) as f64 / (PUTS[1] - PUTS[0]) as f64;
-        println!("{compiler} {bytes} {nics} {each:.1}");
+        println!("{compiler} {profile} {bytes} {nics} {each:.1}");
         if (each / figure - 1.0).abs() > TOLERANCE {
             wrong.push(format!(
                 "a put-signal of {bytes} B over {nics} NICs takes {each:.1} instructions, not {figure}"
@@ -98,4 +95,19 @@ fn a_put_signal_takes_as_many_instructions_as_written_down() {
         wrong.is_empty(),
         "{wrong:#?}\nIf that is meant, write the new figures into {FIGURES} and say why."
     );
+}
+
+#[test]
+fn a_put_signal_takes_as_many_instructions_as_written_down() {
+    hold("dev");
+}
+
+#[test]
+fn optimised_it_takes_as_many_instructions_as_written_down() {
+    if std::env::var_os("RAILTOP_COUNT_INSTRUCTIONS").is_none() {
+        return eprintln!(
+            "skipped: RAILTOP_COUNT_INSTRUCTIONS=1 builds an optimised program first, which takes minutes"
+        );
+    }
+    hold("count");
 }
