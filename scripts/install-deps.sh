@@ -66,6 +66,8 @@ if [ "$purpose" = test ]; then
     has_headers || missing+=(libfabric-dev)
     # For a second libfabric: scripts/fetch-libfabric2.sh.
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # For tests/instructions.rs.
+    has valgrind || missing+=(valgrind)
     if wants_vm; then
         for pair in "${vm_programs[@]}"; do
             has "${pair%%:*}" || missing+=("${pair#*:}")
