@@ -1,12 +1,15 @@
 //! `railtop log`, `check` and `list` as a user runs them, on trees in `tests/fixtures/sys` and on trees the test drives.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails, fails the test")]
 
 mod check;
 mod events;
+#[path = "../support/fault.rs"]
+mod fault;
 mod list;
 mod output;
 mod pages;
+mod panics;
 #[path = "../support/program.rs"]
 mod program;
 mod support;

@@ -4,8 +4,11 @@
 
 mod answers;
 mod ending;
+#[path = "../support/fault.rs"]
+mod fault;
 mod frames;
 mod keys;
+mod panics;
 mod recording;
 mod session;
 mod suspend;

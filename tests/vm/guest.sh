@@ -98,3 +98,17 @@ screen_until() {
 
 # The process on the screen.
 screen_pid() { pgrep -P "$(screen display-message -p '#{pane_pid}')" -x railtop; }
+
+# screen_agrees: whether the list on the screen has the RDMA devices that the kernel has now, no others, and the word for
+# those whose port is down. Prints both lists; the screen's has `gone` behind the name of a device that it remembers.
+screen_agrees() {
+    local device state down shown there
+    shown=$(screen capture-pane -p | sed -nE 's/^[^a-z]*((rxe|rdmap)[a-z0-9]+)( +(link DOWN|gone))?.*/\1 \4/p' | sort)
+    there=$(for device in /sys/class/infiniband/*; do
+        state=$(<"$device/ports/1/state") down=
+        if [ "${state#*: }" = DOWN ]; then down='link DOWN'; fi
+        echo "${device##*/} $down"
+    done | sort)
+    printf 'screen:\n%s\nkernel:\n%s\n' "$shown" "$there"
+    [ "$(grep -v ' gone$' <<<"$shown")" = "$there" ]
+}

@@ -64,8 +64,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots, and waits until commands are taken.
+    /// Boots, and waits until commands are taken. The emulator has let a kernel die while that patched its own code, before
+    /// anything of ours ran; so one that never got there is booted once more, and it is said.
     pub fn boot(parts: &Parts) -> Self {
+        let mut machine = Self::power_on(parts);
+        if let Err(why) = machine.read_line() {
+            println!("booted once more: {why}");
+            machine = Self::power_on(parts);
+            machine.line();
+        }
+        // Nothing caches /job: a program that ran from there would be read page by page, again and again.
+        machine.ok("cp /job/railtop /usr/local/bin/");
+        machine
+    }
+
+    fn power_on(parts: &Parts) -> Self {
         let job =
             TempDir::with_prefix_in("vm-", env!("CARGO_TARGET_TMPDIR")).expect("a directory for the run");
         fs::copy(&parts.mockrdma, job.path().join("mockrdma.ko")).expect("the module can be copied");
@@ -79,11 +92,7 @@ impl Machine {
             .expect("bash runs");
         // A script is ended by the guest; this is for a guest that hangs.
         stream.set_read_timeout(Some(SCRIPT + BOOT)).expect("a socket takes a time-out");
-        let mut machine = Self { qemu, channel: BufReader::new(stream), job, scripts: 0 };
-        assert_eq!(machine.line(), "ready");
-        // Nothing caches /job: a program that ran from there would be read page by page, again and again.
-        machine.ok("cp /job/railtop /usr/local/bin/");
-        machine
+        Self { qemu, channel: BufReader::new(stream), job, scripts: 0 }
     }
 
     /// Runs a bash script in the guest, with the functions of `guest.sh` and `rxe.sh`.
@@ -120,10 +129,16 @@ impl Machine {
     }
 
     fn line(&mut self) -> String {
+        self.read_line().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// What the machine says next: `ready` first.
+    fn read_line(&mut self) -> Result<String, String> {
         let mut line = String::new();
-        let read = self.channel.read_line(&mut line);
-        assert!(matches!(read, Ok(1..)), "the machine is gone ({read:?}):\n{}", last_words(self.job.path()));
-        line.trim_end().to_owned()
+        match self.channel.read_line(&mut line) {
+            Ok(1..) => Ok(line.trim_end().to_owned()),
+            read => Err(format!("the machine is gone ({read:?}):\n{}", last_words(self.job.path()))),
+        }
     }
 }
 

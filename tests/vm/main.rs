@@ -52,6 +52,7 @@ const CHECKS: &[Check] = &checks![
     screen::devices_events_and_counters_are_on_it,
     screen::a_device_that_hangs_keeps_nobody_off_the_first_screen,
     screen::a_signal_gives_the_terminal_back,
+    screen::links_and_names_on_it_are_the_kernels_as_they_change,
     trouble::a_device_that_answers_einval_is_marked_and_the_others_go_on,
     trouble::a_device_that_hangs_is_marked_and_the_others_go_on,
     links::a_link_that_goes_down_is_seen_and_comes_back,

@@ -47,3 +47,34 @@ pub fn a_signal_gives_the_terminal_back(machine: &mut Machine) {
     }
     machine.ok("screen kill-server; use_mock ''");
 }
+
+/// What is done to the devices while the screen shows them, and whether the kernel's own files say that it is done.
+const CHANGES: [(&str, &str); 5] = [
+    ("ip link set v1a down", "grep -q DOWN $sys/rxe2/ports/1/state"),
+    ("ip link set v1a up; rxe_route 1", "grep -q ACTIVE $sys/rxe2/ports/1/state"),
+    ("rdma dev set rxe3 name rdmap16s27", "[ -e $sys/rdmap16s27 -a ! -e $sys/rxe3 ]"),
+    ("rdma link delete rdmap16s27", "[ ! -e $sys/rdmap16s27 ]"),
+    ("rdma link add rxe3 type rxe netdev v1b", "grep -q ACTIVE $sys/rxe3/ports/1/state"),
+];
+
+pub fn links_and_names_on_it_are_the_kernels_as_they_change(machine: &mut Machine) {
+    let changes = CHANGES.map(|(change, done)| {
+        format!(
+            "{change}; until_true 20 eval '{done}' && until_true 20 screen_agrees ||
+                 {{ echo 'after: {change}' >&2; screen_agrees >&2; exit 1; }}\n"
+        )
+    });
+    machine.ok(&format!(
+        "sys=/sys/class/infiniband; screen_begin -i 250ms && screen_until '^[^a-z]*rxe3 ' || exit
+         {}",
+        changes.concat()
+    ));
+    // Each is an event.
+    machine.ok(
+        "screen send-keys 4
+         for event in 'link down +rxe2 .* went from ACTIVE to DOWN' 'link up +rxe2 .* is ACTIVE after' \
+             'renamed +rdmap16s27 rxe3 is called rdmap16s27 now' 'device gone +rdmap16s27' 'new device +rxe3'; do
+             screen_until \"$event\" || exit
+         done; screen kill-server",
+    );
+}

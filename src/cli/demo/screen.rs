@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::cluster::Cluster;
 use super::{DemoArgs, SCENE, story};
 use crate::cli::GlobalArgs;
@@ -43,21 +45,23 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCo
         told: None,
     };
     let options = TuiOptions { caption: Some(caption), stop: Some(stop.clone()), ..settings.screen() };
-    let (ended, cluster) = std::thread::scope(|scope| {
+    let (ended, cluster) = std::thread::scope(|scope| -> anyhow::Result<_> {
         let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let left = Arc::clone(&over);
         // When the cluster has ended, so does the screen.
-        let watch = scope.spawn(move || {
+        let watch = std::thread::Builder::new().name("watch".to_owned());
+        let watch = watch.spawn_scoped(scope, move || {
             while !cluster.is_over() && !left.load(std::sync::atomic::Ordering::Acquire) {
                 std::thread::sleep(Duration::from_millis(50));
             }
             stop.stop();
             cluster
         });
+        let watch = watch.context("cannot start a thread")?;
         let ended = tui::run(&mut source, &options);
         over.store(true, std::sync::atomic::Ordering::Release);
-        (ended, watch.join())
-    });
+        Ok((ended, watch.join()))
+    })?;
     // The terminal is restored by now, so that errors are seen.
     let cluster = cluster.map_err(|_| anyhow::anyhow!("a thread of the demo panicked"))?;
     let outcome = cluster.end();
@@ -115,6 +119,10 @@ impl ViewSource for Narrated {
         }
         self.tell(&view);
         Some(view)
+    }
+
+    fn is_over(&self) -> bool {
+        self.sampler.is_over()
     }
 
     fn set_interval(&mut self, interval: Duration) {

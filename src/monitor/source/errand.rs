@@ -13,7 +13,12 @@ pub(super) struct Errand<Q, A> {
     answers: Receiver<A>,
     /// When the open question was asked.
     asked: Option<Instant>,
+    /// The thread panicked.
+    over: bool,
 }
+
+/// What to say where an errand [is over](Errand::is_over).
+pub(super) const OVER: &str = "the thread that asks ended by a bug; it is started again";
 
 impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
     /// Starts the thread. `make` runs on it and returns what answers the questions.
@@ -34,17 +39,21 @@ impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
                 }
             }
         })?;
-        Ok(Self { questions, answers, asked: None })
+        Ok(Self { questions, answers, asked: None, over: false })
     }
 
     /// Asks, unless an answer is still owed.
     pub(super) fn ask(&mut self, question: Q) {
-        if self.asked.is_none() && self.questions.send(question).is_ok() {
-            self.asked = Some(Instant::now());
+        if self.asked.is_some() {
+            return;
+        }
+        match self.questions.send(question) {
+            Ok(()) => self.asked = Some(Instant::now()),
+            Err(_) => self.over = true,
         }
     }
 
-    /// The answer, waited for until `until`. `None` when it is late, or there was no question.
+    /// The answer, waited for until `until`. `None` when it is late, there was no question, or nobody is there to answer.
     pub(super) fn answer(&mut self, until: Instant) -> Option<A> {
         self.asked?;
         match self.answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -52,8 +61,18 @@ impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
                 self.asked = None;
                 Some(answer)
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.over = true;
+                None
+            }
         }
+    }
+
+    /// Whether the thread is gone, as the last question or the last look for an answer found. Only a panic brings that about,
+    /// and no answer will come.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// For how long the open question has waited.
@@ -88,5 +107,20 @@ mod tests {
         errand.ask(5);
         allow.send(()).unwrap();
         assert_eq!(errand.answer(soon()), Some(10));
+    }
+    #[test]
+    fn a_panic_is_not_waited_for_and_is_found_out() {
+        let mut errand = Errand::start("test", || |n: u32| assert_eq!(n, 1, "a bug")).unwrap();
+        let long = || Instant::now() + Duration::from_secs(600);
+        errand.ask(1);
+        assert_eq!((errand.answer(long()), errand.is_over()), (Some(()), false));
+        errand.ask(2);
+        assert_eq!((errand.answer(long()), errand.is_over()), (None, true));
+
+        // Before the first question, or while that waits.
+        let unborn = || -> fn(u32) { panic!("a bug before all questions") };
+        let mut errand = Errand::start("test", unborn).unwrap();
+        errand.ask(1);
+        assert_eq!((errand.answer(long()), errand.is_over()), (None, true));
     }
 }

@@ -35,7 +35,8 @@ pub type OpenGpuLibrary = Box<dyn FnMut() -> Result<Box<dyn GpuLibrary>, String>
 
 /// The GPU source: the thread's other end.
 pub struct GpuSource {
-    requests: Option<Sender<()>>,
+    /// Without a thread the reason.
+    requests: Result<Sender<()>, &'static str>,
     answers: Receiver<Gpus>,
     /// When the request that is still open was made.
     asked: Option<Instant>,
@@ -61,8 +62,8 @@ impl GpuSource {
             let mut library = Opened::Never;
             while asked.recv().is_ok() && answer.send(library.read(&mut open, Instant::now())).is_ok() {}
         });
-        // Without a thread there is nobody to ask, which `take` says.
-        let requests = thread.is_ok().then_some(requests);
+        // Then there is nobody to ask, which `take` says.
+        let requests = thread.map(|_| requests).map_err(|_| "cannot start a thread to read GPUs");
         Self { requests, answers, asked: None, last: None, before: None }
     }
 
@@ -73,7 +74,7 @@ impl GpuSource {
         if self.asked.is_some() || just {
             return;
         }
-        if let Some(requests) = &self.requests
+        if let Ok(requests) = &self.requests
             && requests.send(()).is_ok()
         {
             self.asked = Some(now);
@@ -91,8 +92,10 @@ impl GpuSource {
         }
         self.collect(now);
         let waited = self.asked.map_or(Duration::ZERO, |asked| now.saturating_duration_since(asked));
+        if let Err(reason) = self.requests {
+            return nothing(reason.to_owned());
+        }
         match &self.last {
-            _ if self.requests.is_none() => nothing("cannot start a thread to read GPUs".to_owned()),
             Some((gpus, at)) if now.saturating_duration_since(*at) <= TOO_OLD => gpus.clone(),
             None if waited <= TOO_OLD => nothing("the GPUs are being looked for".to_owned()),
             _ => nothing(format!("the GPU library has not answered for {:.1} s", waited.as_secs_f64())),
@@ -105,7 +108,7 @@ impl GpuSource {
                 Ok(gpus) => self.answered(gpus, now),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    self.requests = None;
+                    self.requests = Err("the thread that reads GPUs ended by a bug");
                     return;
                 }
             }
@@ -169,6 +172,8 @@ impl Opened {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    const LONG: Duration = Duration::from_secs(60);
 
     /// Answers, the next one last.
     type Script = Arc<Mutex<Vec<Result<Vec<GpuSample>, String>>>>;
@@ -246,13 +251,37 @@ mod tests {
         );
     }
 
+    /// A library that answers once.
+    struct Buggy(bool);
+
+    impl GpuLibrary for Buggy {
+        fn read(&mut self) -> Result<Vec<GpuSample>, String> {
+            assert!(!std::mem::replace(&mut self.0, true), "a bug");
+            Ok(vec![gpu(0)])
+        }
+    }
+
+    #[test]
+    fn after_a_panic_nothing_old_is_shown() {
+        let mut source = GpuSource::new(Box::new(|| Ok(Box::new(Buggy(false)))));
+        let start = Instant::now();
+        source.ask(start);
+        assert_eq!(source.take(start, LONG).gpus, [gpu(0)]);
+        for soon in [1, 2] {
+            let now = start + Duration::from_secs(soon);
+            source.ask(now);
+            let ended = nothing("the thread that reads GPUs ended by a bug".to_owned());
+            assert_eq!(source.take(now, LONG), ended);
+        }
+    }
+
     #[test]
     fn an_answer_is_kept_for_a_while_and_then_no_more() {
         let script = Arc::new(Mutex::new(vec![Ok(vec![gpu(0)])]));
         let mut source = GpuSource::new(Box::new(move || Ok(Box::new(Scripted(Arc::clone(&script))))));
         let start = Instant::now();
         source.ask(start);
-        assert_eq!(source.take(start, Duration::from_secs(60)).gpus, [gpu(0)]);
+        assert_eq!(source.take(start, LONG).gpus, [gpu(0)]);
         assert_eq!(source.take(start + Duration::from_secs(4), Duration::ZERO).gpus, [gpu(0)]);
         assert!(source.take(start + Duration::from_secs(6), Duration::ZERO).gpus.is_empty());
     }

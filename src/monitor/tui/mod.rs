@@ -265,6 +265,10 @@ impl Loop<'_> {
     fn run(&mut self, screen: &mut Screen) -> Result<Ended, TuiError> {
         self.measure();
         loop {
+            // One that panicked before the terminal was ours has nobody told.
+            if self.source.is_over() {
+                return Err(TuiError::Panicked);
+            }
             self.take_news();
             let needs = self.state.needs();
             if std::mem::replace(&mut self.told, needs) != needs {

@@ -28,6 +28,9 @@ pub enum NetlinkError {
     /// The devices changed during each of several attempts to list something.
     #[error("the list changed while it was read, {0} times in a row")]
     Interrupted(usize),
+    /// A bug of ours.
+    #[error("RDMA netlink: {}", super::super::errand::OVER)]
+    Panicked,
     /// The bytes are no netlink.
     #[error("RDMA netlink: {0}")]
     Malformed(#[from] Malformed),

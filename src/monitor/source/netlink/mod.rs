@@ -56,7 +56,13 @@ impl NetlinkSource {
 
     /// The round that was asked for, waited for until `until`; `None` when it is late. Then it is found later.
     pub fn answer(&mut self, until: Instant) -> Option<Result<Round, NetlinkError>> {
-        self.errand.as_mut()?.answer(until)
+        let errand = self.errand.as_mut()?;
+        let answer = errand.answer(until);
+        if errand.is_over() {
+            self.errand = None;
+            return Some(Err(NetlinkError::Panicked));
+        }
+        answer
     }
 
     /// For how long the open round has been waited for.
@@ -97,4 +103,20 @@ pub struct OwnersByDevice {
     pub owners: HashMap<String, HashMap<Owner, u32>>,
     /// Devices that refused, and how.
     pub failed: Vec<(String, NetlinkError)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_panic_nobody_waits_and_the_thread_is_started_again() {
+        let buggy = Errand::start("test", || |query: Query| panic!("a bug: {query:?}")).unwrap();
+        let mut source = NetlinkSource { errand: Some(buggy) };
+        let query = || Query { devices: Some(Vec::new()), listed: Vec::new(), interval: Duration::ZERO };
+        source.ask(query()).unwrap();
+        let answer = source.answer(Instant::now() + Duration::from_secs(600));
+        assert!(matches!(answer, Some(Err(NetlinkError::Panicked))), "{answer:?}");
+        assert_eq!((source.open_for(), source.errand.is_none()), (None, true));
+    }
 }

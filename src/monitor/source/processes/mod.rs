@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use self::proc::Proc;
 use self::users::Users;
-use super::errand::Errand;
+use super::errand::{Errand, OVER};
 use super::netlink::{self, NetlinkError, Owner, OwnersByDevice};
 use crate::monitor::clock;
 use crate::monitor::sample::{ProcessSample, Processes};
@@ -40,6 +40,11 @@ impl ProcessSource {
         let patience = if self.latest.is_some() { Instant::now() } else { until };
         if let Some(fresh) = self.errand.as_mut().and_then(|errand| errand.answer(patience)) {
             self.latest = Some(fresh);
+        }
+        if self.errand.as_ref().is_some_and(Errand::is_over) {
+            // What was read last grows old, and nobody reads it anew before it is time to.
+            self.errand = None;
+            self.latest = Some(unknown(OVER));
         }
         let late = self.errand.as_ref().and_then(Errand::open_for).filter(|&waited| waited > EVERY);
         let mut latest = self.latest.clone().unwrap_or_else(|| unknown("not read yet"));
@@ -172,6 +177,19 @@ mod tests {
             all.owners.entry(device.to_owned()).or_default().insert(owner, count);
         }
         all
+    }
+
+    #[test]
+    fn after_a_panic_nothing_old_is_shown() {
+        let buggy = Errand::start("test", || |()| panic!("a bug")).unwrap();
+        let old = Processes { processes: vec![ProcessSample::default()], ..Processes::default() };
+        let mut source = ProcessSource { errand: Some(buggy), latest: Some(old), asked: None };
+        source.ask().unwrap();
+        // The panic is on its way.
+        let read = std::iter::from_fn(|| Some(source.read(Instant::now())))
+            .find(|read| read.processes.is_empty())
+            .unwrap();
+        assert_eq!((read.reason.as_deref(), source.errand.is_none()), (Some(OVER), true));
     }
 
     #[test]

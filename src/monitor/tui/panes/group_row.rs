@@ -74,7 +74,8 @@ pub(super) fn render(
                 (unknown(flow.unread, rest.width), theme.verdict(verdict))
             }
             (None, Some(_)) if is_slow(flow) && !verdict.is_imbalance() => {
-                let forms = ["slow NIC", "slow", ""].map(|word| format!("{} {word}", glyphs.under()));
+                let forms = ["slow NIC", "slow", ""];
+                let forms = forms.map(|word| format!("{} {word}", glyphs.under()).trim_end().to_owned());
                 let fits = forms.into_iter().find(|form| form.width() < usize::from(rest.width).max(3));
                 (fits.unwrap_or_default(), theme.style(Token::Warn))
             }
@@ -88,11 +89,14 @@ pub(super) fn render(
                 (with_down(word, glyphs.verdict(verdict), down, rest.width), style)
             }
         };
-        let gap = u16::from(rest.width > u16::try_from(word.width()).unwrap_or(0));
-        Slot { x: rest.x + gap, width: rest.width - gap, ..rest }.left(&word, style, glyphs, buffer);
-        let strong = theme.style(Token::Strong);
         let bytes = || amounts::of_groups(state, context.view, std::iter::once(group), direction);
         let amount = amounts::text(state, &context.scale, flow.bytes_per_s, bytes);
+        // A group has no flag: unless the number reaches up to it, its place makes room for a blank behind the strip.
+        let spare = if amount.width() < usize::from(slots.rate.width) { slots.flag.width } else { 0 };
+        let room = rest.width + spare;
+        let gap = u16::from(room > u16::try_from(word.width()).unwrap_or(0));
+        Slot { x: rest.x + gap, width: room - gap, ..rest }.left(&word, style, glyphs, buffer);
+        let strong = theme.style(Token::Strong);
         slots.rate.right(&amount, strong, glyphs, buffer);
         let peak = state.history.peak(&RowKey::Group(group.key.clone()));
         let peak = peak.and_then(|peak| direction.of_point(&peak)).map(f64::from);

@@ -74,5 +74,5 @@ pub(super) fn render(state: &State, first: usize, area: Rect, buffer: &mut Buffe
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, 86, height);
     let inside = overlay::frame(area, "Keys and signs", buffer, glyphs, theme.style(Token::Strong));
-    overlay::lines(inside, first, &lines, buffer, theme.style(Token::Muted));
+    overlay::lines(inside, first, &lines, buffer, glyphs, theme.style(Token::Muted));
 }

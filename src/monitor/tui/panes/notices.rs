@@ -51,7 +51,7 @@ pub(super) fn list(state: &State, first: usize, area: Rect, buffer: &mut Buffer)
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(2);
     let area = overlay::centred(area, area.width, height);
     let inside = overlay::frame(area, "Notices", buffer, state.glyphs, theme.style(Token::Strong));
-    overlay::lines(inside, first, &lines, buffer, theme.style(Token::Muted));
+    overlay::lines(inside, first, &lines, buffer, state.glyphs, theme.style(Token::Muted));
 }
 
 /// Breaks text at spaces into lines of at most `width` cells; a longer word gets a line of its own.

@@ -31,5 +31,5 @@ pub(super) fn render(state: &State, at: usize, area: Rect, buffer: &mut Buffer) 
     let title = format!("Columns: {} chooses, as far as there is room", state.keymap.label(Command::Pause));
     let inside = overlay::frame(area, &title, buffer, glyphs, theme.style(Token::Strong));
     let first = (at + 1).saturating_sub(usize::from(inside.height));
-    overlay::lines(inside, first, &lines, buffer, theme.style(Token::Muted));
+    overlay::lines(inside, first, &lines, buffer, glyphs, theme.style(Token::Muted));
 }

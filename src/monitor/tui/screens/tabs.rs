@@ -1,11 +1,12 @@
 //! Every pane at every size people have, on a p5, a RoCE box and the story, with and without colour.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use insta::assert_snapshot;
 use ratatui::buffer::Cell;
-use ratatui::style::Modifier;
+use ratatui::style::{Color, Modifier};
 use test_case::test_case;
 
 use super::super::actions::{Action, Command};
@@ -15,6 +16,7 @@ use super::super::panes;
 use super::super::state::State;
 use super::super::synthetic::{Cluster, Machine, Shape};
 use super::super::theme::Theme;
+use super::looks::{explain, with_looks};
 use super::{press, state, styled, text, type_text};
 use crate::monitor::model::view::{GpusView, ProcessesView, View};
 
@@ -31,9 +33,9 @@ enum Made {
     Colliding,
 }
 
-use Command::{Columns, Cumulative, Down, Enter, Help, Tab2, Tab3, Tab4, Tab5};
+use Command::{Columns, Cumulative, Down, Enter, Help, Notices, Tab2, Tab3, Tab4, Tab5};
 
-const PANES: [Pane; 14] = [
+const PANES: [Pane; 15] = [
     ("nics", Made::P5, &[]),
     ("nics_roce", Made::Roce, &[]),
     ("nics_bytes", Made::P5, &[Cumulative, Cumulative]),
@@ -47,6 +49,7 @@ const PANES: [Pane; 14] = [
     ("detail_process", Made::P5, &[Tab3, Enter]),
     ("detail_gpu", Made::P5, &[Tab5, Enter]),
     ("columns", Made::P5, &[Columns, Down, Command::Pause]),
+    ("notices", Made::Roce, &[Notices]),
     ("help", Made::P5, &[Help]),
 ];
 
@@ -70,42 +73,53 @@ fn open(pane: &Pane, (width, height): (u16, u16), glyphs: Glyphs, color: bool) -
     state
 }
 
+/// A pane at all sizes, one after the other.
+fn at_every_size(pane: &Pane, mut screen: impl FnMut((u16, u16)) -> String) -> String {
+    let sizes = SIZES.map(|size| {
+        let screen = screen(size);
+        format!("== {} {}x{}\n{screen}", pane.0, size.0, size.1)
+    });
+    sizes.concat()
+}
+
 #[test]
 fn every_pane_at_every_size() {
     for pane in &PANES {
-        for size in SIZES {
-            let screen = text(&open(pane, size, Glyphs::Unicode, false));
-            assert_snapshot!(format!("{}@{}x{}", pane.0, size.0, size.1), screen);
-        }
+        let screens = at_every_size(pane, |size| text(&open(pane, size, Glyphs::Unicode, false)));
+        assert_snapshot!(pane.0, screens);
     }
 }
 
 #[test]
 fn every_pane_in_ascii() {
     for pane in &PANES {
-        for size in SIZES {
-            let screen = text(&open(pane, size, Glyphs::Ascii, false));
-            assert!(screen.is_ascii(), "{} {size:?}\n{screen}", pane.0);
-            if size == (80, 24) {
-                assert_snapshot!(format!("{}_ascii@80x24", pane.0), screen);
-            }
-        }
+        let screens = at_every_size(pane, |size| text(&open(pane, size, Glyphs::Ascii, false)));
+        assert!(screens.is_ascii(), "{screens}");
+        assert_snapshot!(format!("{}_ascii", pane.0), screens);
     }
 }
 
-/// What colour says is also said without: the characters are the same.
+/// What colour says is also said without: characters and attributes are the same.
 #[test]
 fn every_pane_in_colour() {
     for pane in &PANES {
-        for size in SIZES {
-            let (colour, mono) =
-                (open(pane, size, Glyphs::Unicode, true), open(pane, size, Glyphs::Unicode, false));
-            assert_eq!(text(&colour), text(&mono), "{} {size:?}", pane.0);
-        }
-        if matches!(pane.0, "detail_nic" | "groups" | "events") {
-            let screen = styled(&panes::screen(&open(pane, (80, 24), Glyphs::Unicode, true)));
-            assert_snapshot!(format!("{}_colour@80x24", pane.0), screen);
-        }
+        let mut legend = BTreeMap::new();
+        let screens = at_every_size(pane, |size| {
+            let state = open(pane, size, Glyphs::Unicode, true);
+            let colour = panes::screen(&state);
+            let mono = panes::screen(&open(pane, size, Glyphs::Unicode, false));
+            for (colour, mono) in colour.content.iter().zip(&mono.content) {
+                assert_eq!(mono.fg, Color::Reset, "{} {size:?}", pane.0);
+                assert_eq!(
+                    (colour.symbol(), colour.modifier),
+                    (mono.symbol(), mono.modifier),
+                    "{} {size:?}",
+                    pane.0
+                );
+            }
+            with_looks(&colour, state.theme, &mut legend)
+        });
+        assert_snapshot!(format!("{}_colour", pane.0), explain(&legend) + &screens);
     }
 }
 

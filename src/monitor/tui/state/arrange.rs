@@ -37,9 +37,11 @@ impl State {
         self.rows = rows;
     }
 
-    /// The list folds its groups as far as it takes for all to fit.
+    /// The list folds its groups as far as it takes for all to fit. A group that is alone stays open and is scrolled: folded it
+    /// would be one line over an empty list.
     fn arrange_list(&mut self, view: &Arc<View>) {
         let sort = self.sort();
+        let auto = self.fold == Fold::Auto && view.groups.len() > 1;
         let build = |folded: &dyn Fn(&str) -> bool| rows::build(view, sort, &self.filter, folded);
         let open = self.selected_group(view);
         let expanded = build(&|_| false);
@@ -48,12 +50,12 @@ impl State {
         // Groups folded by hand stay as they are.
         let by_hand = |key: &str, otherwise: bool| self.folds.get(key).copied().unwrap_or(otherwise);
         let rows = build(&|key| by_hand(key, self.fold == Fold::All)).len();
-        let wants = self.wants([expanded.len(), rows, collapsed, opened]);
+        let wants = Wants { auto, ..self.wants([expanded.len(), rows, collapsed, opened]) };
         let planned = layout::plan(self.size.0, self.size.1, wants);
         let room = match self.fold {
-            Fold::Auto => planned.map_or(Room::None, |(_, room)| room),
+            Fold::Auto if auto => planned.map_or(Room::None, |(_, room)| room),
             Fold::All => Room::None,
-            Fold::None => Room::All,
+            Fold::Auto | Fold::None => Room::All,
         };
         let rows = build(&|key| {
             by_hand(

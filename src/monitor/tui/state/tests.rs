@@ -64,6 +64,19 @@ fn a_folded_nic_hands_the_selection_to_its_group_and_gets_it_back() {
 }
 
 #[test]
+fn a_group_that_is_alone_is_scrolled_and_not_folded() {
+    let cluster = Cluster { nodes: 1, pes_per_node: 1, nics: 32, ..Cluster::default() };
+    let mut state = state(40, 10);
+    state.update(Action::View(Arc::new(cluster.view(Shape::PairSeq, 1))));
+    assert_eq!((state.rows.len(), state.collapsed), (33, false));
+    press(&mut state, &[Command::End]);
+    assert!(matches!(selected(&state), RowKey::Nic(..)) && state.top() > 0);
+    // By hand it folds all the same.
+    press(&mut state, &[Command::Collapse]);
+    assert_eq!(state.rows.len(), 1);
+}
+
+#[test]
 fn the_selected_group_opens_where_not_all_fit() {
     let mut state = state(100, 30);
     assert!(state.collapsed);

@@ -41,18 +41,22 @@ pub(in super::super) fn frame(
 }
 
 /// Draws as many `lines` as fit, from the `first` on; says how much is above and below. A `first` beyond the end
-/// shows the last page.
+/// shows the last page. A line that is cut ends in an ellipsis: what is left of a number is another number.
 pub(in super::super) fn lines(
     area: Rect,
     first: usize,
     lines: &[Line<'_>],
     buffer: &mut Buffer,
+    glyphs: Glyphs,
     style: Style,
 ) {
     let height = usize::from(area.height);
     let first = first.min(lines.len().saturating_sub(height));
     for (line, y) in lines.iter().skip(first).zip(area.top()..area.bottom()) {
         buffer.set_line(area.x, y, line, area.width);
+        if line.width() > usize::from(area.width) && area.width > 0 {
+            buffer[(area.right() - 1, y)].set_symbol(glyphs.ellipsis());
+        }
     }
     let below = lines.len().saturating_sub(first + height);
     if first > 0 || below > 0 {

@@ -72,7 +72,7 @@ pub(super) fn render(state: &State, key: &RowKey, at: usize, area: Rect, buffer:
             let inside = overlay::frame(area, &title, buffer, state.glyphs, style);
             let lines = self::group::lines(state, group, usize::from(width));
             let [text, lower] = split(inside, lines.len(), group.nics.len());
-            overlay::lines(text, at, &lines, buffer, muted);
+            overlay::lines(text, at, &lines, buffer, state.glyphs, muted);
             // The graph where there is room for both.
             let strips = u16::try_from(group.nics.len() + 1).unwrap_or(u16::MAX);
             if lower.height >= strips.saturating_add(4) {
@@ -85,7 +85,7 @@ pub(super) fn render(state: &State, key: &RowKey, at: usize, area: Rect, buffer:
         }
         Subject::Lines(title, lines) => {
             let inside = overlay::frame(area, &printable(&title), buffer, state.glyphs, style);
-            overlay::lines(inside, at, &lines, buffer, muted);
+            overlay::lines(inside, at, &lines, buffer, state.glyphs, muted);
         }
     }
 }
