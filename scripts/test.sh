@@ -39,6 +39,13 @@ else
     more_skipped=1
 fi
 
+if nvrtc=$(scripts/fetch-nvrtc.sh 2>"$logs/why"); then
+    LD_LIBRARY_PATH=${nvrtc%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} run "nvrtc" --test kernels
+else
+    echo "skipped: NVRTC: $(tr '\n' ' ' <"$logs/why")" | tee -a "$logs/extra.skipped"
+    more_skipped=$((more_skipped + 1))
+fi
+
 # In a log, the output of each test follows a line `---- NAME stdout ----`.
 awk -v broken="$broken" -v skipped="$more_skipped" '
     /^---- .* stdout ----$/ { inside = 1; next }

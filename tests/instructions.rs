@@ -77,7 +77,9 @@ fn hold(profile: &str) {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIGURES)).unwrap();
     let figures = figures(&text, &compiler, profile);
     if figures.is_empty() {
-        return eprintln!("skipped: {FIGURES} has no instruction counts of rustc {compiler}, profile {profile}");
+        return eprintln!(
+            "skipped: {FIGURES} has no instruction counts of rustc {compiler}, profile {profile}"
+        );
     }
     let program = build(profile);
     let mut wrong = Vec::new();

@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
 
 mod bare;
+mod gpu;
 mod loopback;
 mod null;
 mod pair;
@@ -68,9 +69,11 @@ fn main() {
         Some("count") => count(&args[1..]),
         Some("pair") => pair::run(&args),
         Some("null") => alone(),
+        Some("gpu") => gpu::compare(),
         // `cargo bench` says `--bench`.
         _ => {
             alone();
+            gpu::compare();
             loopback::compare();
             lab();
         }

@@ -8,7 +8,7 @@ use railtop::counters::RxSource;
 use railtop::transport::fault::Fault;
 use railtop::transport::heap::Heap;
 use railtop::transport::nic::{Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
-use railtop::transport::proxy::{Clock, Parts, Progress, Proxy, Shared};
+use railtop::transport::proxy::{Clock, Driver, Parts, Progress, Proxy, Shared};
 use railtop::transport::ring::{Command, Producer, Put, ring};
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp};
@@ -18,8 +18,8 @@ use railtop::transport::wire::{FRAME_HEADER_BYTES, Frame, MAX_INLINE, Record};
 const RING: usize = 1024;
 
 /// Where the data come from and go to, and the signal's word.
-const DATA: u64 = 8192;
-const SIGNAL: u64 = 4096;
+pub const DATA: u64 = 8192;
+pub const SIGNAL: u64 = 4096;
 
 /// A put with a signal takes so many bytes of a frame: head, number, address, the atomic's two words and its 8 bytes.
 const SMALL_RECORD: usize = 48;
@@ -29,7 +29,7 @@ const CLOSE_RECORD: usize = 32;
 
 /// Takes everything, completes it with the next poll, and acknowledges every group in the name of PE 1. It counts groups by
 /// the length of the frames, so that it costs next to nothing itself.
-struct NullNic {
+pub struct NullNic {
     record: usize,
     pieces: Vec<(PeerNic, u64)>,
     frames: Vec<PeerNic>,
@@ -94,6 +94,7 @@ impl Nic for NullNic {
 /// A caller and its proxy on null NICs.
 pub struct Alone {
     proxy: Proxy<NullNic>,
+    heap: Arc<Heap>,
     shared: Arc<Shared>,
     producer: Producer,
     put: Put,
@@ -119,7 +120,7 @@ impl Alone {
             widths: vec![nics, nics],
             nics: (0..nics).map(nic).collect(),
             wide_immediate: true,
-            heap,
+            heap: Arc::clone(&heap),
             inline_max: MAX_INLINE as u64,
             policy: PolicyKind::PairSeq,
             commands,
@@ -132,7 +133,13 @@ impl Alone {
         assert!(producer.try_push(Command::SetRxSource { source: RxSource::ImmLen, ledger: false }));
         let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
         let put = Put { dst: 1, local: DATA, remote: DATA, len: bytes, signal };
-        Self { proxy, shared, producer, put, tickets: 0 }
+        Self { proxy, heap, shared, producer, put, tickets: 0 }
+    }
+
+    /// The proxy by itself, to be run by whoever posts otherwise, and its heap.
+    pub fn into_driver(mut self) -> (Driver<NullNic>, Arc<Heap>) {
+        self.proxy.turn().unwrap();
+        (Driver::new(self.proxy), self.heap)
     }
 
     /// Puts `count` times and waits until all of it is acknowledged.

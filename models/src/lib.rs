@@ -10,9 +10,13 @@ pub mod answers;
 mod bytes;
 #[path = "../../src/transport/event/count.rs"]
 pub mod event;
+#[path = "../../src/transport/gpu/ring.rs"]
+pub mod gpu_ring;
 #[path = "../../src/counters/layout.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod layout;
+#[path = "../../src/transport/gpu/mark.rs"]
+pub mod mark;
 pub mod page;
 #[path = "../../src/counters/sequence.rs"]
 mod sequence;

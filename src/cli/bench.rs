@@ -15,10 +15,11 @@ use super::pe::PeArgs;
 use super::source::TextOrJson;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::FabricError;
+use crate::transport::gpu::{Gpu, GpuError};
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
-use crate::workload::options::{Options, Pattern};
+use crate::workload::options::{Initiator, Options, Pattern, Scope};
 use crate::workload::plan::Layout;
 use crate::workload::report::{Json, Reporter, Text};
 use crate::workload::{WorkloadError, run as workload};
@@ -44,6 +45,16 @@ pub enum PatternArgs {
     Put(RunArgs),
     /// Every PE writes to every other one: latency and bandwidth per size, as NVSHMEM's `alltoall_latency`
     Alltoall(RunArgs),
+}
+
+/// Who posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum InitiatorArg {
+    /// This program.
+    #[default]
+    Host,
+    /// Kernels on a GPU, through a ring that the proxy reads.
+    Gpu,
 }
 
 /// Flags of a benchmark; letters and defaults are NVSHMEM's.
@@ -76,18 +87,25 @@ pub struct RunArgs {
     /// Puts per iteration of `put` (NVSHMEM's CTAs); an all-to-all has one per peer
     #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub ctas: u64,
-    /// Threads per CTA; taken for compatibility, the host posts from one thread
+    /// Threads per CTA with `--initiator gpu`; the host posts from one thread
     #[arg(
         short = 't',
         long = "threads_per_cta",
         visible_alias = "threads-per-cta",
         value_name = "COUNT",
-        default_value_t = 256
+        default_value_t = 256,
+        value_parser = clap::value_parser!(u32).range(1..=1024)
     )]
-    pub threads: u64,
-    /// Scope of a device-side put; taken for compatibility, the host has only its own
+    pub threads: u32,
+    /// Who joins in a put with `--initiator gpu`: thread, warp or block (all: block); the host has only its own
     #[arg(short = 's', long, value_name = "SCOPE", default_value = "all")]
     pub scope: String,
+    /// Who posts: this program, or kernels on a GPU
+    #[arg(long, value_enum, default_value_t)]
+    pub initiator: InitiatorArg,
+    /// GPU that posts, as CUDA numbers them; else the PEs of a node share theirs out
+    #[arg(long, value_name = "N")]
+    pub gpu: Option<usize>,
     /// Both PEs of `put` send
     #[arg(long)]
     pub bidir: bool,
@@ -112,7 +130,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn options(&self, pattern: Pattern) -> Result<Options, ExitError> {
+    fn options(&self, pattern: Pattern, local_rank: u32) -> Result<Options, ExitError> {
         if self.min_size > self.max_size {
             return Err(ExitError::Usage(format!(
                 "-b {} is larger than -e {}",
@@ -134,8 +152,14 @@ impl RunArgs {
                 "--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into(),
             ));
         }
+        if self.chunk.is_some() && self.initiator == InitiatorArg::Gpu {
+            return Err(ExitError::Usage(
+                "--chunk is for --initiator host: a kernel puts a block at once".into(),
+            ));
+        }
         Ok(Options {
             pattern,
+            initiator: self.initiator(local_rank)?,
             policies: self.policy.clone(),
             rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
             min_bytes: self.min_size,
@@ -153,6 +177,21 @@ impl RunArgs {
     }
 }
 
+impl RunArgs {
+    /// Who posts, and that it can.
+    fn initiator(&self, local_rank: u32) -> Result<Initiator, ExitError> {
+        if self.initiator == InitiatorArg::Host {
+            return Ok(Initiator::Host);
+        }
+        let ordinal = Gpu::count().and_then(|count| {
+            let ordinal = self.gpu.unwrap_or(local_rank as usize % count.max(1));
+            if ordinal < count { Ok(ordinal) } else { Err(GpuError::NoDevice { ordinal, count }) }
+        });
+        let ordinal = ordinal.map_err(|error| ExitError::Nothing(error.to_string()))?;
+        Ok(Initiator::Gpu { ordinal, threads: self.threads, scope: Scope::of(&self.scope) })
+    }
+}
+
 /// Runs the benchmark on this PE.
 ///
 /// # Errors
@@ -162,8 +201,8 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         PatternArgs::Put(args) => (Pattern::Put, args),
         PatternArgs::Alltoall(args) => (Pattern::AllToAll, args),
     };
-    let options = args.options(pattern)?;
     let ranks = args.job.ranks()?;
+    let options = args.options(pattern, ranks.local_rank.unwrap_or(ranks.rank))?;
     if let Err(error) = options.fits(ranks.world) {
         // Known before any PE waits for another; but without libfabric, that is the first thing to say.
         Libfabric::load().map_err(|error| transport(FabricError::Load(error).into()))?;
@@ -196,6 +235,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         WorkloadError::Usage(text) => ExitError::Usage(text).into(),
         WorkloadError::Output(source) => output_error(source),
         WorkloadError::Transport(error) => transport(error),
+        WorkloadError::Gpu(error) if error.is_absent() => ExitError::Nothing(error.to_string()).into(),
         other => other.into(),
     })
 }

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod fabric;
 pub mod fault;
+pub mod gpu;
 pub mod group;
 pub mod heap;
 pub mod nic;

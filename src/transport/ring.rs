@@ -34,6 +34,13 @@ pub enum Command {
         /// Only what was posted to this PE.
         pe: Option<u32>,
     },
+    /// Tell a GPU's ring that everything posted before has landed at its targets.
+    RingQuiet {
+        /// Number of the ring.
+        ring: u32,
+        /// Descriptors posted in it, the quiet included.
+        posted: u64,
+    },
     /// Send nothing more to any PE before everything posted to that PE has landed.
     Fence,
     /// Change a word of another PE's heap.
@@ -133,6 +140,7 @@ impl Command {
                 [head(1, op, 0, put.dst), put.local, put.remote, put.len, offset, value, 0, 0]
             }
             Self::Quiet { ticket, pe } => [head(2, some(pe), 0, pe.unwrap_or(0)), ticket, 0, 0, 0, 0, 0, 0],
+            Self::RingQuiet { ring, posted } => [head(12, 0, 0, ring), posted, 0, 0, 0, 0, 0, 0],
             Self::Fence => [9, 0, 0, 0, 0, 0, 0, 0],
             Self::Atomic { dst, atomic, tag } => {
                 let half = u16::from(atomic.width == Width::Half) << 8;
@@ -180,6 +188,7 @@ impl Command {
         Some(match head & 0xff {
             1 => Self::Put(Put { dst, local, remote, len, signal }),
             2 => Self::Quiet { ticket: local, pe: present.then_some(dst) },
+            12 => Self::RingQuiet { ring: dst, posted: local },
             9 => Self::Fence,
             10 => {
                 let width = if nic >> 8 == 0 { Width::Word } else { Width::Half };
@@ -259,6 +268,7 @@ mod tests {
         let signal = Signal { offset: 64, op: SignalOp::Add, value: 3 };
         let mut commands = vec![put(0), put(1), put(2), Command::Snapshot(8), Command::Stop];
         commands.push(Command::Signal { dst: 7, signal });
+        commands.push(Command::RingQuiet { ring: 3, posted: u64::MAX });
         commands.push(Command::Probe { dst: 7, nic: 31, remote: 2048, signal });
         for pe in [None, Some(0), Some(u32::MAX)] {
             commands.extend([Command::Quiet { ticket: 9, pe }, Command::Fence]);

@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use super::WorkloadError;
+use super::gpu::GpuSide;
 use super::options::Options;
 use super::plan::{block_bytes, halves};
 use super::verify::Block;
@@ -39,61 +40,117 @@ impl AllToAll {
         Self { buffers, rounds: 0, signalled: 0 }
     }
 
-    /// One iteration; returns its time. Filling and checking are not timed.
+    /// `iters` iterations; returns (iterations, time) for each span that was timed by itself. Filling and checking are not
+    /// timed.
     ///
     /// With verification there are two buffers, used in turn. A PE can be at most one round ahead of another: it starts
     /// round k + 2 only after this PE's signal of round k + 1, which this PE sends after it has checked round k. So the
     /// buffer of round k is free for round k + 2.
-    pub(super) fn round(
+    pub(super) fn rounds(
         &mut self,
         pe: &mut Pe,
         options: &Options,
+        gpu: Option<&GpuSide>,
         size: u64,
-    ) -> Result<Duration, WorkloadError> {
-        let (me, world) = (pe.rank(), pe.world());
-        let len = block_bytes(size, u64::from(world));
-        let stride = len.next_multiple_of(8);
-        let half = (self.rounds % halves(options)) * stride * u64::from(world);
-        let (send, receive) = (self.buffers.send + half, self.buffers.receive + half);
-        let round = self.rounds;
-        self.rounds += 1;
-        let others = || (1..world).map(move |step| (me + step) % world);
-        if options.verify {
-            for dst in others() {
-                let block = Block { src: me, dst, round };
-                block.fill(pe.heap(), send + u64::from(dst) * stride, len).map_err(heap)?;
+        iters: u64,
+        mut tick: impl FnMut(u64),
+    ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        // A kernel goes round and round by itself, unless somebody is to look at each round.
+        let at_once = if gpu.is_some() && !options.verify { iters.max(1) } else { 1 };
+        let mut spans = Vec::new();
+        for done in (0..iters).step_by(usize::try_from(at_once).unwrap_or(usize::MAX)) {
+            tick(done);
+            let place = self.place(pe, options, size);
+            if options.verify {
+                place.fill(pe)?;
+                // Else who is done first would time how long the others fill.
+                pe.barrier()?;
             }
-            // Else who is done first would time how long the others fill.
-            pe.barrier()?;
+            let time = match gpu {
+                None => self.exchange(pe, options, place)?,
+                Some(gpu) => {
+                    let before = self.signalled;
+                    self.signalled += at_once;
+                    gpu.all_to_all(pe, place, self.buffers.signals, before, at_once)?
+                }
+            };
+            self.rounds += at_once;
+            if options.verify {
+                place.check(pe)?;
+            }
+            spans.push((at_once, time));
         }
+        Ok(spans)
+    }
+
+    /// Where the next round's blocks lie.
+    fn place(&self, pe: &Pe, options: &Options, size: u64) -> Place {
+        let world = u64::from(pe.world());
+        let len = block_bytes(size, world);
+        let stride = len.next_multiple_of(8);
+        let half = (self.rounds % halves(options)) * stride * world;
+        let Buffers { send, receive, .. } = self.buffers;
+        Place { send: send + half, receive: receive + half, stride, len, round: self.rounds }
+    }
+
+    /// One round, posted by the host; returns its time.
+    fn exchange(&mut self, pe: &mut Pe, options: &Options, place: Place) -> Result<Duration, WorkloadError> {
+        let me = pe.rank();
         let begun = Instant::now();
         let signal = Signal { offset: self.word(me), op: SignalOp::Add, value: 1 };
-        for (offset, len) in chunks(len, options.chunk) {
-            for dst in others() {
-                let from = send + u64::from(dst) * stride + offset;
-                let to = receive + u64::from(me) * stride + offset;
+        for (offset, len) in chunks(place.len, options.chunk) {
+            for dst in others(pe) {
+                let from = place.send + u64::from(dst) * place.stride + offset;
+                let to = place.receive + u64::from(me) * place.stride + offset;
                 pe.put_signal(dst, from, to, len, signal)?;
             }
             self.signalled += 1;
         }
-        for src in others() {
+        for src in others(pe) {
             pe.wait_until(self.word(src), Until::AtLeast(self.signalled))?;
         }
         pe.quiet()?;
-        let time = begun.elapsed();
-        if options.verify {
-            for src in others() {
-                let block = Block { src, dst: me, round };
-                let checked = block.check(pe.heap(), receive + u64::from(src) * stride, len).map_err(heap)?;
-                checked.map_err(WorkloadError::Corrupt)?;
-            }
-        }
-        Ok(time)
+        Ok(begun.elapsed())
     }
 
     fn word(&self, pe: u32) -> u64 {
         self.buffers.signals + 8 * u64::from(pe)
     }
+}
+
+/// Where the blocks of a round lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) send: u64,
+    pub(super) receive: u64,
+    /// Bytes from one PE's block to the next.
+    pub(super) stride: u64,
+    /// Bytes of a block.
+    pub(super) len: u64,
+    round: u64,
+}
+
+impl Place {
+    fn fill(self, pe: &Pe) -> Result<(), WorkloadError> {
+        others(pe).try_for_each(|dst| {
+            let block = Block { src: pe.rank(), dst, round: self.round };
+            block.fill(pe.heap(), self.send + u64::from(dst) * self.stride, self.len).map_err(heap)
+        })
+    }
+
+    fn check(self, pe: &Pe) -> Result<(), WorkloadError> {
+        others(pe).try_for_each(|src| {
+            let block = Block { src, dst: pe.rank(), round: self.round };
+            let at = self.receive + u64::from(src) * self.stride;
+            block.check(pe.heap(), at, self.len).map_err(heap)?.map_err(WorkloadError::Corrupt)
+        })
+    }
+}
+
+/// Everybody else, in ring order.
+fn others(pe: &Pe) -> impl Iterator<Item = u32> + use<> {
+    let (me, world) = (pe.rank(), pe.world());
+    (1..world).map(move |step| (me + step) % world)
 }
 
 /// Offset and length of each chunk of a block: `chunk` bytes each but for the last; one when `chunk` is `None`.

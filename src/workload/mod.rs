@@ -5,6 +5,7 @@
 
 pub mod alltoall;
 pub mod gather;
+mod gpu;
 pub mod meter;
 pub mod options;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod run;
 pub mod verify;
 
 use crate::transport::error::TransportError;
+use crate::transport::gpu::GpuError;
 
 /// Why a workload did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum WorkloadError {
     /// The transport failed.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// A GPU cannot do its part.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
     /// Data did not arrive as they were sent.
     #[error("verification failed: {0}")]
     Corrupt(String),

@@ -26,11 +26,73 @@ impl Pattern {
     }
 }
 
+/// Who posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Initiator {
+    /// The program.
+    Host,
+    /// Kernels on the GPU of this number; each thread that posts puts a part of its own.
+    Gpu {
+        /// Number of the GPU, as CUDA counts them.
+        ordinal: usize,
+        /// Threads of a block.
+        threads: u32,
+        /// Which of them post in `put`.
+        scope: Scope,
+    },
+}
+
+impl Initiator {
+    /// The name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Gpu { .. } => "gpu",
+        }
+    }
+}
+
+/// How many threads join in a put (`-s`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One: each puts for itself.
+    Thread,
+    /// The 32 of a warp.
+    Warp,
+    /// All of a block.
+    Block,
+}
+
+impl Scope {
+    /// As NVSHMEM's perftest takes it: whatever is none of the three means a block's puts.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        match text {
+            "thread" => Self::Thread,
+            "warp" => Self::Warp,
+            _ => Self::Block,
+        }
+    }
+
+    /// Threads that post in a block of `threads`.
+    #[must_use]
+    pub fn workers(self, threads: u32) -> u32 {
+        match self {
+            Self::Thread => threads.max(1),
+            Self::Warp => threads.div_ceil(32).max(1),
+            Self::Block => 1,
+        }
+    }
+}
+
 /// A benchmark to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The pattern.
     pub pattern: Pattern,
+    /// Who posts.
+    pub initiator: Initiator,
     /// Policies, one after another over the same connections.
     pub policies: Vec<PolicyKind>,
     /// How often the sequence of policies is run.
@@ -84,6 +146,15 @@ impl Options {
         }
     }
 
+    /// Puts of one iteration of `put`: one for each CTA, and with a GPU for each of its threads that posts.
+    #[must_use]
+    pub fn parts(&self) -> u64 {
+        match self.initiator {
+            Initiator::Host => self.ctas,
+            Initiator::Gpu { threads, scope, .. } => self.ctas * u64::from(scope.workers(threads)),
+        }
+    }
+
     /// Every size is a multiple of it: an element for each PE in an all-to-all.
     fn unit(&self, world: u32) -> u64 {
         match self.pattern {
@@ -112,6 +183,7 @@ pub(crate) mod tests {
     pub(crate) fn options(pattern: Pattern) -> Options {
         Options {
             pattern,
+            initiator: Initiator::Host,
             policies: vec![PolicyKind::PairSeq],
             rounds: 1,
             min_bytes: 4,

@@ -4,6 +4,7 @@
 //! receiver has everything: local completion would count what still lies in socket buffers.
 
 use super::WorkloadError;
+use super::gpu::{GpuSide, PutBuffers};
 use super::options::Options;
 use super::plan::{message_bytes, put_bytes};
 use super::verify::{self, Block};
@@ -21,20 +22,26 @@ pub(super) fn sends(pe: &Pe, options: &Options) -> bool {
     pe.rank() == 0 || options.bidir
 }
 
-/// Puts per iteration.
+/// Runs `iters` iterations, posted by the host or by `gpu`.
 pub(super) fn iterate(
     pe: &mut Pe,
     options: &Options,
+    gpu: Option<&GpuSide>,
     buffers: Buffers,
     size: u64,
     iters: u64,
 ) -> Result<(), WorkloadError> {
-    let len = message_bytes(size, options.ctas);
+    let len = message_bytes(size, options.parts());
     if sends(pe, options) && len > 0 {
         let dst = 1 - pe.rank().min(1);
+        if let Some(gpu) = gpu {
+            let Buffers { send, receive } = buffers;
+            gpu.put(pe, options, PutBuffers { dst, send, receive, len }, iters)?;
+            return Ok(());
+        }
         for _ in 0..iters {
-            for cta in 0..options.ctas {
-                let at = cta * len;
+            for part in 0..options.parts() {
+                let at = part * len;
                 pe.put(dst, buffers.send + at, buffers.receive + at, len)?;
             }
         }
@@ -51,7 +58,7 @@ pub(super) fn prepare(
     size: u64,
     round: u64,
 ) -> Result<(), WorkloadError> {
-    let bytes = put_bytes(size, options.ctas);
+    let bytes = put_bytes(size, options.parts());
     let me = pe.rank();
     Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes).map_err(transport)?;
     verify::poison(pe.heap(), buffers.receive, bytes).map_err(transport)
@@ -69,7 +76,7 @@ pub(super) fn check(
     if me == 0 && !options.bidir {
         return Ok(());
     }
-    let bytes = put_bytes(size, options.ctas);
+    let bytes = put_bytes(size, options.parts());
     let block = Block { src: 1 - me.min(1), dst: me, round };
     block.check(pe.heap(), buffers.receive, bytes).map_err(transport)?.map_err(WorkloadError::Corrupt)
 }

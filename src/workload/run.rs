@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::WorkloadError;
 use super::alltoall::{self, AllToAll};
 use super::gather::{NicResult, PeResult, collect, difference, reconcile, share};
+use super::gpu::GpuSide;
 use super::meter::{Meter, Watch};
-use super::options::{Options, Pattern};
+use super::options::{Initiator, Options, Pattern};
 use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
@@ -30,8 +31,13 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     let layout = Layout::of(options, world);
     let (send, receive) = (pe.allocate(layout.send)?, pe.allocate(layout.receive)?);
     let signals = pe.allocate(layout.signals)?;
+    let gpu = match options.initiator {
+        Initiator::Host => None,
+        Initiator::Gpu { ordinal, threads, .. } => Some(GpuSide::start(pe, ordinal, threads)?),
+    };
     let mut bench = Bench {
         options,
+        gpu,
         put: put::Buffers { send, receive },
         alltoall: AllToAll::new(alltoall::Buffers { send, receive, signals }),
         round: 0,
@@ -58,16 +64,18 @@ fn warning(pe: &Pe, options: &Options) -> Option<String> {
     }
     let empty = options
         .sizes(pe.world())
-        .filter(|&size| options.pattern == Pattern::Put && put_bytes(size, options.ctas) == 0);
+        .filter(|&size| options.pattern == Pattern::Put && put_bytes(size, options.parts()) == 0);
     let largest = empty.max()?;
     Some(format!(
-        "sizes up to {largest} move no data: split over -c {} puts they leave less than 8 bytes each (as in shmem_put_bw)",
-        options.ctas
+        "sizes up to {largest} move no data: split over {} puts (-c) they leave less than 8 bytes each (as in shmem_put_bw)",
+        options.parts()
     ))
 }
 
 struct Bench<'a> {
     options: &'a Options,
+    /// The GPU that posts, if one does.
+    gpu: Option<GpuSide>,
     put: put::Buffers,
     alltoall: AllToAll,
     /// Number of the block pattern.
@@ -155,8 +163,13 @@ impl Bench<'_> {
         account.add(difference(&after, &before), seconds, &watch, self.options.window);
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
-            Pattern::AllToAll => spans.iter().map(|(_, span)| span.as_secs_f64()).collect(),
-            Pattern::Put => put_iterations(&watch, put_bytes(size, self.options.ctas), self.options.window),
+            Pattern::AllToAll => {
+                let alone = spans.iter().filter(|(iters, _)| *iters == 1);
+                alone.map(|(_, span)| span.as_secs_f64()).collect()
+            }
+            Pattern::Put => {
+                put_iterations(&watch, put_bytes(size, self.options.parts()), self.options.window)
+            }
         };
         let spread = Quantiles::of(&single).map(|q| (q.min, q.median, q.max));
         Ok(Timing { iters, seconds, spread })
@@ -195,15 +208,15 @@ impl Bench<'_> {
             Pattern::Put => {
                 let begun = Instant::now();
                 self.progress.tick(|| format!("{label}: {size} bytes, {iters} iterations under way"));
-                put::iterate(pe, self.options, self.put, size, iters)?;
+                put::iterate(pe, self.options, self.gpu.as_ref(), self.put, size, iters)?;
                 Ok(vec![(iters, begun.elapsed())])
             }
-            Pattern::AllToAll => (0..iters)
-                .map(|done| {
-                    self.progress.tick(|| format!("{label}: {size} bytes, iteration {done} of {iters}"));
-                    Ok((1, self.alltoall.round(pe, self.options, size)?))
-                })
-                .collect(),
+            Pattern::AllToAll => {
+                let progress = &mut self.progress;
+                let tick =
+                    |done| progress.tick(|| format!("{label}: {size} bytes, iteration {done} of {iters}"));
+                self.alltoall.rounds(pe, self.options, self.gpu.as_ref(), size, iters, tick)
+            }
         }
     }
 
@@ -211,7 +224,7 @@ impl Bench<'_> {
     fn row(&self, pe: &Pe, policy: PolicyKind, size: u64, timings: &[Timing]) -> Row {
         match self.options.pattern {
             Pattern::Put => {
-                let bytes = put_bytes(size, self.options.ctas);
+                let bytes = put_bytes(size, self.options.parts());
                 let senders = if self.options.bidir { 2 } else { 1 };
                 let rate = |timing: &Timing| bytes as f64 * timing.iters as f64 / timing.seconds / 1e9;
                 let bandwidth = (bytes > 0).then(|| timings.iter().take(senders).map(rate).sum());
@@ -223,6 +236,7 @@ impl Bench<'_> {
                 let gb = |seconds: f64| bytes as f64 / seconds / 1e9;
                 Row {
                     bench: self.options.pattern,
+                    initiator: self.options.initiator,
                     policy,
                     size,
                     iters: timings.first().map_or(0, |timing| timing.iters),
@@ -251,6 +265,7 @@ impl Bench<'_> {
                 };
                 Row {
                     bench: self.options.pattern,
+                    initiator: self.options.initiator,
                     policy,
                     size: total,
                     iters: slowest.map_or(0, |timing| timing.iters),

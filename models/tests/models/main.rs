@@ -7,6 +7,7 @@
 
 mod answers;
 mod event;
+mod gpu_ring;
 mod page;
 mod proxy;
 mod ring;

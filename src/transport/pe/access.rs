@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Pe, signal_local};
+use super::Pe;
 use crate::transport::atomic::{Atomic, AtomicOp, Width};
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
+use crate::transport::event::signal_here;
 use crate::transport::heap::Heap;
 use crate::transport::proxy::Shared;
 use crate::transport::ring::{Command, Put};
@@ -141,7 +142,7 @@ impl Pe {
         if let Some(target) = self.local(dst) {
             target.write(remote, bytes)?;
             if let Some(signal) = signal {
-                signal_local(target, signal)?;
+                signal_here(target, signal)?;
             }
             self.shared.count_local(bytes.len() as u64);
             return Ok(());

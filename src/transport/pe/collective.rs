@@ -2,6 +2,7 @@
 
 use super::{BARRIER_WORDS, BROADCAST_WORD, Pe};
 use crate::transport::error::TransportError;
+use crate::transport::event::signal_here;
 use crate::transport::signal::{Signal, SignalOp, Until};
 
 impl Pe {
@@ -49,7 +50,7 @@ impl Pe {
         }
         if place == 0 {
             // The root has no one to hear from: its word keeps step with the others'.
-            super::signal_local(&self.heap, signal)?;
+            signal_here(&self.heap, signal)?;
         }
         // The source may change when this returns, and nobody is a round ahead of anybody.
         self.barrier()

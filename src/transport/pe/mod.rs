@@ -4,6 +4,7 @@ mod access;
 mod card;
 mod collective;
 mod config;
+mod posts;
 mod start;
 mod wait;
 
@@ -16,10 +17,9 @@ pub use access::Pending;
 use access::Staging;
 pub use config::PeConfig;
 
-use super::atomic::Atomic;
 use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
-use super::event::Event;
+use super::event::signal_here;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
 use super::proxy::{Drive, Progress, Shared, Totals};
@@ -34,29 +34,13 @@ const BARRIER_WORDS: u64 = 64;
 /// Word that counts the broadcasts that have arrived.
 const BROADCAST_WORD: u64 = 448;
 
-/// A heap reached by loads and stores.
-#[derive(Debug)]
-enum LocalHeap {
-    Own(Arc<Heap>),
-    Peer(Heap),
-}
-
-impl LocalHeap {
-    fn heap(&self) -> &Heap {
-        match self {
-            Self::Own(heap) => heap,
-            Self::Peer(heap) => heap,
-        }
-    }
-}
-
 /// One PE of a running job. One thread calls it; the proxy does the work, on a thread of its own or on the one that waits.
 #[derive(Debug)]
 pub struct Pe {
     heap: Arc<Heap>,
     allocator: Allocator,
     /// By PE: the heaps of this node.
-    locals: Vec<Option<LocalHeap>>,
+    locals: Vec<Option<Arc<Heap>>>,
     nodes: Vec<String>,
     widths: Vec<u16>,
     identities: Vec<NicIdentity>,
@@ -149,7 +133,7 @@ impl Pe {
     }
 
     fn local(&self, pe: u32) -> Option<&Heap> {
-        self.locals.get(pe as usize)?.as_ref().map(LocalHeap::heap)
+        self.locals.get(pe as usize)?.as_deref()
     }
 
     /// Offset of `len` fresh bytes of the heap. Every PE must make the same allocations in the same order.
@@ -196,7 +180,7 @@ impl Pe {
         };
         self.heap.copy_to(put.local, target, put.remote, put.len)?;
         if let Some(signal) = put.signal {
-            signal_local(target, signal)?;
+            signal_here(target, signal)?;
         }
         self.shared.count_local(put.len);
         Ok(())
@@ -209,7 +193,7 @@ impl Pe {
     pub fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
         self.heap.word(signal.offset)?;
         if let Some(heap) = self.local(dst) {
-            return signal_local(heap, signal);
+            return Ok(signal_here(heap, signal)?);
         }
         self.check_pe(dst)?;
         self.push(Command::Signal { dst, signal })
@@ -384,11 +368,4 @@ impl Drop for Pe {
         }
         self.stop_proxy();
     }
-}
-
-/// Applies a signal in a heap of this node and wakes whoever waits there.
-fn signal_local(heap: &Heap, signal: Signal) -> Result<(), TransportError> {
-    Atomic::from(signal).apply(heap)?;
-    Event::of(heap)?.notify();
-    Ok(())
 }

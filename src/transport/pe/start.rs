@@ -7,10 +7,10 @@ use std::time::Duration;
 use libfabric_sys::Libfabric;
 use libfabric_sys::signals::KeepSignals;
 
+use super::Pe;
 use super::access::Staging;
 use super::card::PeCard;
 use super::config::PeConfig;
-use super::{LocalHeap, Pe};
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
@@ -195,7 +195,7 @@ impl Pe {
 /// A PE whose proxy runs but whose counters do not yet.
 struct Assembled {
     heap: Arc<Heap>,
-    locals: Vec<Option<LocalHeap>>,
+    locals: Vec<Option<Arc<Heap>>>,
     nodes: Vec<String>,
     widths: Vec<u16>,
     identities: Vec<NicIdentity>,
@@ -263,10 +263,10 @@ fn nic_name(request: Option<&NicRequest>, info: &Info) -> String {
 }
 
 /// The heaps that can be reached by loads and stores: this PE's own and those of its node.
-fn map_locals(me: u32, node: &str, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Option<LocalHeap>> {
+fn map_locals(me: u32, node: &str, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Option<Arc<Heap>>> {
     let map = |(pe, card): (u32, &PeCard)| {
         if pe == me {
-            return Some(LocalHeap::Own(Arc::clone(own)));
+            return Some(Arc::clone(own));
         }
         if card.node != node {
             return None;
@@ -277,7 +277,7 @@ fn map_locals(me: u32, node: &str, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Opt
                 "railtop: PE {me} cannot map the heap of PE {pe} on the same node ({node}); its data go over the NICs"
             );
         }
-        mapped.map(LocalHeap::Peer)
+        mapped.map(Arc::new)
     };
     (0..).zip(cards).map(map).collect()
 }

@@ -76,7 +76,7 @@ impl Pe {
     }
 
     /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
-    fn drive(&self) -> Driving<'_> {
+    pub(super) fn drive(&self) -> Driving<'_> {
         let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
         if driver.is_some() {
             self.shared.begin_driving();
@@ -86,14 +86,14 @@ impl Pe {
 }
 
 /// A caller at the proxy's work; see [`Pe::drive`].
-struct Driving<'a> {
+pub(super) struct Driving<'a> {
     shared: &'a Shared,
     driver: Option<&'a dyn Drive>,
 }
 
 impl Driving<'_> {
     /// One turn; `None` where it is not this thread's to take.
-    fn turn(&self) -> Option<Turn> {
+    pub(super) fn turn(&self) -> Option<Turn> {
         self.driver?.turn()
     }
 
@@ -122,17 +122,17 @@ impl Drop for Driving<'_> {
 
 /// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
 /// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
-struct Patience {
+pub(super) struct Patience {
     silence: Silence,
     moved: u64,
 }
 
 impl Patience {
-    fn new(limit: Duration) -> Self {
+    pub(super) fn new(limit: Duration) -> Self {
         Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
-    fn is_over(&mut self, shared: &Shared) -> bool {
+    pub(super) fn is_over(&mut self, shared: &Shared) -> bool {
         let moved = shared.moved();
         if moved != self.moved {
             self.moved = moved;

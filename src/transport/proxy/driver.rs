@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::idle::{Idle, LONGEST_SLEEP, Rest};
 use super::{Progress, Proxy, Shared, Turn};
+use crate::transport::gpu::Rings;
 use crate::transport::nic::Nic;
 
 /// How long after a NIC's failure the news of a lost PE may take.
@@ -31,6 +32,9 @@ pub trait Drive: fmt::Debug + Send + Sync {
 
     /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
     fn has_work(&self) -> bool;
+
+    /// The proxy takes what a GPU posts into these rings from now on.
+    fn attach(&self, rings: Rings);
 
     /// Nothing is sent from when this returns.
     fn hush(&self);
@@ -81,8 +85,11 @@ impl<N: Nic + Send> Driver<N> {
     /// Whether nothing has come since a turn before which callers had taken `by_callers`. Work that they leave behind is
     /// work to do; what is in flight is not, it will show in time. Who is in a turn at this moment wakes the thread if need be.
     fn is_idle_since(&self, by_callers: u64) -> bool {
-        self.try_lock()
-            .is_none_or(|running| running.by_callers == by_callers && running.proxy.commands.is_empty())
+        self.try_lock().is_none_or(|running| {
+            running.by_callers == by_callers
+                && running.proxy.commands.is_empty()
+                && running.proxy.rings.is_empty()
+        })
     }
 
     /// Whether the thread may leave everything to callers, who have come `drives` times and had come `before` times when it
@@ -163,6 +170,10 @@ impl<N: Nic + Send> Drive for Driver<N> {
 
     fn has_work(&self) -> bool {
         self.try_lock().is_some_and(|running| running.proxy.has_work())
+    }
+
+    fn attach(&self, rings: Rings) {
+        self.lock().proxy.attach(rings);
     }
 
     fn hush(&self) {

@@ -8,6 +8,7 @@ mod clock;
 mod driver;
 mod idle;
 mod lane;
+mod posted;
 mod recovery;
 mod send;
 mod shared;
@@ -33,6 +34,7 @@ use ways::Ways;
 use super::answers::NOBODY;
 use super::atomic::Atomic;
 use super::fault::Fault;
+use super::gpu::Rings;
 use super::heap::Heap;
 use super::nic::Nic;
 use super::ring::{Command, Consumer};
@@ -91,6 +93,8 @@ pub struct Proxy<N> {
     state: State,
     heap: Arc<Heap>,
     commands: Consumer,
+    /// What a GPU posts.
+    rings: Rings,
     /// A command that found no room; nothing else is taken until it goes.
     stalled: Option<Command>,
     selector: Selector,
@@ -155,6 +159,7 @@ impl<N: Nic> Proxy<N> {
             state: State::new(me, &widths, own, Arc::clone(&heap), Arc::clone(&shared.answers)),
             heap,
             commands,
+            rings: Rings::default(),
             stalled: None,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
@@ -223,6 +228,7 @@ impl<N: Nic> Proxy<N> {
     /// Whether anything waits to be posted, answered or completed here. Acknowledgements that may wait a little do not count.
     fn has_work(&self) -> bool {
         !self.commands.is_empty()
+            || !self.rings.is_empty()
             || self.stalled.is_some()
             || self.quiet.is_some()
             || !self.state.requests.is_empty()
@@ -269,7 +275,13 @@ impl<N: Nic> Proxy<N> {
             if waiting >= MAX_WAITING || self.selector.reads_load() && self.are_lanes_laden() {
                 break;
             }
-            let Some(command) = self.stalled.take().or_else(|| self.commands.pop()) else { break };
+            let command = match self.stalled.take().or_else(|| self.commands.pop()) {
+                Some(command) => command,
+                None => match self.posted()? {
+                    Some(command) => command,
+                    None => break,
+                },
+            };
             match self.carry_out(command)? {
                 Done::Yes => worked = true,
                 Done::NoRoom => {
@@ -346,13 +358,8 @@ impl<N: Nic> Proxy<N> {
             Command::Probe { dst, nic, remote, signal } => {
                 return self.probe(dst, nic, remote, Action::Change(Atomic::from(signal)));
             }
-            Command::Quiet { ticket, pe } => {
-                self.counts.quiets += 1;
-                self.close_all_plain(pe, true)?;
-                let groups = self.state.sent_so_far();
-                let pieces = self.lanes.iter().map(Lane::pushed_pieces).collect();
-                self.quiet = Some(Quiet { ticket, pe, groups, pieces });
-            }
+            Command::Quiet { ticket, pe } => self.begin_quiet(Asker::Caller { ticket }, pe)?,
+            Command::RingQuiet { ring, posted } => self.begin_quiet(Asker::Ring { ring, posted }, None)?,
             Command::Fence => {
                 self.close_all_plain(None, true)?;
                 for dst in 0..self.place.pes {
@@ -384,6 +391,20 @@ impl<N: Nic> Proxy<N> {
             Command::Stop => return Ok(Done::Stop),
         }
         Ok(Done::Yes)
+    }
+
+    fn begin_quiet(&mut self, asker: Asker, pe: Option<u32>) -> Result<(), String> {
+        self.counts.quiets += 1;
+        self.close_all_plain(pe, true)?;
+        let groups = self.state.sent_so_far();
+        let pieces = self.lanes.iter().map(Lane::pushed_pieces).collect();
+        self.quiet = Some(Quiet { asker, pe, groups, pieces });
+        Ok(())
+    }
+
+    /// Takes commands from a GPU's rings from now on, too.
+    fn attach(&mut self, rings: Rings) {
+        self.rings = rings;
     }
 
     /// A group that is nothing but its action, and may be answered.
@@ -433,8 +454,8 @@ impl<N: Nic> Proxy<N> {
 
     /// Reports a quiet done when everything is settled.
     fn settle_quiet(&mut self) {
-        let Some(Quiet { ticket, pe, groups, pieces }) = &self.quiet else { return };
-        let ticket = *ticket;
+        let Some(Quiet { asker, pe, groups, pieces }) = &self.quiet else { return };
+        let asker = *asker;
         // What other PEs get here meanwhile does not count: it may have no end.
         let settled = match *pe {
             Some(pe) => self.state.is_settled_with(pe, groups.get(pe as usize).copied().unwrap_or(0)),
@@ -448,8 +469,13 @@ impl<N: Nic> Proxy<N> {
         };
         if settled {
             self.quiet = None;
-            self.shared.quiet_done.store(ticket, Ordering::Release);
-            self.state.wake = true;
+            match asker {
+                Asker::Caller { ticket } => {
+                    self.shared.quiet_done.store(ticket, Ordering::Release);
+                    self.state.wake = true;
+                }
+                Asker::Ring { ring, posted } => self.rings.quiet_done(ring, posted),
+            }
         }
     }
 
@@ -486,13 +512,22 @@ impl<N: Nic> Proxy<N> {
 /// A quiet under way: what it waits for is what had been sent when it began.
 #[derive(Debug)]
 struct Quiet {
-    ticket: u64,
+    asker: Asker,
     /// The PE it is about, or all.
     pe: Option<u32>,
     /// By PE: groups started.
     groups: Vec<u64>,
     /// By NIC: pieces pushed.
     pieces: Vec<u64>,
+}
+
+/// Who waits for a quiet.
+#[derive(Debug, Clone, Copy)]
+enum Asker {
+    /// The caller, for this ticket.
+    Caller { ticket: u64 },
+    /// A GPU, in this ring.
+    Ring { ring: u32, posted: u64 },
 }
 
 /// What a round of the proxy's loop came to.

@@ -35,6 +35,7 @@ impl<W: Write> Json<W> {
 struct RowLine<'a> {
     r#type: &'a str,
     bench: &'a str,
+    initiator: &'a str,
     policy: &'a str,
     size: u64,
     iters: u64,
@@ -112,6 +113,7 @@ impl<W: Write> Reporter for Json<W> {
         self.line(&RowLine {
             r#type: "row",
             bench: row.bench.name(),
+            initiator: row.initiator.name(),
             policy: row.policy.name(),
             size: row.size,
             iters: row.iters,

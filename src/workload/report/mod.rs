@@ -12,7 +12,7 @@ pub use text::Text;
 
 use super::WorkloadError;
 use super::gather::PeResult;
-use super::options::{Options, Pattern};
+use super::options::{Initiator, Options, Pattern};
 use crate::stats::Quantiles;
 use crate::transport::select::PolicyKind;
 
@@ -21,6 +21,8 @@ use crate::transport::select::PolicyKind;
 pub struct Row {
     /// The pattern.
     pub bench: Pattern,
+    /// Who posted.
+    pub initiator: Initiator,
     /// The policy.
     pub policy: PolicyKind,
     /// Bytes: of `put`, per iteration; of `alltoall`, that one PE sends, its own block included.
@@ -49,6 +51,7 @@ impl Default for Row {
     fn default() -> Self {
         Self {
             bench: Pattern::Put,
+            initiator: Initiator::Host,
             policy: PolicyKind::PairSeq,
             size: 0,
             iters: 0,

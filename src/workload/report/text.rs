@@ -6,7 +6,7 @@ use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
-use crate::workload::options::{Options, Pattern};
+use crate::workload::options::{Initiator, Options, Pattern};
 
 /// Writes tables.
 #[derive(Debug)]
@@ -40,7 +40,11 @@ impl<W: Write> Reporter for Text<W> {
                 )?;
             }
             Pattern::AllToAll => {
-                writeln!(self.out, "#alltoall_host")?;
+                let initiator = match options.initiator {
+                    Initiator::Host => "host",
+                    Initiator::Gpu { .. } => "device",
+                };
+                writeln!(self.out, "#alltoall_{initiator}")?;
                 writeln!(
                     self.out,
                     "{:<10}  {:<8}  {:<8}  {:<8}  {:<16}  {:<12}  {:<12}  {:<12}  {:<12}  {:<12}",
@@ -84,7 +88,8 @@ impl<W: Write> Reporter for Text<W> {
                     row.size,
                     row.size / super::super::plan::ELEMENT_BYTES,
                     "32-bit",
-                    "host",
+                    // A kernel's threads each post for a peer of their own.
+                    if row.initiator == Initiator::Host { "host" } else { "thread" },
                     cell(row.latency_us, 6),
                     cell(row.algbw_gb_per_s, 3),
                     cell(row.busbw_gb_per_s, 3),

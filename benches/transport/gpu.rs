@@ -1,0 +1,66 @@
+//! What a GPU posts: through ring and proxy to a NIC that completes at once.
+
+use std::time::Instant;
+
+use railtop::transport::gpu::{Gpu, GpuError, Post, PostKernels, RingMemory, Rings, Visible};
+use railtop::transport::proxy::{Clock, Drive, Turn};
+
+use crate::null::{Alone, DATA, SIGNAL};
+use crate::row;
+
+/// Posts of one measurement, about.
+const POSTS: u64 = 2_000_000;
+
+/// Descriptors of a ring.
+const DEPTH: u32 = 4096;
+
+/// Posts per second of so many blocks and threads through so many rings.
+fn rate(gpu: &Gpu, kernels: &PostKernels, grid: (u32, u32), rings: u32) -> Result<f64, GpuError> {
+    let (driver, heap) = Alone::new(8, 1, Clock::System).into_driver();
+    let memory = RingMemory::create(rings, DEPTH)?;
+    let visible = Visible::new(gpu, 0, 2, &heap, &memory)?;
+    driver.attach(Rings::new(&memory, Vec::new()));
+    let post = Post { dst: 1, local: DATA, remote: DATA, len: 8, word: SIGNAL };
+    let each = POSTS / u64::from(grid.0 * grid.1);
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        let start = Instant::now();
+        let [_, end] = kernels.many(gpu, visible.view(), grid, post, each)?;
+        loop {
+            let turns = (0..64).map(|_| driver.turn());
+            assert!(!turns.into_iter().any(|turn| turn == Some(Turn::Stop)), "the proxy has failed");
+            if end.is_complete() {
+                break;
+            }
+        }
+        rates.push((each * u64::from(grid.0 * grid.1)) as f64 / start.elapsed().as_secs_f64());
+    }
+    Ok(crate::median(rates))
+}
+
+fn table() -> Result<(), GpuError> {
+    let gpu = Gpu::open(0)?;
+    let kernels = PostKernels::load(&gpu)?;
+    println!("{}, {}", gpu.name()?, gpu.arch());
+    for rings in [1, 4, 8] {
+        for grid in [(1, 1), (1, 32), (1, 256), (4, 256), (32, 32), (32, 256)] {
+            let rate = rate(&gpu, &kernels, grid, rings)?;
+            let what = format!("GPU, 8 B put-signal, {} blocks of {}, rings: {rings}", grid.0, grid.1);
+            let goal = match grid {
+                (1, 256) => Some(2e6),
+                (32, 256) => Some(10e6),
+                _ => None,
+            };
+            let text = goal.map_or(String::new(), |goal| format!(">= {:.0} M/s", goal / 1e6));
+            row(&what, &format!("{:.2} M/s", rate / 1e6), &text, goal.map(|goal| rate >= goal));
+        }
+    }
+    Ok(())
+}
+
+/// Prints the table, or why there is none.
+pub fn compare() {
+    if let Err(error) = table() {
+        println!("GPU: not measured: {error}");
+    }
+}

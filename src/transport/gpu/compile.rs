@@ -1,0 +1,70 @@
+//! Kernels from source to PTX, by NVRTC, kept on disk.
+
+use std::path::{Path, PathBuf};
+
+use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
+use sha2::{Digest, Sha256};
+
+use super::error::GpuError;
+use super::source::Source;
+
+/// Compiles `source` for the architecture, as `compute_90`, or takes what an earlier run has made of the very same text.
+///
+/// # Errors
+/// When there is no NVRTC, or the kernel does not compile.
+pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, GpuError> {
+    let text = source.whole();
+    let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch)));
+    if let Some(ptx) = kept.as_deref().and_then(|path| std::fs::read_to_string(path).ok()) {
+        return Ok(Ptx::from_src(ptx));
+    }
+    // SAFETY: only tries to load a library that NVIDIA's own name for it finds.
+    #[expect(unsafe_code, reason = "loading a library runs its initializers")]
+    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
+        return Err(GpuError::NoCompiler);
+    }
+    let options = CompileOptions {
+        name: Some(source.name.to_owned()),
+        options: vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned(), "-lineinfo".to_owned()],
+        ..CompileOptions::default()
+    };
+    let ptx = compile_ptx_with_opts(&text, options).map_err(|error| GpuError::Compile {
+        kernel: source.name.to_owned(),
+        arch: arch.to_owned(),
+        log: match error {
+            CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+            other => format!("{other:?}"),
+        },
+    })?;
+    if let Some(path) = kept {
+        keep(&path, &ptx.to_src());
+    }
+    Ok(ptx)
+}
+
+/// A name that changes with the text and what it is compiled for.
+fn kept_name(name: &str, text: &str, arch: &str) -> String {
+    let digest = Sha256::digest(format!("{arch}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
+    let digest = u128::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
+    format!("{name}-{arch}-{digest:032x}.ptx")
+}
+
+/// Keeps a kernel for the next run, whole or not at all; a folder that cannot be written costs the next run a second.
+fn keep(path: &Path, ptx: &str) {
+    let Some(dir) = path.parent() else { return };
+    let partial = path.with_extension(format!("{}.part", std::process::id()));
+    let kept = std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::write(&partial, ptx))
+        .and_then(|()| std::fs::rename(&partial, path));
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+}
+
+/// Where kernels are kept: `railtop/kernels` in the user's cache.
+#[must_use]
+pub fn cache_dir() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(cache.join("railtop").join("kernels"))
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with a GPU.
+
+use crate::transport::heap::HeapError;
+
+/// Why kernels cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum GpuError {
+    /// There is no driver.
+    #[error(
+        "no CUDA driver on this machine (libcuda.so.1): install NVIDIA's driver, or use --initiator host"
+    )]
+    NoDriver,
+    /// The driver is older than what is called here.
+    #[error("the CUDA driver is of version {found}, and {needed} or newer is needed: install a newer one")]
+    OldDriver {
+        /// Its version, as 12.4.
+        found: String,
+        /// The oldest that will do.
+        needed: String,
+    },
+    /// There is no GPU, or none with this number.
+    #[error("no GPU {ordinal}: CUDA finds {count} here (CUDA_VISIBLE_DEVICES may hide some)")]
+    NoDevice {
+        /// The number that was asked for.
+        ordinal: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// There is no compiler for kernels.
+    #[error(
+        "no NVRTC to compile kernels with (libnvrtc.so.13 or .12): install CUDA's runtime compiler, \
+         for example with `pip install nvidia-cuda-nvrtc`, and name its folder in LD_LIBRARY_PATH"
+    )]
+    NoCompiler,
+    /// A kernel does not compile.
+    #[error("{kernel} does not compile for {arch}:\n{log}")]
+    Compile {
+        /// Its file.
+        kernel: String,
+        /// What for, as `compute_90`.
+        arch: String,
+        /// What the compiler says.
+        log: String,
+    },
+    /// The driver has refused something.
+    #[error("{what}: {source}")]
+    Driver {
+        /// What was tried.
+        what: String,
+        /// What the driver said.
+        source: cudarc::driver::DriverError,
+    },
+    /// No memory for the rings.
+    #[error(transparent)]
+    Heap(#[from] HeapError),
+}
+
+impl GpuError {
+    /// Turns the driver's answer to `what` into an error.
+    pub(super) fn of(what: impl Into<String>) -> impl FnOnce(cudarc::driver::DriverError) -> Self {
+        let what = what.into();
+        |source| Self::Driver { what, source }
+    }
+
+    /// Whether the machine lacks something, as opposed to something having failed.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::NoDriver | Self::OldDriver { .. } | Self::NoDevice { .. } | Self::NoCompiler)
+    }
+}

@@ -1,0 +1,115 @@
+//! The kernels of `kernels/put.cu` and `kernels/alltoall.cu`, with their arguments.
+
+#![expect(unsafe_code, reason = "a launch takes its arguments on trust")]
+
+use cudarc::driver::{CudaEvent, CudaFunction, PushKernelArg};
+
+use super::device::Gpu;
+use super::error::GpuError;
+use super::launch::{between, grid};
+use super::source::{ALL_TO_ALL, POST, PUT};
+use super::view::PeView;
+
+/// What `put` writes: each of `workers` threads of each of `blocks` blocks puts `len` bytes at an offset of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct PutBw {
+    /// Target PE.
+    pub dst: u32,
+    /// Offset of the send buffer.
+    pub send: u64,
+    /// Offset of the receive buffer.
+    pub receive: u64,
+    /// Bytes of a put.
+    pub len: u64,
+    /// Blocks of threads.
+    pub blocks: u32,
+    /// Threads of each that post.
+    pub workers: u32,
+}
+
+/// What `alltoall` writes.
+#[derive(Debug, Clone, Copy)]
+pub struct AllToAllBlocks {
+    /// Offset of the send buffer, a block for each PE.
+    pub send: u64,
+    /// Offset of the receive buffer.
+    pub receive: u64,
+    /// Bytes from one block to the next.
+    pub stride: u64,
+    /// Bytes of a block.
+    pub len: u64,
+    /// Offset of the signal words, one for each PE.
+    pub words: u64,
+    /// What each of them has.
+    pub before: u64,
+}
+
+/// The kernels on a GPU.
+#[derive(Debug)]
+pub struct PatternKernels {
+    put: CudaFunction,
+    alltoall: CudaFunction,
+    quiet: CudaFunction,
+}
+
+impl PatternKernels {
+    /// Compiles and loads them.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn load(gpu: &Gpu) -> Result<Self, GpuError> {
+        Ok(Self {
+            put: gpu.load(PUT)?.function("rt_put_bw")?,
+            alltoall: gpu.load(ALL_TO_ALL)?.function("rt_alltoall")?,
+            quiet: gpu.load(POST)?.function("rt_quiet_all")?,
+        })
+    }
+
+    /// Puts `iters` times, and waits for all of it. Returns what happens before and after that on the GPU.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn put(&self, gpu: &Gpu, view: PeView, put: PutBw, iters: u64) -> Result<[CudaEvent; 2], GpuError> {
+        let PutBw { dst, send, receive, len, blocks, workers } = put;
+        between(gpu, "rt_put_bw", || {
+            let mut launch = gpu.stream().launch_builder(&self.put);
+            launch.arg(&view).arg(&dst).arg(&send).arg(&receive).arg(&len).arg(&workers).arg(&iters);
+            // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
+            // caller keeps until the events are over.
+            unsafe { launch.launch(grid(blocks, workers.max(1))) }?;
+            let mut launch = gpu.stream().launch_builder(&self.quiet);
+            launch.arg(&view);
+            // SAFETY: as above.
+            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+        })
+    }
+
+    /// `iters` all-to-alls by `threads` threads.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn all_to_all(
+        &self,
+        gpu: &Gpu,
+        view: PeView,
+        blocks: AllToAllBlocks,
+        threads: u32,
+        iters: u64,
+    ) -> Result<[CudaEvent; 2], GpuError> {
+        let AllToAllBlocks { send, receive, stride, len, words, before } = blocks;
+        between(gpu, "rt_alltoall", || {
+            let mut launch = gpu.stream().launch_builder(&self.alltoall);
+            launch
+                .arg(&view)
+                .arg(&send)
+                .arg(&receive)
+                .arg(&stride)
+                .arg(&len)
+                .arg(&words)
+                .arg(&before)
+                .arg(&iters);
+            // SAFETY: as in `put`.
+            unsafe { launch.launch(grid(1, threads)) }.map(|_| ())
+        })
+    }
+}

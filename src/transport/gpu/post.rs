@@ -1,0 +1,98 @@
+//! The kernels of `kernels/post.cu`, with their arguments.
+
+#![expect(unsafe_code, reason = "a launch takes its arguments on trust")]
+
+use cudarc::driver::{CudaEvent, CudaFunction, PushKernelArg};
+
+use super::device::Gpu;
+use super::error::GpuError;
+use super::launch::{between, grid};
+use super::source::POST;
+use super::view::PeView;
+
+/// What is posted, again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Post {
+    /// Target PE.
+    pub dst: u32,
+    /// Offset of the source.
+    pub local: u64,
+    /// Offset of the destination.
+    pub remote: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Offset of the word that 1 is added to.
+    pub word: u64,
+}
+
+/// The kernels on a GPU.
+#[derive(Debug)]
+pub struct PostKernels {
+    many: CudaFunction,
+    ping_pong: CudaFunction,
+    quiet: CudaFunction,
+}
+
+impl PostKernels {
+    /// Compiles and loads them.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn load(gpu: &Gpu) -> Result<Self, GpuError> {
+        let kernels = gpu.load(POST)?;
+        Ok(Self {
+            many: kernels.function("rt_post_many")?,
+            ping_pong: kernels.function("rt_ping_pong")?,
+            quiet: kernels.function("rt_quiet_all")?,
+        })
+    }
+
+    /// Every thread of `blocks` blocks posts `count` times; then all of it is waited for. Returns what happens before and
+    /// after that on the GPU.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn many(
+        &self,
+        gpu: &Gpu,
+        view: PeView,
+        (blocks, threads): (u32, u32),
+        post: Post,
+        count: u64,
+    ) -> Result<[CudaEvent; 2], GpuError> {
+        let Post { dst, local, remote, len, word } = post;
+        between(gpu, "rt_post_many", || {
+            let mut launch = gpu.stream().launch_builder(&self.many);
+            launch.arg(&view).arg(&dst).arg(&local).arg(&remote).arg(&len).arg(&word).arg(&count);
+            // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
+            // caller keeps until the events are over.
+            unsafe { launch.launch(grid(blocks, threads)) }?;
+            let mut launch = gpu.stream().launch_builder(&self.quiet);
+            launch.arg(&view);
+            // SAFETY: as above.
+            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+        })
+    }
+
+    /// One thread puts and waits for the answer, `count` times, first or second.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn ping_pong(
+        &self,
+        gpu: &Gpu,
+        view: PeView,
+        post: Post,
+        count: u64,
+        first: bool,
+    ) -> Result<[CudaEvent; 2], GpuError> {
+        let Post { dst, local, remote, len, word } = post;
+        let first = u32::from(first);
+        between(gpu, "rt_ping_pong", || {
+            let mut launch = gpu.stream().launch_builder(&self.ping_pong);
+            launch.arg(&view).arg(&dst).arg(&local).arg(&remote).arg(&len).arg(&word).arg(&count).arg(&first);
+            // SAFETY: as in `many`.
+            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+        })
+    }
+}

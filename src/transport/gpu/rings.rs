@@ -1,0 +1,136 @@
+//! All rings of a PE's GPU, in one piece of memory, and their end at the proxy.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::descriptor::{Descriptor, WORDS};
+use super::ring::{Memory, Taker, words_for};
+use crate::transport::heap::{Heap, HeapError};
+use crate::transport::ring::Command;
+
+/// The memory of rings: the host's, zeroed, page-aligned, so that a GPU's driver can pin it.
+#[derive(Debug, Clone)]
+pub struct RingMemory {
+    memory: Arc<Heap>,
+    count: u32,
+    depth: u32,
+}
+
+impl RingMemory {
+    /// For `count` rings of `depth` descriptors (rounded up to a power of two).
+    ///
+    /// # Errors
+    /// When the system has not that much memory to map.
+    pub fn create(count: u32, depth: u32) -> Result<Self, HeapError> {
+        let depth = depth.clamp(2, 1 << 20).next_power_of_two();
+        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count);
+        Ok(Self { memory: Arc::new(Heap::create(bytes)?), count, depth })
+    }
+
+    /// How many rings there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Descriptors that each holds.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// The mapping: for the GPU's driver.
+    #[must_use]
+    pub fn mapping(&self) -> &Arc<Heap> {
+        &self.memory
+    }
+
+    /// Bytes from one ring to the next.
+    #[must_use]
+    pub fn stride(&self) -> u64 {
+        8 * words_for(self.depth as usize, WORDS) as u64
+    }
+}
+
+/// One ring's part of the memory.
+#[derive(Debug)]
+struct Part {
+    memory: Arc<Heap>,
+    offset: u64,
+    words: u64,
+}
+
+impl Memory for Part {
+    fn words(&self) -> &[AtomicU64] {
+        self.memory.words(self.offset, self.words).unwrap_or_default()
+    }
+}
+
+/// The proxy's end of all rings.
+#[derive(Debug, Default)]
+pub struct Rings {
+    takers: Vec<Taker<Part, WORDS>>,
+    /// By PE: the heaps that this process reaches by itself.
+    locals: Vec<Option<Arc<Heap>>>,
+    /// The ring whose turn it is.
+    next: usize,
+}
+
+impl Rings {
+    /// The end at the proxy; there must be no other. `locals`: by PE, the heaps that this process reaches by itself.
+    #[must_use]
+    pub fn new(memory: &RingMemory, locals: Vec<Option<Arc<Heap>>>) -> Self {
+        let depth = memory.depth as usize;
+        let words = words_for(depth, WORDS) as u64;
+        let part = |ring| Part {
+            memory: Arc::clone(&memory.memory),
+            offset: memory.stride() * u64::from(ring),
+            words,
+        };
+        let takers = (0..memory.count).map(|ring| Taker::new(part(ring), depth)).collect();
+        Self { takers, locals, next: 0 }
+    }
+
+    /// The next command, the rings one after another.
+    ///
+    /// # Errors
+    /// When a kernel has written what is no descriptor.
+    pub fn pop(&mut self) -> Result<Option<Command>, String> {
+        for _ in 0..self.takers.len() {
+            let ring = self.next;
+            self.next = if ring + 1 == self.takers.len() { 0 } else { ring + 1 };
+            let Some(taker) = self.takers.get_mut(ring) else { continue };
+            let Some(payload) = taker.pop() else { continue };
+            let descriptor = Descriptor::decode(payload)
+                .map_err(|error| format!("a kernel posted {error} (ring {ring})"))?;
+            return Ok(Some(match descriptor {
+                Descriptor::Put(put) => Command::Put(put),
+                Descriptor::Signal { dst, signal } => Command::Signal { dst, signal },
+                Descriptor::Quiet => {
+                    let ring = u32::try_from(ring).unwrap_or(u32::MAX);
+                    Command::RingQuiet { ring, posted: taker.taken() }
+                }
+            }));
+        }
+        Ok(None)
+    }
+
+    /// The heap of a PE, if this process reaches it by itself.
+    #[must_use]
+    pub fn local(&self, pe: u32) -> Option<&Arc<Heap>> {
+        self.locals.get(pe as usize)?.as_ref()
+    }
+
+    /// Whether nothing waits in any ring.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.takers.iter().all(Taker::is_empty)
+    }
+
+    /// Tells a ring that what it had posted up to its `posted`th descriptor has landed.
+    pub fn quiet_done(&self, ring: u32, posted: u64) {
+        if let Some(taker) = self.takers.get(ring as usize) {
+            taker.quiet_done(posted);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A PE as its kernels see it: the structures of `kernels/railtop.cuh`, made of addresses that the GPU can use.
+
+#![expect(unsafe_code, reason = "kernels take addresses")]
+
+use std::sync::Arc;
+
+use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
+
+use super::descriptor::WORDS;
+use super::device::{Gpu, Pinned};
+use super::error::GpuError;
+use super::ring::APART;
+use super::rings::RingMemory;
+use crate::transport::heap::Heap;
+
+/// Bytes of the GPU's memory that a ring's counters take: two lines.
+const COUNTER_BYTES: usize = 256;
+
+/// `rt_ring`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct RingView {
+    slots: u64,
+    taken: u64,
+    quiet: u64,
+    next: u64,
+    seen: u64,
+}
+
+// SAFETY: five addresses, as `rt_ring` has them.
+unsafe impl DeviceRepr for RingView {}
+// SAFETY: zeros are addresses of nothing.
+unsafe impl ValidAsZeroBits for RingView {}
+
+/// `rt_pe`: what kernels get as their argument.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct PeView {
+    heap: u64,
+    peers: u64,
+    rings: u64,
+    ring_count: u32,
+    depth: u32,
+    me: u32,
+    pes: u32,
+}
+
+// SAFETY: the layout of `rt_pe`: three addresses and four 32-bit numbers.
+unsafe impl DeviceRepr for PeView {}
+
+/// All that [`PeView`] points to, for as long as kernels may use it.
+#[derive(Debug)]
+pub struct Visible {
+    view: PeView,
+    /// Kept, not used: what the addresses lead to.
+    _kept: (Pinned, Pinned, CudaSlice<u8>, CudaSlice<RingView>),
+}
+
+impl Visible {
+    /// Makes heap and rings of PE `me` of `pes` visible to a GPU.
+    ///
+    /// # Errors
+    /// When the driver refuses the memory.
+    pub fn new(gpu: &Gpu, me: u32, pes: u32, heap: &Arc<Heap>, rings: &RingMemory) -> Result<Self, GpuError> {
+        let stream = gpu.stream();
+        let (heap, memory) = (gpu.pin(heap)?, gpu.pin(rings.mapping())?);
+        let count = rings.count() as usize;
+        let counters = stream
+            .alloc_zeros::<u8>(count * COUNTER_BYTES)
+            .map_err(GpuError::of("taking memory for the rings' counters"))?;
+        let first_counter = counters.device_ptr(stream).0;
+        let depth = rings.depth() as usize;
+        let views: Vec<_> = (0..count as u64)
+            .map(|ring| {
+                let slots = memory.address() + rings.stride() * ring;
+                let taken = slots + 8 * (depth * WORDS) as u64;
+                let next = first_counter + COUNTER_BYTES as u64 * ring;
+                let half = COUNTER_BYTES as u64 / 2;
+                RingView { slots, taken, quiet: taken + 8 * APART as u64, next, seen: next + half }
+            })
+            .collect();
+        let views = stream.clone_htod(&views).map_err(GpuError::of("telling the GPU of its rings"))?;
+        let view = PeView {
+            heap: heap.address(),
+            peers: 0,
+            rings: views.device_ptr(stream).0,
+            ring_count: rings.count(),
+            depth: rings.depth(),
+            me,
+            pes,
+        };
+        Ok(Self { view, _kept: (heap, memory, counters, views) })
+    }
+
+    /// The kernels' argument.
+    #[must_use]
+    pub fn view(&self) -> PeView {
+        self.view
+    }
+}

@@ -1,0 +1,67 @@
+//! A PE whose GPU posts.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Pe;
+use super::wait::Patience;
+use crate::transport::error::TransportError;
+use crate::transport::gpu::{RingMemory, Rings};
+use crate::transport::heap::Heap;
+use crate::transport::proxy::Turn;
+
+/// Turns of the proxy between two looks whether kernels have ended, which cost as much as several turns.
+const TURNS: u32 = 64;
+
+impl Pe {
+    /// The proxy takes what is posted into these rings from now on. To PEs of this node it copies by itself with
+    /// `on_node`, and goes over NICs otherwise; to this PE itself it always copies.
+    pub fn take_from(&mut self, rings: &RingMemory, on_node: bool) {
+        let reached =
+            |(pe, heap): (u32, &Option<Arc<Heap>>)| heap.clone().filter(|_| on_node || pe == self.rank());
+        let locals = (0..).zip(&self.locals).map(reached).collect();
+        self.driver.attach(Rings::new(rings, locals));
+    }
+
+    /// This PE's heap, to be shared with a GPU.
+    #[must_use]
+    pub fn shared_heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    /// Waits for kernels that post, with the proxy's work to do meanwhile: `done` says whether they have ended. It never
+    /// sleeps, since a GPU wakes nobody.
+    ///
+    /// # Errors
+    /// When the job fails meanwhile, or nothing moves for longer than the wait limit.
+    pub fn run_for(&mut self, what: &str, mut done: impl FnMut() -> bool) -> Result<(), TransportError> {
+        self.streak.store(false, Ordering::Relaxed);
+        let driving = self.drive();
+        let mut patience = Patience::new(self.wait_limit);
+        while !done() {
+            let mut worked = false;
+            for _ in 0..TURNS {
+                match driving.turn() {
+                    Some(Turn::Worked) => worked = true,
+                    _ => std::hint::spin_loop(),
+                }
+            }
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            if patience.is_over(&self.shared) {
+                let what = format!("PE {}: {what}", self.rank());
+                return Err(TransportError::Timeout {
+                    what,
+                    limit: self.wait_limit,
+                    waiting_for: Vec::new(),
+                });
+            }
+            if !worked {
+                // With more PEs than cores somebody else may have what this one waits for.
+                std::thread::yield_now();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,60 @@
+//! Every kernel compiles for every architecture that is in use, without any GPU.
+
+use railtop::transport::gpu::compile::compile;
+use railtop::transport::gpu::source::{ALL, Source};
+use railtop::transport::gpu::{Gpu, GpuError};
+
+/// A100, H100 and H200, B200.
+const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
+
+#[test]
+fn every_kernel_compiles() {
+    for source in ALL {
+        for arch in ARCHS {
+            let ptx = match compile(source, arch, None) {
+                Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+                compiled => compiled.unwrap().to_src(),
+            };
+            let target = format!(".target {}", arch.replace("compute", "sm"));
+            assert!(ptx.contains(&target) && ptx.contains(".entry rt_"), "{} for {arch}", source.name);
+        }
+    }
+}
+
+#[test]
+fn what_was_compiled_is_kept_and_a_mistake_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = ALL[0];
+    let first = match compile(source, "compute_90", Some(dir.path())) {
+        Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+        compiled => compiled.unwrap().to_src(),
+    };
+    let kept: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), first);
+    // What lies there is taken; for another architecture it is not.
+    std::fs::write(&kept[0], "kept").unwrap();
+    assert_eq!(compile(source, "compute_90", Some(dir.path())).unwrap().to_src(), "kept");
+    assert_eq!(
+        compile(source, "compute_80", Some(dir.path())).unwrap().to_src().lines().next(),
+        first.lines().next()
+    );
+    let wrong = Source::new("wrong.cu", "#include \"railtop.cuh\"\n__global__ void f() { rt_pout(); }\n");
+    let error = compile(wrong, "compute_90", None).unwrap_err().to_string();
+    assert!(error.contains("wrong.cu") && error.contains("rt_pout"), "{error}");
+}
+
+#[test]
+fn without_a_gpu_it_says_what_is_missing() {
+    if Gpu::count().is_ok_and(|count| count > 0) {
+        return eprintln!("skipped: there is a GPU");
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_railtop"))
+        .args(["bench", "alltoall", "--initiator", "gpu"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("--initiator host") || error.contains("no GPU 0"), "{error}");
+    assert!(output.stdout.is_empty());
+}

@@ -1,0 +1,159 @@
+//! What a GPU posts, over real libfabric: a thread of the CPU plays the GPU and writes descriptors as a kernel does.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[expect(dead_code, reason = "other files use the rest")]
+mod support;
+
+use std::sync::atomic::{Ordering, fence};
+
+use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
+use railtop::transport::gpu::mark::{mark_of, marked};
+use railtop::transport::gpu::{RingMemory, words_for};
+use railtop::transport::pe::Pe;
+use railtop::transport::ring::Put;
+use railtop::transport::signal::{Signal, SignalOp};
+use support::{Job, providers};
+
+/// Few, so that places are used again and rings are full at times.
+const DEPTH: u32 = 8;
+const RINGS: u32 = 2;
+
+/// The GPU: what `rt_post` of `kernels/railtop.cuh` does.
+struct Poster {
+    memory: RingMemory,
+    /// By ring: descriptors posted.
+    posted: [u64; RINGS as usize],
+}
+
+impl Poster {
+    fn new() -> Self {
+        Self { memory: RingMemory::create(RINGS, DEPTH).unwrap(), posted: [0; RINGS as usize] }
+    }
+
+    fn words(&self, ring: u32) -> &[std::sync::atomic::AtomicU64] {
+        let words = words_for(DEPTH as usize, WORDS) as u64;
+        self.memory.mapping().words(self.memory.stride() * u64::from(ring), words).unwrap()
+    }
+
+    /// Posts the words of a descriptor, the last first; returns its number, counted from 1.
+    fn post_words(&mut self, ring: u32, payload: [u64; WORDS]) -> u64 {
+        let index = self.posted[ring as usize];
+        let (words, depth) = (self.words(ring), u64::from(DEPTH));
+        while index - words[DEPTH as usize * WORDS].load(Ordering::Acquire) >= depth {
+            std::thread::yield_now();
+        }
+        fence(Ordering::Release);
+        let slot = usize::try_from(index % depth).unwrap() * WORDS;
+        for (at, payload) in payload.into_iter().enumerate().rev() {
+            words[slot + at].store(marked(payload, mark_of(index / depth)), Ordering::Relaxed);
+        }
+        self.posted[ring as usize] += 1;
+        self.posted[ring as usize]
+    }
+
+    fn post(&mut self, ring: u32, descriptor: Descriptor) -> u64 {
+        self.post_words(ring, descriptor.encode())
+    }
+
+    /// A quiet in every ring, as `rt_quiet`.
+    fn quiet(&mut self) {
+        for ring in 0..RINGS {
+            let number = self.post(ring, Descriptor::Quiet);
+            let done = DEPTH as usize * WORDS + 16;
+            while self.words(ring)[done].load(Ordering::Acquire) < number {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Starts the GPU's program, with the PE's proxy at its service.
+fn on_gpu(pe: &mut Pe, program: impl FnOnce(&mut Poster) + Send + 'static) {
+    let mut poster = Poster::new();
+    pe.take_from(&poster.memory, true);
+    let gpu = std::thread::spawn(move || program(&mut poster));
+    pe.run_for("a GPU", || gpu.is_finished()).unwrap();
+    gpu.join().unwrap();
+}
+
+fn content(src: u32, dst: u32, len: u64) -> Vec<u8> {
+    (0..len).map(|at| (at * 7 + u64::from(src) * 31 + u64::from(dst) * 101).to_le_bytes()[0]).collect()
+}
+
+#[test]
+fn what_is_posted_lands_before_its_signal_and_before_a_quiet_ends() {
+    const SIZES: [u64; 5] = [8, 100, 1024, 4096, 300_000];
+    const MOST: u64 = 300_000;
+    for provider in providers() {
+        // PE 1 is on PE 0's node: its heap is reached without a NIC.
+        let job = Job { pes: 4, pes_per_node: 2, ..Job::new(&provider) };
+        job.run(|pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            let send = pe.allocate(u64::from(world) * MOST).unwrap();
+            let receive = pe.allocate(u64::from(world) * MOST).unwrap();
+            let words = pe.allocate(8 * u64::from(world)).unwrap();
+            for (round, len) in (1..).zip(SIZES) {
+                for dst in 0..world {
+                    pe.heap().write(send + u64::from(dst) * MOST, &content(me, dst, len)).unwrap();
+                }
+                pe.barrier().unwrap();
+                let signal = Signal { offset: words + 8 * u64::from(me), op: SignalOp::Add, value: 1 };
+                on_gpu(pe, move |gpu| {
+                    for dst in 0..world {
+                        let (local, remote) = (send + u64::from(dst) * MOST, receive + u64::from(me) * MOST);
+                        let put = Put { dst, local, remote, len, signal: Some(signal) };
+                        gpu.post(dst % RINGS, Descriptor::Put(put));
+                    }
+                    // Several laps of every ring.
+                    for i in 0..40 {
+                        gpu.post(
+                            i % RINGS,
+                            Descriptor::Signal {
+                                dst: (me + i) % world,
+                                signal: Signal { value: 0, ..signal },
+                            },
+                        );
+                    }
+                    gpu.quiet();
+                });
+                pe.barrier().unwrap();
+                for src in 0..world {
+                    assert_eq!(
+                        pe.test(words + 8 * u64::from(src)).unwrap(),
+                        round,
+                        "{len} bytes of PE {src}"
+                    );
+                    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+                    pe.heap().read(receive + u64::from(src) * MOST, &mut bytes).unwrap();
+                    assert!(bytes == content(src, me, len), "{len} bytes of PE {src}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
+    let Some(provider) = providers().pop() else { return };
+    let put = |dst, remote, signal| Descriptor::Put(Put { dst, local: 0, remote, len: 64, signal }).encode();
+    let odd = Signal { offset: 4097, op: SignalOp::Set, value: 1 };
+    let cases = [
+        (put(7, 4096, None), "PE 7 in a job of 2"),
+        (put(1, 1 << 40, None), "outside the heap"),
+        (put(1, 4096, Some(odd)), "not a multiple of 8"),
+        ([9, 0, 0, 0, 0, 0, 0, 0], "kind 9"),
+        ([0x701, 0, 0, 0, 0, 0, 0, 0], "signal operation 7"),
+    ];
+    for (words, why) in cases {
+        let errors = Job::new(&provider).run_each(move |mut pe| {
+            let mut poster = Poster::new();
+            pe.take_from(&poster.memory, true);
+            if pe.rank() == 0 {
+                poster.post_words(0, words);
+            }
+            pe.run_for("a GPU that posts nonsense", || false).unwrap_err().to_string()
+        });
+        assert!(errors.iter().all(|error| error.contains(why)), "{errors:?} lacks {why}");
+    }
+}
