@@ -105,7 +105,9 @@ fn two_that_post_get_places_of_their_own() {
             numbers.sort_unstable();
             assert_eq!(numbers, [0, 1]);
         });
-        posters.into_iter().for_each(|poster| poster.join().unwrap());
+        for poster in posters {
+            poster.join().unwrap();
+        }
         reader.join().unwrap();
     });
 }
