@@ -21,14 +21,18 @@ struct rt_pe {
     u8 *heap;         // this PE's heap
     u8 *const *peers; // the others' heaps, where loads and stores reach them; else 0
     const rt_ring *rings;
-    u32 ring_count;
+    const u64 *stop; // not 0: the job has failed, nobody answers any more
+    u32 ring_count;  // at most RT_RINGS
     u32 depth; // of each ring, a power of two
     u32 me;
     u32 pes;
 };
 
+#define RT_RINGS 16
+
 enum rt_signal { RT_NO_SIGNAL = 0, RT_SET = 1, RT_ADD = 2 };
-enum rt_kind { RT_PUT = 1, RT_SIGNAL = 2, RT_QUIET = 3 };
+enum rt_kind { RT_PUT = 1, RT_SIGNAL = 2, RT_QUIET = 3, RT_WRONG = 255 };
+enum rt_scope { RT_THREAD = 0, RT_WARP = 1, RT_BLOCK = 2 };
 
 // Loads and stores that other processors see, in the order of the fences between them.
 __device__ inline u64 rt_load(const u64 *at) {
@@ -42,6 +46,11 @@ __device__ inline void rt_store2(u64 *at, u64 a, u64 b) {
 }
 
 __device__ inline void rt_fence_sys() { asm volatile("fence.acq_rel.sys;" ::: "memory"); }
+
+// Ends the thread when the job has failed: what it waits for would never come. Looks once in a while, for the word is far.
+__device__ inline void rt_go_on(const rt_pe &pe, u32 &looks) {
+    if (++looks % 256 == 0 && rt_load(pe.stop)) asm volatile("exit;");
+}
 
 // Takes the next place in a ring; threads of a warp that come together ask once.
 __device__ inline u64 rt_reserve(const rt_ring &ring) {
@@ -63,12 +72,18 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
     u64 mark = ((index / pe.depth) & 127) + 1;
     u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
     u64 taken = *(volatile u64 *)ring.seen; // never too high
+    // Words carry 56 bits: what does not fit must not become something else.
+    if ((local | remote | len | offset) >> 56) head = RT_WRONG;
+    u32 looks = 0;
     // The stores are within the loop: whose place is free must not wait for threads of its warp whose place becomes free
     // only afterwards.
     for (bool posted = false; !posted;) {
         if (index - taken >= pe.depth) {
             taken = rt_load(ring.taken);
+            // For who reads `seen`, too, the proxy has read what it has taken.
+            rt_fence_sys();
             atomicMax(ring.seen, taken);
+            rt_go_on(pe, looks);
         }
         if (index - taken < pe.depth) {
             // Two orders: what the proxy has read in this place comes before what is written there, and the data before
@@ -106,11 +121,11 @@ __device__ inline void rt_signal(const rt_pe &pe, u64 word, u64 value, u32 op, u
 // applied, when this returns.
 __device__ inline void rt_quiet(const rt_pe &pe) {
     // A quiet in each ring: within a ring what was reserved before is taken before.
+    u64 numbers[RT_RINGS];
+    u32 looks = 0;
+    for (u32 r = 0; r < pe.ring_count; r++) numbers[r] = rt_post(pe, pe.rings[r], rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
     for (u32 r = 0; r < pe.ring_count; r++) {
-        const rt_ring &ring = pe.rings[r];
-        u64 number = rt_post(pe, ring, rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
-        while (rt_load(ring.quiet) < number) {
-        }
+        while (rt_load(pe.rings[r].quiet) < numbers[r]) rt_go_on(pe, looks);
     }
     rt_fence_sys();
 }
@@ -144,7 +159,7 @@ __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 loca
 
 // Waits until a word of this PE's heap is at least `value`; then the data of the puts that signalled it can be read.
 __device__ inline void rt_wait_until_ge(const rt_pe &pe, u64 word, u64 value) {
-    while (rt_load((const u64 *)(pe.heap + word)) < value) {
-    }
+    u32 looks = 0;
+    while (rt_load((const u64 *)(pe.heap + word)) < value) rt_go_on(pe, looks);
     rt_fence_sys();
 }

@@ -33,8 +33,13 @@ fn what_was_compiled_is_kept_and_a_mistake_is_shown() {
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(std::fs::read_to_string(&kept[0]).unwrap(), first);
     // What lies there is taken; for another architecture it is not.
-    std::fs::write(&kept[0], "kept").unwrap();
-    assert_eq!(compile(source, "compute_90", Some(dir.path())).unwrap().to_src(), "kept");
+    std::fs::write(&kept[0], format!("// kept\n{first}")).unwrap();
+    assert!(compile(source, "compute_90", Some(dir.path())).unwrap().to_src().starts_with("// kept"));
+    // What is damaged is made anew.
+    for damaged in ["", "kept", "\0", &first[..first.len() / 2]] {
+        std::fs::write(&kept[0], damaged).unwrap();
+        assert_eq!(compile(source, "compute_90", Some(dir.path())).unwrap().to_src(), first);
+    }
     assert_eq!(
         compile(source, "compute_80", Some(dir.path())).unwrap().to_src().lines().next(),
         first.lines().next()

@@ -5,11 +5,14 @@
 #[expect(dead_code, reason = "other files use the rest")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{Ordering, fence};
+use std::sync::{Arc, Mutex};
 
 use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
 use railtop::transport::gpu::{RingMemory, words_for};
+use railtop::transport::heap::Heap;
 use railtop::transport::pe::Pe;
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
@@ -71,63 +74,90 @@ impl Poster {
 /// Starts the GPU's program, with the PE's proxy at its service.
 fn on_gpu(pe: &mut Pe, program: impl FnOnce(&mut Poster) + Send + 'static) {
     let mut poster = Poster::new();
-    pe.take_from(&poster.memory, true);
+    pe.take_from(&poster.memory, true).unwrap();
     let gpu = std::thread::spawn(move || program(&mut poster));
     pe.run_for("a GPU", || gpu.is_finished()).unwrap();
     gpu.join().unwrap();
 }
 
-fn content(src: u32, dst: u32, len: u64) -> Vec<u8> {
-    (0..len).map(|at| (at * 7 + u64::from(src) * 31 + u64::from(dst) * 101).to_le_bytes()[0]).collect()
+/// Different in every round, so that nothing old is taken for new.
+fn content(src: u32, dst: u32, round: u64, len: u64) -> Vec<u8> {
+    let first = u64::from(src) * 31 + u64::from(dst) * 101 + round * 59;
+    (0..len).map(|at| (at * 7 + first).to_le_bytes()[0]).collect()
+}
+
+fn read(heap: &Heap, offset: u64, len: u64) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+    heap.read(offset, &mut bytes).unwrap();
+    bytes
+}
+
+/// Where everything lies, on every PE.
+#[derive(Clone, Copy)]
+struct Place {
+    send: u64,
+    receive: u64,
+    words: u64,
+}
+
+const MOST: u64 = 300_000;
+
+/// One PE's kernel: puts to everybody and looks, without any help of the host's, whether signals come after their data
+/// and whether a quiet ends after everything has landed.
+fn exchange(gpu: &mut Poster, me: u32, heaps: &[Arc<Heap>], place: Place, round: u64, len: u64) {
+    let world = u32::try_from(heaps.len()).unwrap();
+    let signal = Signal { offset: place.words + 8 * u64::from(me), op: SignalOp::Add, value: 1 };
+    for dst in 0..world {
+        let (local, remote) = (place.send + u64::from(dst) * MOST, place.receive + u64::from(me) * MOST);
+        let put = Put { dst, local, remote, len, signal: Some(signal) };
+        gpu.post(dst % RINGS, Descriptor::Put(put));
+    }
+    // Several laps of every ring.
+    for i in 0..40 {
+        let nothing = Signal { value: 0, ..signal };
+        gpu.post(i % RINGS, Descriptor::Signal { dst: (me + i) % world, signal: nothing });
+    }
+    let own = &heaps[me as usize];
+    for src in 0..world {
+        let word = own.word(place.words + 8 * u64::from(src)).unwrap();
+        while word.load(Ordering::Acquire) < round {
+            std::thread::yield_now();
+        }
+        let bytes = read(own, place.receive + u64::from(src) * MOST, len);
+        assert!(bytes == content(src, me, round, len), "{len} bytes of PE {src} after their signal");
+    }
+    gpu.quiet();
+    for (dst, heap) in (0..).zip(heaps) {
+        let bytes = read(heap, place.receive + u64::from(me) * MOST, len);
+        assert!(bytes == content(me, dst, round, len), "{len} bytes at PE {dst} after a quiet");
+        let word = heap.word(signal.offset).unwrap().load(Ordering::Acquire);
+        assert_eq!(word, round, "the signal at PE {dst} after a quiet");
+    }
 }
 
 #[test]
 fn what_is_posted_lands_before_its_signal_and_before_a_quiet_ends() {
-    const SIZES: [u64; 5] = [8, 100, 1024, 4096, 300_000];
-    const MOST: u64 = 300_000;
+    const SIZES: [u64; 6] = [8, 100, 1024, 4096, MOST, 64];
     for provider in providers() {
         // PE 1 is on PE 0's node: its heap is reached without a NIC.
         let job = Job { pes: 4, pes_per_node: 2, ..Job::new(&provider) };
-        job.run(|pe| {
+        let heaps: Arc<Mutex<BTreeMap<u32, Arc<Heap>>>> = Arc::default();
+        job.run(move |pe| {
             let (me, world) = (pe.rank(), pe.world());
             let send = pe.allocate(u64::from(world) * MOST).unwrap();
             let receive = pe.allocate(u64::from(world) * MOST).unwrap();
-            let words = pe.allocate(8 * u64::from(world)).unwrap();
+            let place = Place { send, receive, words: pe.allocate(8 * u64::from(world)).unwrap() };
+            heaps.lock().unwrap().insert(me, Arc::clone(pe.heap()));
+            pe.barrier().unwrap();
+            let all: Vec<_> = heaps.lock().unwrap().values().cloned().collect();
             for (round, len) in (1..).zip(SIZES) {
                 for dst in 0..world {
-                    pe.heap().write(send + u64::from(dst) * MOST, &content(me, dst, len)).unwrap();
+                    pe.heap().write(send + u64::from(dst) * MOST, &content(me, dst, round, len)).unwrap();
                 }
                 pe.barrier().unwrap();
-                let signal = Signal { offset: words + 8 * u64::from(me), op: SignalOp::Add, value: 1 };
-                on_gpu(pe, move |gpu| {
-                    for dst in 0..world {
-                        let (local, remote) = (send + u64::from(dst) * MOST, receive + u64::from(me) * MOST);
-                        let put = Put { dst, local, remote, len, signal: Some(signal) };
-                        gpu.post(dst % RINGS, Descriptor::Put(put));
-                    }
-                    // Several laps of every ring.
-                    for i in 0..40 {
-                        gpu.post(
-                            i % RINGS,
-                            Descriptor::Signal {
-                                dst: (me + i) % world,
-                                signal: Signal { value: 0, ..signal },
-                            },
-                        );
-                    }
-                    gpu.quiet();
-                });
+                let heaps = all.clone();
+                on_gpu(pe, move |gpu| exchange(gpu, me, &heaps, place, round, len));
                 pe.barrier().unwrap();
-                for src in 0..world {
-                    assert_eq!(
-                        pe.test(words + 8 * u64::from(src)).unwrap(),
-                        round,
-                        "{len} bytes of PE {src}"
-                    );
-                    let mut bytes = vec![0; usize::try_from(len).unwrap()];
-                    pe.heap().read(receive + u64::from(src) * MOST, &mut bytes).unwrap();
-                    assert!(bytes == content(src, me, len), "{len} bytes of PE {src}");
-                }
             }
         });
     }
@@ -148,7 +178,7 @@ fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
     for (words, why) in cases {
         let errors = Job::new(&provider).run_each(move |mut pe| {
             let mut poster = Poster::new();
-            pe.take_from(&poster.memory, true);
+            pe.take_from(&poster.memory, true).unwrap();
             if pe.rank() == 0 {
                 poster.post_words(0, words);
             }

@@ -69,7 +69,8 @@ fn main() {
         Some("count") => count(&args[1..]),
         Some("pair") => pair::run(&args),
         Some("null") => alone(),
-        Some("gpu") => gpu::compare(),
+        Some("gpu") if !gpu::compare() => std::process::exit(1),
+        Some("gpu") => {}
         // `cargo bench` says `--bench`.
         _ => {
             alone();

@@ -130,32 +130,37 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn options(&self, pattern: Pattern, local_rank: u32) -> Result<Options, ExitError> {
+    fn options(&self, pattern: Pattern, local_rank: u32) -> anyhow::Result<Options> {
         if self.min_size > self.max_size {
             return Err(ExitError::Usage(format!(
                 "-b {} is larger than -e {}",
                 self.min_size, self.max_size
-            )));
+            ))
+            .into());
         }
         if self.bidir && pattern != Pattern::Put {
             return Err(ExitError::Usage(
                 "--bidir is a flag of `bench put`; an all-to-all sends in both directions anyway".into(),
-            ));
+            )
+            .into());
         }
         if self.chunk == Some(0) {
             return Err(ExitError::Usage(
                 "--chunk 0: a put has at least 1 byte; leave it out for one put per block".into(),
-            ));
+            )
+            .into());
         }
         if self.chunk.is_some() && pattern != Pattern::AllToAll {
             return Err(ExitError::Usage(
                 "--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into(),
-            ));
+            )
+            .into());
         }
         if self.chunk.is_some() && self.initiator == InitiatorArg::Gpu {
             return Err(ExitError::Usage(
                 "--chunk is for --initiator host: a kernel puts a block at once".into(),
-            ));
+            )
+            .into());
         }
         Ok(Options {
             pattern,
@@ -179,15 +184,21 @@ impl RunArgs {
 
 impl RunArgs {
     /// Who posts, and that it can.
-    fn initiator(&self, local_rank: u32) -> Result<Initiator, ExitError> {
+    fn initiator(&self, local_rank: u32) -> anyhow::Result<Initiator> {
         if self.initiator == InitiatorArg::Host {
+            if self.gpu.is_some() {
+                return Err(ExitError::Usage("--gpu is for --initiator gpu".into()).into());
+            }
             return Ok(Initiator::Host);
         }
         let ordinal = Gpu::count().and_then(|count| {
             let ordinal = self.gpu.unwrap_or(local_rank as usize % count.max(1));
             if ordinal < count { Ok(ordinal) } else { Err(GpuError::NoDevice { ordinal, count }) }
         });
-        let ordinal = ordinal.map_err(|error| ExitError::Nothing(error.to_string()))?;
+        let ordinal = ordinal.map_err(|error| match error {
+            absent if absent.is_absent() => ExitError::Nothing(absent.to_string()).into(),
+            error => anyhow::Error::from(error),
+        })?;
         Ok(Initiator::Gpu { ordinal, threads: self.threads, scope: Scope::of(&self.scope) })
     }
 }

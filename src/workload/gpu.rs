@@ -1,6 +1,6 @@
 //! Traffic that a GPU starts: its kernels post, the PE's proxy carries.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cudarc::driver::CudaEvent;
 
@@ -16,11 +16,15 @@ const RINGS: u32 = 4;
 /// Descriptors of a ring.
 const DEPTH: u32 = 4096;
 
+/// How long kernels may take to end once they are told to.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
 /// A PE's GPU with the kernels on it.
 pub(super) struct GpuSide {
     gpu: Gpu,
     kernels: PatternKernels,
     visible: Visible,
+    rings: RingMemory,
     threads: u32,
 }
 
@@ -40,12 +44,12 @@ impl GpuSide {
         let gpu = Gpu::open(ordinal)?;
         let kernels = PatternKernels::load(&gpu)?;
         let rings = RingMemory::create(RINGS, DEPTH).map_err(GpuError::from)?;
-        let visible = Visible::new(&gpu, pe.rank(), pe.world(), pe.shared_heap(), &rings)?;
-        pe.take_from(&rings, true);
-        Ok(Self { gpu, kernels, visible, threads })
+        let visible = Visible::new(&gpu, pe.rank(), pe.world(), pe.heap(), &rings)?;
+        pe.take_from(&rings, true)?;
+        Ok(Self { gpu, kernels, visible, rings, threads })
     }
 
-    /// Puts `iters` times; returns when everything has landed.
+    /// Puts `iters` times; returns the time on the GPU until everything had landed.
     pub(super) fn put(
         &self,
         pe: &mut Pe,
@@ -53,14 +57,13 @@ impl GpuSide {
         PutBuffers { dst, send, receive, len }: PutBuffers,
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let workers = match options.initiator {
-            Initiator::Gpu { threads, scope, .. } => scope.workers(threads),
-            Initiator::Host => 1,
+        let Initiator::Gpu { scope, .. } = options.initiator else {
+            return Err(WorkloadError::Usage("the host posts its puts itself".into()));
         };
         let blocks = u32::try_from(options.ctas).unwrap_or(u32::MAX);
-        let put = PutBw { dst, send, receive, len, blocks, workers };
+        let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope };
         let events = self.kernels.put(&self.gpu, self.visible.view(), put, iters)?;
-        Self::wait(pe, "the kernels of a put", &events)
+        self.wait(pe, "the kernels of a put", &events)
     }
 
     /// `iters` all-to-alls in one kernel; returns the time that they took on the GPU.
@@ -74,23 +77,51 @@ impl GpuSide {
     ) -> Result<Duration, WorkloadError> {
         let blocks = AllToAllBlocks { send, receive, stride, len, words, before };
         let events = self.kernels.all_to_all(&self.gpu, self.visible.view(), blocks, self.threads, iters)?;
-        Self::wait(pe, "the kernel of an all-to-all", &events)
+        self.wait(pe, "the kernel of an all-to-all", &events)
     }
 
-    /// Waits for kernels, with the proxy at work; returns the time between the events.
-    fn wait(pe: &mut Pe, what: &str, [start, end]: &[CudaEvent; 2]) -> Result<Duration, WorkloadError> {
+    /// Waits for kernels, with the proxy at work; returns the time between the events. When the job has failed it ends the
+    /// kernels first: their memory is about to go.
+    fn wait(
+        &self,
+        pe: &mut Pe,
+        what: &str,
+        [start, end]: &[CudaEvent; 2],
+    ) -> Result<Duration, WorkloadError> {
+        let driver = |source| GpuError::Driver { what: what.to_owned(), source };
         let mut failed = None;
-        pe.run_for(what, || {
+        let waited = pe.run_for(what, || {
             end.try_is_complete().unwrap_or_else(|error| {
                 failed = Some(error);
                 true
             })
-        })?;
-        let driver = |source| GpuError::Driver { what: what.to_owned(), source };
+        });
+        if let Err(error) = waited {
+            // The others first: this may take a while.
+            pe.abort(&error.to_string());
+            self.stop(end);
+            return Err(error.into());
+        }
         if let Some(error) = failed {
             return Err(driver(error).into());
         }
         let ms = start.elapsed_ms(end).map_err(driver)?;
         Ok(Duration::from_secs_f64(f64::from(ms) / 1e3))
+    }
+
+    /// Ends kernels that wait for what will not come. Whoever holds on after that, nothing of its memory can be given back:
+    /// then the process ends, and the driver sees to it.
+    fn stop(&self, end: &CudaEvent) {
+        self.rings.stop();
+        let begun = Instant::now();
+        while matches!(end.try_is_complete(), Ok(false)) {
+            if begun.elapsed() > STOP_LIMIT {
+                eprintln!(
+                    "railtop: a kernel does not end although the job has failed; the process ends with it"
+                );
+                std::process::exit(1);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

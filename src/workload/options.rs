@@ -54,15 +54,7 @@ impl Initiator {
 }
 
 /// How many threads join in a put (`-s`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// One: each puts for itself.
-    Thread,
-    /// The 32 of a warp.
-    Warp,
-    /// All of a block.
-    Block,
-}
+pub use crate::transport::gpu::Scope;
 
 impl Scope {
     /// As NVSHMEM's perftest takes it: whatever is none of the three means a block's puts.

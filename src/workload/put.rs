@@ -3,6 +3,8 @@
 //! Each iteration posts one put per CTA, each to an offset of its own; one quiet at the very end. The time ends when the
 //! receiver has everything: local completion would count what still lies in socket buffers.
 
+use std::time::{Duration, Instant};
+
 use super::WorkloadError;
 use super::gpu::{GpuSide, PutBuffers};
 use super::options::Options;
@@ -22,7 +24,7 @@ pub(super) fn sends(pe: &Pe, options: &Options) -> bool {
     pe.rank() == 0 || options.bidir
 }
 
-/// Runs `iters` iterations, posted by the host or by `gpu`.
+/// Runs `iters` iterations, posted by the host or by `gpu`; returns their time.
 pub(super) fn iterate(
     pe: &mut Pe,
     options: &Options,
@@ -30,14 +32,14 @@ pub(super) fn iterate(
     buffers: Buffers,
     size: u64,
     iters: u64,
-) -> Result<(), WorkloadError> {
+) -> Result<Duration, WorkloadError> {
+    let begun = Instant::now();
     let len = message_bytes(size, options.parts());
     if sends(pe, options) && len > 0 {
         let dst = 1 - pe.rank().min(1);
         if let Some(gpu) = gpu {
             let Buffers { send, receive } = buffers;
-            gpu.put(pe, options, PutBuffers { dst, send, receive, len }, iters)?;
-            return Ok(());
+            return gpu.put(pe, options, PutBuffers { dst, send, receive, len }, iters);
         }
         for _ in 0..iters {
             for part in 0..options.parts() {
@@ -47,7 +49,7 @@ pub(super) fn iterate(
         }
     }
     pe.quiet()?;
-    Ok(())
+    Ok(begun.elapsed())
 }
 
 /// Fills what is sent and poisons what is received.

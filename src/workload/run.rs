@@ -67,7 +67,7 @@ fn warning(pe: &Pe, options: &Options) -> Option<String> {
         .filter(|&size| options.pattern == Pattern::Put && put_bytes(size, options.parts()) == 0);
     let largest = empty.max()?;
     Some(format!(
-        "sizes up to {largest} move no data: split over {} puts (-c) they leave less than 8 bytes each (as in shmem_put_bw)",
+        "sizes up to {largest} move no data: split over {} puts (-c; with a GPU -t and -s, too) they leave less than 8 bytes each (as in shmem_put_bw)",
         options.parts()
     ))
 }
@@ -164,8 +164,9 @@ impl Bench<'_> {
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
             Pattern::AllToAll => {
-                let alone = spans.iter().filter(|(iters, _)| *iters == 1);
-                alone.map(|(_, span)| span.as_secs_f64()).collect()
+                // A kernel that goes round and round tells no single one.
+                let each_alone = spans.iter().all(|(iters, _)| *iters == 1);
+                spans.iter().filter(|_| each_alone).map(|(_, span)| span.as_secs_f64()).collect()
             }
             Pattern::Put => {
                 put_iterations(&watch, put_bytes(size, self.options.parts()), self.options.window)
@@ -206,10 +207,9 @@ impl Bench<'_> {
         let label = self.options.pattern.name();
         match self.options.pattern {
             Pattern::Put => {
-                let begun = Instant::now();
                 self.progress.tick(|| format!("{label}: {size} bytes, {iters} iterations under way"));
-                put::iterate(pe, self.options, self.gpu.as_ref(), self.put, size, iters)?;
-                Ok(vec![(iters, begun.elapsed())])
+                let time = put::iterate(pe, self.options, self.gpu.as_ref(), self.put, size, iters)?;
+                Ok(vec![(iters, time)])
             }
             Pattern::AllToAll => {
                 let progress = &mut self.progress;

@@ -14,14 +14,17 @@ use super::source::Source;
 /// When there is no NVRTC, or the kernel does not compile.
 pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, GpuError> {
     let text = source.whole();
-    let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch)));
-    if let Some(ptx) = kept.as_deref().and_then(|path| std::fs::read_to_string(path).ok()) {
-        return Ok(Ptx::from_src(ptx));
-    }
     // SAFETY: only tries to load a library that NVIDIA's own name for it finds.
     #[expect(unsafe_code, reason = "loading a library runs its initializers")]
     if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
         return Err(GpuError::NoCompiler);
+    }
+    let version = version();
+    let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch, version)));
+    if let Some(ptx) = kept.as_deref().and_then(|path| std::fs::read_to_string(path).ok())
+        && is_whole(&ptx)
+    {
+        return Ok(Ptx::from_src(ptx));
     }
     let options = CompileOptions {
         name: Some(source.name.to_owned()),
@@ -42,9 +45,26 @@ pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, 
     Ok(ptx)
 }
 
-/// A name that changes with the text and what it is compiled for.
-fn kept_name(name: &str, text: &str, arch: &str) -> String {
-    let digest = Sha256::digest(format!("{arch}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
+/// NVRTC's version. An older driver does not take what a newer one makes, so who changes it compiles anew.
+fn version() -> (i32, i32) {
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: writes two integers; the library is there.
+    #[expect(unsafe_code, reason = "a C function that fills in what it is given")]
+    let _ = unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    (major, minor)
+}
+
+/// Whether a kept file can be what was kept: the driver would say much less, or stop at a NUL.
+fn is_whole(ptx: &str) -> bool {
+    ptx.contains(".version ")
+        && ptx.contains(".entry ")
+        && ptx.trim_end().ends_with('}')
+        && !ptx.contains('\0')
+}
+
+/// A name that changes with the text, with what it is compiled for, and by what.
+fn kept_name(name: &str, text: &str, arch: &str, (major, minor): (i32, i32)) -> String {
+    let digest = Sha256::digest(format!("{arch}\n{major}.{minor}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
     let digest = u128::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
     format!("{name}-{arch}-{digest:032x}.ptx")
 }

@@ -18,8 +18,8 @@ mod view;
 
 pub use device::{Gpu, Kernels, Pinned};
 pub use error::GpuError;
-pub use patterns::{AllToAllBlocks, PatternKernels, PutBw};
+pub use patterns::{AllToAllBlocks, PatternKernels, PutBw, Scope};
 pub use post::{Post, PostKernels};
 pub use ring::{Memory, Taker, words_for};
-pub use rings::{RingMemory, Rings};
+pub use rings::{MOST_RINGS, RingMemory, Rings};
 pub use view::{PeView, Visible};

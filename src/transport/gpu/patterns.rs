@@ -10,7 +10,19 @@ use super::launch::{between, grid};
 use super::source::{ALL_TO_ALL, POST, PUT};
 use super::view::PeView;
 
-/// What `put` writes: each of `workers` threads of each of `blocks` blocks puts `len` bytes at an offset of its own.
+/// How many threads join in a put (`rt_scope`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Scope {
+    /// One: each puts for itself.
+    Thread = 0,
+    /// The 32 of a warp.
+    Warp = 1,
+    /// All of a block.
+    Block = 2,
+}
+
+/// What `put` writes: each thread, warp or block puts `len` bytes at an offset of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct PutBw {
     /// Target PE.
@@ -23,8 +35,10 @@ pub struct PutBw {
     pub len: u64,
     /// Blocks of threads.
     pub blocks: u32,
-    /// Threads of each that post.
-    pub workers: u32,
+    /// Threads of each.
+    pub threads: u32,
+    /// Which of them join in a put.
+    pub scope: Scope,
 }
 
 /// What `alltoall` writes.
@@ -70,13 +84,14 @@ impl PatternKernels {
     /// # Errors
     /// When the driver refuses.
     pub fn put(&self, gpu: &Gpu, view: PeView, put: PutBw, iters: u64) -> Result<[CudaEvent; 2], GpuError> {
-        let PutBw { dst, send, receive, len, blocks, workers } = put;
+        let PutBw { dst, send, receive, len, blocks, threads, scope } = put;
+        let scope = scope as u32;
         between(gpu, "rt_put_bw", || {
             let mut launch = gpu.stream().launch_builder(&self.put);
-            launch.arg(&view).arg(&dst).arg(&send).arg(&receive).arg(&len).arg(&workers).arg(&iters);
+            launch.arg(&view).arg(&dst).arg(&send).arg(&receive).arg(&len).arg(&scope).arg(&iters);
             // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
             // caller keeps until the events are over.
-            unsafe { launch.launch(grid(blocks, workers.max(1))) }?;
+            unsafe { launch.launch(grid(blocks, threads)) }?;
             let mut launch = gpu.stream().launch_builder(&self.quiet);
             launch.arg(&view);
             // SAFETY: as above.

@@ -1,12 +1,18 @@
 //! All rings of a PE's GPU, in one piece of memory, and their end at the proxy.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::descriptor::{Descriptor, WORDS};
 use super::ring::{Memory, Taker, words_for};
 use crate::transport::heap::{Heap, HeapError};
 use crate::transport::ring::Command;
+
+/// Rings that a kernel can wait for at once (`RT_RINGS`).
+pub const MOST_RINGS: u32 = 16;
+
+/// Bytes that the word which stops kernels has for itself.
+const LINE: u64 = 128;
 
 /// The memory of rings: the host's, zeroed, page-aligned, so that a GPU's driver can pin it.
 #[derive(Debug, Clone)]
@@ -17,13 +23,13 @@ pub struct RingMemory {
 }
 
 impl RingMemory {
-    /// For `count` rings of `depth` descriptors (rounded up to a power of two).
+    /// For `count` rings (1 to [`MOST_RINGS`]) of `depth` descriptors (2 to 2^20, rounded up to a power of two).
     ///
     /// # Errors
     /// When the system has not that much memory to map.
     pub fn create(count: u32, depth: u32) -> Result<Self, HeapError> {
-        let depth = depth.clamp(2, 1 << 20).next_power_of_two();
-        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count);
+        let (count, depth) = (count.clamp(1, MOST_RINGS), depth.clamp(2, 1 << 20).next_power_of_two());
+        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count) + LINE;
         Ok(Self { memory: Arc::new(Heap::create(bytes)?), count, depth })
     }
 
@@ -43,6 +49,19 @@ impl RingMemory {
     #[must_use]
     pub fn mapping(&self) -> &Arc<Heap> {
         &self.memory
+    }
+
+    /// Tells kernels that nobody answers any more: those that wait end.
+    pub fn stop(&self) {
+        if let Ok(word) = self.memory.word(self.stop_offset()) {
+            word.store(1, Ordering::Release);
+        }
+    }
+
+    /// Where kernels look for that, from the start of the memory.
+    #[must_use]
+    pub fn stop_offset(&self) -> u64 {
+        self.stride() * u64::from(self.count)
     }
 
     /// Bytes from one ring to the next.

@@ -39,13 +39,14 @@ pub struct PeView {
     heap: u64,
     peers: u64,
     rings: u64,
+    stop: u64,
     ring_count: u32,
     depth: u32,
     me: u32,
     pes: u32,
 }
 
-// SAFETY: the layout of `rt_pe`: three addresses and four 32-bit numbers.
+// SAFETY: the layout of `rt_pe`: four addresses and four 32-bit numbers.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
@@ -84,6 +85,7 @@ impl Visible {
             heap: heap.address(),
             peers: 0,
             rings: views.device_ptr(stream).0,
+            stop: memory.address() + rings.stop_offset(),
             ring_count: rings.count(),
             depth: rings.depth(),
             me,

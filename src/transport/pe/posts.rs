@@ -14,19 +14,19 @@ use crate::transport::proxy::Turn;
 const TURNS: u32 = 64;
 
 impl Pe {
-    /// The proxy takes what is posted into these rings from now on. To PEs of this node it copies by itself with
-    /// `on_node`, and goes over NICs otherwise; to this PE itself it always copies.
-    pub fn take_from(&mut self, rings: &RingMemory, on_node: bool) {
+    /// The proxy takes what is posted into these rings, of fresh memory, from now on, in place of any others. To PEs of this
+    /// node it copies by itself with `on_node`, and goes over NICs otherwise; to this PE itself it always copies.
+    ///
+    /// # Errors
+    /// When something posted into the others is still to be done.
+    pub fn take_from(&mut self, rings: &RingMemory, on_node: bool) -> Result<(), TransportError> {
         let reached =
             |(pe, heap): (u32, &Option<Arc<Heap>>)| heap.clone().filter(|_| on_node || pe == self.rank());
         let locals = (0..).zip(&self.locals).map(reached).collect();
-        self.driver.attach(Rings::new(rings, locals));
-    }
-
-    /// This PE's heap, to be shared with a GPU.
-    #[must_use]
-    pub fn shared_heap(&self) -> &Arc<Heap> {
-        &self.heap
+        if self.driver.attach(Rings::new(rings, locals)) {
+            return Ok(());
+        }
+        Err(TransportError::Mismatch("a GPU's earlier rings are still in use".into()))
     }
 
     /// Waits for kernels that post, with the proxy's work to do meanwhile: `done` says whether they have ended. It never

@@ -33,8 +33,8 @@ pub trait Drive: fmt::Debug + Send + Sync {
     /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
     fn has_work(&self) -> bool;
 
-    /// The proxy takes what a GPU posts into these rings from now on.
-    fn attach(&self, rings: Rings);
+    /// The proxy takes what a GPU posts into these rings from now on; `false` while others are in use.
+    fn attach(&self, rings: Rings) -> bool;
 
     /// Nothing is sent from when this returns.
     fn hush(&self);
@@ -172,8 +172,8 @@ impl<N: Nic + Send> Drive for Driver<N> {
         self.try_lock().is_some_and(|running| running.proxy.has_work())
     }
 
-    fn attach(&self, rings: Rings) {
-        self.lock().proxy.attach(rings);
+    fn attach(&self, rings: Rings) -> bool {
+        self.lock().proxy.attach(rings)
     }
 
     fn hush(&self) {

@@ -25,6 +25,7 @@ pub use clock::Clock;
 pub use driver::{Drive, Driver};
 pub use idle::{Idle, Progress, Rest};
 use lane::{Lane, Outcome};
+use posted::Posted;
 use recovery::Recovery;
 pub use shared::{Shared, Totals};
 use state::State;
@@ -44,6 +45,9 @@ use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock, RxSource};
 
 /// Commands taken before the NICs are polled again.
 const COMMANDS_AT_ONCE: usize = 64;
+
+/// Bytes that are copied on this node for a GPU before the NICs are polled again.
+const KEPT_AT_ONCE: u64 = 1 << 20;
 
 /// Pieces and frames that may wait for the NICs before the proxy stops taking commands.
 const MAX_WAITING: usize = 1024;
@@ -270,6 +274,7 @@ impl<N: Nic> Proxy<N> {
     /// Carries out what the caller has posted; `None` when it was told to stop.
     fn take_commands(&mut self) -> Result<Option<bool>, String> {
         let mut worked = false;
+        let mut kept = 0;
         let mut waiting: usize = self.lanes.iter().map(Lane::waiting).sum();
         for _ in 0..COMMANDS_AT_ONCE {
             if waiting >= MAX_WAITING || self.selector.reads_load() && self.are_lanes_laden() {
@@ -278,8 +283,16 @@ impl<N: Nic> Proxy<N> {
             let command = match self.stalled.take().or_else(|| self.commands.pop()) {
                 Some(command) => command,
                 None => match self.posted()? {
-                    Some(command) => command,
-                    None => break,
+                    Posted::Nothing => break,
+                    Posted::Kept(bytes) => {
+                        worked = true;
+                        kept += bytes;
+                        if kept >= KEPT_AT_ONCE {
+                            break;
+                        }
+                        continue;
+                    }
+                    Posted::Command(command) => command,
                 },
             };
             match self.carry_out(command)? {
@@ -402,9 +415,14 @@ impl<N: Nic> Proxy<N> {
         Ok(())
     }
 
-    /// Takes commands from a GPU's rings from now on, too.
-    fn attach(&mut self, rings: Rings) {
-        self.rings = rings;
+    /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
+    fn attach(&mut self, rings: Rings) -> bool {
+        let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
+        let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
+        if free {
+            self.rings = rings;
+        }
+        free
     }
 
     /// A group that is nothing but its action, and may be answered.

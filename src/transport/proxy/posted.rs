@@ -1,34 +1,37 @@
 //! What a GPU has posted: checked as a caller's operations are, and carried out at once where no NIC is needed.
 
-use super::{COMMANDS_AT_ONCE, Proxy};
+use super::Proxy;
 use crate::transport::event::signal_here;
 use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
 use crate::transport::ring::{Command, Put};
 use crate::transport::signal::Signal;
 
+/// What a GPU's rings have.
+pub(super) enum Posted {
+    /// Nothing.
+    Nothing,
+    /// Something that has been done by now: so many bytes were copied.
+    Kept(u64),
+    /// Something for the NICs.
+    Command(Command),
+}
+
 impl<N: Nic> Proxy<N> {
-    /// The next command of a GPU that needs NICs.
-    pub(super) fn posted(&mut self) -> Result<Option<Command>, String> {
-        // A bound, as for everything in a turn.
-        for _ in 0..COMMANDS_AT_ONCE {
-            let Some(command) = self.rings.pop()? else { return Ok(None) };
-            let stays = match command {
-                Command::Put(Put { dst, signal, .. }) => Some((dst, signal)),
-                Command::Signal { dst, signal } => Some((dst, Some(signal))),
-                _ => None,
-            };
-            let Some((dst, signal)) = stays else { return Ok(Some(command)) };
-            if dst >= self.place.pes {
-                return Err(format!("a kernel posted to PE {dst} in a job of {}", self.place.pes));
-            }
-            self.check_posted(command, signal)
-                .map_err(|why| format!("a kernel posted to PE {dst}: {why}"))?;
-            if !self.keep_on_node(dst, command, signal)? {
-                return Ok(Some(command));
-            }
+    /// The next thing that a GPU has posted.
+    pub(super) fn posted(&mut self) -> Result<Posted, String> {
+        let Some(command) = self.rings.pop()? else { return Ok(Posted::Nothing) };
+        let (dst, bytes, signal) = match command {
+            Command::Put(Put { dst, len, signal, .. }) => (dst, len, signal),
+            Command::Signal { dst, signal } => (dst, 0, Some(signal)),
+            _ => return Ok(Posted::Command(command)),
+        };
+        if dst >= self.place.pes {
+            return Err(format!("a kernel posted to PE {dst} in a job of {}", self.place.pes));
         }
-        Ok(None)
+        self.check_posted(command, signal).map_err(|why| format!("a kernel posted to PE {dst}: {why}"))?;
+        let kept = self.keep_on_node(dst, command, signal)?;
+        Ok(if kept { Posted::Kept(bytes) } else { Posted::Command(command) })
     }
 
     /// Whether everything lies within the heaps, which are of one size.

@@ -75,12 +75,13 @@ impl Shared {
         self.waited_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A number that changes whenever payload moves through a NIC.
+    /// A number that changes whenever payload moves, through a NIC or on this node.
     pub(in crate::transport) fn moved(&self) -> u64 {
-        self.live.iter().flatten().fold(0, |sum, bytes| sum.wrapping_add(bytes.load(Ordering::Relaxed)))
+        let local = self.local_ops.load(Ordering::Relaxed);
+        self.live.iter().flatten().fold(local, |sum, bytes| sum.wrapping_add(bytes.load(Ordering::Relaxed)))
     }
 
-    /// Counts a put to a PE of the same node; only the caller's thread does.
+    /// Counts a put to a PE of the same node.
     pub(in crate::transport) fn count_local(&self, bytes: u64) {
         self.local_ops.fetch_add(1, Ordering::Relaxed);
         self.local_bytes.fetch_add(bytes, Ordering::Relaxed);

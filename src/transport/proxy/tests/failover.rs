@@ -139,10 +139,11 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
 #[test_case(&[Trouble::Silence, Trouble::Errors], true; "NICs that cannot be opened again at once")]
 fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool) {
     let seeds = seeds();
-    let some = seeds.end - seeds.start >= 20;
+    let few = seeds.clone().count() < 20;
     let sums: NicCounts = seeds.map(|seed| run(seed, kinds, stubborn)).sum();
     assert_eq!(sums.down, 0, "every NIC is in use again");
-    if !some {
+    // So few need not have met with much.
+    if few {
         return;
     }
     assert!(sums.fences > 20 && sums.failures > 5, "{sums:?}: a dull test");
