@@ -36,7 +36,9 @@ fn a_reader_that_panics_marks_its_nic_and_the_others_go_on() {
         }
         panic!("the log has ended: {seen:?}");
     };
-    until(&|record| is_of(record, "rdmap2s0") && has_rate(record));
+    let before = until(&|record| is_of(record, "rdmap2s0") && has_rate(record));
+    let before = before.iter().rfind(|record| is_of(record, "rdmap1s0")).unwrap();
+    assert!(before["driver"].as_str().is_some_and(|driver| !driver.is_empty()), "{before}");
     fs::write(fault.when(), "").unwrap();
     let bug = |record: &Value| {
         record["reason"].as_str().is_some_and(|reason| reason.contains("its reader ended by a bug"))
@@ -51,6 +53,9 @@ fn a_reader_that_panics_marks_its_nic_and_the_others_go_on() {
         if is_of(record, "rdmap1s0") {
             assert!(bug(record), "{record}");
             assert!(record["flags"].as_array().is_some_and(|f| f.iter().any(|f| f == "stale")), "{record}");
+            for key in ["port", "driver", "source", "rate_bps", "link_layer"] {
+                assert_eq!(record[key], before[key], "{key}, which no reader need tell: {record}");
+            }
             for key in ["tx_bytes", "rx_bytes", "tx_bytes_per_s", "rx_bytes_per_s"] {
                 assert_eq!(record[key], Value::Null, "a number that nobody read: {record}");
             }
@@ -60,7 +65,7 @@ fn a_reader_that_panics_marks_its_nic_and_the_others_go_on() {
     }
     let others = during.iter().filter(|record| !is_of(record, "rdmap1s0")).count();
     assert!(others >= 8, "{during:?}");
-    // Its next reader reads it again.
+    // Its next reader reads it again, after a while.
     until(&|record| is_of(record, "rdmap1s0") && has_rate(record));
     kill(Pid::from_raw(log.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     // What is still in the pipe must not stop it.

@@ -55,6 +55,24 @@ pub struct Said {
     pub err: String,
 }
 
+/// Why the machine says nothing, and the ends of its logs.
+#[derive(Debug)]
+enum Silent {
+    /// The emulator has ended.
+    Ended(String),
+    /// It has not spoken in time, or cannot be heard.
+    Hangs(String),
+}
+
+impl std::fmt::Display for Silent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(why) => write!(f, "the machine is gone:\n{why}"),
+            Self::Hangs(why) => write!(f, "the machine does not answer: {why}"),
+        }
+    }
+}
+
 /// A running machine.
 pub struct Machine {
     qemu: Child,
@@ -68,11 +86,16 @@ impl Machine {
     /// anything of ours ran; so one that never got there is booted once more, and it is said.
     pub fn boot(parts: &Parts) -> Self {
         let mut machine = Self::power_on(parts);
-        if let Err(why) = machine.read_line() {
+        let mut first = machine.read_line();
+        if let Err(Silent::Ended(why)) = &first {
             println!("booted once more: {why}");
+            // There is room for one.
+            drop(machine);
             machine = Self::power_on(parts);
-            machine.line();
+            first = machine.read_line();
         }
+        let first = first.unwrap_or_else(|silent| panic!("{silent}"));
+        assert_eq!(first, "ready", "the guest says something else first");
         // Nothing caches /job: a program that ran from there would be read page by page, again and again.
         machine.ok("cp /job/railtop /usr/local/bin/");
         machine
@@ -129,15 +152,16 @@ impl Machine {
     }
 
     fn line(&mut self) -> String {
-        self.read_line().unwrap_or_else(|why| panic!("{why}"))
+        self.read_line().unwrap_or_else(|silent| panic!("{silent}"))
     }
 
     /// What the machine says next: `ready` first.
-    fn read_line(&mut self) -> Result<String, String> {
+    fn read_line(&mut self) -> Result<String, Silent> {
         let mut line = String::new();
         match self.channel.read_line(&mut line) {
             Ok(1..) => Ok(line.trim_end().to_owned()),
-            read => Err(format!("the machine is gone ({read:?}):\n{}", last_words(self.job.path()))),
+            Ok(0) => Err(Silent::Ended(last_words(self.job.path()))),
+            Err(e) => Err(Silent::Hangs(format!("{e}:\n{}", last_words(self.job.path())))),
         }
     }
 }

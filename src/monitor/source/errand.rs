@@ -18,7 +18,7 @@ pub(super) struct Errand<Q, A> {
 }
 
 /// What to say where an errand [is over](Errand::is_over).
-pub(super) const OVER: &str = "the thread that asks ended by a bug; it is started again";
+pub(super) const OVER: &str = "the thread that asks ended by a bug; it is started again after a while";
 
 impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
     /// Starts the thread. `make` runs on it and returns what answers the questions.

@@ -108,7 +108,10 @@ impl GpuSource {
                 Ok(gpus) => self.answered(gpus, now),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    self.requests = Err("the thread that reads GPUs ended by a bug");
+                    // Not where there never was a thread.
+                    if self.requests.is_ok() {
+                        self.requests = Err("the thread that reads GPUs ended by a bug");
+                    }
                     return;
                 }
             }
@@ -273,6 +276,16 @@ mod tests {
             let ended = nothing("the thread that reads GPUs ended by a bug".to_owned());
             assert_eq!(source.take(now, LONG), ended);
         }
+    }
+
+    #[test]
+    fn without_a_thread_that_is_the_reason() {
+        let (_, answers) = mpsc::channel();
+        let mut source =
+            GpuSource { requests: Err("no thread"), answers, asked: None, last: None, before: None };
+        let now = Instant::now();
+        source.ask(now);
+        assert_eq!(source.take(now, LONG), nothing("no thread".to_owned()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod gpus;
 pub mod netdev;
 pub mod netlink;
 pub mod pages;
+mod pause;
 pub mod processes;
 pub mod sysfs;
 mod windows;

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use self::problems::{Unusable, about, too_many};
+use self::problems::{Unusable, about, too_many, windows_ended};
+use super::pause::Pause;
 use super::windows::WindowSampler;
 use crate::counters::{
     DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
@@ -48,6 +49,8 @@ pub struct PageSource {
     open: BTreeMap<PathBuf, OpenPage>,
     /// While somebody wants to see short windows.
     windows: Option<WindowSampler>,
+    /// The thread that looked at them ended by a bug, and nobody looks for a while.
+    windows_pause: Option<Pause>,
     reaped: Instant,
     /// Where this user's pages lie.
     own: PathBuf,
@@ -102,18 +105,24 @@ impl PageSource {
             device,
             open: BTreeMap::new(),
             windows: None,
+            windows_pause: None,
             reaped: Instant::now(),
         }
     }
 
-    /// From now on looks at short windows too, or no more.
+    /// From now on looks at short windows too, or no more. To be called at every tick: a thread that ended by a bug is found
+    /// out, and after a while it is started again.
     ///
     /// # Errors
     /// When no thread can be started for it.
     pub fn set_windows(&mut self, wanted: bool) -> io::Result<()> {
+        if self.windows.take_if(|windows| windows.is_over()).is_some() {
+            self.windows_pause = Some(Pause::begin());
+        }
+        self.windows_pause = self.windows_pause.filter(|pause| wanted && pause.is_on());
         if !wanted {
             self.windows = None;
-        } else if self.windows.is_none() {
+        } else if self.windows.is_none() && self.windows_pause.is_none() {
             self.windows = Some(WindowSampler::start()?);
         }
         Ok(())
@@ -153,6 +162,8 @@ impl PageSource {
         if found.pages.is_empty() {
             found.nothing = Some(self.why_nothing(scan.entries.len(), &found.notices));
         }
+        // Not among those that may be why there is no page.
+        found.notices.extend(self.windows_pause.map(|_| windows_ended()));
         self.reap(&scan);
         found
     }
@@ -433,4 +444,26 @@ fn name(text: &str) -> String {
 
 fn some(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| printable(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_for_windows_that_ended_by_a_bug_is_told_and_started_again_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut source = PageSource::new(Some(dir.path().to_owned()), None);
+        let tick = |source: &mut PageSource| {
+            source.set_windows(true).unwrap();
+            (source.read(Duration::ZERO).notices, source.windows.is_some())
+        };
+        assert_eq!(tick(&mut source), (Vec::new(), true));
+        source.windows.as_mut().unwrap().break_down();
+        for _ in 0..3 {
+            assert_eq!(tick(&mut source), (vec![windows_ended()], false), "not at once");
+        }
+        source.windows_pause = Some(Pause::over());
+        assert_eq!(tick(&mut source), (Vec::new(), true));
+    }
 }

@@ -56,14 +56,22 @@ impl WindowSampler {
         Ok(Self { pages, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// The windows of each NIC of a page since they were last taken. A page that is new is looked at from now on, with
-    /// the column that `open` gives.
+    /// Whether the thread is gone. Only a panic brings that about, and nobody looks any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// The windows of each NIC of a page since they were last taken; none when nobody looks any more, since what was seen
+    /// last is old. A page that is new is looked at from now on, with the column that `open` gives.
     pub(super) fn take(
         &self,
         path: &Path,
         inode: u64,
         open: impl FnOnce() -> io::Result<Column>,
     ) -> Vec<Option<Windows>> {
+        if self.is_over() {
+            return Vec::new();
+        }
         let mut pages = lock(&self.pages);
         let key = (path.to_owned(), inode);
         if let Some(page) = pages.get_mut(&key) {
@@ -78,6 +86,21 @@ impl WindowSampler {
     /// Looks no more at pages that are not there any more.
     pub(super) fn keep(&self, there: impl Fn(&Path, u64) -> bool) {
         lock(&self.pages).retain(|(path, inode), _| there(path, *inode));
+    }
+}
+
+#[cfg(test)]
+impl WindowSampler {
+    /// Has the thread gone by a panic.
+    pub(super) fn break_down(&mut self) {
+        let panics = thread::spawn(|| panic!("a bug while windows are looked at"));
+        while !panics.is_finished() {
+            thread::yield_now();
+        }
+        self.stop = None;
+        if let Some(thread) = self.thread.replace(panics) {
+            thread.join().unwrap();
+        }
     }
 }
 
@@ -264,6 +287,20 @@ mod tests {
             setup.look(i, 0);
         }
         assert_eq!(setup.bytes(0), vec![Some(1); MOST]);
+    }
+
+    #[test]
+    fn after_a_panic_nothing_old_is_given() {
+        let mut setup = Setup::new(1);
+        setup.look(10, 0);
+        let mut sampler = WindowSampler::start().unwrap();
+        lock(&sampler.pages).insert(("page".into(), 1), setup.page);
+        assert!(!sampler.is_over());
+        let known = || Err(io::Error::other("it is known"));
+        assert_eq!(sampler.take(Path::new("page"), 1, known).len(), 1);
+        sampler.break_down();
+        assert!(sampler.is_over());
+        assert_eq!(sampler.take(Path::new("page"), 1, known), []);
     }
 
     #[test]

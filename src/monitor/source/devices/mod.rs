@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use self::answer::Descs;
 use self::continuity::Continuity;
-use super::netlink::{NetlinkSource, PortAnswer, Query, Round};
+use super::errand::OVER;
+use super::netlink::{NetlinkError, NetlinkSource, PortAnswer, Query, Round};
 use super::sysfs::SysfsSource;
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::{Notice, SourceKind};
@@ -206,11 +207,16 @@ impl DeviceSource {
         let patience = if is_late { Duration::ZERO } else { tick.deadline / 2 };
         let round = self.netlink.answer(begun + patience);
         let answered = matches!(round, Some(Ok(_)));
-        if let Some(Ok(round)) = round {
-            let found = self.take(round, tick, read);
-            if !is_late {
-                ports.extend(found);
+        match round {
+            Some(Ok(round)) => {
+                let found = self.take(round, tick, read);
+                if !is_late {
+                    ports.extend(found);
+                }
             }
+            Some(Err(NetlinkError::Panicked)) => self.netlink_ended(read),
+            // It is not there, and sysfs has what there is.
+            Some(Err(_)) | None => {}
         }
         let there: HashSet<&String> = ports.iter().map(|p| &p.facts.device).collect();
         let left: Vec<String> = by_netlink.iter().filter(|name| !there.contains(name)).cloned().collect();
@@ -247,7 +253,11 @@ impl DeviceSource {
             return;
         }
         self.ask(devices.clone(), names, tick, read);
-        let Some(Ok(round)) = self.netlink.answer(until) else { return };
+        let round = match self.netlink.answer(until) {
+            Some(Ok(round)) => round,
+            Some(Err(NetlinkError::Panicked)) => return self.netlink_ended(read),
+            Some(Err(_)) | None => return,
+        };
         for found in self.take(round, tick, read) {
             if found.reading.as_ref().is_ok_and(|r| !r.counters.is_empty()) {
                 self.hidden.insert(found.facts.device.clone());
@@ -261,6 +271,12 @@ impl DeviceSource {
         }
         let now = Instant::now();
         self.without.extend(devices.into_iter().filter(|d| !self.hidden.contains(d)).map(|d| (d, now)));
+    }
+
+    /// A bug ended netlink's thread, so nobody tells of changes but the lists of sysfs.
+    fn netlink_ended(&mut self, read: &mut DevicesRead) {
+        self.answered = false;
+        read.notices.push(Notice { subject: "RDMA netlink".to_owned(), text: OVER.to_owned() });
     }
 
     /// Netlink for everything.
@@ -398,3 +414,6 @@ impl DeviceSource {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,19 +30,26 @@ pub use wire::Malformed;
 use self::client::Client;
 use self::reader::Reader;
 use super::errand::Errand;
+use super::pause::Pause;
 
 /// Rounds, read on a thread of their own: a device that hangs holds that thread and nobody else.
 #[derive(Debug, Default)]
 pub struct NetlinkSource {
     errand: Option<Errand<Query, Result<Round, NetlinkError>>>,
+    /// The thread ended by a bug, and is not started again for a while.
+    pause: Option<Pause>,
 }
 
 impl NetlinkSource {
-    /// Begins a round, unless the one before has not ended.
+    /// Begins a round, unless the one before has not ended, or a bug ended the thread a short while ago.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn ask(&mut self, query: Query) -> std::io::Result<()> {
+        self.pause = self.pause.filter(Pause::is_on);
+        if self.pause.is_some() {
+            return Ok(());
+        }
         let errand = match self.errand.take() {
             Some(errand) => errand,
             None => Errand::start("netlink", || {
@@ -56,13 +63,20 @@ impl NetlinkSource {
 
     /// The round that was asked for, waited for until `until`; `None` when it is late. Then it is found later.
     pub fn answer(&mut self, until: Instant) -> Option<Result<Round, NetlinkError>> {
-        let errand = self.errand.as_mut()?;
-        let answer = errand.answer(until);
-        if errand.is_over() {
-            self.errand = None;
-            return Some(Err(NetlinkError::Panicked));
+        if let Some(errand) = &mut self.errand {
+            let answer = errand.answer(until);
+            if !errand.is_over() {
+                return answer;
+            }
+            (self.errand, self.pause) = (None, Some(Pause::begin()));
         }
-        answer
+        self.pause.map(|_| Err(NetlinkError::Panicked))
+    }
+
+    /// One whose questions this errand answers.
+    #[cfg(test)]
+    pub(super) fn of(errand: Errand<Query, Result<Round, NetlinkError>>) -> Self {
+        Self { errand: Some(errand), pause: None }
     }
 
     /// For how long the open round has been waited for.
@@ -110,13 +124,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_panic_nobody_waits_and_the_thread_is_started_again() {
+    fn after_a_panic_nobody_waits_and_the_thread_is_started_again_after_a_while() {
         let buggy = Errand::start("test", || |query: Query| panic!("a bug: {query:?}")).unwrap();
-        let mut source = NetlinkSource { errand: Some(buggy) };
+        let mut source = NetlinkSource::of(buggy);
         let query = || Query { devices: Some(Vec::new()), listed: Vec::new(), interval: Duration::ZERO };
+        for _ in 0..3 {
+            source.ask(query()).unwrap();
+            let answer = source.answer(Instant::now() + Duration::from_secs(600));
+            assert!(matches!(answer, Some(Err(NetlinkError::Panicked))), "{answer:?}");
+            assert_eq!((source.open_for(), source.errand.is_none()), (None, true), "not at once");
+        }
+        source.pause = Some(Pause::over());
         source.ask(query()).unwrap();
-        let answer = source.answer(Instant::now() + Duration::from_secs(600));
-        assert!(matches!(answer, Some(Err(NetlinkError::Panicked))), "{answer:?}");
-        assert_eq!((source.open_for(), source.errand.is_none()), (None, true));
+        assert_eq!((source.errand.is_some(), source.pause.is_none()), (true, true));
     }
 }

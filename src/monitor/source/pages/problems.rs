@@ -45,6 +45,15 @@ pub(super) fn too_many(entry: &PageEntry) -> Notice {
     }
 }
 
+/// Nobody looks at short windows, for a while.
+pub(super) fn windows_ended() -> Notice {
+    Notice {
+        subject: "counter pages".to_owned(),
+        text: "the thread that looks at short windows ended by a bug; it is started again after a while"
+            .to_owned(),
+    }
+}
+
 pub(super) fn about(subject: &str, problem: &dyn std::error::Error) -> Notice {
     Notice { subject: printable(subject), text: printable(&problem.to_string()) }
 }

@@ -14,6 +14,7 @@ use self::proc::Proc;
 use self::users::Users;
 use super::errand::{Errand, OVER};
 use super::netlink::{self, NetlinkError, Owner, OwnersByDevice};
+use super::pause::Pause;
 use crate::monitor::clock;
 use crate::monitor::sample::{ProcessSample, Processes};
 
@@ -29,6 +30,8 @@ pub struct ProcessSource {
     /// What was read last.
     latest: Option<Processes>,
     asked: Option<Instant>,
+    /// The thread ended by a bug, and is not started again for a while.
+    pause: Option<Pause>,
 }
 
 impl ProcessSource {
@@ -43,11 +46,13 @@ impl ProcessSource {
         }
         if self.errand.as_ref().is_some_and(Errand::is_over) {
             // What was read last grows old, and nobody reads it anew before it is time to.
-            self.errand = None;
-            self.latest = Some(unknown(OVER));
+            (self.errand, self.latest, self.pause) = (None, None, Some(Pause::begin()));
         }
         let late = self.errand.as_ref().and_then(Errand::open_for).filter(|&waited| waited > EVERY);
-        let mut latest = self.latest.clone().unwrap_or_else(|| unknown("not read yet"));
+        let mut latest = self.latest.clone().unwrap_or_else(|| {
+            let reason = if self.pause.is_some() { OVER } else { "not read yet" };
+            unknown(reason)
+        });
         if let Some(waited) = late {
             latest.reason =
                 Some(format!("RDMA netlink has not answered for {:.0} s: this is old", waited.as_secs_f64()));
@@ -69,6 +74,10 @@ impl ProcessSource {
 
     fn ask(&mut self) -> std::io::Result<()> {
         if self.asked.is_some_and(|at| at.elapsed() < EVERY) {
+            return Ok(());
+        }
+        self.pause = self.pause.filter(Pause::is_on);
+        if self.pause.is_some() {
             return Ok(());
         }
         let errand = match self.errand.take() {
@@ -183,13 +192,22 @@ mod tests {
     fn after_a_panic_nothing_old_is_shown() {
         let buggy = Errand::start("test", || |()| panic!("a bug")).unwrap();
         let old = Processes { processes: vec![ProcessSample::default()], ..Processes::default() };
-        let mut source = ProcessSource { errand: Some(buggy), latest: Some(old), asked: None };
+        let mut source = ProcessSource { errand: Some(buggy), latest: Some(old), ..ProcessSource::default() };
         source.ask().unwrap();
         // The panic is on its way.
+        let begun = Instant::now();
         let read = std::iter::from_fn(|| Some(source.read(Instant::now())))
+            .take_while(|_| begun.elapsed() < Duration::from_secs(60))
             .find(|read| read.processes.is_empty())
-            .unwrap();
+            .expect("nothing old");
         assert_eq!((read.reason.as_deref(), source.errand.is_none()), (Some(OVER), true));
+        // Somebody looks away and again.
+        source.forget();
+        assert_eq!(source.read(Instant::now()).reason.as_deref(), Some(OVER));
+        assert!(source.errand.is_none(), "not at once");
+        source.pause = Some(Pause::over());
+        source.ask().unwrap();
+        assert_eq!((source.errand.is_some(), source.pause.is_none()), (true, true));
     }
 
     #[test]

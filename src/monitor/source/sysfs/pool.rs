@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::super::pause::Pause;
 use super::crew::{Crew, Task};
 use crate::monitor::model::view::SourceKind;
 use crate::monitor::sample::{Needs, PortFacts, PortSample};
@@ -23,8 +24,8 @@ pub(super) type MakeReader = Box<dyn Fn(&str) -> ReadDevice + Send>;
 /// read until some let go, so that a device which hangs, goes and comes back again and again does not use up the machine.
 const MAX_LOST: usize = 64;
 
-/// What is said of a device whose reader panicked, in that tick and the next.
-const BUG: &str = "its reader ended by a bug; it is started again";
+/// What is said of a device whose reader panicked, until there is another.
+const BUG: &str = "its reader ended by a bug; it is started again after a while";
 
 /// What whoever reads a device and the pool share.
 #[derive(Default)]
@@ -32,8 +33,14 @@ struct Desk {
     /// The reader, while nobody reads.
     read: Option<ReadDevice>,
     answer: Option<Answer>,
-    /// A read panicked, so there is no reader any more.
-    broken: bool,
+    /// A read panicked, so there is no reader any more; for a while none is made.
+    broken: Option<Pause>,
+}
+
+impl Desk {
+    fn of(read: ReadDevice) -> SharedDesk {
+        Arc::new(Mutex::new(Self { read: Some(read), ..Self::default() }))
+    }
 }
 
 struct Answer {
@@ -54,7 +61,7 @@ struct Reading<'a>(&'a SharedDesk);
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            lock(self.0).broken = true;
+            lock(self.0).broken = Some(Pause::begin());
         }
     }
 }
@@ -88,9 +95,17 @@ struct Device {
 
 impl Device {
     fn new(read: ReadDevice) -> Self {
-        let desk = Desk { read: Some(read), ..Desk::default() };
-        let desk = Arc::new(Mutex::new(desk));
-        Self { desk, asked: None, slow: false, lost: false, known: Vec::new() }
+        Self { desk: Desk::of(read), asked: None, slow: false, lost: false, known: Vec::new() }
+    }
+
+    /// Its reader's panic, if that ended by one.
+    fn broken(&self) -> Option<Pause> {
+        lock(&self.desk).broken
+    }
+
+    /// Another reader; what is known of the device stays, and with it its place among the others.
+    fn begin_again(&mut self, read: ReadDevice) {
+        (self.desk, self.asked) = (Desk::of(read), None);
     }
 
     /// Its answer, if it has given one. It is late where the tick that asked is over.
@@ -115,7 +130,7 @@ impl Device {
     /// Whether some thread is still at it.
     fn is_held(&self) -> bool {
         let desk = lock(&self.desk);
-        self.asked.is_some() && desk.answer.is_none() && !desk.broken
+        self.asked.is_some() && desk.answer.is_none() && desk.broken.is_none()
     }
 }
 
@@ -204,15 +219,16 @@ impl Pool {
 
     /// The device of this name, which may be new.
     fn device(&mut self, name: &str) -> Result<&mut Device, String> {
-        let known = self.devices.get(name);
-        let broken = known.is_some_and(|d| lock(&d.desk).broken);
-        let over = known.is_some_and(|d| d.lost && !d.is_held());
-        if broken || over {
+        if self.devices.get(name).is_some_and(|d| d.lost && !d.is_held()) {
             self.devices.remove(name);
         }
-        if broken && !over {
-            // Only a bug can bring this about: begin again at the next tick.
-            return Err(BUG.to_owned());
+        if let Some(device) = self.devices.get_mut(name)
+            && let Some(pause) = device.broken()
+        {
+            if pause.is_on() {
+                return Err(BUG.to_owned());
+            }
+            device.begin_again((self.make_reader)(name));
         }
         if !self.devices.contains_key(name) {
             let lost = self.devices.values().filter(|d| d.lost).count();
@@ -236,7 +252,7 @@ impl Pool {
         }
         let known = self.devices.get(device);
         let waited = known.and_then(|w| w.asked).map_or(0.0, |t| t.elapsed().as_secs_f64());
-        let broken = known.is_some_and(|d| lock(&d.desk).broken);
+        let broken = known.is_some_and(|d| d.broken().is_some());
         let reason = match failed {
             Some(reason) => reason.clone(),
             None if broken => BUG.to_owned(),
@@ -358,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_panics_holds_nobody_and_is_made_again() {
+    fn a_reader_that_panics_holds_nobody_and_is_made_again_after_a_while() {
         let (mut pool, _allow) = with_a_slow_one();
         let devices = names(&["broken", "fast"]);
         for _ in 0..3 {
@@ -366,6 +382,37 @@ mod tests {
             assert_eq!(ports[0].reading.as_ref().err().map(String::as_str), Some(BUG));
             assert!(ports[1].reading.is_ok());
         }
+    }
+
+    #[test]
+    fn after_a_panic_it_is_still_known_what_the_device_is() {
+        let (made, readers) = mpsc::channel();
+        let (allow, allowed) = mpsc::channel::<()>();
+        let allowed = Arc::new(Mutex::new(allowed));
+        let mut pool = Pool::new(Box::new(move |device| {
+            made.send(()).unwrap();
+            let (device, allowed) = (device.to_owned(), Arc::clone(&allowed));
+            Box::new(move |_| {
+                let go = allowed.lock().unwrap().try_recv();
+                go.expect("a bug in a reader");
+                let facts = PortFacts { device: device.clone(), port: 7, ..PortFacts::default() };
+                vec![PortSample { facts: Arc::new(facts), ..port(&device) }]
+            })
+        }));
+        let read = |pool: &mut Pool| pool.read(&names(&["a"]), Needs::everything(), LONG).remove(0);
+        allow.send(()).unwrap();
+        let before = read(&mut pool);
+        assert!(before.reading.is_ok());
+        for _ in 0..3 {
+            let during = read(&mut pool);
+            assert_eq!((&during.facts, during.reading), (&before.facts, Err(BUG.to_owned())));
+        }
+        assert_eq!(readers.try_iter().count(), 1, "no other at every tick");
+        lock(&pool.devices["a"].desk).broken = Some(Pause::over());
+        allow.send(()).unwrap();
+        let after = read(&mut pool);
+        assert!(after.reading.is_ok() && after.facts == before.facts, "{after:?}");
+        assert_eq!(readers.try_iter().count(), 1);
     }
 
     #[test]
