@@ -105,9 +105,9 @@ const MOST: u64 = 300_000;
 /// One PE's kernel: puts to everybody and looks, without any help of the host's, whether signals come after their data
 /// and whether a quiet ends after everything has landed.
 fn exchange(gpu: &mut Poster, me: u32, heaps: &[Arc<Heap>], place: Place, round: u64, len: u64) {
-    let world = u32::try_from(heaps.len()).unwrap();
+    let pes = u32::try_from(heaps.len()).unwrap();
     let signal = Signal { offset: place.words + 8 * u64::from(me), op: SignalOp::Add, value: 1 };
-    for dst in 0..world {
+    for dst in 0..pes {
         let (local, remote) = (place.send + u64::from(dst) * MOST, place.receive + u64::from(me) * MOST);
         let put = Put { dst, local, remote, len, signal: Some(signal) };
         gpu.post(dst % RINGS, Descriptor::Put(put));
@@ -115,10 +115,10 @@ fn exchange(gpu: &mut Poster, me: u32, heaps: &[Arc<Heap>], place: Place, round:
     // Several laps of every ring.
     for i in 0..40 {
         let nothing = Signal { value: 0, ..signal };
-        gpu.post(i % RINGS, Descriptor::Signal { dst: (me + i) % world, signal: nothing });
+        gpu.post(i % RINGS, Descriptor::Signal { dst: (me + i) % pes, signal: nothing });
     }
     let own = &heaps[me as usize];
-    for src in 0..world {
+    for src in 0..pes {
         let word = own.word(place.words + 8 * u64::from(src)).unwrap();
         while word.load(Ordering::Acquire) < round {
             std::thread::yield_now();
