@@ -4,6 +4,8 @@
  * a clock, or random numbers, that cannot be had for a bug, and a read that gives more bytes than there was room for is
  * found when they are looked at.
  *
+ * A clock fails once: what takes the time while a thread unwinds would panic again, which ends the process on the spot.
+ *
  *   RAILTOP_FAULT         clock | random | sleep | read
  *   RAILTOP_FAULT_WHERE   the name of the thread; for `read` a part of the file's path
  *   RAILTOP_FAULT_WHEN    a file: from when on it is there
@@ -50,7 +52,9 @@ static int file_is_the_one(int fd) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
-    if (strikes("clock")) {
+    static int struck;
+    if (!struck && strikes("clock")) {
+        struck = 1;
         errno = EINVAL;
         return -1;
     }
