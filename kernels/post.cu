@@ -6,15 +6,5 @@ extern "C" __global__ void rt_post_many(rt_pe pe, u32 dst, u64 local, u64 remote
     for (u64 i = 0; i < count; i++) rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
 }
 
-// There and back, `count` times: PE `first` begins. One thread.
-extern "C" __global__ void rt_ping_pong(rt_pe pe, u32 dst, u64 local, u64 remote, u64 len, u64 word, u64 count,
-                                        u32 first) {
-    for (u64 i = 1; i <= count; i++) {
-        if (!first) rt_wait_until_ge(pe, word, i);
-        rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
-        if (first) rt_wait_until_ge(pe, word, i);
-    }
-}
-
 // One thread waits for everything that has been posted.
 extern "C" __global__ void rt_quiet_all(rt_pe pe) { rt_quiet(pe); }

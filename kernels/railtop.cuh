@@ -18,12 +18,11 @@ struct rt_ring {
 
 // A PE as its kernels see it.
 struct rt_pe {
-    u8 *heap;         // this PE's heap
-    u8 *const *peers; // the others' heaps, where loads and stores reach them; else 0
+    u8 *heap; // this PE's heap
     const rt_ring *rings;
     const u64 *stop; // not 0: the job has failed, nobody answers any more
     u32 ring_count;  // at most RT_RINGS
-    u32 depth; // of each ring, a power of two
+    u32 depth;       // of each ring, a power of two
     u32 me;
     u32 pes;
 };

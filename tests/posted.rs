@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
-use railtop::transport::gpu::{RingMemory, words_for};
+use railtop::transport::gpu::{RingMemory, quiet_at, taken_at, words_for};
 use railtop::transport::heap::Heap;
 use railtop::transport::pe::Pe;
 use railtop::transport::ring::Put;
@@ -43,7 +43,7 @@ impl Poster {
     fn post_words(&mut self, ring: u32, payload: [u64; WORDS]) -> u64 {
         let index = self.posted[ring as usize];
         let (words, depth) = (self.words(ring), u64::from(DEPTH));
-        while index - words[DEPTH as usize * WORDS].load(Ordering::Acquire) >= depth {
+        while index - words[taken_at(DEPTH as usize, WORDS)].load(Ordering::Acquire) >= depth {
             std::thread::yield_now();
         }
         fence(Ordering::Release);
@@ -63,7 +63,7 @@ impl Poster {
     fn quiet(&mut self) {
         for ring in 0..RINGS {
             let number = self.post(ring, Descriptor::Quiet);
-            let done = DEPTH as usize * WORDS + 16;
+            let done = quiet_at(DEPTH as usize, WORDS);
             while self.words(ring)[done].load(Ordering::Acquire) < number {
                 std::thread::yield_now();
             }

@@ -130,41 +130,37 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn options(&self, pattern: Pattern, local_rank: u32) -> anyhow::Result<Options> {
+    /// What the flags say, as if the host posted.
+    fn options(&self, pattern: Pattern) -> Result<Options, ExitError> {
         if self.min_size > self.max_size {
             return Err(ExitError::Usage(format!(
                 "-b {} is larger than -e {}",
                 self.min_size, self.max_size
-            ))
-            .into());
+            )));
         }
         if self.bidir && pattern != Pattern::Put {
             return Err(ExitError::Usage(
                 "--bidir is a flag of `bench put`; an all-to-all sends in both directions anyway".into(),
-            )
-            .into());
+            ));
         }
         if self.chunk == Some(0) {
             return Err(ExitError::Usage(
                 "--chunk 0: a put has at least 1 byte; leave it out for one put per block".into(),
-            )
-            .into());
+            ));
         }
         if self.chunk.is_some() && pattern != Pattern::AllToAll {
             return Err(ExitError::Usage(
                 "--chunk is a flag of `bench alltoall`; `bench put` splits by -c".into(),
-            )
-            .into());
+            ));
         }
         if self.chunk.is_some() && self.initiator == InitiatorArg::Gpu {
             return Err(ExitError::Usage(
                 "--chunk is for --initiator host: a kernel puts a block at once".into(),
-            )
-            .into());
+            ));
         }
         Ok(Options {
             pattern,
-            initiator: self.initiator(local_rank)?,
+            initiator: Initiator::Host,
             policies: self.policy.clone(),
             rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
             min_bytes: self.min_size,
@@ -180,9 +176,7 @@ impl RunArgs {
             window: WINDOW,
         })
     }
-}
 
-impl RunArgs {
     /// Who posts, and that it can.
     fn initiator(&self, local_rank: u32) -> anyhow::Result<Initiator> {
         if self.initiator == InitiatorArg::Host {
@@ -212,8 +206,9 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         PatternArgs::Put(args) => (Pattern::Put, args),
         PatternArgs::Alltoall(args) => (Pattern::AllToAll, args),
     };
+    let mut options = args.options(pattern)?;
     let ranks = args.job.ranks()?;
-    let options = args.options(pattern, ranks.local_rank.unwrap_or(ranks.rank))?;
+    options.initiator = args.initiator(ranks.local_rank.unwrap_or(ranks.rank))?;
     if let Err(error) = options.fits(ranks.world) {
         // Known before any PE waits for another; but without libfabric, that is the first thing to say.
         Libfabric::load().map_err(|error| transport(FabricError::Load(error).into()))?;

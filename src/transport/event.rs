@@ -7,9 +7,7 @@ mod count;
 
 pub use count::Event;
 
-use super::atomic::Atomic;
 use super::heap::{Heap, HeapError};
-use super::signal::Signal;
 
 /// Offsets of the two words in the reserved page.
 const GENERATION: u64 = 0;
@@ -23,16 +21,6 @@ impl<'a> Event<'a> {
     pub fn of(heap: &'a Heap) -> Result<Self, HeapError> {
         Ok(Self::new(heap.half_word(GENERATION)?, heap.half_word(WAITERS)?))
     }
-}
-
-/// Applies a signal in a heap of this node and wakes whoever waits there.
-///
-/// # Errors
-/// When its word lies outside the heap or is not aligned.
-pub(super) fn signal_here(heap: &Heap, signal: Signal) -> Result<(), HeapError> {
-    Atomic::from(signal).apply(heap)?;
-    Event::of(heap)?.notify();
-    Ok(())
 }
 
 #[cfg(test)]

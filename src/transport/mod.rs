@@ -14,6 +14,7 @@ pub mod gpu;
 pub mod group;
 pub mod heap;
 pub mod nic;
+mod on_node;
 pub mod pe;
 pub mod proxy;
 pub mod ranks;

@@ -6,7 +6,8 @@ use cudarc::driver::CudaEvent;
 
 use super::WorkloadError;
 use super::alltoall::Place;
-use super::options::{Initiator, Options};
+use super::options::Scope;
+use super::put::Buffers;
 use crate::transport::gpu::{AllToAllBlocks, Gpu, GpuError, PatternKernels, PutBw, RingMemory, Visible};
 use crate::transport::pe::Pe;
 
@@ -26,42 +27,37 @@ pub(super) struct GpuSide {
     visible: Visible,
     rings: RingMemory,
     threads: u32,
-}
-
-/// Where `put` reads and writes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PutBuffers {
-    pub(super) dst: u32,
-    pub(super) send: u64,
-    pub(super) receive: u64,
-    /// Bytes of a put.
-    pub(super) len: u64,
+    scope: Scope,
 }
 
 impl GpuSide {
     /// Opens the GPU, compiles the kernels, and lets the proxy take what they post.
-    pub(super) fn start(pe: &mut Pe, ordinal: usize, threads: u32) -> Result<Self, WorkloadError> {
+    pub(super) fn start(
+        pe: &mut Pe,
+        ordinal: usize,
+        threads: u32,
+        scope: Scope,
+    ) -> Result<Self, WorkloadError> {
         let gpu = Gpu::open(ordinal)?;
         let kernels = PatternKernels::load(&gpu)?;
         let rings = RingMemory::create(RINGS, DEPTH).map_err(GpuError::from)?;
         let visible = Visible::new(&gpu, pe.rank(), pe.world(), pe.heap(), &rings)?;
         pe.take_from(&rings, true)?;
-        Ok(Self { gpu, kernels, visible, rings, threads })
+        Ok(Self { gpu, kernels, visible, rings, threads, scope })
     }
 
-    /// Puts `iters` times; returns the time on the GPU until everything had landed.
+    /// Puts `iters` times, by `ctas` blocks, `len` bytes each; returns the time on the GPU until everything had landed.
     pub(super) fn put(
         &self,
         pe: &mut Pe,
-        options: &Options,
-        PutBuffers { dst, send, receive, len }: PutBuffers,
+        dst: u32,
+        Buffers { send, receive }: Buffers,
+        len: u64,
+        ctas: u64,
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let Initiator::Gpu { scope, .. } = options.initiator else {
-            return Err(WorkloadError::Usage("the host posts its puts itself".into()));
-        };
-        let blocks = u32::try_from(options.ctas).unwrap_or(u32::MAX);
-        let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope };
+        let blocks = u32::try_from(ctas).unwrap_or(u32::MAX);
+        let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope: self.scope };
         let events = self.kernels.put(&self.gpu, self.visible.view(), put, iters)?;
         self.wait(pe, "the kernels of a put", &events)
     }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::WorkloadError;
-use super::gpu::{GpuSide, PutBuffers};
+use super::gpu::GpuSide;
 use super::options::Options;
 use super::plan::{message_bytes, put_bytes};
 use super::verify::{self, Block};
@@ -38,8 +38,7 @@ pub(super) fn iterate(
     if sends(pe, options) && len > 0 {
         let dst = 1 - pe.rank().min(1);
         if let Some(gpu) = gpu {
-            let Buffers { send, receive } = buffers;
-            return gpu.put(pe, options, PutBuffers { dst, send, receive, len }, iters);
+            return gpu.put(pe, dst, buffers, len, options.ctas, iters);
         }
         for _ in 0..iters {
             for part in 0..options.parts() {

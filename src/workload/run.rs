@@ -33,7 +33,7 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     let signals = pe.allocate(layout.signals)?;
     let gpu = match options.initiator {
         Initiator::Host => None,
-        Initiator::Gpu { ordinal, threads, .. } => Some(GpuSide::start(pe, ordinal, threads)?),
+        Initiator::Gpu { ordinal, threads, scope } => Some(GpuSide::start(pe, ordinal, threads, scope)?),
     };
     let mut bench = Bench {
         options,

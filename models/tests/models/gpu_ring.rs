@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use railtop_models::gpu_ring::{Memory, Taker, words_for};
+use railtop_models::gpu_ring::{Memory, Taker, taken_at, words_for};
 use railtop_models::mark::{mark_of, marked};
 use railtop_models::sync::{OwnedWord, fence};
 
@@ -44,7 +44,7 @@ impl Shared {
         ring.data[usize::try_from(number).unwrap()].store(number + 100, Ordering::Relaxed);
         let index = ring.next.fetch_add(1, Ordering::Relaxed);
         let depth = DEPTH as u64;
-        while index - ring.words[DEPTH * WIDTH].load(Ordering::Relaxed) >= depth {
+        while index - ring.words[taken_at(DEPTH, WIDTH)].load(Ordering::Relaxed) >= depth {
             thread::yield_now();
         }
         fence(Ordering::AcqRel);

@@ -1,10 +1,14 @@
 //! Launching kernels.
 
+#![expect(unsafe_code, reason = "a launch takes its arguments on trust")]
+
 use cudarc::driver::sys::CUevent_flags;
-use cudarc::driver::{CudaEvent, DriverError, LaunchConfig};
+use cudarc::driver::{CudaEvent, CudaFunction, DriverError, LaunchConfig, PushKernelArg};
 
 use super::device::Gpu;
 use super::error::GpuError;
+use super::source::POST;
+use super::view::PeView;
 
 /// So many blocks of so many threads.
 pub(super) fn grid(blocks: u32, threads: u32) -> LaunchConfig {
@@ -22,4 +26,21 @@ pub(super) fn between(
     let start = event().map_err(failed())?;
     launch().map_err(failed())?;
     Ok([start, event().map_err(failed())?])
+}
+
+/// Waits on the GPU for everything that kernels before it have posted.
+#[derive(Debug)]
+pub(super) struct Quiet(CudaFunction);
+
+impl Quiet {
+    pub(super) fn load(gpu: &Gpu) -> Result<Self, GpuError> {
+        gpu.load(POST)?.function("rt_quiet_all").map(Self)
+    }
+
+    pub(super) fn launch(&self, gpu: &Gpu, view: &PeView) -> Result<(), DriverError> {
+        let mut launch = gpu.stream().launch_builder(&self.0);
+        launch.arg(view);
+        // SAFETY: the argument is that of the kernel; `view` is of a `Visible` that the caller keeps until it has ended.
+        unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+    }
 }

@@ -20,6 +20,6 @@ pub use device::{Gpu, Kernels, Pinned};
 pub use error::GpuError;
 pub use patterns::{AllToAllBlocks, PatternKernels, PutBw, Scope};
 pub use post::{Post, PostKernels};
-pub use ring::{Memory, Taker, words_for};
+pub use ring::{Memory, Taker, quiet_at, taken_at, words_for};
 pub use rings::{MOST_RINGS, RingMemory, Rings};
 pub use view::{PeView, Visible};

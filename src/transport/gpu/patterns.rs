@@ -6,8 +6,8 @@ use cudarc::driver::{CudaEvent, CudaFunction, PushKernelArg};
 
 use super::device::Gpu;
 use super::error::GpuError;
-use super::launch::{between, grid};
-use super::source::{ALL_TO_ALL, POST, PUT};
+use super::launch::{Quiet, between, grid};
+use super::source::{ALL_TO_ALL, PUT};
 use super::view::PeView;
 
 /// How many threads join in a put (`rt_scope`).
@@ -63,7 +63,7 @@ pub struct AllToAllBlocks {
 pub struct PatternKernels {
     put: CudaFunction,
     alltoall: CudaFunction,
-    quiet: CudaFunction,
+    quiet: Quiet,
 }
 
 impl PatternKernels {
@@ -75,7 +75,7 @@ impl PatternKernels {
         Ok(Self {
             put: gpu.load(PUT)?.function("rt_put_bw")?,
             alltoall: gpu.load(ALL_TO_ALL)?.function("rt_alltoall")?,
-            quiet: gpu.load(POST)?.function("rt_quiet_all")?,
+            quiet: Quiet::load(gpu)?,
         })
     }
 
@@ -92,10 +92,7 @@ impl PatternKernels {
             // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
             // caller keeps until the events are over.
             unsafe { launch.launch(grid(blocks, threads)) }?;
-            let mut launch = gpu.stream().launch_builder(&self.quiet);
-            launch.arg(&view);
-            // SAFETY: as above.
-            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+            self.quiet.launch(gpu, &view)
         })
     }
 

@@ -6,7 +6,7 @@ use cudarc::driver::{CudaEvent, CudaFunction, PushKernelArg};
 
 use super::device::Gpu;
 use super::error::GpuError;
-use super::launch::{between, grid};
+use super::launch::{Quiet, between, grid};
 use super::source::POST;
 use super::view::PeView;
 
@@ -29,8 +29,7 @@ pub struct Post {
 #[derive(Debug)]
 pub struct PostKernels {
     many: CudaFunction,
-    ping_pong: CudaFunction,
-    quiet: CudaFunction,
+    quiet: Quiet,
 }
 
 impl PostKernels {
@@ -39,12 +38,7 @@ impl PostKernels {
     /// # Errors
     /// When that fails.
     pub fn load(gpu: &Gpu) -> Result<Self, GpuError> {
-        let kernels = gpu.load(POST)?;
-        Ok(Self {
-            many: kernels.function("rt_post_many")?,
-            ping_pong: kernels.function("rt_ping_pong")?,
-            quiet: kernels.function("rt_quiet_all")?,
-        })
+        Ok(Self { many: gpu.load(POST)?.function("rt_post_many")?, quiet: Quiet::load(gpu)? })
     }
 
     /// Every thread of `blocks` blocks posts `count` times; then all of it is waited for. Returns what happens before and
@@ -67,32 +61,7 @@ impl PostKernels {
             // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
             // caller keeps until the events are over.
             unsafe { launch.launch(grid(blocks, threads)) }?;
-            let mut launch = gpu.stream().launch_builder(&self.quiet);
-            launch.arg(&view);
-            // SAFETY: as above.
-            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
-        })
-    }
-
-    /// One thread puts and waits for the answer, `count` times, first or second.
-    ///
-    /// # Errors
-    /// When the driver refuses.
-    pub fn ping_pong(
-        &self,
-        gpu: &Gpu,
-        view: PeView,
-        post: Post,
-        count: u64,
-        first: bool,
-    ) -> Result<[CudaEvent; 2], GpuError> {
-        let Post { dst, local, remote, len, word } = post;
-        let first = u32::from(first);
-        between(gpu, "rt_ping_pong", || {
-            let mut launch = gpu.stream().launch_builder(&self.ping_pong);
-            launch.arg(&view).arg(&dst).arg(&local).arg(&remote).arg(&len).arg(&word).arg(&count).arg(&first);
-            // SAFETY: as in `many`.
-            unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
+            self.quiet.launch(gpu, &view)
         })
     }
 }

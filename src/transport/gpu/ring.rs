@@ -8,7 +8,7 @@ use super::mark::{mark_of, payload};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Words between the figures that the GPU reads.
-pub(super) const APART: usize = 16;
+const APART: usize = 16;
 
 /// Memory that a ring lies in.
 pub trait Memory {
@@ -20,6 +20,18 @@ pub trait Memory {
 #[must_use]
 pub const fn words_for(depth: usize, width: usize) -> usize {
     depth * width + 2 * APART
+}
+
+/// The word that tells how many descriptors have been taken.
+#[must_use]
+pub const fn taken_at(depth: usize, width: usize) -> usize {
+    depth * width
+}
+
+/// The word that tells which quiet is done, by the number of descriptors posted with it.
+#[must_use]
+pub const fn quiet_at(depth: usize, width: usize) -> usize {
+    taken_at(depth, width) + APART
 }
 
 /// The end that takes descriptors of `N` words.
@@ -43,9 +55,8 @@ impl<M: Memory, const N: usize> Taker<M, N> {
 
     /// The words of the next descriptor, once all of them have arrived.
     pub fn pop(&mut self) -> Option<[u64; N]> {
-        let depth = self.depth as u64;
-        let mark = mark_of(self.taken / depth);
-        let start = usize::try_from(self.taken % depth).ok()? * N;
+        let mark = self.mark();
+        let start = self.start();
         let slot = self.memory.words().get(start..start + N)?;
         let mut words = [0; N];
         for (word, cell) in words.iter_mut().zip(slot) {
@@ -59,7 +70,7 @@ impl<M: Memory, const N: usize> Taker<M, N> {
         // What the GPU had written before it posted can be read from here on.
         fence(Ordering::Acquire);
         self.taken += 1;
-        if self.taken - self.told >= (depth / 4).max(1) {
+        if self.taken - self.told >= (self.depth as u64 / 4).max(1) {
             self.tell();
         }
         Some(words)
@@ -68,8 +79,7 @@ impl<M: Memory, const N: usize> Taker<M, N> {
     /// Whether no descriptor waits, as far as this side can see.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let start = usize::try_from(self.taken % self.depth as u64).unwrap_or(0) * N;
-        let first = self.memory.words().get(start);
+        let first = self.memory.words().get(self.start());
         first.is_none_or(|word| payload(word.load(Ordering::Relaxed), self.mark()).is_none())
     }
 
@@ -81,19 +91,26 @@ impl<M: Memory, const N: usize> Taker<M, N> {
 
     /// Tells the GPU that everything is done that it had posted before its `posted`th descriptor, a quiet.
     pub fn quiet_done(&self, posted: u64) {
-        if let Some(word) = self.memory.words().get(self.depth * N + APART) {
+        if let Some(word) = self.memory.words().get(quiet_at(self.depth, N)) {
             word.store(posted, Ordering::Release);
         }
     }
 
+    /// The mark of the next descriptor.
     fn mark(&self) -> u64 {
         mark_of(self.taken / self.depth as u64)
+    }
+
+    /// Where it lies.
+    fn start(&self) -> usize {
+        // The remainder is below a usize.
+        usize::try_from(self.taken % self.depth as u64).unwrap_or(0) * N
     }
 
     /// Tells the GPU which slots are free again.
     fn tell(&mut self) {
         if self.told != self.taken
-            && let Some(word) = self.memory.words().get(self.depth * N)
+            && let Some(word) = self.memory.words().get(taken_at(self.depth, N))
         {
             word.store(self.taken, Ordering::Release);
             self.told = self.taken;

@@ -9,7 +9,7 @@ use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
 use super::descriptor::WORDS;
 use super::device::{Gpu, Pinned};
 use super::error::GpuError;
-use super::ring::APART;
+use super::ring::{quiet_at, taken_at};
 use super::rings::RingMemory;
 use crate::transport::heap::Heap;
 
@@ -37,7 +37,6 @@ unsafe impl ValidAsZeroBits for RingView {}
 #[repr(C)]
 pub struct PeView {
     heap: u64,
-    peers: u64,
     rings: u64,
     stop: u64,
     ring_count: u32,
@@ -46,7 +45,7 @@ pub struct PeView {
     pes: u32,
 }
 
-// SAFETY: the layout of `rt_pe`: four addresses and four 32-bit numbers.
+// SAFETY: the layout of `rt_pe`: three addresses and four 32-bit numbers.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
@@ -74,16 +73,16 @@ impl Visible {
         let views: Vec<_> = (0..count as u64)
             .map(|ring| {
                 let slots = memory.address() + rings.stride() * ring;
-                let taken = slots + 8 * (depth * WORDS) as u64;
+                let word = |at: usize| slots + 8 * at as u64;
+                let (taken, quiet) = (word(taken_at(depth, WORDS)), word(quiet_at(depth, WORDS)));
                 let next = first_counter + COUNTER_BYTES as u64 * ring;
                 let half = COUNTER_BYTES as u64 / 2;
-                RingView { slots, taken, quiet: taken + 8 * APART as u64, next, seen: next + half }
+                RingView { slots, taken, quiet, next, seen: next + half }
             })
             .collect();
         let views = stream.clone_htod(&views).map_err(GpuError::of("telling the GPU of its rings"))?;
         let view = PeView {
             heap: heap.address(),
-            peers: 0,
             rings: views.device_ptr(stream).0,
             stop: memory.address() + rings.stop_offset(),
             ring_count: rings.count(),

@@ -6,7 +6,6 @@ use super::Pe;
 use crate::transport::atomic::{Atomic, AtomicOp, Width};
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
-use crate::transport::event::signal_here;
 use crate::transport::heap::Heap;
 use crate::transport::proxy::Shared;
 use crate::transport::ring::{Command, Put};
@@ -142,7 +141,7 @@ impl Pe {
         if let Some(target) = self.local(dst) {
             target.write(remote, bytes)?;
             if let Some(signal) = signal {
-                signal_here(target, signal)?;
+                signal.apply(target)?;
             }
             self.shared.count_local(bytes.len() as u64);
             return Ok(());

@@ -2,7 +2,6 @@
 
 use super::{BARRIER_WORDS, BROADCAST_WORD, Pe};
 use crate::transport::error::TransportError;
-use crate::transport::event::signal_here;
 use crate::transport::signal::{Signal, SignalOp, Until};
 
 impl Pe {
@@ -50,7 +49,7 @@ impl Pe {
         }
         if place == 0 {
             // The root has no one to hear from: its word keeps step with the others'.
-            signal_here(&self.heap, signal)?;
+            signal.apply(&self.heap)?;
         }
         // The source may change when this returns, and nobody is a round ahead of anybody.
         self.barrier()

@@ -19,7 +19,6 @@ pub use config::PeConfig;
 
 use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
-use super::event::signal_here;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
 use super::proxy::{Drive, Progress, Shared, Totals};
@@ -169,19 +168,12 @@ impl Pe {
     }
 
     fn transfer(&mut self, put: Put) -> Result<(), TransportError> {
-        self.heap.check(put.local, put.len)?;
-        self.heap.check(put.remote, put.len)?;
-        if let Some(signal) = put.signal {
-            self.heap.word(signal.offset)?;
-        }
+        put.check(&self.heap)?;
         let Some(target) = self.local(put.dst) else {
             self.check_pe(put.dst)?;
             return self.push(Command::Put(put));
         };
-        self.heap.copy_to(put.local, target, put.remote, put.len)?;
-        if let Some(signal) = put.signal {
-            signal_here(target, signal)?;
-        }
+        put.copy(&self.heap, target)?;
         self.shared.count_local(put.len);
         Ok(())
     }
@@ -191,9 +183,9 @@ impl Pe {
     /// # Errors
     /// As [`Self::put`].
     pub fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
-        self.heap.word(signal.offset)?;
+        signal.check(&self.heap)?;
         if let Some(heap) = self.local(dst) {
-            return Ok(signal_here(heap, signal)?);
+            return Ok(signal.apply(heap)?);
         }
         self.check_pe(dst)?;
         self.push(Command::Signal { dst, signal })

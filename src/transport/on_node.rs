@@ -1,0 +1,49 @@
+//! Operations between heaps that this process reaches by itself: no NIC is needed. The caller carries them out, or the
+//! proxy for a GPU.
+
+use super::atomic::Atomic;
+use super::event::Event;
+use super::heap::{Heap, HeapError};
+use super::ring::Put;
+use super::signal::Signal;
+
+impl Put {
+    /// Checks that source, destination and signal lie within a heap; all PEs' are of one size.
+    ///
+    /// # Errors
+    /// When one does not, or the signal's word is not aligned.
+    pub(super) fn check(&self, heap: &Heap) -> Result<(), HeapError> {
+        heap.check(self.local, self.len)?;
+        heap.check(self.remote, self.len)?;
+        self.signal.map_or(Ok(()), |signal| signal.check(heap))
+    }
+
+    /// Copies from heap to heap, and signals then.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(super) fn copy(&self, source: &Heap, target: &Heap) -> Result<(), HeapError> {
+        source.copy_to(self.local, target, self.remote, self.len)?;
+        self.signal.map_or(Ok(()), |signal| signal.apply(target))
+    }
+}
+
+impl Signal {
+    /// Checks that the word lies within a heap.
+    ///
+    /// # Errors
+    /// When it does not, or is not aligned.
+    pub(super) fn check(&self, heap: &Heap) -> Result<(), HeapError> {
+        heap.word(self.offset).map(|_| ())
+    }
+
+    /// Changes the word and wakes whoever waits there.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub(super) fn apply(&self, heap: &Heap) -> Result<(), HeapError> {
+        Atomic::from(*self).apply(heap)?;
+        Event::of(heap)?.notify();
+        Ok(())
+    }
+}
