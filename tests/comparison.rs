@@ -5,25 +5,13 @@
 use std::fs;
 use std::path::Path;
 
-/// All Rust sources below `dir` in one string.
-fn sources(dir: &Path, all: &mut String) {
-    for entry in fs::read_dir(dir).expect("a directory of the repository") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, all);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            all.push_str(&fs::read_to_string(&path).expect("a source file"));
-        }
-    }
-}
+#[path = "support/sources.rs"]
+mod sources;
 
 #[test]
 fn every_test_that_the_comparison_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut code = String::new();
-    for dir in ["src", "tests"] {
-        sources(&root.join(dir), &mut code);
-    }
+    let code = ["src", "tests"].map(sources::sources).concat();
     let text = fs::read_to_string(root.join("docs/vs-rdmatop.md")).expect("the comparison");
     let rows = text.lines().filter(|line| line.starts_with("| "));
     // The last column, without the cell's closing bar.

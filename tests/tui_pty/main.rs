@@ -11,4 +11,6 @@ mod keys;
 mod panics;
 mod recording;
 mod session;
+#[path = "../support/sources.rs"]
+mod sources;
 mod suspend;

@@ -14,11 +14,22 @@ use test_case::test_case;
 
 use crate::fault::Fault;
 use crate::session::{Session, in_fixture, railtop_in};
+use crate::sources::sources;
 
 /// The threads of the monitor's screen, and where each is made to panic. Keys are read on the screen's own, the main one;
 /// recordings are written on the sampler's; what netlink tells of devices is read on `netlink`.
 const THREADS: [&str; 8] =
     ["sampler", "reader", "gpus", "windows", "replay", "netlink", "processes", "railtop"];
+
+/// The line that the screen leaves behind when a thread has panicked.
+const REPORT: &str = "a thread of railtop panicked (message above); please report it";
+
+/// Lets the program run into a fault once it strikes.
+fn bring_about(fault: &Fault, command: &mut CommandBuilder) {
+    for (name, value) in fault.environment() {
+        command.env(name, value);
+    }
+}
 
 /// The program on a recording of the fixture.
 fn replay(dir: &Path) -> CommandBuilder {
@@ -46,9 +57,7 @@ fn a_panic_in_each_thread_gives_the_terminal_back(thread: &str, keys: &[u8], the
     let Some(fault) = Fault::new("clock", thread) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = if thread == "replay" { replay(dir.path()) } else { railtop_in(dir.path()) };
-    for (name, value) in fault.environment() {
-        command.env(name, value);
-    }
+    bring_about(&fault, &mut command);
     let mut session = Session::start_command(command);
     session.wait_for_text("rdmap79s0");
     session.type_keys(keys);
@@ -63,7 +72,7 @@ fn a_panic_in_each_thread_gives_the_terminal_back(thread: &str, keys: &[u8], the
     session.assert_restored(&format!("thread '{}'", if thread == "railtop" { "main" } else { thread }));
     session.assert_restored("panicked at");
     if code == 1 {
-        session.assert_restored("a thread of railtop panicked (message above); please report it");
+        session.assert_restored(REPORT);
     }
 }
 
@@ -91,9 +100,7 @@ fn a_panic_in_a_thread_that_asks_netlink_gives_the_terminal_back(thread: &str, k
     let (Some(fault), Some(mut command)) = (Fault::new(kind, thread), without_devices(dir.path())) else {
         return;
     };
-    for (name, value) in fault.environment() {
-        command.env(name, value);
-    }
+    bring_about(&fault, &mut command);
     let strike = || fs::write(fault.when(), "").expect("a file");
     if !up {
         strike();
@@ -106,7 +113,7 @@ fn a_panic_in_a_thread_that_asks_netlink_gives_the_terminal_back(thread: &str, k
     }
     assert_eq!(session.exit_status().exit_code(), 1);
     session.assert_restored(&format!("thread '{thread}'"));
-    session.assert_restored("a thread of railtop panicked (message above); please report it");
+    session.assert_restored(REPORT);
 }
 
 /// Before the screen is there nobody is told of it, and its message would vanish behind the screen.
@@ -115,9 +122,7 @@ fn a_panic_before_the_screen_is_there_ends_it_too() {
     let Some(fault) = Fault::new("clock", "sampler") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = railtop_in(dir.path());
-    for (name, value) in fault.environment() {
-        command.env(name, value);
-    }
+    bring_about(&fault, &mut command);
     fs::write(fault.when(), "").expect("a file");
     let mut session = Session::start_command(command);
     assert_eq!(session.exit_status().exit_code(), 1);
@@ -137,9 +142,7 @@ fn a_panic_in_the_demos_thread_ends_its_cluster_too() {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_railtop"));
     command.args(["demo", "--pes-per-node", "1", "--nics-per-pe", "2", "-i", "100ms"]);
     command.env("RAILTOP_PAGE_DIR", &pages);
-    for (name, value) in fault.environment() {
-        command.env(name, value);
-    }
+    bring_about(&fault, &mut command);
     let mut session = Session::start_command(command);
     session.wait_for_text("single (NVSHMEM");
     fs::write(fault.when(), "").expect("a file");
@@ -160,8 +163,7 @@ fn threads(session: &Session) -> BTreeSet<String> {
 /// Whoever starts another thread makes it panic too.
 #[test]
 fn there_are_no_other_threads() {
-    let mut code = String::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/monitor"), &mut code);
+    let code = sources("src/monitor");
     let started =
         ["thread::Builder::new().name(\"", "Errand::start(\""].map(|start| code.split(start).skip(1));
     let names = started.into_iter().flatten().filter_map(|rest| rest.split('"').next());
@@ -169,16 +171,4 @@ fn there_are_no_other_threads() {
     let mut known = BTreeSet::from(THREADS);
     known.remove("railtop");
     assert_eq!(names, known);
-}
-
-/// All Rust sources below `dir` in one string.
-fn sources(dir: &Path, all: &mut String) {
-    for entry in fs::read_dir(dir).expect("a directory of the repository") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            sources(&path, all);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            all.push_str(&fs::read_to_string(&path).expect("a source file"));
-        }
-    }
 }

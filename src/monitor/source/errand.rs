@@ -4,6 +4,8 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::pause::Pause;
+
 /// A thread with at most one question open.
 ///
 /// Dropping it ends the thread as soon as it is back from what it does; nobody waits for that.
@@ -17,7 +19,7 @@ pub(super) struct Errand<Q, A> {
     over: bool,
 }
 
-/// What to say where an errand [is over](Errand::is_over).
+/// What to say while an errand [rests](Restarted::is_resting).
 pub(super) const OVER: &str = "the thread that asks ended by a bug; it is started again after a while";
 
 impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
@@ -71,13 +73,88 @@ impl<Q: Send + 'static, A: Send + 'static> Errand<Q, A> {
 
     /// Whether the thread is gone, as the last question or the last look for an answer found. Only a panic brings that about,
     /// and no answer will come.
-    pub(super) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.over
     }
 
     /// For how long the open question has waited.
     pub(super) fn open_for(&self) -> Option<Duration> {
         self.asked.map(|at| at.elapsed())
+    }
+}
+
+/// An errand whose thread is started when something is asked, and after a panic again once it has rested.
+#[derive(Debug)]
+pub(super) struct Restarted<Q, A> {
+    errand: Option<Errand<Q, A>>,
+    /// Since the thread panicked.
+    pause: Option<Pause>,
+}
+
+impl<Q, A> Default for Restarted<Q, A> {
+    fn default() -> Self {
+        Self { errand: None, pause: None }
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Restarted<Q, A> {
+    /// Asks, unless an answer is still owed; whether there is somebody to ask. `start` makes the errand.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn ask(
+        &mut self,
+        question: Q,
+        start: impl FnOnce() -> std::io::Result<Errand<Q, A>>,
+    ) -> std::io::Result<bool> {
+        self.pause = self.pause.filter(Pause::is_on);
+        if self.is_resting() {
+            return Ok(false);
+        }
+        let errand = match self.errand.take() {
+            Some(errand) => errand,
+            None => start()?,
+        };
+        self.errand.insert(errand).ask(question);
+        Ok(true)
+    }
+
+    /// As [`Errand::answer`].
+    pub(super) fn answer(&mut self, until: Instant) -> Option<A> {
+        let errand = self.errand.as_mut()?;
+        let answer = errand.answer(until);
+        if errand.is_over() {
+            (self.errand, self.pause) = (None, Some(Pause::begin()));
+        }
+        answer
+    }
+
+    /// Whether the thread panicked, and nobody has asked since it has rested.
+    pub(super) fn is_resting(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// As [`Errand::open_for`].
+    pub(super) fn open_for(&self) -> Option<Duration> {
+        self.errand.as_ref()?.open_for()
+    }
+}
+
+#[cfg(test)]
+impl<Q, A> Restarted<Q, A> {
+    /// One whose questions this errand answers.
+    pub(super) fn of(errand: Errand<Q, A>) -> Self {
+        Self { errand: Some(errand), pause: None }
+    }
+
+    /// Whether there is a thread.
+    pub(super) fn is_there(&self) -> bool {
+        self.errand.is_some()
+    }
+
+    /// It has rested for long enough.
+    pub(super) fn end_rest(&mut self) {
+        self.pause = Some(Pause::over());
     }
 }
 
@@ -108,6 +185,7 @@ mod tests {
         allow.send(()).unwrap();
         assert_eq!(errand.answer(soon()), Some(10));
     }
+
     #[test]
     fn a_panic_is_not_waited_for_and_is_found_out() {
         let mut errand = Errand::start("test", || |n: u32| assert_eq!(n, 1, "a bug")).unwrap();

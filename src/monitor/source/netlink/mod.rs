@@ -29,15 +29,12 @@ pub use wire::Malformed;
 
 use self::client::Client;
 use self::reader::Reader;
-use super::errand::Errand;
-use super::pause::Pause;
+use super::errand::{Errand, Restarted};
 
 /// Rounds, read on a thread of their own: a device that hangs holds that thread and nobody else.
 #[derive(Debug, Default)]
 pub struct NetlinkSource {
-    errand: Option<Errand<Query, Result<Round, NetlinkError>>>,
-    /// The thread ended by a bug, and is not started again for a while.
-    pause: Option<Pause>,
+    errand: Restarted<Query, Result<Round, NetlinkError>>,
 }
 
 impl NetlinkSource {
@@ -46,43 +43,31 @@ impl NetlinkSource {
     /// # Errors
     /// When the system gives no thread.
     pub fn ask(&mut self, query: Query) -> std::io::Result<()> {
-        self.pause = self.pause.filter(Pause::is_on);
-        if self.pause.is_some() {
-            return Ok(());
-        }
-        let errand = match self.errand.take() {
-            Some(errand) => errand,
-            None => Errand::start("netlink", || {
+        let start = || {
+            Errand::start("netlink", || {
                 let mut reader = Reader::default();
                 move |query| reader.read(&query)
-            })?,
+            })
         };
-        self.errand.insert(errand).ask(query);
-        Ok(())
+        self.errand.ask(query, start).map(|_| ())
     }
 
     /// The round that was asked for, waited for until `until`; `None` when it is late. Then it is found later.
     pub fn answer(&mut self, until: Instant) -> Option<Result<Round, NetlinkError>> {
-        if let Some(errand) = &mut self.errand {
-            let answer = errand.answer(until);
-            if !errand.is_over() {
-                return answer;
-            }
-            (self.errand, self.pause) = (None, Some(Pause::begin()));
-        }
-        self.pause.map(|_| Err(NetlinkError::Panicked))
+        let answer = self.errand.answer(until);
+        if self.errand.is_resting() { Some(Err(NetlinkError::Panicked)) } else { answer }
     }
 
     /// One whose questions this errand answers.
     #[cfg(test)]
     pub(super) fn of(errand: Errand<Query, Result<Round, NetlinkError>>) -> Self {
-        Self { errand: Some(errand), pause: None }
+        Self { errand: Restarted::of(errand) }
     }
 
     /// For how long the open round has been waited for.
     #[must_use]
     pub fn open_for(&self) -> Option<Duration> {
-        self.errand.as_ref()?.open_for()
+        self.errand.open_for()
     }
 }
 
@@ -132,10 +117,10 @@ mod tests {
             source.ask(query()).unwrap();
             let answer = source.answer(Instant::now() + Duration::from_secs(600));
             assert!(matches!(answer, Some(Err(NetlinkError::Panicked))), "{answer:?}");
-            assert_eq!((source.open_for(), source.errand.is_none()), (None, true), "not at once");
+            assert_eq!((source.open_for(), source.errand.is_there()), (None, false), "not at once");
         }
-        source.pause = Some(Pause::over());
+        source.errand.end_rest();
         source.ask(query()).unwrap();
-        assert_eq!((source.errand.is_some(), source.pause.is_none()), (true, true));
+        assert_eq!((source.errand.is_there(), source.errand.is_resting()), (true, false));
     }
 }

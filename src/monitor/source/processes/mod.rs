@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use self::proc::Proc;
 use self::users::Users;
-use super::errand::{Errand, OVER};
+use super::errand::{Errand, OVER, Restarted};
 use super::netlink::{self, NetlinkError, Owner, OwnersByDevice};
-use super::pause::Pause;
 use crate::monitor::clock;
 use crate::monitor::sample::{ProcessSample, Processes};
 
@@ -26,12 +25,10 @@ const MAX_PROCESSES: usize = 4096;
 /// The processes' source.
 #[derive(Debug, Default)]
 pub struct ProcessSource {
-    errand: Option<Errand<(), Processes>>,
+    errand: Restarted<(), Processes>,
     /// What was read last.
     latest: Option<Processes>,
     asked: Option<Instant>,
-    /// The thread ended by a bug, and is not started again for a while.
-    pause: Option<Pause>,
 }
 
 impl ProcessSource {
@@ -41,16 +38,16 @@ impl ProcessSource {
             return unknown(&format!("cannot start a thread: {e}"));
         }
         let patience = if self.latest.is_some() { Instant::now() } else { until };
-        if let Some(fresh) = self.errand.as_mut().and_then(|errand| errand.answer(patience)) {
+        if let Some(fresh) = self.errand.answer(patience) {
             self.latest = Some(fresh);
         }
-        if self.errand.as_ref().is_some_and(Errand::is_over) {
+        if self.errand.is_resting() {
             // What was read last grows old, and nobody reads it anew before it is time to.
-            (self.errand, self.latest, self.pause) = (None, None, Some(Pause::begin()));
+            self.latest = None;
         }
-        let late = self.errand.as_ref().and_then(Errand::open_for).filter(|&waited| waited > EVERY);
+        let late = self.errand.open_for().filter(|&waited| waited > EVERY);
         let mut latest = self.latest.clone().unwrap_or_else(|| {
-            let reason = if self.pause.is_some() { OVER } else { "not read yet" };
+            let reason = if self.errand.is_resting() { OVER } else { "not read yet" };
             unknown(reason)
         });
         if let Some(waited) = late {
@@ -76,19 +73,15 @@ impl ProcessSource {
         if self.asked.is_some_and(|at| at.elapsed() < EVERY) {
             return Ok(());
         }
-        self.pause = self.pause.filter(Pause::is_on);
-        if self.pause.is_some() {
-            return Ok(());
-        }
-        let errand = match self.errand.take() {
-            Some(errand) => errand,
-            None => Errand::start("processes", || {
+        let start = || {
+            Errand::start("processes", || {
                 let mut reader = Reader::new(PathBuf::from("/proc"));
                 move |()| reader.read(netlink::queue_pair_owners())
-            })?,
+            })
         };
-        self.asked = Some(Instant::now());
-        self.errand.insert(errand).ask(());
+        if self.errand.ask((), start)? {
+            self.asked = Some(Instant::now());
+        }
         Ok(())
     }
 }
@@ -192,7 +185,8 @@ mod tests {
     fn after_a_panic_nothing_old_is_shown() {
         let buggy = Errand::start("test", || |()| panic!("a bug")).unwrap();
         let old = Processes { processes: vec![ProcessSample::default()], ..Processes::default() };
-        let mut source = ProcessSource { errand: Some(buggy), latest: Some(old), ..ProcessSource::default() };
+        let mut source =
+            ProcessSource { errand: Restarted::of(buggy), latest: Some(old), ..ProcessSource::default() };
         source.ask().unwrap();
         // The panic is on its way.
         let begun = Instant::now();
@@ -200,14 +194,14 @@ mod tests {
             .take_while(|_| begun.elapsed() < Duration::from_secs(60))
             .find(|read| read.processes.is_empty())
             .expect("nothing old");
-        assert_eq!((read.reason.as_deref(), source.errand.is_none()), (Some(OVER), true));
+        assert_eq!((read.reason.as_deref(), source.errand.is_there()), (Some(OVER), false));
         // Somebody looks away and again.
         source.forget();
         assert_eq!(source.read(Instant::now()).reason.as_deref(), Some(OVER));
-        assert!(source.errand.is_none(), "not at once");
-        source.pause = Some(Pause::over());
+        assert!(!source.errand.is_there(), "not at once");
+        source.errand.end_rest();
         source.ask().unwrap();
-        assert_eq!((source.errand.is_some(), source.pause.is_none()), (true, true));
+        assert_eq!((source.errand.is_there(), source.errand.is_resting()), (true, false));
     }
 
     #[test]
