@@ -117,6 +117,7 @@ fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     exit::require_terminal()?;
     let given = Given { screen: args.screen.clone(), selection: args.selection.clone(), ..Given::default() };
     let settings = Settings::load(global, &given)?;
+    crate::monitor::tui::watch_panics();
     let mut sampler = Sampler::start(settings.monitor())?;
     if let Some(path) = &args.record {
         sampler.start_recording(path)?;

@@ -11,7 +11,7 @@ use super::latch::{Latch, Level, Turn};
 use super::words::{list, row as name_of, span};
 use crate::balance::Verdict;
 use crate::monitor::check::{Direction, LEFT_OUT_BELOW};
-use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Mark, Severity};
+use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Severity};
 use crate::monitor::thresholds::Thresholds;
 use crate::units::format_byte_rate;
 
@@ -129,14 +129,11 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
         format!("; busiest is {nic} with {}", format_byte_rate(rate))
     });
     let slow = flow.distribution.and_then(|d| d.slow).and_then(|i| group.nics.get(i));
-    // One that is down is not slow.
-    let slow = slow.filter(|nic| !nic.marks.contains(&Mark::Down));
     let slow = slow.map_or_else(String::new, |nic| {
         let rate = rate_of(nic).map_or_else(String::new, |rate| format!(" with {}", format_byte_rate(rate)));
         format!("; {} is slow{rate}", name_of(nic))
     });
-    let down: Vec<String> =
-        group.nics.iter().filter(|nic| nic.marks.contains(&Mark::Down)).map(name_of).collect();
+    let down: Vec<String> = group.nics.iter().filter(|nic| nic.is_out()).map(name_of).collect();
     let down = match down.len() {
         0 => String::new(),
         1 => format!("; {} is down", list(&down)),

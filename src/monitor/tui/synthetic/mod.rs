@@ -15,11 +15,11 @@ pub use machine::Machine;
 pub use source::SyntheticSource;
 
 use super::handles::CaptionHandle;
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::counter::{Desc, PerHealth};
+use crate::monitor::model::group;
 use crate::monitor::model::view::{
-    CounterView, Distribution, Flow, GroupFlow, GroupKind, GroupView, KernelView, Mark, NicView, Notice,
-    SourceKind, Together, View,
+    CounterView, Flow, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together, View,
 };
 use crate::monitor::sample::Windows;
 
@@ -175,8 +175,8 @@ impl Cluster {
             troubles(&mut groups, &mut notices);
         }
         for group in &mut groups {
-            group.tx = sum(&group.nics, |nic| nic.tx.bytes_per_s);
-            group.rx = sum(&group.nics, |nic| nic.rx.bytes_per_s);
+            group.tx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.tx);
+            group.rx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.rx);
         }
         View {
             realtime_ns: 1_767_261_600_000_000_000 + i128::from(tick) * i128::from(interval_ns),
@@ -195,7 +195,7 @@ impl Cluster {
 
     fn group(&self, shape: Shape, tick: u64, pe: usize, mono_ns: u64) -> GroupView {
         let nics: Vec<NicView> = (0..self.nics).map(|nic| self.nic(shape, tick, pe, nic, mono_ns)).collect();
-        let idle = sum(&[], |nic| nic.tx.bytes_per_s);
+        let idle = group::flow(&[], DEFAULT_MAX_OVER_MEAN, |nic| nic.tx);
         GroupView {
             key: format!("job-1/{pe}"),
             kind: GroupKind::Pe,
@@ -285,20 +285,6 @@ impl Cluster {
             incarnation: 0,
             dt: (tick > 0).then_some(self.interval),
         }
-    }
-}
-
-/// One direction of a group, over the NICs whose rate is known.
-fn sum(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
-    let rates: Vec<Option<f64>> = nics.iter().map(rate).collect();
-    let known: Vec<f64> = rates.iter().flatten().copied().collect();
-    let unread = rates.len() - known.len();
-    GroupFlow {
-        bytes_per_s: (!known.is_empty()).then(|| known.iter().sum()),
-        unread,
-        spread: Spread::of_known(&known, unread, DEFAULT_MAX_OVER_MEAN),
-        distribution: Distribution::of(&rates),
-        window_max_over_mean: None,
     }
 }
 

@@ -39,7 +39,7 @@ fn look(class: Class, rising: bool, glyphs: Glyphs) -> (&'static str, &'static s
     let (sign, word) = match class {
         Class::Error => (glyphs.bad(), "error"),
         Class::Loss => (glyphs.over(), "loss"),
-        Class::Congestion => ("~", "congestion"),
+        Class::Congestion => (glyphs.congested(), "congestion"),
         Class::Traffic => (" ", "traffic"),
         Class::Neutral => (" ", ""),
     };
