@@ -284,6 +284,8 @@ pub struct GroupView {
     pub nics: Vec<NicView>,
     /// How the group's numbers are to be read (a dead page, …).
     pub marks: Vec<Mark>,
+    /// What a PE counts as a whole: barriers, the proxy's turns, what its GPU posts. Empty for other groups.
+    pub counters: Vec<CounterView>,
 }
 
 /// Something the person should know: a device that cannot be read, a page that is no page.

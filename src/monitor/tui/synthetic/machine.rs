@@ -98,6 +98,7 @@ impl Machine {
             tx: idle,
             rx: idle,
             nics,
+            counters: Vec::new(),
             marks: if tick == 0 { vec![crate::monitor::model::view::Mark::New] } else { Vec::new() },
         }
     }

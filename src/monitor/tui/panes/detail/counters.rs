@@ -133,7 +133,7 @@ fn short(mut value: f64) -> String {
 }
 
 /// A counter's rate: whole numbers where they are large, short where they do not fit.
-fn per_second(rate: f64, width: usize) -> String {
+pub(super) fn per_second(rate: f64, width: usize) -> String {
     if rate.abs() >= 100.0 {
         #[expect(
             clippy::cast_possible_truncation,
