@@ -292,25 +292,25 @@ impl Cluster {
 
 /// What a PE whose GPU posts counts as a whole: 400,000 posts a second, of 130 ns each in the proxy.
 fn pe_counters(tick: u64, interval: Duration) -> Vec<CounterView> {
-    let seconds = tick as f64 * interval.as_secs_f64();
+    let millis = tick * u64::try_from(interval.as_millis()).unwrap_or(1000);
     let counter = |field: &Field| {
-        let per_s = match field.name {
-            "gpu_posts" => 400e3,
-            "gpu_post_ns" => 400e3 * 130.0,
-            "gpu_stalls" => 2.0,
-            "local_ops" => 1e5,
-            "local_bytes" => 1e9,
-            "proxy_loops" => 1e6,
-            _ => 0.0,
+        let per_s: u64 = match field.name {
+            "gpu_posts" => 400_000,
+            "gpu_post_ns" => 400_000 * 130,
+            "gpu_stalls" => 2,
+            "local_ops" => 100_000,
+            "local_bytes" => 1_000_000_000,
+            "proxy_loops" => 1_000_000,
+            _ => 0,
         };
         let value = match field.name {
             "gpu_ring_used" => 37,
             "gpu_ring_size" => 16_384,
-            _ => (per_s * seconds) as u64,
+            _ => per_s * millis / 1000,
         };
         let kind = if field.kind == FieldKind::Counter { Kind::Monotonic64 } else { Kind::Gauge };
         let desc = Desc { kind, help: field.help.into(), ..Desc::unknown(field.name) };
-        let per_s = (tick > 0 && kind == Kind::Monotonic64).then_some(per_s);
+        let per_s = (tick > 0 && kind == Kind::Monotonic64).then_some(per_s as f64);
         CounterView { desc: Arc::new(desc), value, per_s, saturated: false }
     };
     PeCounts::FIELDS.iter().map(counter).collect()
