@@ -288,6 +288,18 @@ pub struct GroupView {
     pub counters: Vec<CounterView>,
 }
 
+impl GroupView {
+    /// What it is called among the groups of all nodes: `node0 PE 3`, `node0 GPU 0000:53:00.0`, `node0`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (self.pe, &self.gpu) {
+            (Some(pe), _) => format!("{} PE {pe}", self.node),
+            (None, Some(gpu)) => format!("{} GPU {gpu}", self.node),
+            (None, None) => self.node.clone(),
+        }
+    }
+}
+
 /// Something the person should know: a device that cannot be read, a page that is no page.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Notice {

@@ -141,7 +141,7 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
     };
     let ratio = flow.spread.max_over_mean.unwrap_or_default();
     let all = flow.bytes_per_s.unwrap_or_default();
-    let who = subject(group);
+    let who = group.name();
     let text = format!(
         "The {} NICs of {who} have not shared what it {} for {}: max/mean {ratio:.2} (limit {}), {} of them active, {} \
          in all{busiest}{slow}{down}.",
@@ -156,7 +156,7 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
 }
 
 fn ends(group: &GroupView, direction: Direction, lasted: u64) -> Found {
-    let who = subject(group);
+    let who = group.name();
     let now = match flow(group, direction).spread.max_over_mean {
         Some(ratio) => format!("max/mean {ratio:.2} now"),
         None => "nothing moves now".to_owned(),
@@ -164,15 +164,6 @@ fn ends(group: &GroupView, direction: Direction, lasted: u64) -> Found {
     let text =
         format!("The NICs of {who} did not share what it {} for {}; {now}.", verb(direction), span(lasted));
     Found { kind: EventKind::ImbalanceEnds, severity: Severity::Info, subject: who, text }
-}
-
-/// What a group is called.
-pub(super) fn subject(group: &GroupView) -> String {
-    match (group.pe, &group.gpu) {
-        (Some(pe), _) => format!("{} PE {pe}", group.node),
-        (None, Some(gpu)) => format!("{} GPU {gpu}", group.node),
-        (None, None) => group.node.clone(),
-    }
 }
 
 fn verb(direction: Direction) -> &'static str {
