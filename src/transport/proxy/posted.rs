@@ -1,6 +1,8 @@
 //! What a GPU has posted: checked as a caller's operations are, and carried out at once where no NIC is needed.
 
 use super::Proxy;
+use super::quiet::Asker;
+use crate::transport::gpu::Rings;
 use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
 use crate::transport::ring::Command;
@@ -16,6 +18,16 @@ pub(super) enum Posted {
 }
 
 impl<N: Nic> Proxy<N> {
+    /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
+    pub(super) fn attach(&mut self, rings: Rings) -> bool {
+        let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
+        let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
+        if free {
+            self.rings = rings;
+        }
+        free
+    }
+
     /// The next thing that a GPU has posted.
     pub(super) fn posted(&mut self) -> Result<Posted, String> {
         let Some(command) = self.rings.pop()? else { return Ok(Posted::Nothing) };
