@@ -28,7 +28,7 @@ fn compiler() -> String {
     format!("{}-{}", minor.join("."), std::env::consts::ARCH)
 }
 
-/// The figures of a compiler and a profile: bytes of a put, NICs, instructions.
+/// The figures of a compiler and a profile: bytes of a put (`posted`: 8, from a GPU's ring), NICs, instructions.
 fn figures(text: &str, compiler: &str, profile: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines

@@ -4,7 +4,6 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::lane::Lane;
-use super::posted::Posted;
 use super::quiet::Asker;
 use super::{Proxy, Totals};
 use crate::counters::RxSource;
@@ -49,17 +48,15 @@ impl<N: Nic> Proxy<N> {
             }
             let mut next = self.next_command();
             if next.is_none() {
-                match self.posted()? {
-                    Posted::Nothing => break,
-                    Posted::Kept(bytes) => {
-                        worked = true;
-                        kept += bytes;
-                        if kept >= KEPT_AT_ONCE {
-                            break;
-                        }
-                        continue;
+                next = self.rings.pop()?;
+                let Some(command) = &next else { break };
+                if let Some(bytes) = self.keep_on_node(command)? {
+                    worked = true;
+                    kept += bytes;
+                    if kept >= KEPT_AT_ONCE {
+                        break;
                     }
-                    Posted::Command(command) => next = Some(command),
+                    continue;
                 }
             }
             // By reference: a command is as long as a line of the cache.

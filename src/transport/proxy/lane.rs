@@ -1,9 +1,11 @@
 //! One NIC with the queue in front of it and its counters. A full NIC holds up its own queue only.
 
 mod events;
+mod gone;
 mod outbox;
 
 use events::Events;
+use gone::Gone;
 pub(super) use outbox::{Envelope, Out, Tally};
 use outbox::{First, Outbox};
 
@@ -27,30 +29,6 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<Failed>,
     /// The NIC as a whole cannot go on.
     pub(super) broken: Option<NicError>,
-}
-
-/// What has been handed to the NIC, as far as it is counted.
-#[derive(Clone, Copy)]
-enum Gone {
-    /// A piece of so many bytes.
-    Piece(u64),
-    /// A frame of so many bytes.
-    Frame { tally: Tally, bytes: u64 },
-}
-
-impl Gone {
-    fn piece_bytes(self) -> Option<u64> {
-        match self {
-            Self::Piece(bytes) => Some(bytes),
-            Self::Frame { .. } => None,
-        }
-    }
-}
-
-impl Envelope {
-    fn gone(&self) -> Gone {
-        Gone::Frame { tally: self.tally, bytes: self.frame.as_slice().len() as u64 }
-    }
 }
 
 /// A NIC at work.
@@ -281,7 +259,7 @@ impl<N: Nic> Lane<N> {
     fn count(&mut self, gone: Gone, failed: bool) {
         match gone {
             Gone::Piece(bytes) => self.count_piece(bytes, failed),
-            Gone::Frame { tally, bytes } => self.count_frame(tally, bytes),
+            Gone::Frame { tally, bytes } => tally.count(bytes, &mut self.counts),
         }
     }
 
@@ -326,16 +304,6 @@ impl<N: Nic> Lane<N> {
         }
         outcome.worked = true;
         true
-    }
-
-    /// A frame has gone out. Its small puts were copied, so they count as done.
-    fn count_frame(&mut self, tally: Tally, bytes: u64) {
-        self.counts.tx_posted_ops += tally.puts;
-        self.counts.tx_posted_bytes += tally.bytes;
-        self.counts.tx_done_ops += tally.puts;
-        self.counts.tx_done_bytes += tally.bytes;
-        self.counts.signal_tx_ops += tally.signals;
-        self.counts.control_tx_bytes += bytes.saturating_sub(tally.bytes);
     }
 
     /// Polls the NIC into the state.

@@ -7,16 +7,6 @@ use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
 use crate::transport::ring::Command;
 
-/// What a GPU's rings have.
-pub(super) enum Posted {
-    /// Nothing.
-    Nothing,
-    /// Something that has been done by now: so many bytes were copied.
-    Kept(u64),
-    /// Something for the NICs.
-    Command(Command),
-}
-
 impl<N: Nic> Proxy<N> {
     /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
     pub(super) fn attach(&mut self, rings: Rings) -> bool {
@@ -28,25 +18,22 @@ impl<N: Nic> Proxy<N> {
         free
     }
 
-    /// The next thing that a GPU has posted.
-    pub(super) fn posted(&mut self) -> Result<Posted, String> {
-        let Some(command) = self.rings.pop()? else { return Ok(Posted::Nothing) };
+    /// Checks what a GPU has posted, and carries it out if it goes to a heap that this process reaches by itself: then the
+    /// bytes that were copied.
+    #[inline]
+    pub(super) fn keep_on_node(&self, command: &Command) -> Result<Option<u64>, String> {
         let dst = match command {
             Command::Put(put) => put.dst,
-            Command::Signal { dst, .. } => dst,
-            _ => return Ok(Posted::Command(command)),
+            Command::Signal { dst, .. } => *dst,
+            _ => return Ok(None),
         };
         if dst >= self.place.pes {
             return Err(format!("a kernel posted to PE {dst} in a job of {}", self.place.pes));
         }
-        let kept = self.keep_on_node(dst, command);
-        let kept = kept.map_err(|why| format!("a kernel posted to PE {dst}: {why}"))?;
-        Ok(kept.map_or(Posted::Command(command), Posted::Kept))
+        self.check_or_keep(dst, command).map_err(|why| format!("a kernel posted to PE {dst}: {why}"))
     }
 
-    /// Checks an operation, and carries it out if it goes to a heap that this process reaches by itself: then the bytes that
-    /// were copied.
-    fn keep_on_node(&self, dst: u32, command: Command) -> Result<Option<u64>, HeapError> {
+    fn check_or_keep(&self, dst: u32, command: &Command) -> Result<Option<u64>, HeapError> {
         let target = self.rings.local(dst);
         match command {
             Command::Put(put) => {
