@@ -89,7 +89,7 @@ fn hold(profile: &str) {
         println!("{compiler} {profile} {bytes} {nics} {each:.1}");
         if (each / figure - 1.0).abs() > TOLERANCE {
             wrong.push(format!(
-                "a put-signal of {bytes} B over {nics} NICs takes {each:.1} instructions, not {figure}"
+                "a put-signal takes {each:.1} instructions, not {figure} (bytes: {bytes}, NICs: {nics})"
             ));
         }
     }

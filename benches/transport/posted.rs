@@ -22,7 +22,8 @@ pub struct Posted {
     memory: RingMemory,
     /// A put-signal of 8 bytes.
     payload: [u64; WORDS],
-    posted: u64,
+    /// Number of the next descriptor.
+    next: u64,
 }
 
 impl Posted {
@@ -32,7 +33,7 @@ impl Posted {
         assert!(driver.attach(Rings::new(&memory, Vec::new())));
         let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
         let put = Put { dst: 1, local: DATA, remote: DATA, len: 8, signal };
-        Self { driver, memory, payload: Descriptor::Put(put).encode(), posted: 0 }
+        Self { driver, memory, payload: Descriptor::Put(put).encode(), next: 0 }
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -42,19 +43,19 @@ impl Posted {
     /// Posts into the empty ring.
     fn post(&mut self, count: u64) {
         let words = self.words();
-        for index in self.posted..self.posted + count {
+        for index in self.next..self.next + count {
             let mark = mark_of(index / DEPTH as u64);
             let slot = usize::try_from(index % DEPTH as u64).unwrap() * WORDS;
             for (word, payload) in words[slot..slot + WORDS].iter().zip(self.payload) {
                 word.store(marked(payload, mark), Ordering::Relaxed);
             }
         }
-        self.posted += count;
+        self.next += count;
     }
 
     /// Takes turns until all is taken, and done.
     fn take(&self) {
-        while self.words()[taken_at(DEPTH, WORDS)].load(Ordering::Acquire) < self.posted
+        while self.words()[taken_at(DEPTH, WORDS)].load(Ordering::Acquire) < self.next
             || self.driver.has_work()
         {
             assert_ne!(self.driver.turn(), Some(Turn::Stop), "the proxy has failed");

@@ -222,7 +222,8 @@ impl Heap {
     pub fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), HeapError> {
         let from = self.at(offset, bytes.len() as u64)?;
         if let Ok(word) = <&mut [u8; 8]>::try_from(&mut *bytes) {
-            // SAFETY: as for `write`. A copy of a length known beforehand is one load; calling for it took 20 instructions.
+            // Of a length known beforehand a copy is one load and one store; otherwise it is a call, and 12 instructions there.
+            // SAFETY: as for `write`.
             unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), word.as_mut_ptr(), 8) };
             return Ok(());
         }

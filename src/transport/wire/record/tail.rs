@@ -7,7 +7,7 @@ use crate::transport::atomic::{Atomic, AtomicOp, Width};
 use crate::transport::signal::Signal;
 
 /// What ends a record: the flags that say which action it is, and its words. Made once when something is posted, it is
-/// remembered as it is and written by copying (telling actions apart at each step took 80 instructions of a put-signal).
+/// remembered as it is and written by copying (telling actions apart for their flags, their length and their words took 45 instructions of a put-signal).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tail {
     pub(super) flags: u16,
