@@ -173,6 +173,7 @@ fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
         (put(1, 1 << 40, None), "outside the heap"),
         (put(1, 4096, Some(odd)), "not a multiple of 8"),
         ([9, 0, 0, 0, 0, 0, 0, 0], "kind 9"),
+        ([255, 0, 0, 0, 0, 0, 0, 0], "outside of the heap"),
         ([0x701, 0, 0, 0, 0, 0, 0, 0], "signal operation 7"),
     ];
     for (words, why) in cases {

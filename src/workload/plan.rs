@@ -3,8 +3,11 @@
 use super::options::{Options, Pattern};
 use crate::transport::heap::heap_size_for;
 
-/// Bytes per element, as in NVSHMEM's 32-bit tables.
-pub const ELEMENT_BYTES: u64 = 4;
+/// Bytes of the smallest element, as in NVSHMEM's 32-bit tables.
+const ELEMENT_BYTES: u64 = 4;
+
+/// Bytes of a block of data that are worth another block of threads.
+const PART_BYTES: u64 = 4096;
 
 /// The parts of the heap a pattern allocates, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,13 @@ pub fn block_bytes(total: u64, world: u64) -> u64 {
     (total / (world.max(1) * ELEMENT_BYTES)).max(1) * ELEMENT_BYTES
 }
 
+/// Blocks of threads that share an all-to-all's blocks of `len` bytes, at most `ctas`: for few bytes one is fastest, since
+/// each signals by itself.
+#[must_use]
+pub fn blocks_for(len: u64, ctas: u64) -> u32 {
+    u32::try_from((len / PART_BYTES).clamp(1, ctas.max(1))).unwrap_or(u32::MAX)
+}
+
 /// Bytes of each of `put`'s messages: `size` split over `ctas`, in whole 8-byte words. 0 when there is less than a word
 /// each: then nothing is sent, as in NVSHMEM.
 #[must_use]
@@ -79,5 +89,8 @@ mod tests {
         assert_eq!(message_bytes(300, 32), 8, "the rest is not sent");
         assert_eq!(block_bytes(16, 32), 4, "-b 16 with 32 PEs starts at 128 B in all");
         assert_eq!(block_bytes(8 << 20, 8), 1 << 20);
+        let blocks: Vec<_> = [4, 4096, 64 << 10, 8 << 20].map(|len| blocks_for(len, 32)).into();
+        assert_eq!(blocks, [1, 1, 16, 32]);
+        assert_eq!(blocks_for(8 << 20, 1), 1);
     }
 }

@@ -14,7 +14,7 @@ use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
 use railtop::transport::bootstrap::secret::Secret;
 use railtop::transport::error::TransportError;
-use railtop::transport::pe::{Pe, PeConfig};
+use railtop::transport::pe::{IntraNode, Pe, PeConfig};
 use railtop::transport::proxy::Progress;
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
@@ -87,6 +87,7 @@ impl Job {
                 policy: self.policy,
                 heap_bytes: self.heap_bytes,
                 node: format!("node{}", rank / self.pes_per_node),
+                intra_node: IntraNode::Direct,
                 host: "test".into(),
                 job: "test".into(),
                 command: "test".into(),

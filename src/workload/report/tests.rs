@@ -23,7 +23,9 @@ fn rows() -> [Row; 2] {
 
 fn report(reporter: &mut dyn Reporter) {
     for row in rows() {
-        reporter.begin(&options(row.bench), row.policy).unwrap();
+        let options = options(row.bench);
+        reporter.begin(&options, row.policy).unwrap();
+        reporter.table(&options, row.table, row.heap).unwrap();
         reporter.row(&row).unwrap();
     }
     let empty = Row { size: 8, ..Row::default() };
