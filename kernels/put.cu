@@ -10,9 +10,10 @@ extern "C" __global__ void __launch_bounds__(1024) rt_put_bw(rt_pe pe, u32 dst, 
     u8 *peer = rt_reach(pe, dst);
     u32 rank = threadIdx.x % each, ranks = scope == RT_WARP && blockDim.x < 32 ? blockDim.x : each;
     // Nothing waits here: blocks and warps need not go in step, and what one posts it has not written.
+    u64 said = 0;
     for (u64 i = 1; i <= iters; i++) {
         rt_put_by(pe, peer, receive + at, send + at, len, dst, rank, ranks);
-        rt_beat(pe, i);
+        rt_beat(pe, i, said);
     }
     rt_fence_sys();
 }

@@ -21,6 +21,8 @@ struct rt_ring {
 struct rt_pe {
     u8 *heap;         // this PE's heap
     u8 *const *peers; // by PE: its heap where loads and stores reach it, else null
+    u32 near;         // the first PE that has one there
+    u32 far;          // the first after the last of them
     u64 bytes;        // of each heap
     const rt_ring *rings;
     const u64 *stop; // not 0: the job has failed, nobody answers any more
@@ -76,9 +78,14 @@ __device__ inline void rt_go_on(const rt_pe &pe, u32 &looks) {
     if (rt_failed(pe, looks)) asm volatile("exit;");
 }
 
-// Says now and then that a long kernel gets on: its iteration `i`.
-__device__ inline void rt_beat(const rt_pe &pe, u64 i) {
-    if (i % 1024 == 0 && blockIdx.x == 0 && threadIdx.x == 0) rt_store(pe.beat, i);
+// Says now and then, some times a second, that a long kernel gets on: its iteration `i`. `last` is when it said so, by the
+// multiprocessor's clock; 0 at first.
+__device__ inline void rt_beat(const rt_pe &pe, u64 i, u64 &last) {
+    if (blockIdx.x != 0 || threadIdx.x != 0) return;
+    u64 now = clock64();
+    if (now - last < 1ull << 28) return;
+    last = now;
+    rt_store(pe.beat, i);
 }
 
 // Takes the next place in a ring; threads of a warp that come together ask once.
@@ -133,8 +140,10 @@ __device__ inline const rt_ring &rt_my_ring(const rt_pe &pe) { return pe.rings[b
 
 __device__ inline u64 rt_head(u32 kind, u32 op, u32 dst) { return (u64)kind | (u64)op << 8 | (u64)dst << 16; }
 
-// The heap of a PE, if this GPU reaches it by itself.
-__device__ inline u8 *rt_reach(const rt_pe &pe, u32 dst) { return dst < pe.pes ? pe.peers[dst] : (u8 *)0; }
+// The heap of a PE, if this GPU reaches it by itself. To find out costs who posts to PEs of other nodes nothing.
+__device__ inline u8 *rt_reach(const rt_pe &pe, u32 dst) {
+    return dst >= pe.near && dst < pe.far ? pe.peers[dst] : (u8 *)0;
+}
 
 __device__ inline bool rt_inside(const rt_pe &pe, u64 offset, u64 len) {
     return offset <= pe.bytes && len <= pe.bytes - offset;

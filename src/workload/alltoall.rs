@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::WorkloadError;
 use super::gpu::GpuSide;
 use super::options::{Options, Scope};
-use super::plan::{block_bytes, blocks_for, halves};
+use super::plan::{block_bytes, halves, most_blocks};
 use super::verify::Block;
 use crate::transport::gpu::Exchange;
 use crate::transport::heap::HeapError;
@@ -91,7 +91,7 @@ impl AllToAll {
         let world = u64::from(pe.world());
         let len = block_bytes(size, world);
         let stride = len.next_multiple_of(8);
-        let blocks = blocks_for(len, options.ctas);
+        let grid = gpu.grid(len, pe.world(), options.ctas, scope);
         let Buffers { send, receive, signals } = self.buffers;
         let exchange = Exchange {
             send,
@@ -99,15 +99,14 @@ impl AllToAll {
             stride,
             len,
             words: signals,
-            before: self.signalled,
-            round: self.rounds,
+            round: self.rounds + 1,
             half: stride * world,
+            apart: most_blocks(options, pe.world()),
             own: 0,
             verify: u32::from(options.verify),
         };
-        self.signalled += iters * u64::from(blocks);
         self.rounds += iters;
-        let time = gpu.all_to_all(pe, exchange, scope, blocks, iters)?;
+        let time = gpu.all_to_all(pe, exchange, grid, iters)?;
         Ok(vec![(iters, time)])
     }
 

@@ -6,6 +6,7 @@ use cudarc::driver::CudaEvent;
 
 use super::WorkloadError;
 use super::options::{HeapKind, Options, Scope};
+use super::plan::grid_for;
 use super::put::Buffers;
 use crate::transport::error::TransportError;
 use crate::transport::gpu::{
@@ -103,16 +104,19 @@ impl GpuSide {
         self.wait(pe, "the kernels of a put", &events)
     }
 
-    /// `iters` all-to-alls in one kernel of so many blocks; returns the time that they took on the GPU.
+    /// Blocks of threads, and threads of each, of an all-to-all with blocks of `len` bytes: the same on every PE.
+    pub(super) fn grid(&self, len: u64, world: u32, ctas: u64, scope: Scope) -> (u32, u32) {
+        grid_for(len, world, ctas, scope.joined(self.threads))
+    }
+
+    /// `iters` all-to-alls in one kernel of so many blocks and threads; returns the time that they took on the GPU.
     pub(super) fn all_to_all(
         &mut self,
         pe: &mut Pe,
         exchange: Exchange,
-        scope: Scope,
-        blocks: u32,
+        (blocks, threads): (u32, u32),
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let threads = scope.joined(self.threads);
         let most = self.kernels.most_blocks(&self.gpu, threads)? / self.sharers.max(1);
         if blocks > most {
             return Err(GpuError::TooLarge { blocks, threads, most }.into());

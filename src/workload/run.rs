@@ -10,7 +10,7 @@ use super::gather::{NicResult, PeResult, collect, difference, reconcile, share};
 use super::gpu::GpuSide;
 use super::meter::{Meter, Watch};
 use super::options::{Initiator, Options, Pattern, Table};
-use super::plan::{Layout, block_bytes, blocks_for, put_bytes};
+use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
 use crate::stats::Quantiles;
@@ -139,6 +139,7 @@ impl Bench<'_> {
                     reporter.row(&Row {
                         policy,
                         table,
+                        grid: self.grid(pe, table, size),
                         heap: self.heap(),
                         ..self.row(pe, size, &timings)
                     })?;
@@ -162,6 +163,21 @@ impl Bench<'_> {
     /// Which memory the heap of kernels lies in.
     fn heap(&self) -> Option<&'static str> {
         self.gpu.as_ref().map(GpuSide::heap_name)
+    }
+
+    /// Blocks of threads, and threads of each, of a size.
+    fn grid(&self, pe: &Pe, table: Table, size: u64) -> Option<(u32, u32)> {
+        let (Initiator::Gpu { threads, .. }, Some(gpu)) = (self.options.initiator, &self.gpu) else {
+            return None;
+        };
+        let ctas = self.options.ctas;
+        Some(match (self.options.pattern, table.scope) {
+            (Pattern::AllToAll, Some(scope)) => {
+                let len = block_bytes(size, u64::from(pe.world()));
+                gpu.grid(len, pe.world(), ctas, scope)
+            }
+            _ => (u32::try_from(ctas).unwrap_or(u32::MAX), threads),
+        })
     }
 
     /// One size: warm-up, then the timed part between two snapshots of the counters.
@@ -283,7 +299,6 @@ impl Bench<'_> {
                 Row {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
-                    blocks: u32::try_from(self.options.ctas).unwrap_or(u32::MAX),
                     size,
                     iters: timings.first().map_or(0, |timing| timing.iters),
                     verified: self.options.verify,
@@ -312,7 +327,6 @@ impl Bench<'_> {
                 Row {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
-                    blocks: blocks_for(block_bytes(size, world), self.options.ctas),
                     size: total,
                     iters: slowest.map_or(0, |timing| timing.iters),
                     verified: self.options.verify,

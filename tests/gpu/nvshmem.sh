@@ -54,7 +54,7 @@ for ((round = 0; round < rounds; round++)); do
     ours put "${put_sizes[@]}" | json_rows put bw_gb_per_s
     theirs alltoall "${all_sizes[@]}" | block_rows
     ours alltoall "${all_sizes[@]}" -c 1 -s block --bits 32 | json_rows alltoall latency_us
-    ours alltoall "${all_sizes[@]}" -c 32 -t 1024 -s block --bits 32 | json_rows alltoall-32 latency_us
+    ours alltoall "${all_sizes[@]}" -c 32 -s block --bits 32 | json_rows alltoall-32 latency_us
 done >"$work/results"
 
 # The median of each.

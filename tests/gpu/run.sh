@@ -4,7 +4,7 @@
 #   tests/gpu/run.sh RAILTOP BENCH TESTS [PART…]      the program, the benchmark `transport` and the tests `on_gpu`
 #                                                     (cargo bench --no-run, cargo test --no-run)
 #
-# Parts, all of them without any: tests sanitizer ring nics node refusals
+# Parts, all of them without any: tests sanitizer ring nics node refusals ending
 #
 # Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric. PEs that share a GPU take turns of some milliseconds on
 # it unless NVIDIA's MPS runs; this starts one of its own where it is installed, and ends it.
@@ -12,7 +12,7 @@ set -euo pipefail
 
 railtop=$1 bench=$2 tests=$3
 shift 3
-parts=" ${*:-tests sanitizer ring nics node refusals} "
+parts=" ${*:-tests sanitizer ring nics node refusals ending} "
 failed=0
 
 wanted() { [[ $parts == *" $1 "* ]]; }
@@ -65,6 +65,28 @@ sanitizer() {
     under=()
 }
 
+# One of two PEs is killed while their kernels go round and round: the other ends, and says why.
+ending() {
+    local heap=$1 port=$2 rank error status=0 pids=()
+    echo "== PE 1 is killed, heap $heap"
+    error=$(mktemp)
+    RAILTOP_JOB_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    export RAILTOP_JOB_SECRET
+    for rank in 0 1; do
+        RAILTOP_NODE=here LOCAL_RANK=$rank timeout -k 1 60 "$railtop" bench alltoall --rank $rank --world-size 2 \
+            --master-addr 127.0.0.1 --master-port "$port" --nics 127.0.0.$((rank + 2)) --initiator gpu --heap "$heap" \
+            -s block -b 64K -e 64K -n 100000000 -w 1 >/dev/null 2>"$error.$rank" &
+        pids+=($!)
+    done
+    sleep 8
+    # timeout passes a KILL on to nobody: its child it is.
+    kill -KILL "$(ps -o pid= --ppid "${pids[1]}" | tr -d ' ')" || fail "PE 1 had ended: $(cat "$error.1")"
+    wait "${pids[0]}" || status=$?
+    wait "${pids[1]}" || true
+    [[ $status == 1 ]] && grep -q "PE 1 left the job" "$error.0" || fail "exit $status: $(cat "$error.0")"
+    rm -f "$error" "$error".?
+}
+
 mps() {
     command -v nvidia-cuda-mps-control >/dev/null || return 0
     dir=$(mktemp -d)
@@ -94,6 +116,7 @@ if wanted nics; then
         job 2 2 alltoall --policy "$policy" -b 16 -e 16M -f 16 -s block --bits 32 --verify
     done
     job 2 2 alltoall -b 16 -e 16M -f 16 -c 8 --verify
+    job 2 2 alltoall -b 64K -e 64K -c 8 -n 1000 --verify -s block --bits 32
     job 1 2 alltoall -b 16 -e 16M -f 16 --verify --intra-node nic -s block
     job 2 1 alltoall -b 16 -e 4M -f 8 -n 100 -s block --bits 32
     job 2 2 alltoall -b 16 -e 4M -f 8 -n 100 -s block --bits 32
@@ -111,6 +134,9 @@ if wanted node; then
         job 1 3 alltoall -b 16 -e 3M -f 3 -c 4 --verify --heap "$heap" -s block
         job 1 4 alltoall -b 16 -e 16M -f 16 -c 8 --verify --heap "$heap" -s block
     done
+    # Many rounds, in which blocks of threads overtake each other.
+    job 1 2 alltoall -b 16K -e 1M -f 4 -n 5000 -c 32 --verify --heap device -s block --bits 32
+    job 1 2 alltoall -b 16K -e 1M -f 4 -n 500 -c 32 --verify --heap host -s block --bits 32
     job 1 2 put -b 64K -e 64M -f 4 -n 200 -w 20
     job 1 2 alltoall -b 16 -e 64M -f 4 -n 200 -c 32 -s block --bits 32
 fi
@@ -118,6 +144,10 @@ if wanted refusals; then
     refused 3 "--heap host" alltoall --heap device
     refused 3 "--heap host" put --heap device --intra-node nic
     refused 2 "use a smaller -c" alltoall -b 64M -e 64M -c 60000 -s block --bits 32
+fi
+if wanted ending; then
+    ending device 29617
+    ending host 29618
 fi
 
 echo "$failed failed"

@@ -94,13 +94,14 @@ impl DeviceMemory {
             .map_err(GpuError::of("reading the GPU's memory"))
     }
 
-    /// Copies `bytes` to `offset`, before anything that is started on the GPU from then on.
+    /// Copies `bytes` to `offset`, after everything that has been started on the GPU and before what is started then.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), GpuError> {
         let address = self.at(offset, bytes.len())?;
-        self.context.bind_to_thread().map_err(GpuError::of("writing the GPU's memory"))?;
+        // The driver's copies do not wait for the kernels' stream.
+        self.context.synchronize().map_err(GpuError::of("waiting for the GPU"))?;
         // SAFETY: as for `read`.
         unsafe { sys::cuMemcpyHtoD_v2(address, bytes.as_ptr().cast(), bytes.len()) }
             .result()

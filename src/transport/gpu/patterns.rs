@@ -54,21 +54,21 @@ pub struct Exchange {
     pub stride: u64,
     /// Bytes of a block.
     pub len: u64,
-    /// Offset of the signal words, one for each PE.
+    /// Offset of the signal words, one for each block of threads of each PE.
     pub words: u64,
-    /// What each of them has.
-    pub before: u64,
-    /// The first iteration's round.
+    /// The first iteration's round, counted from 1 over all launches.
     pub round: u64,
     /// Bytes from one buffer to the other: with `verify` there are two, used in turn.
     pub half: u64,
+    /// Signal words of a PE: as many as there may be blocks of threads.
+    pub apart: u32,
     /// Not 0: a PE's own block is copied, too.
     pub own: u32,
     /// Not 0: blocks are filled, and checked the moment their signals have come.
     pub verify: u32,
 }
 
-// SAFETY: the layout of `rt_exchange`: eight 64-bit numbers and two 32-bit ones.
+// SAFETY: the layout of `rt_exchange`: seven 64-bit numbers and three 32-bit ones; its end is padded alike.
 unsafe impl DeviceRepr for Exchange {}
 
 /// The kernels on a GPU.
@@ -109,8 +109,7 @@ impl PatternKernels {
         })
     }
 
-    /// `iters` all-to-alls by `blocks` blocks of `threads` threads, each with a part of every block of data: as many times
-    /// they add to the words of signals in each.
+    /// `iters` all-to-alls by `blocks` blocks of `threads` threads, each with a part of every block of data.
     ///
     /// # Errors
     /// When the driver refuses.

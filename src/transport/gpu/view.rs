@@ -36,6 +36,8 @@ unsafe impl ValidAsZeroBits for RingView {}
 pub struct PeView {
     heap: u64,
     peers: u64,
+    near: u32,
+    far: u32,
     bytes: u64,
     rings: u64,
     stop: u64,
@@ -48,7 +50,7 @@ pub struct PeView {
     posts: u32,
 }
 
-// SAFETY: the layout of `rt_pe`: five addresses and a length, and six 32-bit numbers.
+// SAFETY: the layout of `rt_pe`: five addresses, a length, and eight 32-bit numbers in pairs.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
@@ -88,10 +90,14 @@ impl Visible {
         let addresses = heap.addresses(me, pes);
         let signals = heap.is_device();
         let posts = !signals || addresses.contains(&0);
+        let reached = || (0..pes).zip(&addresses).filter(|(_, address)| **address != 0).map(|(pe, _)| pe);
+        let (near, far) = (reached().min().unwrap_or(0), reached().max().map_or(0, |last| last + 1));
         let peers = stream.clone_htod(&addresses).map_err(GpuError::of("telling the GPU of other heaps"))?;
         let view = PeView {
             heap: heap.address(),
             peers: peers.device_ptr(stream).0,
+            near,
+            far,
             bytes: heap.len(),
             rings: views.device_ptr(stream).0,
             stop: memory.address() + rings.stop_offset(),

@@ -8,7 +8,7 @@ use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
-use crate::workload::options::{Initiator, Options, Pattern, Scope, Table};
+use crate::workload::options::{Options, Pattern, Scope, Table};
 
 /// Writes JSON lines.
 #[derive(Debug)]
@@ -130,13 +130,6 @@ impl<W: Write> Reporter for Json<W> {
 
     fn row(&mut self, row: &Row) -> Result<(), WorkloadError> {
         let scope = row.table.scope;
-        let threads = match (row.initiator, scope) {
-            (Initiator::Gpu { threads, .. }, Some(scope)) if row.bench == Pattern::AllToAll => {
-                Some(scope.joined(threads))
-            }
-            (Initiator::Gpu { threads, .. }, _) => Some(threads),
-            _ => None,
-        };
         self.line(&RowLine {
             r#type: "row",
             bench: row.bench.name(),
@@ -147,8 +140,8 @@ impl<W: Write> Reporter for Json<W> {
             verified: row.verified,
             scope: scope.map(Scope::name),
             bits: scope.filter(|_| row.bench == Pattern::AllToAll).map(|_| row.table.bits),
-            blocks: scope.map(|_| row.blocks),
-            threads,
+            blocks: row.grid.map(|(blocks, _)| blocks),
+            threads: row.grid.map(|(_, threads)| threads),
             heap: row.heap,
             bidir: row.bidir.then_some(true),
             bw_gb_per_s: row.bw_gb_per_s,

@@ -27,8 +27,8 @@ pub struct Row {
     pub policy: PolicyKind,
     /// The table that it is a row of.
     pub table: Table,
-    /// Blocks of a GPU's threads.
-    pub blocks: u32,
+    /// Blocks of a GPU's threads, and threads of each.
+    pub grid: Option<(u32, u32)>,
     /// Which memory a GPU's heap lies in.
     pub heap: Option<&'static str>,
     /// Bytes: of `put`, per iteration; of `alltoall`, that one PE sends, its own block included.
@@ -60,7 +60,7 @@ impl Default for Row {
             initiator: Initiator::Host,
             policy: PolicyKind::PairSeq,
             table: Table { scope: None, bits: 32 },
-            blocks: 0,
+            grid: None,
             heap: None,
             size: 0,
             iters: 0,

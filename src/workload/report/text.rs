@@ -46,8 +46,9 @@ impl<W: Write> Reporter for Text<W> {
         heap: Option<&'static str>,
     ) -> Result<(), WorkloadError> {
         if let (Initiator::Gpu { threads, .. }, Some(heap)) = (options.initiator, heap) {
+            // An all-to-all of few bytes takes fewer.
             let most = if options.pattern == Pattern::AllToAll { "at most " } else { "" };
-            writeln!(self.out, "# heap: {heap}; blocks of threads: {most}{}, of {threads}", options.ctas)?;
+            writeln!(self.out, "# heap: {heap}; {most}{} blocks of {threads} threads", options.ctas)?;
         }
         match options.pattern {
             Pattern::Put => {
