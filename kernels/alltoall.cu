@@ -1,22 +1,84 @@
-// `bench alltoall`: every PE writes a block to every other one, as NVSHMEM's alltoall_latency. One block of threads.
+// `bench alltoall`: every PE writes a block to every other one, as NVSHMEM's alltoall_latency.
 #include "railtop.cuh"
+#include "pattern.cuh"
 
-// Block `p` of the send buffer goes to PE p, into the block of this PE there. `words` has a word per PE, which that PE adds
-// 1 to when its block has landed here; `before` is what each of them has by now.
-extern "C" __global__ void rt_alltoall(rt_pe pe, u64 send, u64 receive, u64 stride, u64 len, u64 words, u64 before,
-                                       u64 iters) {
+// How many PEs' heaps a block of threads has at hand.
+#define RT_NEAR 64
+
+struct rt_exchange {
+    u64 send;    // a block for each PE
+    u64 receive; // a block of each PE
+    u64 stride;  // from one PE's block to the next
+    u64 len;     // of a block
+    u64 words;   // a word for each block of threads of each PE: the last round whose part of that block's has landed here
+    u64 round;   // of the first iteration, counted from 1 over all launches
+    u64 half;    // bytes from one buffer to the other, which are used in turn when data are checked
+    u32 apart;   // words of a PE, as many as there may be blocks
+    u32 own;     // not 0: a PE's own block is copied, too
+    u32 verify;  // not 0: blocks are filled, and checked the moment their signals have come
+};
+
+// Block `p` of the send buffer goes to PE p, into the block of this PE there; each block of threads takes a part of every
+// block. All of the grid must be on the GPU at once.
+//
+// A round is over for a block of threads when all parts of all PEs have arrived here. Others of this PE may not even have sent
+// theirs then, so who counts signals without asking whose they are takes one of the next round for one that is missing: hence
+// a word for each. With two buffers, what is read here of one round is not yet overwritten: the others do that two rounds
+// later, after all blocks' signals of the next.
+extern "C" __global__ void __launch_bounds__(1024) rt_alltoall(rt_pe pe, rt_exchange x, rt_report *report, u64 iters) {
+    const u32 rank = threadIdx.x, ranks = blockDim.x;
+    const u64 part = (x.len + 16 * gridDim.x - 1) / (16 * gridDim.x) * 16;
+    const u64 from = min(x.len, part * blockIdx.x), len = min(x.len, from + part) - from;
+    // In ring order, as the host's: PE number `step` behind this one, and its heap. The first ones' at hand.
+    __shared__ u8 *near[RT_NEAR];
+    for (u32 step = rank; step < RT_NEAR; step += ranks) near[step] = step < pe.pes ? rt_reach(pe, (pe.me + step) % pe.pes) : 0;
+    __syncthreads();
+    auto to = [&](u32 step) { return pe.me + step < pe.pes ? pe.me + step : pe.me + step - pe.pes; };
+    auto reach = [&](u32 step) { return step < RT_NEAR ? near[step] : rt_reach(pe, to(step)); };
+
+    const u64 word = x.words + 8ull * (pe.me * x.apart + blockIdx.x);
+    u64 said = 0;
     for (u64 i = 1; i <= iters; i++) {
-        // In ring order, as the host's: peers one after another.
-        for (u32 step = 1 + threadIdx.x; step < pe.pes; step += blockDim.x) {
-            u32 dst = (pe.me + step) % pe.pes;
-            rt_put_signal(pe, receive + pe.me * stride, send + dst * stride, len, words + 8ull * pe.me, 1, RT_ADD, dst);
+        const u64 round = x.round + i - 1, half = x.verify && round % 2 ? x.half : 0;
+        const u64 send = x.send + half, receive = x.receive + half;
+        // Of this PE's block at another one.
+        const u64 remote = receive + pe.me * x.stride + from;
+        if (x.verify) {
+            for (u32 dst = 0; dst < pe.pes; dst++) {
+                rt_block block = {pe.me, dst, round};
+                rt_fill((u64 *)(pe.heap + send + dst * x.stride), block, x.len, from, from + len, rank, ranks);
+            }
+            __syncthreads();
         }
-        for (u32 step = 1 + threadIdx.x; step < pe.pes; step += blockDim.x) {
-            u32 src = (pe.me + step) % pe.pes;
-            rt_wait_until_ge(pe, words + 8ull * src, before + i);
+        // What takes longest first: posts, by a thread each.
+        for (u32 step = 1 + rank; pe.posts && step < pe.pes; step += ranks)
+            if (!reach(step)) rt_post_put_signal(pe, remote, send + to(step) * x.stride + from, len, word, round, RT_SET, to(step));
+        for (u32 step = 1; step < pe.pes; step++)
+            if (u8 *peer = reach(step)) rt_copy(peer + remote, pe.heap + send + to(step) * x.stride + from, len, rank, ranks);
+        __syncthreads();
+        for (u32 step = 1 + rank; step < pe.pes; step += ranks)
+            if (u8 *peer = reach(step)) rt_signal_by(pe, peer, word, round, RT_SET, to(step));
+        // While the others' are under way.
+        if (x.own) rt_copy(pe.heap + remote, pe.heap + send + pe.me * x.stride + from, len, rank, ranks);
+        bool failed = false;
+        for (u32 k = rank; k < (pe.pes - 1) * gridDim.x; k += ranks) {
+            u32 src = to(1 + k / gridDim.x);
+            failed |= !rt_arrived(pe, x.words + 8ull * (src * x.apart + k % gridDim.x), round);
         }
-        __syncthreads();
-        if (threadIdx.x == 0) rt_quiet(pe);
-        __syncthreads();
+        if (__syncthreads_or(failed)) return;
+        if (x.verify) {
+            for (u32 src = 0; src < pe.pes; src++) {
+                if (src == pe.me && !x.own) continue;
+                rt_block block = {src, pe.me, round};
+                rt_check((u64 *)(pe.heap + receive + src * x.stride), block, x.len, from, from + len, rank, ranks, report);
+            }
+        }
+        if (pe.posts) {
+            // What was posted has been read from here, too: it may be filled again. And the next round's signal must not come
+            // before this one's.
+            if (rank == 0) rt_quiet_mine(pe);
+            __syncthreads();
+        }
+        rt_beat(pe, i, said);
     }
 }

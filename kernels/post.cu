@@ -2,9 +2,18 @@
 #include "railtop.cuh"
 
 // Every thread posts `count` puts of `len` bytes with a signal that is added to; then all of it is waited for.
-extern "C" __global__ void rt_post_many(rt_pe pe, u32 dst, u64 local, u64 remote, u64 len, u64 word, u64 count) {
+extern "C" __global__ void __launch_bounds__(1024) rt_post_many(rt_pe pe, u32 dst, u64 local, u64 remote, u64 len, u64 word,
+                                                                u64 count) {
     for (u64 i = 0; i < count; i++) rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
 }
 
-// One thread waits for everything that has been posted.
+// One thread waits for everything that has been put.
 extern "C" __global__ void rt_quiet_all(rt_pe pe) { rt_quiet(pe); }
+
+// Adds to a word of every PE that this GPU should reach by itself: one for each PE, at the start of the heap. The number
+// tells both ends.
+extern "C" __global__ void rt_greet(rt_pe pe) {
+    for (u32 dst = threadIdx.x; dst < pe.pes; dst += blockDim.x)
+        if (rt_reach(pe, dst)) rt_signal(pe, 8ull * pe.me, 1 + (u64)pe.me * pe.pes + dst, RT_ADD, dst);
+    rt_fence_sys();
+}

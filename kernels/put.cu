@@ -1,14 +1,19 @@
 // `bench put`: one PE writes to another.
 #include "railtop.cuh"
 
-// Each iteration, each thread, warp or block posts a put of `len` bytes at an offset of its own.
-extern "C" __global__ void rt_put_bw(rt_pe pe, u32 dst, u64 send, u64 receive, u64 len, u32 scope, u64 iters) {
+// Each iteration, each thread, warp or block puts `len` bytes at an offset of its own.
+extern "C" __global__ void __launch_bounds__(1024) rt_put_bw(rt_pe pe, u32 dst, u64 send, u64 receive, u64 len, u32 scope,
+                                                             u64 iters) {
     u32 each = scope == RT_THREAD ? 1 : scope == RT_WARP ? 32 : blockDim.x;
     u32 workers = (blockDim.x + each - 1) / each;
     u64 at = ((u64)blockIdx.x * workers + threadIdx.x / each) * len;
-    for (u64 i = 0; i < iters; i++) {
-        if (scope == RT_THREAD) rt_put(pe, receive + at, send + at, len, dst);
-        if (scope == RT_WARP) rt_put_warp(pe, receive + at, send + at, len, dst);
-        if (scope == RT_BLOCK) rt_put_block(pe, receive + at, send + at, len, dst);
+    u8 *peer = rt_reach(pe, dst);
+    u32 rank = threadIdx.x % each, ranks = scope == RT_WARP && blockDim.x < 32 ? blockDim.x : each;
+    // Nothing waits here: blocks and warps need not go in step, and what one posts it has not written.
+    u64 said = 0;
+    for (u64 i = 1; i <= iters; i++) {
+        rt_put_by(pe, peer, receive + at, send + at, len, dst, rank, ranks);
+        rt_beat(pe, i, said);
     }
+    rt_fence_sys();
 }

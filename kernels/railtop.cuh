@@ -1,6 +1,7 @@
-// What a kernel posts with: put, put with a signal, quiet, and waiting for signals. Addresses are offsets into the
-// symmetric heap. The other side is src/transport/gpu/: descriptor.rs has the layout of a descriptor, ring.rs that of a
-// ring. Compiled by NVRTC, without any header of CUDA's.
+// What a kernel puts with: put, put with a signal, quiet, and waiting for signals. Addresses are offsets into the
+// symmetric heap. To a PE whose heap this GPU reaches the kernel's threads store by themselves; to others they post. The other
+// side is src/transport/gpu/: view.rs has these structures, descriptor.rs the layout of a descriptor, ring.rs that of a ring.
+// Compiled by NVRTC, without any header of CUDA's.
 #pragma once
 
 typedef unsigned char u8;
@@ -18,13 +19,20 @@ struct rt_ring {
 
 // A PE as its kernels see it.
 struct rt_pe {
-    u8 *heap; // this PE's heap
+    u8 *heap;         // this PE's heap
+    u8 *const *peers; // by PE: its heap where loads and stores reach it, else null
+    u32 near;         // the first PE that has one there
+    u32 far;          // the first after the last of them
+    u64 bytes;        // of each heap
     const rt_ring *rings;
     const u64 *stop; // not 0: the job has failed, nobody answers any more
+    u64 *beat;       // changes while a long kernel is at it
     u32 ring_count;  // at most RT_RINGS
     u32 depth;       // of each ring, a power of two
     u32 me;
     u32 pes;
+    u32 signals; // not 0: heaps in `peers` take this GPU's atomic operations; else the proxy applies all signals
+    u32 posts;   // not 0: something may go through rings
 };
 
 #define RT_RINGS 16
@@ -40,15 +48,44 @@ __device__ inline u64 rt_load(const u64 *at) {
     return value;
 }
 
+// What was written before the value was can be read from here on. Cheaper than a fence behind a load, which would wait for this
+// thread's own stores, too.
+__device__ inline u64 rt_load_acquire(const u64 *at) {
+    u64 value;
+    asm volatile("ld.acquire.sys.global.u64 %0, [%1];" : "=l"(value) : "l"(at) : "memory");
+    return value;
+}
+
 __device__ inline void rt_store2(u64 *at, u64 a, u64 b) {
     asm volatile("st.relaxed.sys.global.v2.u64 [%0], {%1, %2};" ::"l"(at), "l"(a), "l"(b) : "memory");
 }
 
+__device__ inline void rt_store(u64 *at, u64 value) {
+    asm volatile("st.relaxed.sys.global.u64 [%0], %1;" ::"l"(at), "l"(value) : "memory");
+}
+
+__device__ inline void rt_add(u64 *at, u64 value) {
+    asm volatile("red.relaxed.sys.global.add.u64 [%0], %1;" ::"l"(at), "l"(value) : "memory");
+}
+
 __device__ inline void rt_fence_sys() { asm volatile("fence.acq_rel.sys;" ::: "memory"); }
 
-// Ends the thread when the job has failed: what it waits for would never come. Looks once in a while, for the word is far.
+// Whether the job has failed: what is waited for would never come. Looks once in a while, for the word is far.
+__device__ inline bool rt_failed(const rt_pe &pe, u32 &looks) { return ++looks % 256 == 0 && rt_load(pe.stop); }
+
+// Ends the thread then.
 __device__ inline void rt_go_on(const rt_pe &pe, u32 &looks) {
-    if (++looks % 256 == 0 && rt_load(pe.stop)) asm volatile("exit;");
+    if (rt_failed(pe, looks)) asm volatile("exit;");
+}
+
+// Says now and then, some times a second, that a long kernel gets on: its iteration `i`. `last` is when it said so, by the
+// multiprocessor's clock; 0 at first.
+__device__ inline void rt_beat(const rt_pe &pe, u64 i, u64 &last) {
+    if (blockIdx.x != 0 || threadIdx.x != 0) return;
+    u64 now = clock64();
+    if (now - last < 1ull << 28) return;
+    last = now;
+    rt_store(pe.beat, i);
 }
 
 // Takes the next place in a ring; threads of a warp that come together ask once.
@@ -103,62 +140,175 @@ __device__ inline const rt_ring &rt_my_ring(const rt_pe &pe) { return pe.rings[b
 
 __device__ inline u64 rt_head(u32 kind, u32 op, u32 dst) { return (u64)kind | (u64)op << 8 | (u64)dst << 16; }
 
-// Thread scope: every thread that calls posts a put of its own.
-__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    rt_post(pe, rt_my_ring(pe), rt_head(RT_PUT, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
+// The heap of a PE, if this GPU reaches it by itself. To find out costs who posts to PEs of other nodes nothing.
+__device__ inline u8 *rt_reach(const rt_pe &pe, u32 dst) {
+    return dst >= pe.near && dst < pe.far ? pe.peers[dst] : (u8 *)0;
 }
 
-__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
-    rt_post(pe, rt_my_ring(pe), rt_head(RT_PUT, op, dst), local, remote, len, word, value);
+__device__ inline bool rt_inside(const rt_pe &pe, u64 offset, u64 len) {
+    return offset <= pe.bytes && len <= pe.bytes - offset;
+}
+
+// Each thread has so many loads under way: what keeps a link busy is bytes under way.
+#define RT_AT_ONCE 8
+
+// Copies `count` values, by `ranks` threads of which this is one.
+template <typename V> __device__ inline void rt_copy_as(V *to, const V *from, u64 count, u32 rank, u32 ranks) {
+    const u64 stride = ranks;
+    V held[RT_AT_ONCE];
+    u64 i = rank;
+    for (; i + (RT_AT_ONCE - 1) * stride < count; i += RT_AT_ONCE * stride) {
+#pragma unroll
+        for (u32 k = 0; k < RT_AT_ONCE; k++) held[k] = from[i + k * stride];
+#pragma unroll
+        for (u32 k = 0; k < RT_AT_ONCE; k++) to[i + k * stride] = held[k];
+    }
+    // The rest at once, too, and not load by load.
+#pragma unroll
+    for (u32 k = 0; k < RT_AT_ONCE; k++)
+        if (i + k * stride < count) held[k] = from[i + k * stride];
+#pragma unroll
+    for (u32 k = 0; k < RT_AT_ONCE; k++)
+        if (i + k * stride < count) to[i + k * stride] = held[k];
+}
+
+// Copies `len` bytes that do not overlap, by `ranks` threads of which this is number `rank`: in the widest units for which
+// both ends are aligned alike.
+__device__ inline void rt_copy(u8 *to, const u8 *from, u64 len, u32 rank, u32 ranks) {
+    u32 apart = ((u64)to ^ (u64)from) & 15;
+    u32 shift = apart == 0 ? 4 : apart == 8 ? 3 : apart % 4 == 0 ? 2 : 0;
+    u64 head = -(u64)to & ((1u << shift) - 1);
+    if (head > len) head = len;
+    u64 count = (len - head) >> shift, done = head + (count << shift);
+    if (rank < head) to[rank] = from[rank];
+    for (u64 i = rank + (u64)ranks; i < head; i += ranks) to[i] = from[i];
+    if (shift == 4) rt_copy_as((uint4 *)(to + head), (const uint4 *)(from + head), count, rank, ranks);
+    if (shift == 3) rt_copy_as((u64 *)(to + head), (const u64 *)(from + head), count, rank, ranks);
+    if (shift == 2) rt_copy_as((u32 *)(to + head), (const u32 *)(from + head), count, rank, ranks);
+    if (shift == 0) rt_copy_as(to + head, from + head, count, rank, ranks);
+    for (u64 i = done + rank; i < len; i += ranks) to[i] = from[i];
+}
+
+// Copies to a PE whose heap is at `peer`, or posts that. All of `ranks` threads call.
+__device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 local, u64 len, u32 dst, u32 rank, u32 ranks) {
+    bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
+    if (peer && inside) return rt_copy(peer + remote, pe.heap + local, len, rank, ranks);
+    // What is wrong the proxy has to say.
+    if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
+}
+
+// Thread scope: every thread that calls has a put of its own.
+__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, 0, 1);
+}
+
+// Signals a PE whose heap is at `peer` if this GPU reaches it: what this thread has written before is there before the signal,
+// and so is what others have that it has met at a barrier.
+__device__ inline void rt_signal_by(const rt_pe &pe, u8 *peer, u64 word, u64 value, u32 op, u32 dst) {
+    bool right = rt_inside(pe, word, 8) && word % 8 == 0;
+    if (peer && right && pe.signals) {
+        u64 *at = (u64 *)(peer + word);
+        rt_fence_sys();
+        if (op == RT_SET) rt_store(at, value);
+        if (op == RT_ADD) rt_add(at, value);
+        return;
+    }
+    rt_post(pe, rt_my_ring(pe), rt_head(right ? RT_SIGNAL : RT_WRONG, op, dst), 0, 0, 0, word, value);
 }
 
 __device__ inline void rt_signal(const rt_pe &pe, u64 word, u64 value, u32 op, u32 dst) {
-    rt_post(pe, rt_my_ring(pe), rt_head(RT_SIGNAL, op, dst), 0, 0, 0, word, value);
+    rt_signal_by(pe, rt_reach(pe, dst), word, value, op, dst);
 }
 
-// Everything that any thread of this PE has posted before it met this one at a barrier has landed, and its signals are
-// applied, when this returns.
-__device__ inline void rt_quiet(const rt_pe &pe) {
-    // A quiet in each ring: within a ring what was reserved before is taken before.
+// A put with its signal in one descriptor.
+__device__ inline void rt_post_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
+                                          u32 dst) {
+    bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
+    rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, op, dst), local, remote, len, word, value);
+}
+
+__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    u8 *peer = rt_reach(pe, dst);
+    if (!peer) return rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
+    rt_put_by(pe, peer, remote, local, len, dst, 0, 1);
+    rt_signal_by(pe, peer, word, value, op, dst);
+}
+
+// A quiet in each of some rings, at most RT_RINGS, waited for.
+__device__ inline void rt_quiet_rings(const rt_pe &pe, const rt_ring *rings, u32 count) {
+    // Within a ring what was reserved before is taken before.
     u64 numbers[RT_RINGS];
     u32 looks = 0;
-    for (u32 r = 0; r < pe.ring_count; r++) numbers[r] = rt_post(pe, pe.rings[r], rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
-    for (u32 r = 0; r < pe.ring_count; r++) {
-        while (rt_load(pe.rings[r].quiet) < numbers[r]) rt_go_on(pe, looks);
+    for (u32 r = 0; r < count; r++) numbers[r] = rt_post(pe, rings[r], rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
+    for (u32 r = 0; r < count; r++) {
+        while (rt_load(rings[r].quiet) < numbers[r]) rt_go_on(pe, looks);
     }
+}
+
+// Everything that any thread of this PE has put before it met this one at a barrier has landed, and its signals are
+// applied, when this returns.
+__device__ inline void rt_quiet(const rt_pe &pe) {
+    if (pe.posts) rt_quiet_rings(pe, pe.rings, pe.ring_count);
     rt_fence_sys();
 }
 
-// Warp and block scope: all threads call, one posts.
+// The same of what threads of this block have put.
+__device__ inline void rt_quiet_mine(const rt_pe &pe) {
+    if (pe.posts) rt_quiet_rings(pe, &rt_my_ring(pe), 1);
+    rt_fence_sys();
+}
+
+// Warp and block scope: all threads call, and copy together or one of them posts.
 __device__ inline void rt_put_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
     __syncwarp();
-    if (threadIdx.x % 32 == 0) rt_put(pe, remote, local, len, dst);
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x % 32, 32);
     __syncwarp();
 }
 
 __device__ inline void rt_put_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
     __syncthreads();
-    if (threadIdx.x == 0) rt_put(pe, remote, local, len, dst);
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x, blockDim.x);
     __syncthreads();
 }
 
 __device__ inline void rt_put_signal_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                           u32 dst) {
+    u8 *peer = rt_reach(pe, dst);
+    u32 lane = threadIdx.x % 32;
     __syncwarp();
-    if (threadIdx.x % 32 == 0) rt_put_signal(pe, remote, local, len, word, value, op, dst);
+    if (peer) {
+        rt_put_by(pe, peer, remote, local, len, dst, lane, 32);
+        __syncwarp();
+        if (lane == 0) rt_signal_by(pe, peer, word, value, op, dst);
+    } else if (lane == 0) {
+        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
+    }
     __syncwarp();
 }
 
 __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                            u32 dst) {
+    u8 *peer = rt_reach(pe, dst);
     __syncthreads();
-    if (threadIdx.x == 0) rt_put_signal(pe, remote, local, len, word, value, op, dst);
+    if (peer) {
+        rt_put_by(pe, peer, remote, local, len, dst, threadIdx.x, blockDim.x);
+        __syncthreads();
+        if (threadIdx.x == 0) rt_signal_by(pe, peer, word, value, op, dst);
+    } else if (threadIdx.x == 0) {
+        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
+    }
     __syncthreads();
 }
 
-// Waits until a word of this PE's heap is at least `value`; then the data of the puts that signalled it can be read.
-__device__ inline void rt_wait_until_ge(const rt_pe &pe, u64 word, u64 value) {
+// Waits until a word of this PE's heap is at least `value`; false when the job has failed before.
+__device__ inline bool rt_arrived(const rt_pe &pe, u64 word, u64 value) {
     u32 looks = 0;
-    while (rt_load((const u64 *)(pe.heap + word)) < value) rt_go_on(pe, looks);
-    rt_fence_sys();
+    while (rt_load_acquire((const u64 *)(pe.heap + word)) < value)
+        if (rt_failed(pe, looks)) return false;
+    return true;
+}
+
+// The same, and ends the thread when the job fails; then the data of the puts that signalled the word can be read.
+__device__ inline void rt_wait_until_ge(const rt_pe &pe, u64 word, u64 value) {
+    if (!rt_arrived(pe, word, value)) asm volatile("exit;");
 }

@@ -7,16 +7,19 @@ use railtop::transport::gpu::{Gpu, GpuError};
 /// A100, H100 and H200, B200.
 const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
 
+/// What tests run on a GPU.
+const PROBE: Source = Source::new("probe.cu", include_str!("on_gpu/probe.cu"));
+
 #[test]
 fn every_kernel_compiles() {
-    for source in ALL {
+    for source in ALL.into_iter().chain([PROBE]) {
         for arch in ARCHS {
             let ptx = match compile(source, arch, None) {
                 Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
                 compiled => compiled.unwrap().to_src(),
             };
             let target = format!(".target {}", arch.replace("compute", "sm"));
-            assert!(ptx.contains(&target) && ptx.contains(".entry rt_"), "{} for {arch}", source.name);
+            assert!(ptx.contains(&target) && ptx.contains(".entry "), "{} for {arch}", source.name);
         }
     }
 }

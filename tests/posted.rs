@@ -13,7 +13,7 @@ use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
 use railtop::transport::gpu::{RingMemory, quiet_at, taken_at, words_for};
 use railtop::transport::heap::Heap;
-use railtop::transport::pe::Pe;
+use railtop::transport::pe::{IntraNode, Pe};
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
 use support::{Job, providers};
@@ -102,6 +102,11 @@ struct Place {
 
 const MOST: u64 = 300_000;
 
+/// Bytes that this PE has put into NICs.
+fn on_nics(pe: &mut Pe) -> u64 {
+    pe.totals().unwrap().nics.iter().map(|nic| nic.tx_done_bytes).sum()
+}
+
 /// One PE's kernel: puts to everybody and looks, without any help of the host's, whether signals come after their data
 /// and whether a quiet ends after everything has landed.
 fn exchange(gpu: &mut Poster, me: u32, heaps: &[Arc<Heap>], place: Place, round: u64, len: u64) {
@@ -138,9 +143,11 @@ fn exchange(gpu: &mut Poster, me: u32, heaps: &[Arc<Heap>], place: Place, round:
 #[test]
 fn what_is_posted_lands_before_its_signal_and_before_a_quiet_ends() {
     const SIZES: [u64; 6] = [8, 100, 1024, 4096, MOST, 64];
-    for provider in providers() {
-        // PE 1 is on PE 0's node: its heap is reached without a NIC.
-        let job = Job { pes: 4, pes_per_node: 2, ..Job::new(&provider) };
+    let of = |provider| [IntraNode::Direct, IntraNode::Nic].map(|intra_node| (provider, intra_node));
+    let providers = providers();
+    for (provider, intra_node) in providers.iter().flat_map(of) {
+        // PE 1 is on PE 0's node: its heap is reached without a NIC, unless NICs are asked for.
+        let job = Job { pes: 4, pes_per_node: 2, intra_node, ..Job::new(provider) };
         let heaps: Arc<Mutex<BTreeMap<u32, Arc<Heap>>>> = Arc::default();
         job.run(move |pe| {
             let (me, world) = (pe.rank(), pe.world());
@@ -159,6 +166,10 @@ fn what_is_posted_lands_before_its_signal_and_before_a_quiet_ends() {
                 on_gpu(pe, move |gpu| exchange(gpu, me, &heaps, place, round, len));
                 pe.barrier().unwrap();
             }
+            let others = if intra_node == IntraNode::Direct { 2 } else { 3 };
+            assert_eq!((0..world).filter(|&other| !pe.is_local(other)).count(), others);
+            let bytes: u64 = SIZES.iter().sum();
+            assert_eq!(on_nics(pe), bytes * others as u64, "to {others} PEs over {}", pe.provider());
         });
     }
 }
@@ -173,6 +184,7 @@ fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
         (put(1, 1 << 40, None), "outside the heap"),
         (put(1, 4096, Some(odd)), "not a multiple of 8"),
         ([9, 0, 0, 0, 0, 0, 0, 0], "kind 9"),
+        ([255, 0, 0, 0, 0, 0, 0, 0], "outside of the heap"),
         ([0x701, 0, 0, 0, 0, 0, 0, 0], "signal operation 7"),
     ];
     for (words, why) in cases {

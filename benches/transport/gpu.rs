@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use railtop::transport::gpu::{Gpu, GpuError, Post, PostKernels, RingMemory, Rings, Visible};
+use railtop::transport::gpu::{Gpu, GpuError, KernelHeap, Post, PostKernels, RingMemory, Rings, Visible};
 use railtop::transport::proxy::{Clock, Drive, Turn};
 
 use crate::null::{Alone, DATA, SIGNAL};
@@ -18,7 +18,7 @@ const DEPTH: u32 = 4096;
 fn rate(gpu: &Gpu, kernels: &PostKernels, grid: (u32, u32), rings: u32) -> Result<f64, GpuError> {
     let (driver, heap) = Alone::new(8, 1, Clock::System).into_driver();
     let memory = RingMemory::create(rings, DEPTH)?;
-    let visible = Visible::new(gpu, 0, 2, &heap, &memory)?;
+    let visible = Visible::new(gpu, 0, 2, KernelHeap::host(gpu, &heap, &[])?, &memory)?;
     driver.attach(Rings::new(&memory, Vec::new()));
     let post = Post { dst: 1, local: DATA, remote: DATA, len: 8, word: SIGNAL };
     let each = POSTS / u64::from(grid.0 * grid.1);

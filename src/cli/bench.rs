@@ -16,10 +16,11 @@ use super::source::TextOrJson;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::FabricError;
 use crate::transport::gpu::{Gpu, GpuError};
+use crate::transport::heap::RESERVED;
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
-use crate::workload::options::{Initiator, Options, Pattern, Scope};
+use crate::workload::options::{HeapKind, Initiator, Options, Pattern, Scope};
 use crate::workload::plan::Layout;
 use crate::workload::report::{Json, Reporter, Text};
 use crate::workload::{WorkloadError, run as workload};
@@ -57,6 +58,41 @@ pub enum InitiatorArg {
     Gpu,
 }
 
+/// Which memory kernels use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum HeapArg {
+    /// The GPUs' where each reaches every other one's, else the hosts'.
+    #[default]
+    Auto,
+    /// The GPUs'.
+    Device,
+    /// The hosts', which every NIC reaches.
+    Host,
+}
+
+impl From<HeapArg> for HeapKind {
+    fn from(arg: HeapArg) -> Self {
+        match arg {
+            HeapArg::Auto => Self::Auto,
+            HeapArg::Device => Self::Device,
+            HeapArg::Host => Self::Host,
+        }
+    }
+}
+
+/// Bits of an element of `alltoall`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BitsArg {
+    /// 4 bytes.
+    #[value(name = "32")]
+    Bits32,
+    /// 8 bytes.
+    #[value(name = "64")]
+    Bits64,
+    /// Both, one after the other.
+    All,
+}
+
 /// Flags of a benchmark; letters and defaults are NVSHMEM's.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
@@ -84,9 +120,9 @@ pub struct RunArgs {
         default_value_t = 5
     )]
     pub warmup: u64,
-    /// Puts per iteration of `put` (NVSHMEM's CTAs); an all-to-all has one per peer
-    #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u64).range(1..=65536))]
-    pub ctas: u64,
+    /// Puts per iteration of `put`, by a CTA each (default: 32); with `--initiator gpu` most CTAs of `alltoall`, too (default: 1, as NVSHMEM's)
+    #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=65536))]
+    pub ctas: Option<u64>,
     /// Threads per CTA with `--initiator gpu`; the host posts from one thread
     #[arg(
         short = 't',
@@ -97,15 +133,21 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u32).range(1..=1024)
     )]
     pub threads: u32,
-    /// Who joins in a put with `--initiator gpu`: thread, warp or block (all: block); the host has only its own
+    /// Who joins in a put with `--initiator gpu`: thread, warp or block (all: block in `put`, a table each in `alltoall`); the host has only its own
     #[arg(short = 's', long, value_name = "SCOPE", default_value = "all")]
     pub scope: String,
+    /// Bits of an element of `alltoall`: sizes are whole elements for each PE (default: 32; with `--initiator gpu` all, a table each)
+    #[arg(long, value_enum, value_name = "BITS")]
+    pub bits: Option<BitsArg>,
     /// Who posts: this program, or kernels on a GPU
     #[arg(long, value_enum, default_value_t)]
     pub initiator: InitiatorArg,
     /// GPU that posts, as CUDA numbers them; else the PEs of a node share theirs out
     #[arg(long, value_name = "N")]
     pub gpu: Option<usize>,
+    /// Memory in which the heap lies with `--initiator gpu`
+    #[arg(long, value_enum, default_value_t)]
+    pub heap: HeapArg,
     /// Both PEs of `put` send
     #[arg(long)]
     pub bidir: bool,
@@ -158,6 +200,12 @@ impl RunArgs {
                 "--chunk is for --initiator host: a kernel puts a block at once".into(),
             ));
         }
+        if self.bits.is_some() && pattern != Pattern::AllToAll {
+            return Err(ExitError::Usage("--bits is a flag of `bench alltoall`".into()));
+        }
+        let gpu = self.initiator == InitiatorArg::Gpu;
+        let bits = self.bits.unwrap_or(if gpu { BitsArg::All } else { BitsArg::Bits32 });
+        let ctas = self.ctas.unwrap_or(if gpu && pattern == Pattern::AllToAll { 1 } else { 32 });
         Ok(Options {
             pattern,
             initiator: Initiator::Host,
@@ -168,7 +216,13 @@ impl RunArgs {
             step: self.step,
             iters: self.iters,
             warmup: self.warmup,
-            ctas: self.ctas,
+            ctas,
+            scope: Scope::of(&self.scope),
+            bits: match bits {
+                BitsArg::Bits32 => vec![32],
+                BitsArg::Bits64 => vec![64],
+                BitsArg::All => vec![32, 64],
+            },
             bidir: self.bidir,
             chunk: self.chunk,
             verify: self.verify,
@@ -183,6 +237,10 @@ impl RunArgs {
             if self.gpu.is_some() {
                 return Err(ExitError::Usage("--gpu is for --initiator gpu".into()).into());
             }
+            if self.heap == HeapArg::Device {
+                let text = "--heap device is for --initiator gpu: the host puts from its own memory";
+                return Err(ExitError::Usage(text.into()).into());
+            }
             return Ok(Initiator::Host);
         }
         let ordinal = Gpu::count().and_then(|count| {
@@ -193,7 +251,7 @@ impl RunArgs {
             absent if absent.is_absent() => ExitError::Nothing(absent.to_string()).into(),
             error => anyhow::Error::from(error),
         })?;
-        Ok(Initiator::Gpu { ordinal, threads: self.threads, scope: Scope::of(&self.scope) })
+        Ok(Initiator::Gpu { ordinal, threads: self.threads, heap: self.heap.into() })
     }
 }
 
@@ -216,7 +274,10 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     }
     let layout = Layout::of(&options, ranks.world);
     let first = options.policies.first().copied().unwrap_or(PolicyKind::PairSeq);
-    let config = args.job.config(ranks, layout.heap_bytes(), first)?;
+    // What lies in the GPUs' memory needs no room in the host's.
+    let on_gpu = matches!(options.initiator, Initiator::Gpu { heap: HeapKind::Device, .. });
+    let heap_bytes = if on_gpu { RESERVED } else { layout.heap_bytes() };
+    let config = args.job.config(ranks, heap_bytes, first)?;
     let mut pe = Pe::start(&config).map_err(transport)?;
     let ended = end_on_signal(&pe)?;
     let out = io::BufWriter::new(io::stdout().lock());
@@ -241,6 +302,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
         WorkloadError::Usage(text) => ExitError::Usage(text).into(),
         WorkloadError::Output(source) => output_error(source),
         WorkloadError::Transport(error) => transport(error),
+        WorkloadError::Gpu(error @ GpuError::TooLarge { .. }) => ExitError::Usage(error.to_string()).into(),
         WorkloadError::Gpu(error) if error.is_absent() => ExitError::Nothing(error.to_string()).into(),
         other => other.into(),
     })

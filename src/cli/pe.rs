@@ -7,7 +7,7 @@ use crate::counters::{PageDir, RxSource};
 use crate::monitor::host;
 use crate::transport::bootstrap::Rendezvous;
 use crate::transport::fabric::NicRequest;
-use crate::transport::pe::PeConfig;
+use crate::transport::pe::{IntraNode, PeConfig};
 use crate::transport::proxy::Progress;
 use crate::transport::ranks::{RankFlags, Ranks};
 use crate::transport::select::PolicyKind;
@@ -37,6 +37,9 @@ pub struct PeArgs {
     /// libfabric provider, such as efa, tcp, `tcp;ofi_rxm` or net (default: the first of these that has the NICs)
     #[arg(long, value_name = "NAME", env = "RAILTOP_PROVIDER")]
     pub provider: Option<String>,
+    /// How PEs of a node reach each other: by loads and stores, or over NICs as all others
+    #[arg(long, value_enum, env = "RAILTOP_INTRA_NODE", default_value = "direct")]
+    pub intra_node: IntraNodeArg,
     /// How received bytes are counted (default: found out at the start)
     #[arg(long, value_enum, env = "RAILTOP_RX_SOURCE")]
     pub rx_source: Option<RxSourceArg>,
@@ -115,6 +118,24 @@ impl From<RxSourceArg> for RxSource {
     }
 }
 
+/// `--intra-node` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IntraNodeArg {
+    /// Loads and stores: through shared memory, and between GPUs
+    Direct,
+    /// NICs
+    Nic,
+}
+
+impl From<IntraNodeArg> for IntraNode {
+    fn from(arg: IntraNodeArg) -> Self {
+        match arg {
+            IntraNodeArg::Direct => Self::Direct,
+            IntraNodeArg::Nic => Self::Nic,
+        }
+    }
+}
+
 /// The environment variable, when it is set and can be shown.
 fn variable(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
@@ -159,6 +180,7 @@ impl PeArgs {
         Ok(PeConfig {
             job: name("RAILTOP_JOB", &name("SLURM_JOB_ID", "job")),
             node: name("RAILTOP_NODE", &host),
+            intra_node: self.intra_node.into(),
             ranks,
             rendezvous,
             provider: self.provider.clone(),

@@ -7,6 +7,16 @@ use super::heap::{Heap, HeapError};
 use super::ring::Put;
 use super::signal::Signal;
 
+/// How PEs of a node reach each other (`--intra-node`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntraNode {
+    /// By loads and stores: processes through shared memory, GPUs through it or each other's.
+    #[default]
+    Direct,
+    /// Over NICs, as PEs of other nodes.
+    Nic,
+}
+
 impl Put {
     /// Checks that source, destination and signal lie within a heap; all PEs' are of one size.
     ///

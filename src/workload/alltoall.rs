@@ -1,7 +1,7 @@
 //! `alltoall`: every PE writes a block to every other one, as NVSHMEM's `alltoall_latency`.
 //!
 //! Peers are visited in ring order (`me + 1`, `me + 2`, …), one put-signal each; PEs of the same node are reached by
-//! plain copies. An iteration ends when every block has arrived here and everything sent has landed.
+//! plain copies. A GPU's kernels do it in several parts, and check what they verify by themselves. An iteration ends when every block has arrived here and everything sent has landed.
 //!
 //! With a chunk size ([`Options::chunk`]) a block is several put-signals, and the ring is gone round once for each: the
 //! first chunk of every block, then the second. Then a peer is reached over several NICs at once, where a policy gives
@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::WorkloadError;
 use super::gpu::GpuSide;
-use super::options::Options;
-use super::plan::{block_bytes, halves};
+use super::options::{Options, Scope};
+use super::plan::{block_bytes, halves, most_blocks};
 use super::verify::Block;
+use crate::transport::gpu::Exchange;
 use crate::transport::heap::HeapError;
 use crate::transport::pe::Pe;
 use crate::transport::signal::{Signal, SignalOp, Until};
@@ -50,15 +51,12 @@ impl AllToAll {
         &mut self,
         pe: &mut Pe,
         options: &Options,
-        gpu: Option<&GpuSide>,
         size: u64,
         iters: u64,
         mut tick: impl FnMut(u64),
     ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
-        // A kernel goes round and round by itself, unless somebody is to look at each round.
-        let at_once = if gpu.is_some() && !options.verify { iters.max(1) } else { 1 };
         let mut spans = Vec::new();
-        for done in (0..iters).step_by(usize::try_from(at_once).unwrap_or(usize::MAX)) {
+        for done in 0..iters {
             tick(done);
             let place = self.place(pe, options, size);
             if options.verify {
@@ -66,21 +64,50 @@ impl AllToAll {
                 // Else who is done first would time how long the others fill.
                 pe.barrier()?;
             }
-            let time = match gpu {
-                None => self.exchange(pe, options, place)?,
-                Some(gpu) => {
-                    let before = self.signalled;
-                    self.signalled += at_once;
-                    gpu.all_to_all(pe, place, self.buffers.signals, before, at_once)?
-                }
-            };
-            self.rounds += at_once;
+            let time = self.exchange(pe, options, place)?;
+            self.rounds += 1;
             if options.verify {
                 place.check(pe)?;
             }
-            spans.push((at_once, time));
+            spans.push((1, time));
         }
         Ok(spans)
+    }
+
+    /// The same in one kernel, which goes round and round by itself; its time is until the last round is over, filling and
+    /// checking included.
+    pub(super) fn on_gpu(
+        &mut self,
+        pe: &mut Pe,
+        options: &Options,
+        gpu: &mut GpuSide,
+        scope: Scope,
+        size: u64,
+        iters: u64,
+    ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        if iters == 0 {
+            return Ok(Vec::new());
+        }
+        let world = u64::from(pe.world());
+        let len = block_bytes(size, world);
+        let stride = len.next_multiple_of(8);
+        let grid = gpu.grid(len, pe.world(), options.ctas, scope);
+        let Buffers { send, receive, signals } = self.buffers;
+        let exchange = Exchange {
+            send,
+            receive,
+            stride,
+            len,
+            words: signals,
+            round: self.rounds + 1,
+            half: stride * world,
+            apart: most_blocks(options, pe.world()),
+            own: 0,
+            verify: u32::from(options.verify),
+        };
+        self.rounds += iters;
+        let time = gpu.all_to_all(pe, exchange, grid, iters)?;
+        Ok(vec![(iters, time)])
     }
 
     /// Where the next round's blocks lie.
@@ -120,13 +147,13 @@ impl AllToAll {
 
 /// Where the blocks of a round lie.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) send: u64,
-    pub(super) receive: u64,
+struct Place {
+    send: u64,
+    receive: u64,
     /// Bytes from one PE's block to the next.
-    pub(super) stride: u64,
+    stride: u64,
     /// Bytes of a block.
-    pub(super) len: u64,
+    len: u64,
     round: u64,
 }
 

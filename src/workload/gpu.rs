@@ -1,14 +1,19 @@
-//! Traffic that a GPU starts: its kernels post, the PE's proxy carries.
+//! Traffic that a GPU starts: its kernels store and post, the PE's proxy carries what they post.
 
 use std::time::{Duration, Instant};
 
 use cudarc::driver::CudaEvent;
 
 use super::WorkloadError;
-use super::alltoall::Place;
-use super::options::Scope;
+use super::options::{HeapKind, Options, Scope};
+use super::plan::grid_for;
 use super::put::Buffers;
-use crate::transport::gpu::{AllToAllBlocks, Gpu, GpuError, PatternKernels, PutBw, RingMemory, Visible};
+use crate::transport::error::TransportError;
+use crate::transport::gpu::{
+    BlockId, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, Report, RingMemory,
+    VerifyKernels, Visible, share,
+};
+use crate::transport::heap::Allocator;
 use crate::transport::pe::Pe;
 
 /// Rings of a PE: with several, blocks get in each other's way less.
@@ -24,26 +29,62 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct GpuSide {
     gpu: Gpu,
     kernels: PatternKernels,
+    verify: Option<VerifyKernels>,
+    report: Report,
     visible: Visible,
     rings: RingMemory,
+    /// Hands out the heap in the GPU's memory, if it lies there.
+    allocator: Option<Allocator>,
+    /// PEs that have this GPU.
+    sharers: u32,
     threads: u32,
-    scope: Scope,
 }
 
 impl GpuSide {
-    /// Opens the GPU, compiles the kernels, and lets the proxy take what they post.
+    /// Opens the GPU, compiles the kernels, finds a heap of `bytes` bytes for them, and lets the proxy take what they post.
     pub(super) fn start(
         pe: &mut Pe,
         ordinal: usize,
         threads: u32,
-        scope: Scope,
+        kind: HeapKind,
+        bytes: u64,
+        verify: bool,
     ) -> Result<Self, WorkloadError> {
         let gpu = Gpu::open(ordinal)?;
         let kernels = PatternKernels::load(&gpu)?;
+        let verify = verify.then(|| VerifyKernels::load(&gpu)).transpose()?;
         let rings = RingMemory::create(RINGS, DEPTH).map_err(GpuError::from)?;
-        let visible = Visible::new(&gpu, pe.rank(), pe.world(), pe.heap(), &rings)?;
+        let allgather = |bytes: &[u8]| pe.allgather(bytes);
+        let party = Party { me: pe.rank(), pes: pe.world(), by_nic: by_nic(pe), allgather: &allgather };
+        let host = || KernelHeap::host(&gpu, pe.heap(), pe.reached());
+        let shared = share(&gpu, &party, kind, bytes, &rings, host)?;
+        if let (0, None, Some(why)) = (pe.rank(), party.by_nic, shared.why_host) {
+            eprintln!("railtop: the heap lies in the host's memory and not in the GPUs': {why}");
+        }
         pe.take_from(&rings, true)?;
-        Ok(Self { gpu, kernels, visible, rings, threads, scope })
+        let device = shared.visible.heap().is_device();
+        let allocator = device.then(|| Allocator::new(shared.visible.heap().len()));
+        let report = Report::new(&gpu)?;
+        let (visible, sharers) = (shared.visible, shared.sharers);
+        Ok(Self { gpu, kernels, verify, report, visible, rings, allocator, sharers, threads })
+    }
+
+    /// Offset of `len` fresh bytes of the heap, the same on every PE.
+    pub(super) fn allocate(&mut self, pe: &mut Pe, len: u64) -> Result<u64, WorkloadError> {
+        match &mut self.allocator {
+            None => Ok(pe.allocate(len)?),
+            Some(allocator) => Ok(allocator.allocate(len).map_err(TransportError::from)?),
+        }
+    }
+
+    /// Which memory the heap lies in.
+    pub(super) fn heap_name(&self) -> &'static str {
+        self.visible.heap().name()
+    }
+
+    /// Whether every PE's heap is reached by this GPU's own stores.
+    pub(super) fn reaches_all(&self, pe: &Pe) -> bool {
+        !self.visible.heap().addresses(pe.rank(), pe.world()).contains(&0)
     }
 
     /// Puts `iters` times, by `ctas` blocks, `len` bytes each; returns the time on the GPU until everything had landed.
@@ -53,27 +94,79 @@ impl GpuSide {
         dst: u32,
         Buffers { send, receive }: Buffers,
         len: u64,
-        ctas: u64,
+        options: &Options,
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let blocks = u32::try_from(ctas).unwrap_or(u32::MAX);
-        let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope: self.scope };
+        let blocks = u32::try_from(options.ctas).unwrap_or(u32::MAX);
+        let scope = options.put_scope();
+        let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope };
         let events = self.kernels.put(&self.gpu, self.visible.view(), put, iters)?;
         self.wait(pe, "the kernels of a put", &events)
     }
 
-    /// `iters` all-to-alls in one kernel; returns the time that they took on the GPU.
+    /// Blocks of threads, and threads of each, of an all-to-all with blocks of `len` bytes: the same on every PE.
+    pub(super) fn grid(&self, len: u64, world: u32, ctas: u64, scope: Scope) -> (u32, u32) {
+        grid_for(len, world, ctas, scope.joined(self.threads))
+    }
+
+    /// `iters` all-to-alls in one kernel of so many blocks and threads; returns the time that they took on the GPU.
     pub(super) fn all_to_all(
-        &self,
+        &mut self,
         pe: &mut Pe,
-        Place { send, receive, stride, len, .. }: Place,
-        words: u64,
-        before: u64,
+        exchange: Exchange,
+        (blocks, threads): (u32, u32),
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let blocks = AllToAllBlocks { send, receive, stride, len, words, before };
-        let events = self.kernels.all_to_all(&self.gpu, self.visible.view(), blocks, self.threads, iters)?;
-        self.wait(pe, "the kernel of an all-to-all", &events)
+        let most = self.kernels.most_blocks(&self.gpu, threads)? / self.sharers.max(1);
+        if blocks > most {
+            return Err(GpuError::TooLarge { blocks, threads, most }.into());
+        }
+        // As NVSHMEM's. Where the host's memory is the heap, a GPU is no help with a copy within it.
+        let exchange = Exchange { own: u32::from(self.visible.heap().is_device()), ..exchange };
+        let (view, grid) = (self.visible.view(), (blocks, threads));
+        let events = self.kernels.all_to_all(&self.gpu, view, exchange, &self.report, grid, iters)?;
+        let time = self.wait(pe, "the kernel of an all-to-all", &events)?;
+        if exchange.verify != 0 {
+            self.verdict()?;
+        }
+        Ok(time)
+    }
+
+    /// Fills some bytes of the heap with a block's pattern.
+    pub(super) fn fill(&self, pe: &mut Pe, range: (u64, u64), block: BlockId) -> Result<(), WorkloadError> {
+        let Some(verify) = &self.verify else { return Ok(()) };
+        let events = verify.fill(&self.gpu, self.visible.view(), range, block)?;
+        self.wait(pe, "the kernel that fills", &events).map(|_| ())
+    }
+
+    /// Fills some bytes of the heap with what no block has.
+    pub(super) fn poison(&self, pe: &mut Pe, range: (u64, u64)) -> Result<(), WorkloadError> {
+        let Some(verify) = &self.verify else { return Ok(()) };
+        let events = verify.poison(&self.gpu, self.visible.view(), range)?;
+        self.wait(pe, "the kernel that poisons", &events).map(|_| ())
+    }
+
+    /// Checks some bytes of the heap.
+    pub(super) fn check(
+        &mut self,
+        pe: &mut Pe,
+        range: (u64, u64),
+        block: BlockId,
+    ) -> Result<(), WorkloadError> {
+        let Some(verify) = &self.verify else { return Ok(()) };
+        let events = verify.check(&self.gpu, self.visible.view(), range, block, &self.report)?;
+        self.wait(pe, "the kernel that checks", &events)?;
+        self.verdict()
+    }
+
+    /// What the kernels have found wrong, as an error.
+    fn verdict(&mut self) -> Result<(), WorkloadError> {
+        let Some(wrong) = self.report.take(&self.gpu)? else { return Ok(()) };
+        let BlockId { src, dst, round } = wrong.block;
+        Err(WorkloadError::Corrupt(format!(
+            "round {round}, PE {src} to PE {dst}: the word at byte {} of {} is {:#018x}, should be {:#018x}; {} words are wrong",
+            wrong.at, wrong.len, wrong.got, wrong.want, wrong.count
+        )))
     }
 
     /// Waits for kernels, with the proxy at work; returns the time between the events. When the job has failed it ends the
@@ -86,11 +179,12 @@ impl GpuSide {
     ) -> Result<Duration, WorkloadError> {
         let driver = |source| GpuError::Driver { what: what.to_owned(), source };
         let mut failed = None;
-        let waited = pe.run_for(what, || {
-            end.try_is_complete().unwrap_or_else(|error| {
+        let waited = pe.run_while(what, || {
+            let ended = end.try_is_complete().unwrap_or_else(|error| {
                 failed = Some(error);
                 true
-            })
+            });
+            (!ended).then(|| self.rings.beat())
         });
         if let Err(error) = waited {
             // The others first: this may take a while.
@@ -120,4 +214,21 @@ impl GpuSide {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+
+    /// Gives everything back in good order: first all let go of each other's memory.
+    pub(super) fn finish(mut self, pe: &mut Pe) -> Result<(), WorkloadError> {
+        pe.barrier()?;
+        self.visible.close();
+        pe.allgather(b"closed")?;
+        Ok(())
+    }
+}
+
+/// Why some PE has to be reached over NICs, if one has. They reach the host's memory only.
+fn by_nic(pe: &Pe) -> Option<String> {
+    let far = (0..pe.world()).find(|&other| !pe.is_local(other))?;
+    let provider = pe.provider();
+    Some(format!(
+        "PE {far} is reached over NICs, and this transport does not register the GPU's memory with them (FI_HMEM, provider {provider})"
+    ))
 }

@@ -1,10 +1,16 @@
 //! How the patterns lay out their memory, so that the heap can be made before the job starts.
 
-use super::options::{Options, Pattern};
+use super::options::{Initiator, Options, Pattern};
 use crate::transport::heap::heap_size_for;
 
-/// Bytes per element, as in NVSHMEM's 32-bit tables.
-pub const ELEMENT_BYTES: u64 = 4;
+/// Bytes of the smallest element, as in NVSHMEM's 32-bit tables.
+const ELEMENT_BYTES: u64 = 4;
+
+/// Bytes of a block of data that are worth another block of threads.
+const PART_BYTES: u64 = 4096;
+
+/// Bytes that a thread loads at once.
+const LOAD_BYTES: u64 = 16;
 
 /// The parts of the heap a pattern allocates, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +19,7 @@ pub struct Layout {
     pub send: u64,
     /// Bytes to receive into; all-to-all has two halves when it verifies, used in turn.
     pub receive: u64,
-    /// Bytes of signal words, one per PE.
+    /// Bytes of signal words, one per PE, and with a GPU one for each block of threads of each.
     pub signals: u64,
 }
 
@@ -21,6 +27,7 @@ impl Layout {
     /// For a job of `world` PEs.
     #[must_use]
     pub fn of(options: &Options, world: u32) -> Self {
+        let blocks = u64::from(most_blocks(options, world));
         let world = u64::from(world.max(1));
         match options.pattern {
             Pattern::Put => Self { send: options.max_bytes, receive: options.max_bytes, signals: 8 * world },
@@ -30,7 +37,7 @@ impl Layout {
                 Self {
                     send: all.saturating_mul(halves(options)),
                     receive: all.saturating_mul(halves(options)),
-                    signals: 8 * world,
+                    signals: 8 * world * blocks,
                 }
             }
         }
@@ -53,6 +60,28 @@ pub fn halves(options: &Options) -> u64 {
 #[must_use]
 pub fn block_bytes(total: u64, world: u64) -> u64 {
     (total / (world.max(1) * ELEMENT_BYTES)).max(1) * ELEMENT_BYTES
+}
+
+/// Blocks of threads, and threads of each, that share an all-to-all's blocks of `len` bytes: at most `ctas` of `threads`. For
+/// few bytes few are fastest, since blocks signal by themselves and threads wait for each other.
+#[must_use]
+pub fn grid_for(len: u64, world: u32, ctas: u64, threads: u32) -> (u32, u32) {
+    let blocks = (len / PART_BYTES).clamp(1, ctas.max(1));
+    let busy = (len / blocks).div_ceil(LOAD_BYTES).max(u64::from(world)).next_multiple_of(32);
+    let threads = u32::try_from(busy).unwrap_or(u32::MAX).min(threads);
+    (u32::try_from(blocks).unwrap_or(u32::MAX), threads)
+}
+
+/// The most blocks of threads that an all-to-all takes; 1 with the host.
+#[must_use]
+pub fn most_blocks(options: &Options, world: u32) -> u32 {
+    match options.initiator {
+        Initiator::Host => 1,
+        Initiator::Gpu { threads, .. } => {
+            let len = block_bytes(options.max_bytes, u64::from(world));
+            grid_for(len, world, options.ctas, threads).0
+        }
+    }
 }
 
 /// Bytes of each of `put`'s messages: `size` split over `ctas`, in whole 8-byte words. 0 when there is less than a word
@@ -79,5 +108,15 @@ mod tests {
         assert_eq!(message_bytes(300, 32), 8, "the rest is not sent");
         assert_eq!(block_bytes(16, 32), 4, "-b 16 with 32 PEs starts at 128 B in all");
         assert_eq!(block_bytes(8 << 20, 8), 1 << 20);
+    }
+
+    #[test]
+    fn few_bytes_take_few_blocks_and_threads() {
+        let grid = |len| grid_for(len, 2, 32, 256);
+        let grids = [4, 1024, 4096, 4100, 64 << 10, 8 << 20].map(grid);
+        assert_eq!(grids, [(1, 32), (1, 64), (1, 256), (1, 256), (16, 256), (32, 256)]);
+        assert_eq!(grid_for(8 << 20, 2, 1, 1024), (1, 1024));
+        assert_eq!(grid_for(4, 1000, 32, 256), (1, 256), "a thread for each PE");
+        assert_eq!(grid_for(4096, 2, 32, 1), (1, 1), "never more than asked for");
     }
 }

@@ -10,6 +10,7 @@ use super::gpu::GpuSide;
 use super::options::Options;
 use super::plan::{message_bytes, put_bytes};
 use super::verify::{self, Block};
+use crate::transport::gpu::BlockId;
 use crate::transport::pe::Pe;
 
 /// Memory of the test, the same on both PEs.
@@ -38,7 +39,7 @@ pub(super) fn iterate(
     if sends(pe, options) && len > 0 {
         let dst = 1 - pe.rank().min(1);
         if let Some(gpu) = gpu {
-            return gpu.put(pe, dst, buffers, len, options.ctas, iters);
+            return gpu.put(pe, dst, buffers, len, options, iters);
         }
         for _ in 0..iters {
             for part in 0..options.parts() {
@@ -53,22 +54,28 @@ pub(super) fn iterate(
 
 /// Fills what is sent and poisons what is received.
 pub(super) fn prepare(
-    pe: &Pe,
+    pe: &mut Pe,
     options: &Options,
+    gpu: Option<&GpuSide>,
     buffers: Buffers,
     size: u64,
     round: u64,
 ) -> Result<(), WorkloadError> {
     let bytes = put_bytes(size, options.parts());
     let me = pe.rank();
+    if let Some(gpu) = gpu {
+        gpu.fill(pe, (buffers.send, bytes), BlockId { src: me, dst: 1 - me.min(1), round })?;
+        return gpu.poison(pe, (buffers.receive, bytes));
+    }
     Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes).map_err(transport)?;
     verify::poison(pe.heap(), buffers.receive, bytes).map_err(transport)
 }
 
 /// Checks what was received.
 pub(super) fn check(
-    pe: &Pe,
+    pe: &mut Pe,
     options: &Options,
+    gpu: Option<&mut GpuSide>,
     buffers: Buffers,
     size: u64,
     round: u64,
@@ -78,6 +85,9 @@ pub(super) fn check(
         return Ok(());
     }
     let bytes = put_bytes(size, options.parts());
+    if let Some(gpu) = gpu {
+        return gpu.check(pe, (buffers.receive, bytes), BlockId { src: 1 - me.min(1), dst: me, round });
+    }
     let block = Block { src: 1 - me.min(1), dst: me, round };
     block.check(pe.heap(), buffers.receive, bytes).map_err(transport)?.map_err(WorkloadError::Corrupt)
 }

@@ -9,7 +9,7 @@ use super::alltoall::{self, AllToAll};
 use super::gather::{NicResult, PeResult, collect, difference, reconcile, share};
 use super::gpu::GpuSide;
 use super::meter::{Meter, Watch};
-use super::options::{Initiator, Options, Pattern};
+use super::options::{Initiator, Options, Pattern, Table};
 use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
@@ -29,12 +29,18 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     let world = pe.world();
     options.fits(world)?;
     let layout = Layout::of(options, world);
-    let (send, receive) = (pe.allocate(layout.send)?, pe.allocate(layout.receive)?);
-    let signals = pe.allocate(layout.signals)?;
-    let gpu = match options.initiator {
+    let mut gpu = match options.initiator {
         Initiator::Host => None,
-        Initiator::Gpu { ordinal, threads, scope } => Some(GpuSide::start(pe, ordinal, threads, scope)?),
+        Initiator::Gpu { ordinal, threads, heap } => {
+            Some(GpuSide::start(pe, ordinal, threads, heap, layout.heap_bytes(), options.verify)?)
+        }
     };
+    let mut allocate = |len| match &mut gpu {
+        None => Ok(pe.allocate(len)?),
+        Some(gpu) => gpu.allocate(pe, len),
+    };
+    let (send, receive) = (allocate(layout.send)?, allocate(layout.receive)?);
+    let signals = allocate(layout.signals)?;
     let mut bench = Bench {
         options,
         gpu,
@@ -44,26 +50,33 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
         progress: Progress::new(pe.rank() == 0),
     };
     if pe.rank() == 0
-        && let Some(warning) = warning(pe, options)
+        && let Some(warning) = warning(pe, options, bench.gpu.as_ref())
     {
         eprintln!("railtop: warning: {warning}");
     }
     for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
         bench.policy(pe, policy, reporter)?;
     }
-    Ok(())
+    bench.gpu.map_or(Ok(()), |gpu| gpu.finish(pe))
 }
 
 /// What would make the rows say less than they seem to.
-fn warning(pe: &Pe, options: &Options) -> Option<String> {
+fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> {
     if (1..pe.world()).all(|other| pe.is_local(other)) {
+        let how = match gpu {
+            Some(gpu) if gpu.reaches_all(pe) => {
+                format!("their GPUs store into each other's heap ({})", gpu.heap_name())
+            }
+            _ => "they copy through shared memory".into(),
+        };
         return Some(format!(
-            "all PEs are on {}: they copy through shared memory and no NIC carries anything",
+            "all PEs are on {}: {how} and no NIC carries anything (--intra-node nic)",
             pe.node_of(0)
         ));
     }
+    let table = options.tables().first().copied().unwrap_or_default();
     let empty = options
-        .sizes(pe.world())
+        .sizes(pe.world(), table)
         .filter(|&size| options.pattern == Pattern::Put && put_bytes(size, options.parts()) == 0);
     let largest = empty.max()?;
     Some(format!(
@@ -116,10 +129,21 @@ impl Bench<'_> {
             reporter.begin(self.options, policy)?;
         }
         let mut account = Account::default();
-        for size in self.options.sizes(pe.world()) {
-            let timing = self.size(pe, size, &mut account)?;
-            if let Some(timings) = collect(pe, &timing)? {
-                reporter.row(&self.row(pe, policy, size, &timings))?;
+        for table in self.options.tables() {
+            if pe.rank() == 0 {
+                reporter.table(self.options, table, self.heap())?;
+            }
+            for size in self.options.sizes(pe.world(), table) {
+                let timing = self.size(pe, table, size, &mut account)?;
+                if let Some(timings) = collect(pe, &timing)? {
+                    reporter.row(&Row {
+                        policy,
+                        table,
+                        grid: self.grid(pe, table, size),
+                        heap: self.heap(),
+                        ..self.row(pe, size, &timings)
+                    })?;
+                }
             }
         }
         if let Some(pes) = collect(pe, &account.result(pe))? {
@@ -136,12 +160,40 @@ impl Bench<'_> {
         Ok(())
     }
 
+    /// Which memory the heap of kernels lies in.
+    fn heap(&self) -> Option<&'static str> {
+        self.gpu.as_ref().map(GpuSide::heap_name)
+    }
+
+    /// Blocks of threads, and threads of each, of a size.
+    fn grid(&self, pe: &Pe, table: Table, size: u64) -> Option<(u32, u32)> {
+        let (Initiator::Gpu { threads, .. }, Some(gpu)) = (self.options.initiator, &self.gpu) else {
+            return None;
+        };
+        let ctas = self.options.ctas;
+        Some(match (self.options.pattern, table.scope) {
+            (Pattern::AllToAll, Some(scope)) => {
+                let len = block_bytes(size, u64::from(pe.world()));
+                gpu.grid(len, pe.world(), ctas, scope)
+            }
+            _ => (u32::try_from(ctas).unwrap_or(u32::MAX), threads),
+        })
+    }
+
     /// One size: warm-up, then the timed part between two snapshots of the counters.
-    fn size(&mut self, pe: &mut Pe, size: u64, account: &mut Account) -> Result<Timing, WorkloadError> {
-        self.iterate(pe, size, self.options.warmup)?;
+    fn size(
+        &mut self,
+        pe: &mut Pe,
+        table: Table,
+        size: u64,
+        account: &mut Account,
+    ) -> Result<Timing, WorkloadError> {
+        self.iterate(pe, table, size, self.options.warmup)?;
         self.round += 1;
         if self.options.verify && self.options.pattern == Pattern::Put {
-            put::prepare(pe, self.options, self.put, size, self.round)?;
+            // What the warm-up puts is still under way to who only receives.
+            pe.barrier()?;
+            put::prepare(pe, self.options, self.gpu.as_ref(), self.put, size, self.round)?;
         }
         pe.barrier()?;
         let before = pe.totals()?;
@@ -150,14 +202,14 @@ impl Bench<'_> {
         let meter = Meter::start(pe.meter(), self.options.window).map_err(|source| {
             crate::transport::error::TransportError::System { what: "cannot start the meter", source }
         })?;
-        let spans = self.timed(pe, size)?;
+        let spans = self.timed(pe, table, size)?;
         pe.barrier()?;
         let watch = meter.stop();
         let after = pe.totals()?;
         // Nobody goes on before everybody has counted.
         pe.barrier()?;
         if self.options.verify && self.options.pattern == Pattern::Put {
-            put::check(pe, self.options, self.put, size, self.round)?;
+            put::check(pe, self.options, self.gpu.as_mut(), self.put, size, self.round)?;
         }
         let seconds = spans.iter().map(|(_, span)| span.as_secs_f64()).sum();
         account.add(difference(&after, &before), seconds, &watch, self.options.window);
@@ -177,16 +229,16 @@ impl Bench<'_> {
     }
 
     /// The timed iterations: a number of them, or as many as fit a time.
-    fn timed(&mut self, pe: &mut Pe, size: u64) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+    fn timed(&mut self, pe: &mut Pe, table: Table, size: u64) -> Result<Vec<(u64, Duration)>, WorkloadError> {
         let Some(limit) = self.options.duration else {
-            return self.iterate(pe, size, self.options.iters);
+            return self.iterate(pe, table, size, self.options.iters);
         };
         let begun = Instant::now();
         let mut spans = Vec::new();
         let mut batch = 1;
         while batch > 0 {
             let started = Instant::now();
-            spans.extend(self.iterate(pe, size, batch)?);
+            spans.extend(self.iterate(pe, table, size, batch)?);
             let took = started.elapsed().as_secs_f64().max(1e-6);
             // PE 0 decides for all: how many next, 0 to stop.
             let left = limit.saturating_sub(begun.elapsed());
@@ -203,7 +255,13 @@ impl Bench<'_> {
     }
 
     /// Runs iterations; returns (iterations, time) for each span that was timed by itself.
-    fn iterate(&mut self, pe: &mut Pe, size: u64, iters: u64) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+    fn iterate(
+        &mut self,
+        pe: &mut Pe,
+        table: Table,
+        size: u64,
+        iters: u64,
+    ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
         let label = self.options.pattern.name();
         match self.options.pattern {
             Pattern::Put => {
@@ -213,15 +271,19 @@ impl Bench<'_> {
             }
             Pattern::AllToAll => {
                 let progress = &mut self.progress;
-                let tick =
+                let mut tick =
                     |done| progress.tick(|| format!("{label}: {size} bytes, iteration {done} of {iters}"));
-                self.alltoall.rounds(pe, self.options, self.gpu.as_ref(), size, iters, tick)
+                let (Some(gpu), Some(scope)) = (&mut self.gpu, table.scope) else {
+                    return self.alltoall.rounds(pe, self.options, size, iters, tick);
+                };
+                tick(0);
+                self.alltoall.on_gpu(pe, self.options, gpu, scope, size, iters)
             }
         }
     }
 
     /// The row of a size, from every PE's timing.
-    fn row(&self, pe: &Pe, policy: PolicyKind, size: u64, timings: &[Timing]) -> Row {
+    fn row(&self, pe: &Pe, size: u64, timings: &[Timing]) -> Row {
         match self.options.pattern {
             Pattern::Put => {
                 let bytes = put_bytes(size, self.options.parts());
@@ -237,7 +299,6 @@ impl Bench<'_> {
                 Row {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
-                    policy,
                     size,
                     iters: timings.first().map_or(0, |timing| timing.iters),
                     verified: self.options.verify,
@@ -266,7 +327,6 @@ impl Bench<'_> {
                 Row {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
-                    policy,
                     size: total,
                     iters: slowest.map_or(0, |timing| timing.iters),
                     verified: self.options.verify,

@@ -1,42 +1,154 @@
 #!/usr/bin/env bash
-# What needs a GPU: kernels post over libfabric, verified, and the rates of ring and proxy.
+# What needs a GPU: kernels that store and post, verified, under compute-sanitizer, and the rates of ring and proxy.
 #
-#   tests/gpu/run.sh RAILTOP BENCH      the program, and the benchmark `transport` (cargo bench --no-run)
+#   tests/gpu/run.sh RAILTOP BENCH TESTS [PART…]      the program, the benchmark `transport` and the tests `on_gpu`
+#                                                     (cargo bench --no-run, cargo test --no-run)
+#
+# Parts, all of them without any: tests sanitizer ring nics node refusals ending
 #
 # Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric. PEs that share a GPU take turns of some milliseconds on
 # it unless NVIDIA's MPS runs; this starts one of its own where it is installed, and ends it.
 set -euo pipefail
 
-railtop=$1 bench=$2
+railtop=$1 bench=$2 tests=$3
+shift 3
+parts=" ${*:-tests sanitizer ring nics node refusals ending} "
 failed=0
 
-if command -v nvidia-cuda-mps-control >/dev/null; then
+wanted() { [[ $parts == *" $1 "* ]]; }
+
+fail() {
+    echo "FAILED: $*"
+    failed=$((failed + 1))
+}
+
+# Runs a command, bounded; its exit status counts.
+try() {
+    echo "== $*"
+    timeout 240 "$@" || fail "exit $?: $*"
+}
+
+# One job over loopback addresses, its PEs started with the words of `under` in front.
+under=()
+job() {
+    local nodes=$1 pes=$2
+    shift 2
+    try "$railtop" lab --loopback --nodes "$nodes" --pes-per-node "$pes" --nics-per-pe 4 -- \
+        "${under[@]}" "$railtop" bench "$@" --initiator gpu
+}
+
+# A job that must end with an exit status and a text on stderr.
+refused() {
+    local status=$1 text=$2 got=0 error
+    shift 2
+    echo "== must be refused: bench $*"
+    error=$(timeout 60 "$railtop" lab --loopback --nodes 2 --pes-per-node 1 --nics-per-pe 1 -- \
+        "$railtop" bench "$@" --initiator gpu 2>&1 >/dev/null) || got=$?
+    [[ $got == "$status" && $error == *"$text"* ]] || fail "exit $got instead of $status, or no \"$text\" in: $error"
+}
+
+# Every kernel, with little data: checked accesses take long. Without MPS, which the tool does not know.
+sanitizer() {
+    if ! command -v compute-sanitizer >/dev/null; then
+        echo "skipped: no compute-sanitizer here"
+        return
+    fi
+    local tool
+    for tool in memcheck racecheck; do
+        under=(compute-sanitizer --tool "$tool" --error-exitcode 9 --print-limit 5)
+        RAILTOP_TEST_LESS=1 try "${under[@]}" "$tests" --test-threads 1
+        job 1 2 put -b 64K -e 64K -n 2 -w 1 -c 4 --verify
+        job 1 2 alltoall -b 64K -e 64K -n 3 -w 1 -c 4 --verify --bits 32
+        job 1 2 alltoall -b 16K -e 16K -n 3 -w 1 -c 2 --verify --heap host -s block
+        job 2 1 alltoall -b 16K -e 16K -n 3 -w 1 -c 2 --verify -s block
+    done
+    under=()
+}
+
+# One of two PEs is killed while their kernels go round and round: the other ends, and says why.
+ending() {
+    local heap=$1 port=$2 rank error status=0 pids=()
+    echo "== PE 1 is killed, heap $heap"
+    error=$(mktemp)
+    RAILTOP_JOB_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+    export RAILTOP_JOB_SECRET
+    for rank in 0 1; do
+        RAILTOP_NODE=here LOCAL_RANK=$rank timeout -k 1 60 "$railtop" bench alltoall --rank $rank --world-size 2 \
+            --master-addr 127.0.0.1 --master-port "$port" --nics 127.0.0.$((rank + 2)) --initiator gpu --heap "$heap" \
+            -s block -b 64K -e 64K -n 100000000 -w 1 >/dev/null 2>"$error.$rank" &
+        pids+=($!)
+    done
+    sleep 8
+    # timeout passes a KILL on to nobody: its child it is.
+    kill -KILL "$(ps -o pid= --ppid "${pids[1]}" | tr -d ' ')" || fail "PE 1 had ended: $(cat "$error.1")"
+    wait "${pids[0]}" || status=$?
+    wait "${pids[1]}" || true
+    [[ $status == 1 ]] && grep -q "PE 1 left the job" "$error.0" || fail "exit $status: $(cat "$error.0")"
+    rm -f "$error" "$error".?
+}
+
+mps() {
+    command -v nvidia-cuda-mps-control >/dev/null || return 0
     dir=$(mktemp -d)
     export CUDA_MPS_PIPE_DIRECTORY=$dir/pipe CUDA_MPS_LOG_DIRECTORY=$dir/log
     mkdir "$CUDA_MPS_PIPE_DIRECTORY" "$CUDA_MPS_LOG_DIRECTORY"
     nvidia-cuda-mps-control -d
     trap 'echo quit | nvidia-cuda-mps-control; rm -rf "$dir"' EXIT
-fi
-
-# One job over loopback addresses; its exit status counts.
-job() {
-    local nodes=$1 pes=$2
-    shift 2
-    echo "== $nodes nodes of $pes PEs: railtop bench $*"
-    timeout 120 "$railtop" lab --loopback --nodes "$nodes" --pes-per-node "$pes" --nics-per-pe 4 -- \
-        "$railtop" bench "$@" --initiator gpu || failed=$((failed + 1))
 }
 
-"$bench" gpu
-for scope in block warp thread; do
-    job 2 1 put -s "$scope" -b 64K -e 16M -f 4 --verify
-done
-job 2 1 put --bidir -b 64K -e 16M -f 4 --verify
-for policy in single round-robin round-robin-offset pair-seq; do
-    job 2 2 alltoall --policy "$policy" -b 16 -e 16M -f 16 --verify
-done
-job 2 1 alltoall -b 16 -e 4M -f 8 -n 100
-job 2 2 alltoall -b 16 -e 4M -f 8 -n 100
+nvidia-smi -L 2>/dev/null || echo "no nvidia-smi"
+if wanted tests; then
+    try "$tests" --test-threads 1
+fi
+if wanted sanitizer; then
+    sanitizer
+fi
+mps
+if wanted ring; then
+    try "$bench" gpu
+fi
+if wanted nics; then
+    for scope in block warp thread; do
+        job 2 1 put -s "$scope" -b 64K -e 16M -f 4 --verify
+    done
+    job 2 1 put --bidir -b 64K -e 16M -f 4 --verify
+    for policy in single round-robin round-robin-offset pair-seq; do
+        job 2 2 alltoall --policy "$policy" -b 16 -e 16M -f 16 -s block --bits 32 --verify
+    done
+    job 2 2 alltoall -b 16 -e 16M -f 16 -c 8 --verify
+    job 2 2 alltoall -b 64K -e 64K -c 8 -n 1000 --verify -s block --bits 32
+    job 1 2 alltoall -b 16 -e 16M -f 16 --verify --intra-node nic -s block
+    job 2 1 alltoall -b 16 -e 4M -f 8 -n 100 -s block --bits 32
+    job 2 2 alltoall -b 16 -e 4M -f 8 -n 100 -s block --bits 32
+fi
+if wanted node; then
+    for heap in device host; do
+        for scope in block warp thread; do
+            job 1 2 put -s "$scope" -b 64K -e 64M -f 4 --verify --heap "$heap"
+        done
+        job 1 2 put --bidir -b 64K -e 64M -f 4 --verify --heap "$heap"
+        for ctas in 1 3 32; do
+            job 1 2 alltoall -b 16 -e 64M -f 4 -c "$ctas" --verify --heap "$heap"
+        done
+        # More PEs than most machines have GPUs, and blocks whose ends are not aligned alike.
+        job 1 3 alltoall -b 16 -e 3M -f 3 -c 4 --verify --heap "$heap" -s block
+        job 1 4 alltoall -b 16 -e 16M -f 16 -c 8 --verify --heap "$heap" -s block
+    done
+    # Many rounds, in which blocks of threads overtake each other.
+    job 1 2 alltoall -b 16K -e 1M -f 4 -n 5000 -c 32 --verify --heap device -s block --bits 32
+    job 1 2 alltoall -b 16K -e 1M -f 4 -n 500 -c 32 --verify --heap host -s block --bits 32
+    job 1 2 put -b 64K -e 64M -f 4 -n 200 -w 20
+    job 1 2 alltoall -b 16 -e 64M -f 4 -n 200 -c 32 -s block --bits 32
+fi
+if wanted refusals; then
+    refused 3 "--heap host" alltoall --heap device
+    refused 3 "--heap host" put --heap device --intra-node nic
+    refused 2 "use a smaller -c" alltoall -b 64M -e 64M -c 60000 -s block --bits 32
+fi
+if wanted ending; then
+    ending device 29617
+    ending host 29618
+fi
 
 echo "$failed failed"
 exit $((failed > 0))

@@ -14,7 +14,7 @@ use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
 use railtop::transport::bootstrap::secret::Secret;
 use railtop::transport::error::TransportError;
-use railtop::transport::pe::{Pe, PeConfig};
+use railtop::transport::pe::{IntraNode, Pe, PeConfig};
 use railtop::transport::proxy::Progress;
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
@@ -34,6 +34,7 @@ pub struct Job {
     /// After how long without any sign a NIC is suspected.
     pub nic_timeout: Duration,
     pub heap_bytes: u64,
+    pub intra_node: IntraNode,
 }
 
 /// Loopback addresses are not used twice, so that jobs of one process do not meet.
@@ -43,6 +44,7 @@ impl Job {
     pub fn new(provider: &str) -> Self {
         Self {
             provider: provider.to_owned(),
+            intra_node: IntraNode::Direct,
             pes: 2,
             pes_per_node: 1,
             nics: 2,
@@ -87,6 +89,7 @@ impl Job {
                 policy: self.policy,
                 heap_bytes: self.heap_bytes,
                 node: format!("node{}", rank / self.pes_per_node),
+                intra_node: self.intra_node,
                 host: "test".into(),
                 job: "test".into(),
                 command: "test".into(),

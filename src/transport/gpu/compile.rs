@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::GpuError;
 use super::source::Source;
+use super::version::Version;
 
 /// Compiles `source` for the architecture, as `compute_90`, or takes what an earlier run has made of the very same text.
 ///
@@ -14,12 +15,7 @@ use super::source::Source;
 /// When there is no NVRTC, or the kernel does not compile.
 pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, GpuError> {
     let text = source.whole();
-    // SAFETY: only tries to load a library that NVIDIA's own name for it finds.
-    #[expect(unsafe_code, reason = "loading a library runs its initializers")]
-    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
-        return Err(GpuError::NoCompiler);
-    }
-    let version = version();
+    let version = version()?;
     let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch, version)));
     if let Some(ptx) = kept.as_deref().and_then(|path| std::fs::read_to_string(path).ok())
         && is_whole(&ptx)
@@ -45,13 +41,21 @@ pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, 
     Ok(ptx)
 }
 
-/// NVRTC's version. An older driver does not take what a newer one makes, so who changes it compiles anew.
-fn version() -> (i32, i32) {
+/// NVRTC's version.
+///
+/// # Errors
+/// When there is no NVRTC.
+pub fn version() -> Result<Version, GpuError> {
+    // SAFETY: only tries to load a library that NVIDIA's own name for it finds.
+    #[expect(unsafe_code, reason = "loading a library runs its initializers")]
+    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
+        return Err(GpuError::NoCompiler);
+    }
     let (mut major, mut minor) = (0, 0);
     // SAFETY: writes two integers; the library is there.
     #[expect(unsafe_code, reason = "a C function that fills in what it is given")]
     let _ = unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
-    (major, minor)
+    Ok(Version { major, minor })
 }
 
 /// Whether a kept file can be what was kept: the driver would say much less, or stop at a NUL.
@@ -62,9 +66,10 @@ fn is_whole(ptx: &str) -> bool {
         && !ptx.contains('\0')
 }
 
-/// A name that changes with the text, with what it is compiled for, and by what.
-fn kept_name(name: &str, text: &str, arch: &str, (major, minor): (i32, i32)) -> String {
-    let digest = Sha256::digest(format!("{arch}\n{major}.{minor}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
+/// A name that changes with the text, with what it is compiled for, and by what: an older driver does not take what a newer
+/// compiler makes.
+fn kept_name(name: &str, text: &str, arch: &str, compiler: Version) -> String {
+    let digest = Sha256::digest(format!("{arch}\n{compiler}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
     let digest = u128::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
     format!("{name}-{arch}-{digest:032x}.ptx")
 }

@@ -34,6 +34,9 @@ pub enum Descriptor {
 /// What no kernel of ours writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DescriptorError {
+    /// The kernel itself has found that the operation makes no sense.
+    #[error("an operation outside of the heap, or on a word that is not aligned")]
+    Wrong,
     /// Another kind.
     #[error("a descriptor of kind {0}, which is none")]
     Kind(u8),
@@ -45,6 +48,7 @@ pub enum DescriptorError {
 const KIND_PUT: u8 = 1;
 const KIND_SIGNAL: u8 = 2;
 const KIND_QUIET: u8 = 3;
+const KIND_WRONG: u8 = 255;
 
 const NO_SIGNAL: u8 = 0;
 const SIGNAL_SET: u8 = 1;
@@ -71,6 +75,7 @@ impl Descriptor {
             (KIND_SIGNAL, Some(signal)) => Ok(Self::Signal { dst, signal }),
             (KIND_SIGNAL, None) => Err(DescriptorError::Signal(NO_SIGNAL)),
             (KIND_QUIET, _) => Ok(Self::Quiet),
+            (KIND_WRONG, _) => Err(DescriptorError::Wrong),
             (other, _) => Err(DescriptorError::Kind(other)),
         }
     }

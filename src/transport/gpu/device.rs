@@ -7,19 +7,30 @@ use std::sync::Arc;
 use cudarc::driver::sys::{self, CU_MEMHOSTREGISTER_DEVICEMAP, CU_MEMHOSTREGISTER_PORTABLE};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream};
 
-use super::compile::{cache_dir, compile};
+use super::compile::{self, cache_dir, compile};
 use super::error::GpuError;
 use super::source::Source;
+use super::version::Version;
 use crate::transport::heap::Heap;
 
-/// The oldest driver that has all that is called, as CUDA numbers it.
-const OLDEST_DRIVER: i32 = 12_080;
+/// The oldest driver that has all that is called.
+const OLDEST_DRIVER: Version = Version { major: 12, minor: 8 };
+
+/// The CUDA of the driver.
+fn driver_version() -> Result<Version, GpuError> {
+    let mut version = 0;
+    // SAFETY: writes one integer; may be called before the driver is initialized.
+    let asked = unsafe { sys::cuDriverGetVersion(&raw mut version) }.result();
+    asked.map_err(GpuError::of("asking for the driver's version"))?;
+    Ok(Version { major: version / 1000, minor: version % 1000 / 10 })
+}
 
 /// A GPU in use.
 #[derive(Debug)]
 pub struct Gpu {
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    driver: Version,
     arch: String,
 }
 
@@ -30,6 +41,7 @@ impl Gpu {
     /// When there is no driver, an old one or no such GPU.
     pub fn open(ordinal: usize) -> Result<Self, GpuError> {
         let count = Self::count()?;
+        let driver = driver_version()?;
         if ordinal >= count {
             return Err(GpuError::NoDevice { ordinal, count });
         }
@@ -37,7 +49,7 @@ impl Gpu {
         let (major, minor) =
             context.compute_capability().map_err(GpuError::of("asking for its architecture"))?;
         let stream = context.new_stream().map_err(GpuError::of("making a stream"))?;
-        Ok(Self { context, stream, arch: format!("compute_{major}{minor}") })
+        Ok(Self { context, stream, driver, arch: format!("compute_{major}{minor}") })
     }
 
     /// How many GPUs there are.
@@ -49,13 +61,9 @@ impl Gpu {
         if !unsafe { sys::is_culib_present() } {
             return Err(GpuError::NoDriver);
         }
-        let mut version = 0;
-        // SAFETY: writes one integer; may be called before the driver is initialized.
-        let asked = unsafe { sys::cuDriverGetVersion(&raw mut version) }.result();
-        asked.map_err(GpuError::of("asking for the driver's version"))?;
-        if version < OLDEST_DRIVER {
-            let text = |version: i32| format!("{}.{}", version / 1000, version % 1000 / 10);
-            return Err(GpuError::OldDriver { found: text(version), needed: text(OLDEST_DRIVER) });
+        let found = driver_version()?;
+        if found < OLDEST_DRIVER {
+            return Err(GpuError::OldDriver { found, needed: OLDEST_DRIVER });
         }
         match CudaContext::device_count() {
             Ok(count) => Ok(usize::try_from(count).unwrap_or(0)),
@@ -90,14 +98,78 @@ impl Gpu {
         &self.context
     }
 
+    /// By what every process of the machine knows it.
+    ///
+    /// # Errors
+    /// When the driver does not say.
+    pub fn uuid(&self) -> Result<Uuid, GpuError> {
+        self.context.uuid().map(uuid).map_err(GpuError::of("asking for the GPU's UUID"))
+    }
+
+    /// Whether kernels here reach memory of the GPU with this UUID, atomic operations included.
+    ///
+    /// # Errors
+    /// With the reason why not, in words.
+    pub fn reaches(&self, wanted: Uuid) -> Result<(), String> {
+        let failed = |error: cudarc::driver::DriverError| error.to_string();
+        let count = Self::count().map_err(|error| error.to_string())?;
+        for ordinal in 0..count {
+            let ordinal = i32::try_from(ordinal).unwrap_or(i32::MAX);
+            let other = cudarc::driver::result::device::get(ordinal).map_err(failed)?;
+            let found = cudarc::driver::result::device::get_uuid(other).map_err(failed)?;
+            if uuid(found) != wanted {
+                continue;
+            }
+            let own = self.context.cu_device();
+            if other == own {
+                return Ok(());
+            }
+            let (mut access, mut atomics) = (0, 0);
+            let attribute = sys::CUdevice_P2PAttribute::CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED;
+            // SAFETY: both write one integer; both devices are the driver's own numbers.
+            unsafe {
+                sys::cuDeviceCanAccessPeer(&raw mut access, own, other).result().map_err(failed)?;
+                sys::cuDeviceGetP2PAttribute(&raw mut atomics, attribute, own, other)
+                    .result()
+                    .map_err(failed)?;
+            }
+            return match (access, atomics) {
+                (0, _) => Err("its GPU is not reached from this PE's (no peer access)".to_owned()),
+                (_, 0) => Err("its GPU takes no atomic operations from this PE's (no NVLink)".to_owned()),
+                _ => Ok(()),
+            };
+        }
+        Err("this process does not see its GPU (CUDA_VISIBLE_DEVICES?)".to_owned())
+    }
+
+    /// How many blocks of `threads` threads of a kernel are on the GPU at once.
+    ///
+    /// # Errors
+    /// When the driver does not say.
+    pub fn resident(&self, kernel: &CudaFunction, threads: u32) -> Result<u32, GpuError> {
+        let asked = GpuError::of("asking how many blocks the GPU takes");
+        let each = kernel.occupancy_max_active_blocks_per_multiprocessor(threads, 0, None).map_err(asked)?;
+        let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
+        let asked = GpuError::of("asking for its multiprocessors");
+        let processors = self.context.attribute(attribute).map_err(asked)?;
+        Ok(each.saturating_mul(u32::try_from(processors).unwrap_or(0)))
+    }
+
     /// Compiles a file of kernels, or takes what an earlier run has kept, and loads it.
     ///
     /// # Errors
     /// When it does not compile or cannot be loaded.
     pub fn load(&self, source: Source) -> Result<Kernels, GpuError> {
+        let compiler = compile::version()?;
+        let newer = || GpuError::NewCompiler { compiler, driver: self.driver };
+        if !self.driver.takes_from(compiler) {
+            return Err(newer());
+        }
         let ptx = compile(source, &self.arch, cache_dir().as_deref())?;
-        let module =
-            self.context.load_module(ptx).map_err(GpuError::of(format!("loading {}", source.name)))?;
+        let module = self.context.load_module(ptx).map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => newer(),
+            _ => GpuError::of(format!("loading {}", source.name))(error),
+        })?;
         Ok(Kernels { module, file: source.name })
     }
 
@@ -124,6 +196,14 @@ impl Gpu {
     }
 }
 
+/// A GPU's UUID.
+pub type Uuid = [u8; 16];
+
+/// The driver's own bytes, whatever a char is.
+fn uuid(uuid: sys::CUuuid) -> Uuid {
+    uuid.bytes.map(|byte| byte.to_ne_bytes()[0])
+}
+
 /// Memory of this process that kernels reach.
 #[derive(Debug)]
 pub struct Pinned {
@@ -137,6 +217,18 @@ impl Pinned {
     #[must_use]
     pub fn address(&self) -> u64 {
         self.address
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.memory.len()
+    }
+
+    /// Whether it has none: never.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.memory.is_empty()
     }
 }
 

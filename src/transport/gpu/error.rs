@@ -1,5 +1,7 @@
 //! What can go wrong with a GPU.
 
+use super::version::Version;
+use crate::transport::error::TransportError;
 use crate::transport::heap::HeapError;
 
 /// Why kernels cannot be run.
@@ -13,10 +15,10 @@ pub enum GpuError {
     /// The driver is older than what is called here.
     #[error("the CUDA driver is of version {found}, and {needed} or newer is needed: install a newer one")]
     OldDriver {
-        /// Its version, as 12.4.
-        found: String,
+        /// Its version.
+        found: Version,
         /// The oldest that will do.
-        needed: String,
+        needed: Version,
     },
     /// There is no GPU, or none with this number.
     #[error("no GPU {ordinal}: CUDA finds {count} here (CUDA_VISIBLE_DEVICES may hide some)")]
@@ -32,6 +34,36 @@ pub enum GpuError {
          for example with `pip install nvidia-cuda-nvrtc`, and name its folder in LD_LIBRARY_PATH"
     )]
     NoCompiler,
+    /// The compiler is newer than the driver.
+    #[error(
+        "NVRTC {compiler} makes kernels that this CUDA driver, of version {driver}, does not take: name a folder with an \
+         NVRTC of {driver} or older in LD_LIBRARY_PATH (`pip install nvidia-cuda-nvrtc~={driver}.0`), or install a newer \
+         driver"
+    )]
+    NewCompiler {
+        /// NVRTC's version.
+        compiler: Version,
+        /// The driver's.
+        driver: Version,
+    },
+    /// The heap cannot lie in the GPU's memory.
+    #[error(
+        "the heap cannot lie in the GPU's memory: {0}; use --heap host, where the data lie in the host's"
+    )]
+    NoDeviceHeap(String),
+    /// A kernel whose blocks wait for others is larger than the GPU.
+    #[error(
+        "{blocks} blocks of {threads} threads that wait for each other are not on the GPU at once: at most {most} are \
+         (each PE on it has its share); use a smaller -c"
+    )]
+    TooLarge {
+        /// Blocks asked for.
+        blocks: u32,
+        /// Threads of each.
+        threads: u32,
+        /// Blocks that there may be.
+        most: u32,
+    },
     /// A kernel does not compile.
     #[error("{kernel} does not compile for {arch}:\n{log}")]
     Compile {
@@ -53,6 +85,9 @@ pub enum GpuError {
     /// No memory for the rings.
     #[error(transparent)]
     Heap(#[from] HeapError),
+    /// The PEs could not agree.
+    #[error(transparent)]
+    Job(#[from] Box<TransportError>),
 }
 
 impl GpuError {
@@ -65,6 +100,14 @@ impl GpuError {
     /// Whether the machine lacks something, as opposed to something having failed.
     #[must_use]
     pub fn is_absent(&self) -> bool {
-        matches!(self, Self::NoDriver | Self::OldDriver { .. } | Self::NoDevice { .. } | Self::NoCompiler)
+        matches!(
+            self,
+            Self::NoDriver
+                | Self::OldDriver { .. }
+                | Self::NoDevice { .. }
+                | Self::NoCompiler
+                | Self::NewCompiler { .. }
+                | Self::NoDeviceHeap(_)
+        )
     }
 }

@@ -44,3 +44,22 @@ impl Quiet {
         unsafe { launch.launch(grid(1, 1)) }.map(|_| ())
     }
 }
+
+/// Says a word to every PE that this GPU should reach, and waits until it has.
+#[derive(Debug)]
+pub(super) struct Greeting(CudaFunction);
+
+impl Greeting {
+    pub(super) fn load(gpu: &Gpu) -> Result<Self, GpuError> {
+        gpu.load(POST)?.function("rt_greet").map(Self)
+    }
+
+    pub(super) fn launch(&self, gpu: &Gpu, view: PeView) -> Result<(), GpuError> {
+        let mut launch = gpu.stream().launch_builder(&self.0);
+        launch.arg(&view);
+        // SAFETY: as for `Quiet`, and this waits.
+        let launched = unsafe { launch.launch(grid(1, 32)) };
+        launched.map_err(GpuError::of("launching rt_greet"))?;
+        gpu.stream().synchronize().map_err(GpuError::of("waiting for rt_greet"))
+    }
+}

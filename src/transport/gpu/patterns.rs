@@ -2,12 +2,13 @@
 
 #![expect(unsafe_code, reason = "a launch takes its arguments on trust")]
 
-use cudarc::driver::{CudaEvent, CudaFunction, PushKernelArg};
+use cudarc::driver::{CudaEvent, CudaFunction, DeviceRepr, PushKernelArg};
 
 use super::device::Gpu;
 use super::error::GpuError;
 use super::launch::{Quiet, between, grid};
 use super::source::{ALL_TO_ALL, PUT};
+use super::verify::Report;
 use super::view::PeView;
 
 /// How many threads join in a put (`rt_scope`).
@@ -41,9 +42,10 @@ pub struct PutBw {
     pub scope: Scope,
 }
 
-/// What `alltoall` writes.
+/// What `alltoall` writes: `rt_exchange`.
 #[derive(Debug, Clone, Copy)]
-pub struct AllToAllBlocks {
+#[repr(C)]
+pub struct Exchange {
     /// Offset of the send buffer, a block for each PE.
     pub send: u64,
     /// Offset of the receive buffer.
@@ -52,11 +54,22 @@ pub struct AllToAllBlocks {
     pub stride: u64,
     /// Bytes of a block.
     pub len: u64,
-    /// Offset of the signal words, one for each PE.
+    /// Offset of the signal words, one for each block of threads of each PE.
     pub words: u64,
-    /// What each of them has.
-    pub before: u64,
+    /// The first iteration's round, counted from 1 over all launches.
+    pub round: u64,
+    /// Bytes from one buffer to the other: with `verify` there are two, used in turn.
+    pub half: u64,
+    /// Signal words of a PE: as many as there may be blocks of threads.
+    pub apart: u32,
+    /// Not 0: a PE's own block is copied, too.
+    pub own: u32,
+    /// Not 0: blocks are filled, and checked the moment their signals have come.
+    pub verify: u32,
 }
+
+// SAFETY: the layout of `rt_exchange`: seven 64-bit numbers and three 32-bit ones; its end is padded alike.
+unsafe impl DeviceRepr for Exchange {}
 
 /// The kernels on a GPU.
 #[derive(Debug)]
@@ -96,7 +109,7 @@ impl PatternKernels {
         })
     }
 
-    /// `iters` all-to-alls by `threads` threads.
+    /// `iters` all-to-alls by `blocks` blocks of `threads` threads, each with a part of every block of data.
     ///
     /// # Errors
     /// When the driver refuses.
@@ -104,24 +117,26 @@ impl PatternKernels {
         &self,
         gpu: &Gpu,
         view: PeView,
-        blocks: AllToAllBlocks,
-        threads: u32,
+        exchange: Exchange,
+        report: &Report,
+        (blocks, threads): (u32, u32),
         iters: u64,
     ) -> Result<[CudaEvent; 2], GpuError> {
-        let AllToAllBlocks { send, receive, stride, len, words, before } = blocks;
+        let report = report.address(gpu);
         between(gpu, "rt_alltoall", || {
             let mut launch = gpu.stream().launch_builder(&self.alltoall);
-            launch
-                .arg(&view)
-                .arg(&send)
-                .arg(&receive)
-                .arg(&stride)
-                .arg(&len)
-                .arg(&words)
-                .arg(&before)
-                .arg(&iters);
+            launch.arg(&view).arg(&exchange).arg(&report).arg(&iters);
+            // Blocks wait for other PEs' blocks, which wait for all of these.
             // SAFETY: as in `put`.
-            unsafe { launch.launch(grid(1, threads)) }.map(|_| ())
+            unsafe { launch.launch_cooperative(grid(blocks, threads)) }.map(|_| ())
         })
+    }
+
+    /// How many blocks of `threads` threads an all-to-all may have.
+    ///
+    /// # Errors
+    /// When the driver does not say.
+    pub fn most_blocks(&self, gpu: &Gpu, threads: u32) -> Result<u32, GpuError> {
+        gpu.resident(&self.alltoall, threads)
     }
 }

@@ -11,7 +11,7 @@ use crate::transport::ring::Command;
 /// Rings that a kernel can wait for at once (`RT_RINGS`).
 pub const MOST_RINGS: u32 = 16;
 
-/// Bytes that the word which stops kernels has for itself.
+/// Bytes that the word which stops kernels has for itself, and the one by which they say that they get on.
 const LINE: u64 = 128;
 
 /// The memory of rings: the host's, zeroed, page-aligned, so that a GPU's driver can pin it.
@@ -29,7 +29,7 @@ impl RingMemory {
     /// When the system has not that much memory to map.
     pub fn create(count: u32, depth: u32) -> Result<Self, HeapError> {
         let (count, depth) = (count.clamp(1, MOST_RINGS), depth.clamp(2, 1 << 20).next_power_of_two());
-        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count) + LINE;
+        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count) + 2 * LINE;
         Ok(Self { memory: Arc::new(Heap::create(bytes)?), count, depth })
     }
 
@@ -62,6 +62,18 @@ impl RingMemory {
     #[must_use]
     pub fn stop_offset(&self) -> u64 {
         self.stride() * u64::from(self.count)
+    }
+
+    /// Where long kernels say that they get on.
+    #[must_use]
+    pub fn beat_offset(&self) -> u64 {
+        self.stop_offset() + LINE
+    }
+
+    /// What a long kernel has said last; changes while it gets on.
+    #[must_use]
+    pub fn beat(&self) -> u64 {
+        self.memory.word(self.beat_offset()).map_or(0, |word| word.load(Ordering::Relaxed))
     }
 
     /// Bytes from one ring to the next.

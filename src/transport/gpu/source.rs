@@ -1,10 +1,10 @@
 //! The kernels, embedded as source.
 
-/// What every kernel includes.
-const HEADER: &str = include_str!("../../../kernels/railtop.cuh");
-
-/// The line that includes it.
-const INCLUDE: &str = "#include \"railtop.cuh\"\n";
+/// What kernels include: the line that does, and what it stands for.
+const HEADERS: [(&str, &str); 2] = [
+    ("#include \"railtop.cuh\"\n", include_str!("../../../kernels/railtop.cuh")),
+    ("#include \"pattern.cuh\"\n", include_str!("../../../kernels/pattern.cuh")),
+];
 
 /// A file of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,14 +17,15 @@ pub struct Source {
 impl Source {
     /// A file of kernels of somebody else's.
     #[must_use]
-    pub fn new(name: &'static str, text: &'static str) -> Self {
+    pub const fn new(name: &'static str, text: &'static str) -> Self {
         Self { name, text }
     }
 
     /// The text with what it includes: NVRTC has no files to look into.
     #[must_use]
     pub fn whole(&self) -> String {
-        self.text.replacen(INCLUDE, HEADER, 1)
+        let insert = |text: String, (line, header): (&str, &str)| text.replacen(line, header, 1);
+        HEADERS.into_iter().fold(self.text.to_owned(), insert)
     }
 }
 
@@ -38,8 +39,11 @@ pub const PUT: Source = Source { name: "put.cu", text: include_str!("../../../ke
 pub const ALL_TO_ALL: Source =
     Source { name: "alltoall.cu", text: include_str!("../../../kernels/alltoall.cu") };
 
+/// Filling and checking data.
+pub const VERIFY: Source = Source { name: "verify.cu", text: include_str!("../../../kernels/verify.cu") };
+
 /// All files.
-pub const ALL: [Source; 3] = [POST, PUT, ALL_TO_ALL];
+pub const ALL: [Source; 4] = [POST, PUT, ALL_TO_ALL, VERIFY];
 
 #[cfg(test)]
 mod tests {

@@ -2,16 +2,14 @@
 
 #![expect(unsafe_code, reason = "kernels take addresses")]
 
-use std::sync::Arc;
-
 use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
 
 use super::descriptor::WORDS;
 use super::device::{Gpu, Pinned};
 use super::error::GpuError;
+use super::heap::KernelHeap;
 use super::ring::{quiet_at, taken_at};
 use super::rings::RingMemory;
-use crate::transport::heap::Heap;
 
 /// Bytes of the GPU's memory that a ring's counters take: two lines.
 const COUNTER_BYTES: usize = 256;
@@ -37,33 +35,41 @@ unsafe impl ValidAsZeroBits for RingView {}
 #[repr(C)]
 pub struct PeView {
     heap: u64,
+    peers: u64,
+    near: u32,
+    far: u32,
+    bytes: u64,
     rings: u64,
     stop: u64,
+    beat: u64,
     ring_count: u32,
     depth: u32,
     me: u32,
     pes: u32,
+    signals: u32,
+    posts: u32,
 }
 
-// SAFETY: the layout of `rt_pe`: three addresses and four 32-bit numbers.
+// SAFETY: the layout of `rt_pe`: five addresses, a length, and eight 32-bit numbers in pairs.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
 #[derive(Debug)]
 pub struct Visible {
     view: PeView,
+    heap: KernelHeap,
     /// Kept, not used: what the addresses lead to.
-    _kept: (Pinned, Pinned, CudaSlice<u8>, CudaSlice<RingView>),
+    _kept: (Pinned, CudaSlice<u8>, CudaSlice<RingView>, CudaSlice<u64>),
 }
 
 impl Visible {
-    /// Makes heap and rings of PE `me` of `pes` visible to a GPU.
+    /// Makes heaps and rings of PE `me` of `pes` visible to a GPU.
     ///
     /// # Errors
     /// When the driver refuses the memory.
-    pub fn new(gpu: &Gpu, me: u32, pes: u32, heap: &Arc<Heap>, rings: &RingMemory) -> Result<Self, GpuError> {
+    pub fn new(gpu: &Gpu, me: u32, pes: u32, heap: KernelHeap, rings: &RingMemory) -> Result<Self, GpuError> {
         let stream = gpu.stream();
-        let (heap, memory) = (gpu.pin(heap)?, gpu.pin(rings.mapping())?);
+        let memory = gpu.pin(rings.mapping())?;
         let count = rings.count() as usize;
         let counters = stream
             .alloc_zeros::<u8>(count * COUNTER_BYTES)
@@ -81,21 +87,45 @@ impl Visible {
             })
             .collect();
         let views = stream.clone_htod(&views).map_err(GpuError::of("telling the GPU of its rings"))?;
+        let addresses = heap.addresses(me, pes);
+        let signals = heap.is_device();
+        let posts = !signals || addresses.contains(&0);
+        let reached = || (0..pes).zip(&addresses).filter(|(_, address)| **address != 0).map(|(pe, _)| pe);
+        let (near, far) = (reached().min().unwrap_or(0), reached().max().map_or(0, |last| last + 1));
+        let peers = stream.clone_htod(&addresses).map_err(GpuError::of("telling the GPU of other heaps"))?;
         let view = PeView {
             heap: heap.address(),
+            peers: peers.device_ptr(stream).0,
+            near,
+            far,
+            bytes: heap.len(),
             rings: views.device_ptr(stream).0,
             stop: memory.address() + rings.stop_offset(),
+            beat: memory.address() + rings.beat_offset(),
             ring_count: rings.count(),
             depth: rings.depth(),
             me,
             pes,
+            signals: u32::from(signals),
+            posts: u32::from(posts),
         };
-        Ok(Self { view, _kept: (heap, memory, counters, views) })
+        Ok(Self { view, heap, _kept: (memory, counters, views, peers) })
     }
 
     /// The kernels' argument.
     #[must_use]
     pub fn view(&self) -> PeView {
         self.view
+    }
+
+    /// The heap.
+    #[must_use]
+    pub fn heap(&self) -> &KernelHeap {
+        &self.heap
+    }
+
+    /// Lets go of other PEs' memory: no kernel may run any more. See [`KernelHeap::close`].
+    pub fn close(&mut self) {
+        self.heap.close();
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::counters::RxSource;
 use crate::transport::bootstrap::Rendezvous;
 use crate::transport::fabric::NicRequest;
+use crate::transport::on_node::IntraNode;
 use crate::transport::proxy::Progress;
 use crate::transport::ranks::Ranks;
 use crate::transport::select::PolicyKind;
@@ -27,8 +28,10 @@ pub struct PeConfig {
     pub policy: PolicyKind,
     /// Bytes of symmetric heap, the same on every PE.
     pub heap_bytes: u64,
-    /// Name of the node: PEs with the same name reach each other through shared memory.
+    /// Name of the node: PEs with the same name reach each other as `intra_node` says.
     pub node: String,
+    /// How PEs of a node reach each other, the same on every PE.
+    pub intra_node: IntraNode,
     /// Host name, for the counter page.
     pub host: String,
     /// Name of the job, for the counter page.

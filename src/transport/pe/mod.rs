@@ -17,6 +17,8 @@ pub use access::Pending;
 use access::Staging;
 pub use config::PeConfig;
 
+pub use super::on_node::IntraNode;
+
 use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
 use super::fault::Fault;
@@ -80,6 +82,12 @@ impl Pe {
     #[must_use]
     pub fn is_local(&self, pe: u32) -> bool {
         self.local(pe).is_some()
+    }
+
+    /// By PE: the heaps that loads and stores reach, this PE's own among them.
+    #[must_use]
+    pub fn reached(&self) -> &[Option<Arc<Heap>>] {
+        &self.locals
     }
 
     /// Name of the node of `pe`.

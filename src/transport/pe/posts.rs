@@ -29,16 +29,32 @@ impl Pe {
         Err(TransportError::Mismatch("a GPU's earlier rings are still in use".into()))
     }
 
-    /// Waits for kernels that post, with the proxy's work to do meanwhile: `done` says whether they have ended. It never
-    /// sleeps, since a GPU wakes nobody.
+    /// Waits for kernels that post, with the proxy's work to do meanwhile: `done` says whether they have ended.
     ///
     /// # Errors
     /// When the job fails meanwhile, or nothing moves for longer than the wait limit.
     pub fn run_for(&mut self, what: &str, mut done: impl FnMut() -> bool) -> Result<(), TransportError> {
+        self.run_while(what, || (!done()).then_some(0))
+    }
+
+    /// As [`Self::run_for`], for kernels that get on without any NIC, too: `beat` gives `None` when they have ended, and
+    /// another number than before whenever they have got on. It never sleeps, since a GPU wakes nobody.
+    ///
+    /// # Errors
+    /// As [`Self::run_for`].
+    pub fn run_while(
+        &mut self,
+        what: &str,
+        mut beat: impl FnMut() -> Option<u64>,
+    ) -> Result<(), TransportError> {
         self.streak.store(false, Ordering::Relaxed);
         let driving = self.drive();
         let mut patience = Patience::new(self.wait_limit);
-        while !done() {
+        let mut last = 0;
+        while let Some(beat) = beat() {
+            if beat != last {
+                (last, patience) = (beat, Patience::new(self.wait_limit));
+            }
             let mut worked = false;
             for _ in 0..TURNS {
                 match driving.turn() {

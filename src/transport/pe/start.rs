@@ -18,6 +18,7 @@ use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, 
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, Heap};
 use crate::transport::nic::Nic;
+use crate::transport::on_node::IntraNode;
 use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
@@ -95,7 +96,8 @@ impl Pe {
         for nic in &mut nics {
             nic.connect(&names)?;
         }
-        let locals = map_locals(session.rank(), &card.node, &cards, &heap);
+        let node = (config.intra_node == IntraNode::Direct).then_some(&*card.node);
+        let locals = map_locals(session.rank(), node, &cards, &heap);
         // All heaps are mapped before anyone can leave and take its heap along.
         session.allgather(b"connected", STEP_LIMIT)?;
         let page = open_page(config, lib, session, &nics, &provider);
@@ -262,15 +264,13 @@ fn nic_name(request: Option<&NicRequest>, info: &Info) -> String {
         .unwrap_or_else(|| info.domain())
 }
 
-/// The heaps that can be reached by loads and stores: this PE's own and those of its node.
-fn map_locals(me: u32, node: &str, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Option<Arc<Heap>>> {
+/// The heaps that can be reached by loads and stores: this PE's own and those of its node, if so wanted.
+fn map_locals(me: u32, node: Option<&str>, cards: &[PeCard], own: &Arc<Heap>) -> Vec<Option<Arc<Heap>>> {
     let map = |(pe, card): (u32, &PeCard)| {
         if pe == me {
             return Some(Arc::clone(own));
         }
-        if card.node != node {
-            return None;
-        }
+        let node = node.filter(|node| card.node == *node)?;
         let mapped = card.map_heap();
         if mapped.is_none() {
             eprintln!(

@@ -8,7 +8,7 @@ use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
-use crate::workload::options::Options;
+use crate::workload::options::{Options, Pattern, Scope, Table};
 
 /// Writes JSON lines.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ struct RowLine<'a> {
     size: u64,
     iters: u64,
     verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threads: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heap: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bidir: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +119,17 @@ impl<W: Write> Reporter for Json<W> {
         Ok(())
     }
 
+    fn table(
+        &mut self,
+        _options: &Options,
+        _table: Table,
+        _heap: Option<&'static str>,
+    ) -> Result<(), WorkloadError> {
+        Ok(())
+    }
+
     fn row(&mut self, row: &Row) -> Result<(), WorkloadError> {
+        let scope = row.table.scope;
         self.line(&RowLine {
             r#type: "row",
             bench: row.bench.name(),
@@ -118,6 +138,11 @@ impl<W: Write> Reporter for Json<W> {
             size: row.size,
             iters: row.iters,
             verified: row.verified,
+            scope: scope.map(Scope::name),
+            bits: scope.filter(|_| row.bench == Pattern::AllToAll).map(|_| row.table.bits),
+            blocks: row.grid.map(|(blocks, _)| blocks),
+            threads: row.grid.map(|(_, threads)| threads),
+            heap: row.heap,
             bidir: row.bidir.then_some(true),
             bw_gb_per_s: row.bw_gb_per_s,
             bw_min_gb_per_s: row.bw_spread.map(|q| q.min),

@@ -12,7 +12,7 @@ pub use text::Text;
 
 use super::WorkloadError;
 use super::gather::PeResult;
-use super::options::{Initiator, Options, Pattern};
+use super::options::{Initiator, Options, Pattern, Table};
 use crate::stats::Quantiles;
 use crate::transport::select::PolicyKind;
 
@@ -25,6 +25,12 @@ pub struct Row {
     pub initiator: Initiator,
     /// The policy.
     pub policy: PolicyKind,
+    /// The table that it is a row of.
+    pub table: Table,
+    /// Blocks of a GPU's threads, and threads of each.
+    pub grid: Option<(u32, u32)>,
+    /// Which memory a GPU's heap lies in.
+    pub heap: Option<&'static str>,
     /// Bytes: of `put`, per iteration; of `alltoall`, that one PE sends, its own block included.
     pub size: u64,
     /// Timed iterations.
@@ -53,6 +59,9 @@ impl Default for Row {
             bench: Pattern::Put,
             initiator: Initiator::Host,
             policy: PolicyKind::PairSeq,
+            table: Table { scope: None, bits: 32 },
+            grid: None,
+            heap: None,
             size: 0,
             iters: 0,
             verified: false,
@@ -85,6 +94,17 @@ pub trait Reporter {
     /// # Errors
     /// When the output cannot be written.
     fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError>;
+
+    /// A table begins; `heap`: which memory a GPU's heap lies in.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn table(
+        &mut self,
+        options: &Options,
+        table: Table,
+        heap: Option<&'static str>,
+    ) -> Result<(), WorkloadError>;
 
     /// A size is done.
     ///

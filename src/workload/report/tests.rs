@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::workload::gather::tests::pe;
 use crate::workload::options::tests::options;
+use crate::workload::options::{HeapKind, Scope};
 
 fn rows() -> [Row; 2] {
     let put = Row { size: 4096, iters: 10, bw_gb_per_s: Some(0.0987), ..Row::default() };
@@ -23,7 +24,9 @@ fn rows() -> [Row; 2] {
 
 fn report(reporter: &mut dyn Reporter) {
     for row in rows() {
-        reporter.begin(&options(row.bench), row.policy).unwrap();
+        let options = options(row.bench);
+        reporter.begin(&options, row.policy).unwrap();
+        reporter.table(&options, row.table, row.heap).unwrap();
         reporter.row(&row).unwrap();
     }
     let empty = Row { size: 8, ..Row::default() };
@@ -59,4 +62,46 @@ fn json() {
     let rx = lines.iter().find(|line| line["direction"] == "rx").unwrap();
     assert_eq!((&rx["max_over_mean"], &rx["active_nics"], &rx["nics"]), (&2.0.into(), &1.into(), &2.into()));
     insta::assert_snapshot!(text);
+}
+
+/// A row of a kernel's all-to-all, and the options that it belongs to.
+fn on_gpu() -> (Options, Row) {
+    let initiator = Initiator::Gpu { ordinal: 0, threads: 256, heap: HeapKind::Auto };
+    let options = Options { initiator, ..options(Pattern::AllToAll) };
+    let row = Row {
+        bench: Pattern::AllToAll,
+        initiator,
+        table: Table { scope: Some(Scope::Warp), bits: 64 },
+        grid: Some((1, 32)),
+        heap: Some("device"),
+        size: 4096,
+        iters: 10,
+        verified: true,
+        latency_us: Some(4.25),
+        ..Row::default()
+    };
+    (options, row)
+}
+
+#[test]
+fn a_kernel_s_row_says_who_joined_in_it() {
+    let (options, row) = on_gpu();
+    let mut out = Vec::new();
+    Json::new(&mut out).row(&row).unwrap();
+    let line: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    for (key, value) in [("scope", "warp"), ("heap", "device"), ("initiator", "gpu")] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    for (key, value) in [("bits", 64), ("blocks", 1), ("threads", 32)] {
+        assert_eq!(line[key], value, "{line}");
+    }
+    let mut out = Vec::new();
+    let mut text = Text::new(&mut out);
+    text.begin(&options, row.policy).unwrap();
+    text.table(&options, row.table, row.heap).unwrap();
+    text.row(&row).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("# heap: device; at most 32 blocks of 256 threads\n#alltoall_device\n"), "{text}");
+    assert!(text.contains("4096        512       64-bit    warp      4.250000"), "{text}");
+    assert!(text.contains("times include filling and checking"), "{text}");
 }

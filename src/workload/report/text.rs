@@ -6,7 +6,7 @@ use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
-use crate::workload::options::{Initiator, Options, Pattern};
+use crate::workload::options::{Initiator, Options, Pattern, Table};
 
 /// Writes tables.
 #[derive(Debug)]
@@ -29,6 +29,27 @@ fn cell(value: Option<f64>, decimals: usize) -> String {
 impl<W: Write> Reporter for Text<W> {
     fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
         writeln!(self.out, "# policy {policy}: {}", policy.help())?;
+        if let Initiator::Gpu { .. } = options.initiator
+            && options.verify
+            && options.pattern == Pattern::AllToAll
+        {
+            writeln!(self.out, "# the times include filling and checking on the GPU (--verify)")?;
+        }
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn table(
+        &mut self,
+        options: &Options,
+        _table: Table,
+        heap: Option<&'static str>,
+    ) -> Result<(), WorkloadError> {
+        if let (Initiator::Gpu { threads, .. }, Some(heap)) = (options.initiator, heap) {
+            // An all-to-all of few bytes takes fewer.
+            let most = if options.pattern == Pattern::AllToAll { "at most " } else { "" };
+            writeln!(self.out, "# heap: {heap}; {most}{} blocks of {threads} threads", options.ctas)?;
+        }
         match options.pattern {
             Pattern::Put => {
                 let direction = if options.bidir { "bidi" } else { "uni" };
@@ -86,10 +107,9 @@ impl<W: Write> Reporter for Text<W> {
                     self.out,
                     "{:<10}  {:<8}  {:<8}  {:<8}  {:<16}  {:<12}  {:<12}  {:<12}  {:<12}  {:<12}",
                     row.size,
-                    row.size / super::super::plan::ELEMENT_BYTES,
-                    "32-bit",
-                    // A kernel's threads each post for a peer of their own.
-                    if row.initiator == Initiator::Host { "host" } else { "thread" },
+                    row.size / row.table.element_bytes(),
+                    format!("{}-bit", row.table.bits),
+                    row.table.scope_name(),
                     cell(row.latency_us, 6),
                     cell(row.algbw_gb_per_s, 3),
                     cell(row.busbw_gb_per_s, 3),

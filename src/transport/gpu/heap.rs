@@ -1,0 +1,106 @@
+//! The symmetric heap as kernels see it: in the host's memory, pinned, or in the GPU's own.
+
+use std::sync::Arc;
+
+use super::device::{Gpu, Pinned};
+use super::error::GpuError;
+use super::memory::{DeviceMemory, OpenedMemory};
+use crate::transport::heap::Heap;
+
+/// A PE's heap and those of other PEs that its GPU reaches by loads and stores.
+#[derive(Debug)]
+pub enum KernelHeap {
+    /// In the hosts' memory: every NIC reaches it, and so do the GPUs of the node. The signals of kernels are applied by the
+    /// proxy, since atomic operations of a GPU on the host's memory are none for the CPU or for another GPU.
+    Host {
+        /// This PE's.
+        own: Pinned,
+        /// By PE: those of this node.
+        peers: Vec<Option<Pinned>>,
+    },
+    /// In the GPUs' memory: no NIC is needed, and no host.
+    Device {
+        /// This PE's.
+        own: DeviceMemory,
+        /// By PE; none of this PE's own.
+        peers: Vec<Option<OpenedMemory>>,
+    },
+}
+
+impl KernelHeap {
+    /// This PE's heap in the host's memory, and with it those of `reached`, by PE: a PE whose memory the driver does not
+    /// take is reached through the proxy.
+    ///
+    /// # Errors
+    /// When the driver does not take this PE's own.
+    pub fn host(gpu: &Gpu, own: &Arc<Heap>, reached: &[Option<Arc<Heap>>]) -> Result<Self, GpuError> {
+        let pin = |heap: &Option<Arc<Heap>>| {
+            let heap = heap.as_ref().filter(|heap| !Arc::ptr_eq(heap, own))?;
+            let pinned = gpu.pin(heap);
+            pinned.inspect_err(|error| eprintln!("railtop: a PE of this node is posted to: {error}")).ok()
+        };
+        Ok(Self::Host { own: gpu.pin(own)?, peers: reached.iter().map(pin).collect() })
+    }
+
+    /// A heap of at least `len` bytes in the GPU's memory, of a PE that reaches no other.
+    ///
+    /// # Errors
+    /// When the GPU has not that much.
+    pub fn alone(gpu: &Gpu, len: u64) -> Result<Self, GpuError> {
+        Ok(Self::Device { own: DeviceMemory::take(gpu, len)?, peers: Vec::new() })
+    }
+
+    /// Where kernels see its first byte.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        match self {
+            Self::Host { own, .. } => own.address(),
+            Self::Device { own, .. } => own.address(),
+        }
+    }
+
+    /// Its bytes, the same on every PE.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Host { own, .. } => own.len(),
+            Self::Device { own, .. } => own.len(),
+        }
+    }
+
+    /// Whether it has none: never.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where kernels see the heap of each of `pes` PEs; 0 of those that they post to.
+    #[must_use]
+    pub fn addresses(&self, me: u32, pes: u32) -> Vec<u64> {
+        let peer = |pe: u32| match self {
+            _ if pe == me => Some(self.address()),
+            Self::Host { peers, .. } => Some(peers.get(pe as usize)?.as_ref()?.address()),
+            Self::Device { peers, .. } => Some(peers.get(pe as usize)?.as_ref()?.address()),
+        };
+        (0..pes).map(|pe| peer(pe).unwrap_or(0)).collect()
+    }
+
+    /// Whether it lies in the GPU's memory. Then signals are the kernels' own matter.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(self, Self::Device { .. })
+    }
+
+    /// The name in results.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        if self.is_device() { "device" } else { "host" }
+    }
+
+    /// Lets go of other PEs' memory, which must be done by all before anybody gives its own back.
+    pub fn close(&mut self) {
+        if let Self::Device { peers, .. } = self {
+            peers.clear();
+        }
+    }
+}
