@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Line {
-    /// What follows is of another run.
+    /// Where and how what follows was measured; again for each policy of a run.
     Run(Header),
     Row(Row),
     Nic(Nic),

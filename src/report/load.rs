@@ -133,8 +133,12 @@ impl Report {
     fn take(&mut self, line: Line, run: &mut Run) {
         match line {
             Line::Run(header) => {
-                let next = Run { file: run.file.clone(), header: clean(header), ..Run::default() };
-                self.push(std::mem::replace(run, next));
+                let header = clean(header);
+                // Said again for each policy of a run.
+                if header != run.header {
+                    let next = Run { file: run.file.clone(), header, ..Run::default() };
+                    self.push(std::mem::replace(run, next));
+                }
             }
             Line::Row(row) => run.rows.push(row),
             Line::Nic(nic) => run.nics.push(nic),

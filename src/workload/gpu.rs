@@ -41,6 +41,11 @@ pub(super) struct GpuSide {
 }
 
 impl GpuSide {
+    /// The GPU's product name, where the driver tells.
+    pub(super) fn name(&self) -> Option<String> {
+        self.gpu.name().ok()
+    }
+
     /// Opens the GPU, compiles the kernels, finds a heap of `bytes` bytes for them, and lets the proxy take what they post.
     pub(super) fn start(
         pe: &mut Pe,

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod put;
 pub mod report;
 pub mod run;
+pub mod scene;
 pub mod verify;
 
 use crate::transport::error::TransportError;

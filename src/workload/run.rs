@@ -13,6 +13,7 @@ use super::options::{Initiator, Options, Pattern, Table};
 use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row, Summary};
+use super::scene::Scene;
 use crate::stats::Quantiles;
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
@@ -54,8 +55,9 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     {
         eprintln!("railtop: warning: {warning}");
     }
+    let scene = Scene::of(pe, bench.gpu.as_ref().and_then(GpuSide::name));
     for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
-        bench.policy(pe, policy, reporter)?;
+        bench.policy(pe, &scene, policy, reporter)?;
     }
     bench.gpu.map_or(Ok(()), |gpu| gpu.finish(pe))
 }
@@ -119,6 +121,7 @@ impl Bench<'_> {
     fn policy(
         &mut self,
         pe: &mut Pe,
+        scene: &Scene,
         policy: PolicyKind,
         reporter: &mut dyn Reporter,
     ) -> Result<(), WorkloadError> {
@@ -126,7 +129,7 @@ impl Bench<'_> {
         pe.set_policy(policy)?;
         pe.barrier()?;
         if pe.rank() == 0 {
-            reporter.begin(self.options, policy)?;
+            reporter.begin(scene, self.options, policy)?;
         }
         let mut account = Account::default();
         for table in self.options.tables() {

@@ -9,6 +9,7 @@ use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
 use crate::workload::options::{Options, Pattern, Scope, Table};
+use crate::workload::scene::Scene;
 
 /// Writes JSON lines.
 #[derive(Debug)]
@@ -114,9 +115,17 @@ struct BalanceLine<'a> {
     p99_window_max_over_mean: Option<f64>,
 }
 
+#[derive(Serialize)]
+struct RunLine<'a> {
+    r#type: &'a str,
+    policy: &'a str,
+    #[serde(flatten)]
+    scene: &'a Scene,
+}
+
 impl<W: Write> Reporter for Json<W> {
-    fn begin(&mut self, _options: &Options, _policy: PolicyKind) -> Result<(), WorkloadError> {
-        Ok(())
+    fn begin(&mut self, scene: &Scene, _options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+        self.line(&RunLine { r#type: "run", policy: policy.name(), scene })
     }
 
     fn table(

@@ -13,6 +13,7 @@ pub use text::Text;
 use super::WorkloadError;
 use super::gather::PeResult;
 use super::options::{Initiator, Options, Pattern, Table};
+use super::scene::Scene;
 use crate::stats::Quantiles;
 use crate::transport::select::PolicyKind;
 
@@ -93,7 +94,7 @@ pub trait Reporter {
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError>;
+    fn begin(&mut self, scene: &Scene, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError>;
 
     /// A table begins; `heap`: which memory a GPU's heap lies in.
     ///

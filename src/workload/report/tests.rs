@@ -7,6 +7,25 @@ use crate::workload::gather::tests::pe;
 use crate::workload::options::tests::options;
 use crate::workload::options::{HeapKind, Scope};
 
+fn scene() -> Scene {
+    Scene {
+        started: "2026-11-29T18:00:00Z".to_owned(),
+        version: "0.1.0",
+        command: vec!["railtop".to_owned(), "bench".to_owned()],
+        host: "node-a".to_owned(),
+        kernel: Some("6.18.0".to_owned()),
+        cpu: None,
+        cores: Some(2),
+        gpu: None,
+        provider: "net".to_owned(),
+        libfabric: Some("1.17".to_owned()),
+        nodes: 2,
+        pes: 2,
+        nics_per_pe: 2,
+        nic_bits_per_s: None,
+    }
+}
+
 fn rows() -> [Row; 2] {
     let put = Row { size: 4096, iters: 10, bw_gb_per_s: Some(0.0987), ..Row::default() };
     let alltoall = Row {
@@ -25,7 +44,7 @@ fn rows() -> [Row; 2] {
 fn report(reporter: &mut dyn Reporter) {
     for row in rows() {
         let options = options(row.bench);
-        reporter.begin(&options, row.policy).unwrap();
+        reporter.begin(&scene(), &options, row.policy).unwrap();
         reporter.table(&options, row.table, row.heap).unwrap();
         reporter.row(&row).unwrap();
     }
@@ -54,7 +73,7 @@ fn json() {
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().filter(|line| line["type"] == "row").count(), 3);
-    let nothing = &lines[2];
+    let nothing = lines.iter().rfind(|line| line["type"] == "row").unwrap();
     assert!(nothing.get("bw_gb_per_s").is_none(), "missing is an absent key: {nothing}");
     let nics: Vec<_> = lines.iter().filter(|line| line["type"] == "nic").collect();
     assert_eq!(nics.len(), 4);
@@ -97,7 +116,7 @@ fn a_kernel_s_row_says_who_joined_in_it() {
     }
     let mut out = Vec::new();
     let mut text = Text::new(&mut out);
-    text.begin(&options, row.policy).unwrap();
+    text.begin(&scene(), &options, row.policy).unwrap();
     text.table(&options, row.table, row.heap).unwrap();
     text.row(&row).unwrap();
     let text = String::from_utf8(out).unwrap();

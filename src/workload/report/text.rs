@@ -7,17 +7,20 @@ use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
 use crate::workload::options::{Initiator, Options, Pattern, Table};
+use crate::workload::scene::Scene;
 
 /// Writes tables.
 #[derive(Debug)]
 pub struct Text<W> {
     out: W,
+    /// The job has been said.
+    begun: bool,
 }
 
 impl<W: Write> Text<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out, begun: false }
     }
 }
 
@@ -27,7 +30,15 @@ fn cell(value: Option<f64>, decimals: usize) -> String {
 }
 
 impl<W: Write> Reporter for Text<W> {
-    fn begin(&mut self, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+    fn begin(&mut self, scene: &Scene, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+        if !std::mem::replace(&mut self.begun, true) {
+            let Scene { version, nodes, pes, nics_per_pe, provider, .. } = scene;
+            let library = scene.libfabric.as_deref().unwrap_or("of an unknown version");
+            writeln!(
+                self.out,
+                "# railtop {version}: nodes {nodes}, PEs {pes}, NICs of each {nics_per_pe}; libfabric {library}, {provider}"
+            )?;
+        }
         writeln!(self.out, "# policy {policy}: {}", policy.help())?;
         if let Initiator::Gpu { .. } = options.initiator
             && options.verify
