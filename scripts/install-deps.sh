@@ -69,6 +69,10 @@ if [ "$purpose" = test ]; then
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     # For tests/instructions.rs.
     has valgrind || missing+=(valgrind)
+    # For tests/report.rs, with a font to draw with. Ubuntu's package of that name is another packager's, which containers lack.
+    if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+        has chromium || missing+=(chromium fonts-dejavu-core)
+    fi
     if wants_vm; then
         for pair in "${vm_programs[@]}"; do
             has "${pair%%:*}" || missing+=("${pair#*:}")

@@ -72,7 +72,7 @@ impl Shape {
         };
         let nics = self.nics.map(|nics| {
             let rate = self.bits_per_s.map_or_else(String::new, |bits| {
-                format!(" of {}", crate::units::format_byte_rate(bits as f64 / 8.0))
+                format!(" of {}", crate::units::format_bit_rate(bits as f64))
             });
             format!("{} each{rate}", plural(nics, "NIC"))
         });
