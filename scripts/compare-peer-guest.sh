@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The part of compare-peer.sh that runs in the VM: compare-peer-guest.sh RAILTOP RDMATOP TESTS_VM
+# The part of compare-peer.sh that runs in the VM: compare-peer-guest.sh RAILTOP RDMATOP TESTS_VM PART
 set -euo pipefail
-railtop=$1 peer=$2 vm=$3
+railtop=$1 peer=$2 vm=$3 part=$4
 nics=32
 # At least one of each kind of look that railtop does not make at every tick.
 seconds=11
@@ -43,11 +43,14 @@ begin() {
     sleep 4
 }
 
+# Whether a process has ended: tmux leaves it a zombie for a while.
+has_ended() { ! grep '^State:' "/proc/$1/status" 2>/dev/null | grep -qv Z; }
+
 end() { # NAME PID
     tm capture-pane -p -t "$1" >"/tmp/$1.screen"
     kill -TERM "$2"
     for ((i = 0; i < 20; i++)); do
-        kill -0 "$2" 2>/dev/null || return 0
+        has_ended "$2" && return 0
         sleep 0.5
     done
     echo "$1 does not end" >&2
@@ -73,42 +76,59 @@ cost() {
     end "$name" "$pid"
 }
 
-echo "| $nics EFA NICs, all moving, 160x48, every second | system calls a tick | CPU, % of a core (emulated) | kB/s to the terminal |"
-echo "| --- | --- | --- | --- |"
-cost sysfs '' ./railtop --source sysfs
-cost netlink '' ./railtop --source netlink
-cost auto '' ./railtop
-cost peer '' ./rdmatop
-# shellcheck disable=SC2046 # names
-python3 "$vm/hold_qps.py" 8 4 $(seq -f rdmap%gs0 0 $((nics - 1))) >/tmp/held 2>&1 &
-held=$!
-for ((i = 0; i < 120; i++)); do
-    grep -q ready /tmp/held && break
-    sleep 0.5
-done
-echo "| with 8 processes of 4 queue pairs on each | | | |"
-cost auto-held '' ./railtop
-cost auto-processes 3 ./railtop
-cost peer-held '' ./rdmatop
-kill "$held"
-echo
-# At the same time, which changes how long they take and not what they hold.
-echo "| every second | RSS after 4 s, MB (anonymous) | 1 min | 2 min | 4 min |"
-echo "| --- | --- | --- | --- | --- |"
-begin auto-long '' ./railtop
-ours=$pid ours_row="| \`./railtop\` | $(memory_of "$pid")"
-begin peer-long '' ./rdmatop
-theirs=$pid theirs_row="| \`./rdmatop\` | $(memory_of "$pid")"
-for pause in 60 60 120; do
-    sleep "$pause"
-    ours_row+=" | $(memory_of "$ours")" theirs_row+=" | $(memory_of "$theirs")"
-done
-printf '%s |\n' "$ours_row" "$theirs_row"
-end auto-long "$ours"
-end peer-long "$theirs"
+costs() {
+    echo "| $nics EFA NICs, all moving, 160x48, every second | system calls a tick | CPU, % of a core (emulated) | kB/s to the terminal |"
+    echo "| --- | --- | --- | --- |"
+    cost sysfs '' ./railtop --source sysfs
+    cost netlink '' ./railtop --source netlink
+    cost auto '' ./railtop
+    cost peer '' ./rdmatop
+    # shellcheck disable=SC2046 # names
+    python3 "$vm/hold_qps.py" 8 4 $(seq -f rdmap%gs0 0 $((nics - 1))) >/tmp/held 2>&1 &
+    local held=$!
+    for ((i = 0; i < 120; i++)); do
+        grep -q ready /tmp/held && break
+        sleep 0.5
+    done
+    echo "| with 8 processes of 4 queue pairs on each | | | |"
+    cost auto-held '' ./railtop
+    cost auto-processes 3 ./railtop
+    cost peer-held '' ./rdmatop
+    kill "$held"
+    for screen in auto peer; do
+        echo
+        echo "$screen:"
+        head -n 12 "/tmp/$screen.screen"
+    done
+}
+
+# Both at once, from their first moment on, so that they are as old: that changes how long they take, not what they hold.
+memory() {
+    local ages=(5 30 60 120 180 240 360) age
+    local started theirs ours row
+    started=$(uptime_s)
+    tm new-session -d -x 160 -y 48 -s ours 'exec ./railtop'
+    tm new-session -d -x 160 -y 48 -s theirs 'exec ./rdmatop'
+    ours=$(tm list-panes -t ours -F '#{pane_pid}') theirs=$(tm list-panes -t theirs -F '#{pane_pid}')
+    echo "| age, every second | \`railtop\`: RSS, MB (anonymous) | \`rdmatop\` |"
+    echo "| --- | --- | --- |"
+    for age in "${ages[@]}"; do
+        sleep "$(awk -v from="$started" -v now="$(uptime_s)" -v age="$age" 'BEGIN { left = from + age - now; print (left > 0 ? left : 0) }')"
+        row="| $age s | $(memory_of "$ours") | $(memory_of "$theirs") |"
+        echo "$row"
+    done
+    end ours "$ours"
+    end theirs "$theirs"
+    for screen in ours theirs; do
+        echo
+        echo "$screen:"
+        head -n 12 "/tmp/$screen.screen"
+    done
+}
+
+case $part in
+    all) costs && memory ;;
+    costs) costs ;;
+    memory) memory ;;
+esac
 tm kill-server
-for screen in auto peer peer-long; do
-    echo
-    echo "$screen:"
-    head -n 12 "/tmp/$screen.screen"
-done

@@ -44,6 +44,7 @@ wants_vm() {
 vm_programs=(
     qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod cpio:cpio xz:xz-utils zstd:zstd
     strip:binutils setpriv:util-linux rdma:iproute2 ib_write_bw:perftest strace:strace tmux:tmux
+    ping:iputils-ping
 )
 
 has_headers() {

@@ -13,6 +13,7 @@ mod futex;
 pub mod fuzzing;
 pub mod lab;
 pub mod monitor;
+pub mod report;
 pub mod stats;
 mod sync;
 pub mod text;

@@ -98,7 +98,7 @@ pub fn run(args: &CheckArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let mut told = Told::default();
     loop {
         let last = ticker.deadline() >= end;
-        let interrupted = interrupt.wait_until(ticker.deadline().min(end));
+        let interrupted = interrupt.wait_until(ticker.deadline().min(end))?;
         let tick = monitor.tick();
         tally.add(&tick);
         told.tell(&tick.view);

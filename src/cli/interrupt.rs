@@ -37,12 +37,24 @@ impl Interrupt {
     }
 
     /// Waits until `deadline`; true when an end was asked for.
-    #[must_use]
-    pub fn wait_until(&self, deadline: Instant) -> bool {
+    ///
+    /// # Errors
+    /// When the thread that listens has panicked: nobody could ask for an end any more, and that is not the same as
+    /// having been asked.
+    pub fn wait_until(&self, deadline: Instant) -> Result<bool, Deaf> {
         let left = deadline.saturating_duration_since(Instant::now());
-        !matches!(self.signals.recv_timeout(left), Err(RecvTimeoutError::Timeout))
+        match self.signals.recv_timeout(left) {
+            Ok(()) => Ok(true),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(Deaf),
+        }
     }
 }
+
+/// Nobody listens for signals any more.
+#[derive(Debug, thiserror::Error)]
+#[error("the thread that listens for signals panicked (message above); please report it")]
+pub struct Deaf;
 
 /// Whether whoever started us wants this signal ignored: `nohup` does so with SIGHUP, a shell with SIGINT for `&`.
 fn is_ignored(signal: i32) -> bool {
@@ -55,6 +67,17 @@ fn is_ignored(signal: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_of_the_listener_is_no_interrupt() {
+        let (tell, signals) = mpsc::channel();
+        let interrupt = Interrupt { signals };
+        assert!(matches!(interrupt.wait_until(Instant::now()), Ok(false)));
+        tell.send(()).unwrap();
+        assert!(matches!(interrupt.wait_until(Instant::now()), Ok(true)));
+        drop(tell);
+        assert!(interrupt.wait_until(Instant::now()).is_err());
+    }
 
     #[test]
     fn the_runtime_ignores_sigpipe_and_not_sigterm() {

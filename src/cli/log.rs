@@ -97,7 +97,7 @@ pub fn run(args: &LogArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let mut nothing: Option<String> = None;
     let mut missed = 0;
     let mut left = args.count;
-    while left != Some(0) && !interrupt.wait_until(ticker.deadline()) {
+    while left != Some(0) && !interrupt.wait_until(ticker.deadline())? {
         let sample = monitor.sample();
         let tick = monitor.derive(&sample);
         if let Some(Err(error)) = recorder.as_mut().map(|r| r.add(sample, interval, missed)) {

@@ -16,6 +16,7 @@ pub mod log;
 pub mod manual;
 pub mod pe;
 pub mod replay;
+mod report;
 pub mod source;
 pub mod top;
 
@@ -64,6 +65,8 @@ enum Command {
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
     Demo(demo::DemoArgs),
+    Report(report::ReportArgs),
+    Compare(report::CompareArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
 }
@@ -106,6 +109,8 @@ impl Cli {
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
             Some(Command::Demo(args)) => demo::run(&args, global),
+            Some(Command::Report(args)) => report::run(&args),
+            Some(Command::Compare(args)) => report::compare(&args),
             Some(Command::Completions(args)) => manual::completions(args, Cli::command()),
             Some(Command::Man(args)) => manual::man(&args, Cli::command()),
         }
@@ -117,6 +122,7 @@ fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     exit::require_terminal()?;
     let given = Given { screen: args.screen.clone(), selection: args.selection.clone(), ..Given::default() };
     let settings = Settings::load(global, &given)?;
+    crate::monitor::tui::watch_panics();
     let mut sampler = Sampler::start(settings.monitor())?;
     if let Some(path) = &args.record {
         sampler.start_recording(path)?;

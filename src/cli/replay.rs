@@ -110,6 +110,7 @@ pub fn run(args: &ReplayArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
         exit::say(&format!("railtop: {}: {damage}", args.recording.display()));
     }
     let range = bounds(args, replayer.recording())?;
+    tui::watch_panics();
     let mut source = ReplaySource::new(replayer, range);
     let options = TuiOptions { replay: Some(source.handle()), ..settings.screen() };
     Ok(ended(tui::run(&mut source, &options)?))

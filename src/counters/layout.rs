@@ -7,7 +7,7 @@ pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"RAILTOP\0");
 /// Readers refuse another major version: the layout has changed.
 pub const ABI_MAJOR: u16 = 1;
 /// Readers accept any minor version: something was added.
-pub const ABI_MINOR: u16 = 1;
+pub const ABI_MINOR: u16 = 2;
 /// Largest page a reader touches, in bytes.
 pub const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// Most NICs of one PE.

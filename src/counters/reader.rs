@@ -147,6 +147,7 @@ impl PageReader {
             policy_epoch: u64_at(control, CONTROL_POLICY_EPOCH),
             rx_source: RxSource::from_code(u32_at(control, CONTROL_RX_SOURCE)),
             process: PeCounts::from_array(self.process_fields.values(record)),
+            process_there: self.process_fields.there(),
             process_extras: self.process_fields.extras(&self.process.records()),
             process_torn: self.process.is_torn(0) || self.control.is_torn(0),
             nics,

@@ -64,8 +64,10 @@ pub struct PageSnapshot {
     pub rx_source: RxSource,
     /// The PE's NICs, in the order of [`super::PageIdentity::nics`].
     pub nics: Vec<NicSnapshot>,
-    /// Process-wide counters.
+    /// Process-wide counters; 0 where the page is without a field.
     pub process: PeCounts,
+    /// As [`NicSnapshot::there`], of [`PeCounts::FIELDS`].
+    pub process_there: [bool; PeCounts::LEN],
     /// Process-wide fields this program does not know, from a newer writer.
     pub process_extras: Vec<ExtraField>,
     /// As [`NicSnapshot::torn`], for state, policy and process-wide counters.

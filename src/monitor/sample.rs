@@ -219,6 +219,9 @@ pub struct PageSample {
     pub rx_source: Option<String>,
     /// How the writer is.
     pub state: PageState,
+    /// What belongs to the PE as a whole and to no NIC, without traffic of its own; `None` in older recordings.
+    #[serde(default)]
+    pub own: Option<Reading>,
     /// Its NICs, by rail.
     pub nics: Vec<PageNic>,
 }
@@ -423,6 +426,7 @@ pub(crate) mod made {
             policy: None,
             rx_source: None,
             state,
+            own: None,
             nics,
         }
     }

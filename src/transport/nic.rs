@@ -122,7 +122,7 @@ pub trait Nic: Send {
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
 
     /// Pieces that may be under way to a peer's NIC, those included that have landed there without an acknowledgement:
-    /// with more of them from everybody, its completion queue could overrun while it does not look.
+    /// with more of them from everybody, its completion queue could overrun while it does not look. Always the same.
     fn room_at(&self, to: PeerNic) -> u64 {
         let _ = to;
         u64::MAX

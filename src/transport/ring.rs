@@ -101,10 +101,14 @@ pub enum Command {
 /// A slot: one cache line, which a GPU can later write with a few stores.
 type Words = [u64; 8];
 
+/// Kind of a put.
+const KIND_PUT: u64 = 1;
+
 /// How the ring numbers the sources of Rx bytes.
 const RX_SOURCES: [RxSource; 4] = [RxSource::None, RxSource::CqeLen, RxSource::ImmLen, RxSource::Ledger];
 
 /// A signal as (operation, offset, value); operation 0 is no signal.
+#[inline]
 fn encode_signal(signal: Option<Signal>) -> [u64; 3] {
     match signal {
         None => [0, 0, 0],
@@ -113,6 +117,7 @@ fn encode_signal(signal: Option<Signal>) -> [u64; 3] {
     }
 }
 
+#[inline]
 fn decode_signal(op: u64, offset: u64, value: u64) -> Option<Signal> {
     let op = match op {
         1 => SignalOp::Set,
@@ -127,18 +132,33 @@ fn position<T: PartialEq>(list: &[T], item: &T) -> u64 {
     list.iter().position(|other| other == item).unwrap_or(0) as u64
 }
 
-impl Command {
-    /// Word 0: kind in bits 0 to 7, signal operation (or whether PE or tag are given) in 8 to 15, NIC in 16 to 31, target PE in 32 to 63.
+/// Word 0: kind in bits 0 to 7, signal operation (or whether PE or tag are given) in 8 to 15, NIC in 16 to 31, target PE in
+/// 32 to 63.
+#[inline]
+fn head(kind: u64, op: u64, nic: u16, dst: u32) -> u64 {
+    kind | op << 8 | u64::from(nic) << 16 | u64::from(dst) << 32
+}
+
+impl Put {
+    #[inline]
     fn encode(self) -> Words {
-        let head = |kind: u64, op: u64, nic: u16, dst: u32| {
-            kind | op << 8 | u64::from(nic) << 16 | u64::from(dst) << 32
-        };
+        let [op, offset, value] = encode_signal(self.signal);
+        [head(KIND_PUT, op, 0, self.dst), self.local, self.remote, self.len, offset, value, 0, 0]
+    }
+}
+
+impl Command {
+    /// As a slot. Nearly all are puts.
+    #[inline]
+    fn encode(self) -> Words {
+        if let Self::Put(put) = self { put.encode() } else { self.encode_other() }
+    }
+
+    #[inline(never)]
+    fn encode_other(self) -> Words {
         let some = |number: Option<u32>| u64::from(number.is_some());
         match self {
-            Self::Put(put) => {
-                let [op, offset, value] = encode_signal(put.signal);
-                [head(1, op, 0, put.dst), put.local, put.remote, put.len, offset, value, 0, 0]
-            }
+            Self::Put(put) => put.encode(),
             Self::Quiet { ticket, pe } => [head(2, some(pe), 0, pe.unwrap_or(0)), ticket, 0, 0, 0, 0, 0, 0],
             Self::RingQuiet { ring, posted } => [head(12, 0, 0, ring), posted, 0, 0, 0, 0, 0, 0],
             Self::Fence => [9, 0, 0, 0, 0, 0, 0, 0],
@@ -177,16 +197,27 @@ impl Command {
         }
     }
 
-    /// Reads a slot; `None` when it holds no command (never, for slots written by [`Self::encode`]).
+    /// Reads a slot; `None` when it holds no command (never, for slots written by [`Self::encode`]). Nearly all hold puts.
+    #[inline]
     fn decode(words: Words) -> Option<Self> {
         let [head, local, remote, len, offset, value, ..] = words;
+        if head & 0xff != KIND_PUT {
+            // An array of its own, so that a put's words need not be in memory for it.
+            return Self::decode_other([head, local, remote, len, offset, value]);
+        }
+        let dst = (head >> 32) as u32;
+        let signal = decode_signal(head >> 8 & 0xff, offset, value);
+        Some(Self::Put(Put { dst, local, remote, len, signal }))
+    }
+
+    #[inline(never)]
+    fn decode_other([head, local, remote, len, offset, value]: [u64; 6]) -> Option<Self> {
         let signal = decode_signal(head >> 8 & 0xff, offset, value);
         let present = head >> 8 & 1 == 1;
         #[expect(clippy::cast_possible_truncation, reason = "each field takes its own bits")]
         let (nic, dst, tag) = ((head >> 16) as u16, (head >> 32) as u32, offset as u32);
         let index = usize::try_from(local).unwrap_or(usize::MAX);
         Some(match head & 0xff {
-            1 => Self::Put(Put { dst, local, remote, len, signal }),
             2 => Self::Quiet { ticket: local, pe: present.then_some(dst) },
             12 => Self::RingQuiet { ring: dst, posted: local },
             9 => Self::Fence,
@@ -232,6 +263,7 @@ impl Producer {
 
     /// Adds a command; `false` when the ring is full.
     #[must_use]
+    #[inline]
     pub fn try_push(&mut self, command: Command) -> bool {
         self.0.try_push(|| command.encode())
     }
@@ -239,6 +271,7 @@ impl Producer {
 
 impl Consumer {
     /// Takes the oldest command.
+    #[inline]
     pub fn pop(&mut self) -> Option<Command> {
         self.0.pop().and_then(Command::decode)
     }

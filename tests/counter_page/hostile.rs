@@ -6,7 +6,8 @@ use std::{fs, path::PathBuf};
 
 use proptest::prelude::*;
 use railtop::counters::{
-    FieldKind, Liveness, NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter, ReadError,
+    Field, FieldKind, Liveness, NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageWriter, PeCounts,
+    ReadError,
 };
 use tempfile::TempDir;
 
@@ -137,12 +138,15 @@ fn older_page(minor: u16) -> Vec<u8> {
     put(&mut page, 10, &minor.to_le_bytes());
     let at = entry(&page, 5);
     let (count, offset) = (u32_at(&page, at + 8), u64_at(&page, at + 16));
-    let later: Vec<&[u8]> =
-        NicCounts::FIELDS.iter().filter(|f| f.since_minor > minor).map(|f| f.name.as_bytes()).collect();
+    let of = |section: usize, fields: &[Field]| -> Vec<(usize, Vec<u8>)> {
+        let later = fields.iter().filter(|field| field.since_minor > minor);
+        later.map(|field| (section, field.name.as_bytes().to_vec())).collect()
+    };
+    let later = [of(2, &PeCounts::FIELDS), of(4, &NicCounts::FIELDS)].concat();
     let (mut left, mut kept) = (0, Vec::new());
     for row in page[offset..offset + count * 64].chunks_exact(64) {
         let name = row[32..].split(|&b| b == 0).next().unwrap();
-        if u32_at(row, 0) == 4 && later.contains(&name) {
+        if later.contains(&(u32_at(row, 0), name.to_vec())) {
             left += 1;
         } else {
             kept.extend_from_slice(row);
@@ -164,8 +168,12 @@ fn a_page_of_version_1_0_is_read_and_its_missing_fields_are_missing() {
         assert_eq!(there, !missing.contains(&field.name), "{}", field.name);
     }
     assert_eq!((nic.counts.down, nic.counts.failures), (0, 0), "whatever lies where they would be");
+    for (field, there) in PeCounts::FIELDS.iter().zip(older.process_there) {
+        assert_eq!(there, !field.name.starts_with("gpu_"), "{}", field.name);
+    }
+    assert_eq!(older.process.gpu_ring_size, 0, "whatever lies where it would be");
     let current = Bench::new().read(&valid_page()).unwrap();
-    assert!(current.nics[0].there.iter().all(|&there| there));
+    assert!(current.nics[0].there.iter().chain(&current.process_there).all(|&there| there));
     assert_eq!(current.nics[0].counts.down, 84);
 }
 

@@ -21,8 +21,12 @@ pub(crate) struct Fault {
 impl Fault {
     /// A fault of this kind (`fault.c` lists them) in the thread with this name, or in the files with this in their path.
     ///
-    /// `None`, and said, without a C compiler.
+    /// `None`, and said, without a C compiler, or where the C library is not the one whose functions `fault.c` replaces.
     pub(crate) fn new(kind: &'static str, place: &str) -> Option<Self> {
+        if !cfg!(target_env = "gnu") {
+            eprintln!("skipped: fault.c is made for glibc");
+            return None;
+        }
         library()?;
         let dir = tempfile::tempdir().expect("a directory");
         Some(Self { kind, place: place.to_owned(), dir })

@@ -116,23 +116,25 @@ fn a_panic_in_a_thread_that_asks_netlink_gives_the_terminal_back(thread: &str, k
     session.assert_restored(REPORT);
 }
 
-/// Before the screen is there nobody is told of it, and its message would vanish behind the screen.
-#[test]
-fn a_panic_before_the_screen_is_there_ends_it_too() {
-    let Some(fault) = Fault::new("clock", "sampler") else { return };
+/// Before the screen is there its message would vanish behind the screen, and what the thread was to show would be missing.
+#[test_case("sampler"; "who samples")]
+#[test_case("reader"; "who reads a device")]
+fn a_panic_before_the_screen_is_there_ends_it_too(thread: &str) {
+    let Some(fault) = Fault::new("clock", thread) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let mut command = railtop_in(dir.path());
     bring_about(&fault, &mut command);
     fs::write(fault.when(), "").expect("a file");
     let mut session = Session::start_command(command);
     assert_eq!(session.exit_status().exit_code(), 1);
-    session.assert_restored("thread 'sampler'");
+    session.assert_restored(&format!("thread '{thread}'"));
     session.assert_restored("a thread of railtop panicked");
 }
 
-/// The demo's own: its cluster ends as well.
-#[test]
-fn a_panic_in_the_demos_thread_ends_its_cluster_too() {
+/// The demo's own: its cluster ends as well, whether the screen is there already or not.
+#[test_case(true; "behind the screen")]
+#[test_case(false; "before the screen")]
+fn a_panic_in_the_demos_thread_ends_its_cluster_too(up: bool) {
     if let Err(error) = libfabric_sys::Libfabric::load() {
         return eprintln!("skipped: {error}");
     }
@@ -143,13 +145,20 @@ fn a_panic_in_the_demos_thread_ends_its_cluster_too() {
     command.args(["demo", "--pes-per-node", "1", "--nics-per-pe", "2", "-i", "100ms"]);
     command.env("RAILTOP_PAGE_DIR", &pages);
     bring_about(&fault, &mut command);
+    let strike = || fs::write(fault.when(), "").expect("a file");
+    if !up {
+        strike();
+    }
     let mut session = Session::start_command(command);
-    session.wait_for_text("single (NVSHMEM");
-    fs::write(fault.when(), "").expect("a file");
+    if up {
+        session.wait_for_text("single (NVSHMEM");
+        strike();
+    }
     assert_eq!(session.exit_status().exit_code(), 1);
     session.assert_restored("thread 'watch'");
     session.assert_restored("railtop: a thread of the demo panicked");
-    assert_eq!(fs::read_dir(&pages).expect("the PEs made it").count(), 0, "counter pages left behind");
+    let left = fs::read_dir(&pages).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "counter pages left behind");
 }
 
 /// The names of the program's threads.
@@ -164,11 +173,24 @@ fn threads(session: &Session) -> BTreeSet<String> {
 #[test]
 fn there_are_no_other_threads() {
     let code = sources("src/monitor");
-    let started =
-        ["thread::Builder::new().name(\"", "Errand::start(\""].map(|start| code.split(start).skip(1));
-    let names = started.into_iter().flatten().filter_map(|rest| rest.split('"').next());
-    let names: BTreeSet<&str> = names.filter(|name| *name != "test").collect();
+    let starts = |what: &str| code.matches(what).count();
+    let given: Vec<&str> = ["thread::Builder::new().name(\"", "Errand::start(\""]
+        .into_iter()
+        .flat_map(|start| code.split(start).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let names: BTreeSet<&str> = given.iter().copied().filter(|name| *name != "test").collect();
     let mut known = BTreeSet::from(THREADS);
     known.remove("railtop");
     assert_eq!(names, known);
+    // The rest: the one place that starts errands, the thread of made-up data, and one in a unit test.
+    let errands = starts("thread::Builder::new().name(name.to_owned())");
+    assert_eq!(errands, 1);
+    assert_eq!(
+        starts("thread::Builder::new()"),
+        starts("thread::Builder::new().name(\"") + errands,
+        "without a name"
+    );
+    assert_eq!(starts("thread::spawn("), 2, "synthetic data, and a test of windows");
+    assert_eq!(starts("spawn_scoped(") + starts("thread::scope("), 0);
 }

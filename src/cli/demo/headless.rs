@@ -113,7 +113,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
         Printer { format: args.format, limited: cluster.mode == LabMode::Namespaces, printed: 0 };
     let mut interrupted = false;
     while !cluster.is_over() && !interrupted {
-        interrupted = interrupt.wait_until(Instant::now() + Duration::from_millis(50));
+        interrupted = interrupt.wait_until(Instant::now() + Duration::from_millis(50))?;
         for scene in scenes.try_iter() {
             printer.print(&scene)?;
         }

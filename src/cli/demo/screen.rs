@@ -24,6 +24,7 @@ const ROUNDS: usize = 1_000_000;
 
 /// Runs the demo on the screen.
 pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    tui::watch_panics();
     let given = Given { screen: args.screen.clone(), ..Given::default() };
     let mut settings = Settings::load(global, &given)?;
     // What a person filters on their own machine would hide the story.
@@ -119,10 +120,6 @@ impl ViewSource for Narrated {
         }
         self.tell(&view);
         Some(view)
-    }
-
-    fn is_over(&self) -> bool {
-        self.sampler.is_over()
     }
 
     fn set_interval(&mut self, interval: Duration) {

@@ -164,6 +164,7 @@ mod tests {
                 policy: Some("pair-seq".to_owned()),
                 rx_source: Some("IMM_LEN".to_owned()),
                 state: PageState::Alive,
+                own: None,
                 nics: vec![PageNic {
                     index: 0,
                     device: "nic0".to_owned(),

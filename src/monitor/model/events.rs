@@ -130,7 +130,7 @@ fn interface_rows<'a>(
         .filter_map(|(group, nic)| {
             let row = by_key.get(nic.key.as_str()).copied()?;
             let is_device = devices.iter().any(|d| d.device == row.device && d.port == row.port);
-            (!is_device).then(|| (format!("{} {}", imbalance::subject(group), words::row(row)), row))
+            (!is_device).then(|| (format!("{} {}", group.name(), words::row(row)), row))
         })
         .collect()
 }

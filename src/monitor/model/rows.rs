@@ -7,7 +7,9 @@ use super::events::Renamed;
 use super::names::Names;
 use super::pair::Pairs;
 use super::track::{Rates, Tracks};
-use super::view::{GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together};
+use super::view::{
+    CounterView, GroupKind, GroupView, KernelView, Mark, NicView, Notice, SourceKind, Together,
+};
 use super::{group, notice};
 use crate::monitor::counter::Class;
 use crate::monitor::failover::tells;
@@ -80,7 +82,7 @@ impl Rows {
                     row
                 })
                 .collect();
-            groups.push(page_group(page, nics, max_over_mean));
+            groups.push(page_group(page, nics, max_over_mean, page_counters(page, tracks)));
         }
         self.pairs.keep(|key| kernel_rows.iter().any(|row| row.key == key));
         devices.retain(|(row, _)| !covered.contains(&row.key));
@@ -274,7 +276,21 @@ fn kernel_view(row: &NicView, together: Together) -> Option<Box<KernelView>> {
     (!row.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone))).then(|| Box::new(view))
 }
 
-fn page_group(page: &PageSample, nics: Vec<NicView>, max_over_mean: f64) -> GroupView {
+/// What the PE counts as a whole.
+fn page_counters(page: &PageSample, tracks: &mut Tracks) -> Vec<CounterView> {
+    let Some(own) = &page.own else { return Vec::new() };
+    match page.state {
+        PageState::Alive | PageState::Closed => tracks.good(&format!("{}/own", page.key), own).counters,
+        PageState::Stalled | PageState::Dead => tracks.unmoved(own).counters,
+    }
+}
+
+fn page_group(
+    page: &PageSample,
+    nics: Vec<NicView>,
+    max_over_mean: f64,
+    counters: Vec<CounterView>,
+) -> GroupView {
     GroupView {
         key: page.key.clone(),
         kind: GroupKind::Pe,
@@ -290,6 +306,7 @@ fn page_group(page: &PageSample, nics: Vec<NicView>, max_over_mean: f64) -> Grou
         rx: group::flow(&nics, max_over_mean, |n| n.rx),
         nics,
         marks: page_mark(page.state).into_iter().collect(),
+        counters,
     }
 }
 
@@ -345,6 +362,7 @@ fn device_groups(devices: Vec<(NicView, Arc<PortFacts>)>, host: &str, max_over_m
                 rx: group::flow(&nics, max_over_mean, |n| n.rx),
                 nics,
                 marks: Vec::new(),
+                counters: Vec::new(),
             }
         })
         .collect()

@@ -198,6 +198,13 @@ impl NicView {
     pub fn not_active(&self) -> Option<&str> {
         self.state.as_deref().filter(|&state| state != "ACTIVE")
     }
+
+    /// Whether it is known why it carries nothing: its port is not active, or its PE does without it. Such a NIC is not
+    /// slow, and nobody is to look for a reason.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        self.not_active().is_some() || self.marks.contains(&Mark::Down)
+    }
 }
 
 /// What ties the NICs of a group together.
@@ -242,7 +249,7 @@ pub struct Distribution {
     /// Source: R. Jain, D. Chiu, W. Hawe, DEC-TR-301 (1984).
     pub jain: Option<f64>,
     /// Position in the group of a NIC that is far slower than the others, when it is exactly one (see
-    /// [`slow`](super::distribution::slow)).
+    /// [`slow`](super::distribution::slow)); those that are [out](NicView::is_out) are not looked at.
     pub slow: Option<usize>,
 }
 
@@ -277,6 +284,20 @@ pub struct GroupView {
     pub nics: Vec<NicView>,
     /// How the group's numbers are to be read (a dead page, …).
     pub marks: Vec<Mark>,
+    /// What a PE counts as a whole: barriers, the proxy's turns, what its GPU posts. Empty for other groups.
+    pub counters: Vec<CounterView>,
+}
+
+impl GroupView {
+    /// What it is called among the groups of all nodes: `node0 PE 3`, `node0 GPU 0000:53:00.0`, `node0`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match (self.pe, &self.gpu) {
+            (Some(pe), _) => format!("{} PE {pe}", self.node),
+            (None, Some(gpu)) => format!("{} GPU {gpu}", self.node),
+            (None, None) => self.node.clone(),
+        }
+    }
 }
 
 /// Something the person should know: a device that cannot be read, a page that is no page.

@@ -209,6 +209,7 @@ impl Dictionary {
             policy: some(facts.policy.clone()),
             rx_source: some(facts.rx_source.clone()),
             state: names::page_state(page.state).ok_or(Nonsense::Unknown("state of a page"))?,
+            own: page.own.map(|own| self.reading(own, now)).transpose()?,
             nics: nics.collect::<Result<_, _>>()?,
         })
     }

@@ -136,8 +136,21 @@ impl Encoder {
     }
 
     fn page(&mut self, out: &mut Vec<u8>, page: &PageSample, now: u64) -> Result<wire::Page, TooLong> {
-        let PageSample { key, job, node, pe, pid, gpu, command, provider, policy, rx_source, state, nics } =
-            page;
+        let PageSample {
+            key,
+            job,
+            node,
+            pe,
+            pid,
+            gpu,
+            command,
+            provider,
+            policy,
+            rx_source,
+            state,
+            own,
+            nics,
+        } = page;
         let facts = wire::PageFacts {
             key: key.clone(),
             job: job.clone(),
@@ -153,7 +166,8 @@ impl Encoder {
         };
         let facts = self.define(out, kind::PAGE, &facts)?;
         let nics = nics.iter().map(|nic| self.page_nic(out, nic, now)).collect::<Result<_, _>>()?;
-        Ok(wire::Page { facts, state: names::of_page_state(*state), nics })
+        let own = own.as_ref().map(|own| self.reading(out, own, now)).transpose()?;
+        Ok(wire::Page { facts, state: names::of_page_state(*state), nics, own })
     }
 
     /// What changes of a page's NIC; the rest is [`page_nic_facts`].

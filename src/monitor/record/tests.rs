@@ -374,7 +374,7 @@ prop_compose! {
 
 prop_compose! {
     fn page()(texts in vec(text(), 5), optional in vec(some_text(), 3), pe in any::<u32>(), pid in any::<u32>(),
-              state in 0..4_usize, nics in vec(page_nic(), 0..3)) -> PageSample {
+              own in option::of(reading()), state in 0..4_usize, nics in vec(page_nic(), 0..3)) -> PageSample {
         PageSample {
             key: texts[0].clone(),
             job: texts[1].clone(),
@@ -387,6 +387,7 @@ prop_compose! {
             policy: optional[1].clone(),
             rx_source: optional[2].clone(),
             state: [PageState::Alive, PageState::Stalled, PageState::Closed, PageState::Dead][state],
+            own,
             nics,
         }
     }

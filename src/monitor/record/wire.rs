@@ -140,6 +140,9 @@ pub struct Page {
     /// As many as the facts have.
     #[prost(message, repeated, tag = "3")]
     pub nics: Vec<PageNic>,
+    /// What belongs to the PE and to none of them.
+    #[prost(message, optional, tag = "4")]
+    pub own: Option<Reading>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

@@ -17,8 +17,8 @@ use self::problems::{Unusable, about, too_many, windows_ended};
 use super::pause::Pause;
 use super::windows::WindowSampler;
 use crate::counters::{
-    DEAD_PAGE_TTL, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir, PageEntry,
-    PageIdentity, PageReader, PageSnapshot, ReadError, RxSource, Scan,
+    DEAD_PAGE_TTL, ExtraField, Field, FieldKind, Liveness, NicCounts, NicIdentity, NicSnapshot, PageDir,
+    PageEntry, PageIdentity, PageReader, PageSnapshot, PeCounts, ReadError, RxSource, Scan,
 };
 use crate::monitor::clock;
 use crate::monitor::counter::{Class, Desc, Kind, Unit};
@@ -321,6 +321,15 @@ impl OpenPage {
                 Liveness::Closed => PageState::Closed,
                 Liveness::Dead => PageState::Dead,
             },
+            own: Some(Reading {
+                mono_ns,
+                incarnation: incarnation(identity),
+                counters: named(
+                    PeCounts::FIELDS.iter().zip(snapshot.process.to_array()).zip(snapshot.process_there),
+                    &snapshot.process_extras,
+                ),
+                ..Reading::default()
+            }),
             nics,
         };
         let own_pid = identity.pid_ns.filter(|ns| Some(*ns) == own_pid_ns()).map(|_| identity.pid);
@@ -338,20 +347,9 @@ fn page_nic(
 ) -> PageNic {
     let counts = snapshot.counts;
     let rx_known = now.rx_source != RxSource::None;
-    let named = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
-    let mut counters: Vec<RawCounter> = named
-        .filter(|((field, _), there)| *there && (rx_known || field.name != "rx_bytes"))
-        .map(|((field, value), _)| RawCounter {
-            desc: desc(field.name, field.unit, field.kind, field.help),
-            value,
-        })
-        .collect();
-    counters.extend(
-        snapshot
-            .extras
-            .iter()
-            .map(|e| RawCounter { desc: desc(&e.name, &e.unit, e.kind, ""), value: e.value }),
-    );
+    let fields = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
+    let counters =
+        named(fields.filter(|((field, _), _)| rx_known || field.name != "rx_bytes"), &snapshot.extras);
     let missing = (!rx_known).then(|| Missing {
         counter: "rx_bytes".to_owned(),
         place: None,
@@ -369,7 +367,7 @@ fn page_nic(
         reading: Reading {
             mono_ns,
             late: false,
-            incarnation: page.started_monotonic_ns ^ u64::from(page.pid),
+            incarnation: incarnation(page),
             traffic: Traffic {
                 // Done, not posted: what is still queued has not left.
                 tx_bytes: Some(counts.tx_done_bytes),
@@ -385,6 +383,25 @@ fn page_nic(
         netdev_reading: None,
         rx_windows: None,
     }
+}
+
+/// Another one for another process.
+fn incarnation(page: &PageIdentity) -> u64 {
+    page.started_monotonic_ns ^ u64::from(page.pid)
+}
+
+/// Fields with their values, those that are there, and those that this program does not know.
+fn named<'a>(
+    fields: impl Iterator<Item = ((&'a Field, u64), bool)>,
+    extras: &[ExtraField],
+) -> Vec<RawCounter> {
+    let there = fields.filter(|(_, there)| *there).map(|((field, value), _)| RawCounter {
+        desc: desc(field.name, field.unit, field.kind, field.help),
+        value,
+    });
+    let extras =
+        extras.iter().map(|e| RawCounter { desc: desc(&e.name, &e.unit, e.kind, ""), value: e.value });
+    there.chain(extras).collect()
 }
 
 /// What a field of a page is.

@@ -4,6 +4,8 @@ use crate::balance::Verdict;
 
 /// The kernel sees more than the transport's share.
 pub(super) const MORE: &str = "+";
+/// Packets are lost.
+pub(super) const LOST: &str = "!";
 
 /// Which characters the screen may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +99,11 @@ impl Glyphs {
     /// The kernel does not see what the transport claims.
     pub(super) fn differs(self) -> &'static str {
         self.pick("≠", "!")
+    }
+
+    /// The network is congested.
+    pub(super) fn congested(self) -> &'static str {
+        self.pick("~", "*")
     }
 
     pub(super) fn cursor(self) -> &'static str {

@@ -8,6 +8,7 @@ mod actions;
 mod background;
 mod columns;
 mod encode;
+mod fair;
 mod format;
 mod glyphs;
 mod handles;
@@ -17,6 +18,7 @@ mod key;
 mod keymap;
 mod layout;
 mod panes;
+mod panics;
 mod preferences;
 mod replay;
 mod rows;
@@ -49,6 +51,7 @@ pub use format::Units;
 pub use handles::{CaptionHandle, StopFlag, Waker};
 pub use key::KeyError;
 pub use keymap::{BindError, Keymap};
+pub use panics::watch_panics;
 pub use preferences::{AVERAGE_WINDOWS, COLUMN_NAMES, Keeper, Preferences};
 pub use rows::Sort;
 pub use source::ViewSource;
@@ -149,7 +152,8 @@ fn doing(what: &'static str) -> impl FnOnce(io::Error) -> TuiError {
 /// Shows `source` on the terminal until the person quits, the caller stops it, or a signal ends it.
 ///
 /// The terminal is given back before this returns, also on errors and when any thread panics (even one that is
-/// caught: its message belongs on the screen that the person gets back).
+/// caught: its message belongs on the screen that the person gets back). One that panicked since [`watch_panics`] counts
+/// too: what it was to show would be missing.
 ///
 /// Afterwards SIGTERM, SIGHUP, SIGINT and SIGQUIT do nothing unless the caller handles them: the handlers of
 /// `signal-hook` stay installed. A caller that goes on for a while registers its own, before or after.
@@ -165,6 +169,10 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     }
     if let Some(term) = std::env::var("TERM").ok().filter(|term| term == "dumb") {
         return Err(TuiError::Dumb(term));
+    }
+    if panics::have_happened() {
+        // Its message stands on the terminal that is not ours yet.
+        return Err(TuiError::Panicked);
     }
     let waker = Waker::new().map_err(doing("set up"))?;
     if let Some(stop) = &options.stop {
@@ -265,8 +273,7 @@ impl Loop<'_> {
     fn run(&mut self, screen: &mut Screen) -> Result<Ended, TuiError> {
         self.measure();
         loop {
-            // One that panicked before the terminal was ours has nobody told.
-            if self.source.is_over() {
+            if panics::have_happened() {
                 return Err(TuiError::Panicked);
             }
             self.take_news();
@@ -275,9 +282,7 @@ impl Loop<'_> {
                 self.source.set_needs(needs);
             }
             // The first frame comes before the first data: a program that shows nothing looks stuck.
-            if !Screen::panicked() {
-                screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
-            }
+            screen.draw(panes::screen(self.state)).map_err(doing("write to"))?;
             let keyboard = self.wait()?;
             if let Some(end) = self.ended()? {
                 return Ok(end);
@@ -359,7 +364,7 @@ impl Loop<'_> {
     }
 
     fn ended(&self) -> Result<Option<Ended>, TuiError> {
-        if Screen::panicked() {
+        if panics::have_happened() {
             return Err(TuiError::Panicked);
         }
         if let Some(number) = self.signals.end() {

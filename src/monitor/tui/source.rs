@@ -48,20 +48,11 @@ pub trait ViewSource {
         None
     }
 
-    /// Whether there will be no other view, because a bug has ended what makes them.
-    fn is_over(&self) -> bool {
-        false
-    }
-
     /// Says what the screen shows, so that nothing else is read; takes effect with the next tick.
     fn set_needs(&mut self, _needs: Needs) {}
 }
 
 impl ViewSource for crate::monitor::Sampler {
-    fn is_over(&self) -> bool {
-        !self.is_alive()
-    }
-
     fn subscribe(&mut self, waker: Waker) {
         Self::subscribe(self, move || waker.wake());
     }

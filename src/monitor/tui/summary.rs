@@ -2,6 +2,7 @@
 
 use super::history::Point;
 use super::rows::{full_name, is_dead};
+use super::theme::Token;
 use crate::balance::Verdict;
 use crate::monitor::model::view::{Flow, GroupFlow, GroupView, NicView};
 
@@ -17,6 +18,14 @@ impl Direction {
         match self {
             Self::Tx => "Tx",
             Self::Rx => "Rx",
+        }
+    }
+
+    /// How it looks.
+    pub(super) fn token(self) -> Token {
+        match self {
+            Self::Tx => Token::Tx,
+            Self::Rx => Token::Rx,
         }
     }
 

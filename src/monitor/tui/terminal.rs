@@ -5,7 +5,7 @@
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
@@ -16,16 +16,12 @@ use ratatui::layout::Rect;
 
 use super::encode;
 use super::handles::Waker;
+use super::panics::{self, watch_panics};
 
 /// Whether the terminal is ours: raw mode, alternate screen, no cursor.
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 /// Held while bytes go out, so that giving back never lands in the middle of a frame.
 static OUTPUT: Mutex<()> = Mutex::new(());
-/// Whether a thread panicked while the terminal was ours.
-static PANICKED: AtomicBool = AtomicBool::new(false);
-/// Whom the panic hook wakes.
-static ON_PANIC: Mutex<Option<Waker>> = Mutex::new(None);
-static HOOK: Once = Once::new();
 
 /// DEC 2026: the terminal shows everything between these at once; terminals without it ignore them.
 pub(super) const BEGIN_SYNC: &[u8] = b"\x1b[?2026h";
@@ -40,24 +36,8 @@ pub(super) struct Screen {
 impl Screen {
     /// Takes the terminal. `waker` is called when another thread panics.
     pub(super) fn enter(waker: &Waker) -> io::Result<Self> {
-        HOOK.call_once(|| {
-            let previous = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |info| {
-                let was_ours = give_back();
-                previous(info);
-                // After the message, or the program could end in the middle of it.
-                if was_ours {
-                    PANICKED.store(true, Ordering::SeqCst);
-                    if let Ok(guard) = ON_PANIC.try_lock()
-                        && let Some(waker) = &*guard
-                    {
-                        waker.wake();
-                    }
-                }
-            }));
-        });
-        PANICKED.store(false, Ordering::SeqCst);
-        *ON_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        watch_panics();
+        panics::wake(waker);
         let screen = Self {
             backend: CrosstermBackend::new(FrameWriter { frame: Vec::new(), stdout: io::stdout() }),
             shown: Buffer::empty(Rect::ZERO),
@@ -76,11 +56,6 @@ impl Screen {
         give_back();
         self.forget();
         take()
-    }
-
-    /// Whether a thread panicked; the terminal is given back already then.
-    pub(super) fn panicked() -> bool {
-        PANICKED.load(Ordering::SeqCst)
     }
 
     /// The size in columns and lines; what a terminal had in 1978 where it does not say.
@@ -115,10 +90,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
-        // A panicking thread must not wait for a lock here.
-        if let Ok(mut waker) = ON_PANIC.try_lock() {
-            *waker = None;
-        }
+        panics::let_sleep();
     }
 }
 
@@ -133,10 +105,10 @@ fn take() -> io::Result<()> {
     taken
 }
 
-/// Gives the terminal back, once; `false` when it was not ours. Errors are of no use to anyone at that point.
-fn give_back() -> bool {
+/// Gives the terminal back, if it is ours. Errors are of no use to anyone at that point.
+pub(super) fn give_back() {
     if !ACTIVE.swap(false, Ordering::SeqCst) {
-        return false;
+        return;
     }
     // A frame on its way gets 50 ms to finish. A terminal that takes nothing must not block the way out.
     let mut guard = OUTPUT.try_lock();
@@ -151,7 +123,6 @@ fn give_back() -> bool {
     let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
     let _ = terminal::disable_raw_mode();
     drop(guard);
-    true
 }
 
 /// Collects a frame and writes it in one piece, or not at all when the terminal is no longer ours.

@@ -174,6 +174,7 @@ impl Inbound {
     /// The low mark, when the sender has not been told of it and is not waiting for it: something on its way there can take
     /// it along, and [`Self::acknowledge`] then says that it does.
     #[must_use]
+    #[inline]
     pub fn owed_ack(&self) -> Option<u64> {
         (self.owes_ack() && self.flush_after.is_none()).then_some(self.low)
     }
@@ -194,6 +195,7 @@ impl Inbound {
 
     /// Whether the sender has not yet been told of everything that is released here.
     #[must_use]
+    #[inline]
     pub fn owes_ack(&self) -> bool {
         self.low > self.acknowledged
     }

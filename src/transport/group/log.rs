@@ -3,31 +3,35 @@
 use std::collections::VecDeque;
 
 use crate::transport::select::Route;
-use crate::transport::wire::{Action, Close};
+use crate::transport::wire::{Close, Tail};
+
+/// Bytes and where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the source in this PE's heap.
+    pub local: u64,
+    /// Offset of the destination in the target's heap.
+    pub remote: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// A small put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Small {
+    /// Its bytes.
+    pub span: Span,
+    /// What happens then, if it is a group of its own.
+    pub tail: Tail,
+}
 
 /// Something sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// A piece of a put, by a write of the NIC's.
-    Piece {
-        /// Offset of the source in this PE's heap.
-        local: u64,
-        /// Offset of the destination in the target's heap.
-        remote: u64,
-        /// Bytes.
-        len: u64,
-    },
+    Piece(Span),
     /// A small put within a frame.
-    Data {
-        /// Offset of the source in this PE's heap.
-        local: u64,
-        /// Offset of the destination in the target's heap.
-        remote: u64,
-        /// Bytes.
-        len: u64,
-        /// What happens then, if it is a group of its own.
-        action: Option<Action>,
-    },
+    Data(Small),
     /// The end of a group.
     Close(Close),
 }
@@ -47,7 +51,7 @@ pub struct Sent {
 
 impl Sent {
     fn is_piece(&self) -> bool {
-        matches!(self.what, What::Piece { .. })
+        matches!(self.what, What::Piece(_))
     }
 }
 
@@ -61,6 +65,7 @@ pub struct Log {
 
 impl Log {
     /// Remembers something.
+    #[inline]
     pub(super) fn push(&mut self, sent: Sent) {
         self.pieces += usize::from(sent.is_piece());
         self.sent.push_back(sent);
@@ -68,11 +73,12 @@ impl Log {
 
     /// Forgets what belongs to groups below `low`, as far as nothing older is in front of it.
     pub(super) fn trim(&mut self, low: u64) {
-        while self.sent.front().is_some_and(|sent| sent.seq < low) {
-            if let Some(sent) = self.sent.pop_front() {
-                self.pieces -= usize::from(sent.is_piece());
-            }
+        let mut gone = 0;
+        for sent in self.sent.iter().take_while(|sent| sent.seq < low) {
+            gone += 1;
+            self.pieces -= usize::from(sent.is_piece());
         }
+        self.sent.drain(..gone);
     }
 
     /// Pieces among what is remembered.

@@ -6,10 +6,12 @@ use crate::transport::select::Route;
 use crate::transport::wire::{Close, Released};
 
 /// The sender's side of one pair.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbound {
     next: u64,
     low: u64,
+    /// Pieces that may be under way.
+    most_pieces: u64,
     open: Option<Open>,
     /// Groups below this number must be released before more is sent.
     fence: u64,
@@ -25,7 +27,15 @@ struct Open {
 }
 
 impl Outbound {
+    /// Nothing sent yet, and never more than `most_pieces` (at least 1) pieces under way.
+    #[must_use]
+    pub fn new(most_pieces: u64) -> Self {
+        let log = Log::default();
+        Self { next: 0, low: 0, most_pieces: most_pieces.max(1), open: None, fence: 0, log }
+    }
+
     /// Takes the next group number.
+    #[inline]
     fn take(&mut self) -> Result<u64, WindowFull> {
         if self.next - self.low >= WINDOW {
             return Err(WindowFull);
@@ -34,12 +44,12 @@ impl Outbound {
         Ok(self.next - 1)
     }
 
-    /// Whether a group can be started now, or (for a plain put) the shared one be continued, while at most `most` pieces
-    /// may be under way.
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued.
     #[must_use]
-    pub fn has_room_for(&self, plain: bool, most: u64) -> bool {
+    #[inline]
+    pub fn has_room_for(&self, plain: bool) -> bool {
         self.low >= self.fence
-            && (self.log.pieces() as u64) < most
+            && (self.log.pieces() as u64) < self.most_pieces
             && (plain && self.open.is_some() || self.next - self.low < WINDOW)
     }
 
@@ -47,6 +57,7 @@ impl Outbound {
     ///
     /// # Errors
     /// When the window is full.
+    #[inline]
     pub fn start(&mut self) -> Result<u64, WindowFull> {
         self.take()
     }
@@ -92,6 +103,7 @@ impl Outbound {
     }
 
     /// Remembers what was sent.
+    #[inline]
     pub fn remember(&mut self, seq: u64, route: Route, at_ms: u64, what: What) {
         self.log.push(Sent { seq, route, at_ms, what });
     }

@@ -49,7 +49,7 @@ proptest! {
     /// Each signal is applied once, after its own pieces, in whatever order everything arrives.
     #[test]
     fn signals_follow_their_data(sizes in prop::collection::vec(0_u32..5, 1..80), seed in any::<u64>()) {
-        let mut out = Outbound::default();
+        let mut out = Outbound::new(u64::MAX);
         let mut messages = Vec::new();
         for (value, &pieces) in sizes.iter().enumerate() {
             messages.extend(signalled(&mut out, pieces, value as u64).into_iter().map(|message| (value, message)));
@@ -94,7 +94,7 @@ proptest! {
 
 #[test]
 fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
-    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     let early = signalled(&mut out, 1, 1);
     let seq = out.add_pieces(1).unwrap();
     let close = out.close_open(true).unwrap();
@@ -113,7 +113,7 @@ fn a_flush_is_acknowledged_only_when_everything_before_it_landed() {
 
 #[test]
 fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
-    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     for value in 0..3 {
         for message in signalled(&mut out, 1, value) {
             deliver(&mut inbound, message).unwrap();
@@ -127,7 +127,7 @@ fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
 
 #[test]
 fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
-    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     let mut queued = Vec::new();
     for value in 0..WINDOW {
         queued.extend(signalled(&mut out, 1, value));
@@ -139,12 +139,12 @@ fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
             out.acknowledged(low).unwrap();
         }
     }
-    assert!(out.has_room_for(false, u64::MAX), "acknowledgements come without a flush");
+    assert!(out.has_room_for(false), "acknowledgements come without a flush");
 }
 
 #[test]
 fn sequence_numbers_run_past_sixteen_bits() {
-    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     for value in 0..200_000 {
         let mut releases = 0;
         for message in signalled(&mut out, 1, value) {
@@ -166,12 +166,12 @@ fn violations_are_named() {
     assert!(inbound.landed(0, 0).unwrap().is_some());
     assert_eq!(inbound.closed(close), Err(Violation::AlreadyClosed { seq: 0 }));
     assert!(matches!(inbound.landed(0, 60_000), Err(Violation::OutsideWindow { .. })));
-    assert_eq!(Outbound::default().acknowledged(1), Err(Violation::WrongAck { low: 1, sent: 0 }));
+    assert_eq!(Outbound::new(u64::MAX).acknowledged(1), Err(Violation::WrongAck { low: 1, sent: 0 }));
 }
 
 #[test]
 fn the_ledger_reaches_the_receiver_with_the_close() {
-    let (mut out, mut inbound) = (Outbound::default(), Inbound::default());
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     let seq = out.add_pieces(1).unwrap();
     out.enter_in_ledger(2, 64);
     assert_eq!(out.add_pieces(1), Ok(seq));
@@ -185,13 +185,13 @@ fn the_ledger_reaches_the_receiver_with_the_close() {
 
 #[test]
 fn a_fence_stops_the_sender_until_everything_before_it_is_released() {
-    let mut out = Outbound::default();
+    let mut out = Outbound::new(u64::MAX);
     let seq = out.start().unwrap();
-    assert!(out.has_room_for(true, u64::MAX));
+    assert!(out.has_room_for(true));
     out.fence();
-    assert!(!out.has_room_for(true, u64::MAX) && !out.has_room_for(false, u64::MAX));
+    assert!(!out.has_room_for(true) && !out.has_room_for(false));
     out.acknowledged(seq + 1).unwrap();
-    assert!(out.has_room_for(true, u64::MAX) && out.has_room_for(false, u64::MAX));
+    assert!(out.has_room_for(true) && out.has_room_for(false));
 }
 
 /// What landed through a fenced NIC does not count any more, what came through others does.
@@ -226,8 +226,8 @@ fn a_close_that_comes_again_does_no_harm() {
 
 #[test]
 fn what_was_lost_is_what_went_to_the_fenced_nic_and_is_not_released() {
-    let mut out = Outbound::default();
-    let what = |local| log::What::Piece { local, remote: 0, len: 8 };
+    let mut out = Outbound::new(u64::MAX);
+    let what = |local| log::What::Piece(log::Span { local, remote: 0, len: 8 });
     for (local, nic) in [(0, 0), (1, 1), (2, 1), (3, 0)] {
         let seq = out.start().unwrap();
         out.remember(seq, crate::transport::select::Route::aligned(nic), 0, what(local));

@@ -1,59 +1,24 @@
 //! One NIC with the queue in front of it and its counters. A full NIC holds up its own queue only.
 
-use std::collections::VecDeque;
+mod events;
+mod gone;
+mod outbox;
+
+use events::Events;
+use gone::Gone;
+pub(super) use outbox::{Envelope, Out, Tally};
+use outbox::{First, Outbox};
 
 use super::state::{Received, State};
 use crate::counters::{NicBlock, NicCounts};
-use crate::transport::nic::{Failed, Nic, NicError, PeerNic, Piece, Posted, Sink};
-use crate::transport::wire::{Frame, MAX_NICS, Record};
+use crate::transport::nic::{Failed, Nic, NicError, PeerNic, Piece, Posted};
+use crate::transport::wire::{Frame, Record};
 
 /// Operations of a NIC that payload may not take: news of a failure must get out of a NIC whose queue is stuck.
 const RESERVED: u64 = 8;
 
-/// How far ahead in the queue a frame may wait that urgent records join.
-const SOON: usize = 4;
-
 /// Targets that are tried after one another when the NIC says that it is full.
 const OTHERS_TRIED: u32 = 4;
-
-/// Urgent frames that may wait.
-const MOST_URGENT: usize = 1024;
-
-/// What of a frame is counted when it goes out.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tally {
-    /// Small puts in it.
-    pub(super) puts: u64,
-    /// Their bytes.
-    pub(super) bytes: u64,
-    /// Signals and atomics.
-    pub(super) signals: u64,
-}
-
-/// A frame on its way out.
-#[derive(Debug)]
-pub(super) struct Envelope {
-    pub(super) to: PeerNic,
-    pub(super) frame: Frame,
-    tally: Tally,
-}
-
-/// Something to hand to a NIC.
-#[derive(Debug)]
-pub(super) enum Out {
-    Piece(Piece),
-    Frame(Envelope),
-}
-
-impl Out {
-    /// Where it goes.
-    pub(super) fn to(&self) -> PeerNic {
-        match self {
-            Self::Piece(piece) => piece.to,
-            Self::Frame(envelope) => envelope.to,
-        }
-    }
-}
 
 /// What a NIC's turn has brought besides counts.
 #[derive(Debug, Default)]
@@ -69,18 +34,7 @@ pub(super) struct Outcome {
 /// A NIC at work.
 pub(super) struct Lane<N> {
     nic: N,
-    me: u16,
-    /// Number of the NIC.
-    index: u16,
-    queue: VecDeque<Out>,
-    /// Acknowledgements and news: they go before everything else.
-    urgent: VecDeque<Envelope>,
-    /// Frames to use again.
-    pool: Vec<Frame>,
-    /// Number of the queue's first entry, counted since the start.
-    first: u32,
-    /// By peer's NIC: number of the queue entry that may be a frame to it.
-    open: Vec<u32>,
+    outbox: Outbox,
     counts: NicCounts,
     /// Operations with a completion still to come.
     in_flight: u64,
@@ -108,13 +62,7 @@ impl<N: Nic> Lane<N> {
         let limits = nic.limits();
         Self {
             nic,
-            me: u16::try_from(me).unwrap_or(u16::MAX),
-            index,
-            queue: VecDeque::new(),
-            urgent: VecDeque::new(),
-            pool: Vec::new(),
-            first: 0,
-            open: vec![0; pes * MAX_NICS],
+            outbox: Outbox::new(u16::try_from(me).unwrap_or(u16::MAX), index, pes),
             counts: NicCounts::default(),
             in_flight: 0,
             load: 0,
@@ -144,11 +92,6 @@ impl<N: Nic> Lane<N> {
         &mut self.nic
     }
 
-    /// What may be under way to a peer's NIC.
-    pub(super) fn room_at(&self, to: PeerNic) -> u64 {
-        self.nic.room_at(to).max(1)
-    }
-
     pub(super) fn max_piece(&self) -> u64 {
         self.max_piece
     }
@@ -166,7 +109,7 @@ impl<N: Nic> Lane<N> {
 
     /// Whether anything waits or is in flight.
     pub(super) fn has_work(&self) -> bool {
-        !self.broken && (self.in_flight > 0 || !self.queue.is_empty() || !self.urgent.is_empty())
+        !self.broken && (self.in_flight > 0 || !self.outbox.is_empty())
     }
 
     /// Whether operations are in flight.
@@ -181,7 +124,7 @@ impl<N: Nic> Lane<N> {
 
     /// What waits for the NIC.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.outbox.len()
     }
 
     /// Bytes of pieces that wait or are in flight.
@@ -198,95 +141,35 @@ impl<N: Nic> Lane<N> {
         self.unfinished_pieces += 1;
         self.pushed_pieces += 1;
         self.load += piece.len;
-        self.queue.push_back(Out::Piece(piece));
+        self.outbox.push(piece);
     }
 
-    /// Adds a record to the frame that waits for the same NIC, or to a new one at the end of the queue.
-    pub(super) fn record(&mut self, to: PeerNic, record: &Record<'_>, tally: Tally) {
-        if let Some(envelope) = self.waiting_frame(to, usize::MAX)
-            && envelope.frame.push(record)
-        {
-            envelope.tally.add(tally);
-            return;
-        }
-        let frame = self.frame_with(record);
-        self.append_frame(Envelope { to, frame, tally });
+    /// A frame to `to` with room for a record of `bytes`; see [`Outbox::frame`].
+    #[inline]
+    pub(super) fn frame(&mut self, to: PeerNic, bytes: usize, tally: Tally) -> Option<&mut Frame> {
+        self.outbox.frame(to, bytes, tally)
     }
 
     /// Adds a record to a frame that goes to the same NIC soon; `false` when there is none or it is full.
     pub(super) fn join(&mut self, to: PeerNic, record: &Record<'_>) -> bool {
-        !self.jammed && self.waiting_frame(to, SOON).is_some_and(|envelope| envelope.frame.push(record))
-    }
-
-    /// Puts a frame at the end of the queue, where records for the same NIC join it.
-    fn append_frame(&mut self, envelope: Envelope) {
-        let number = self.first.wrapping_add(u32::try_from(self.queue.len()).unwrap_or(u32::MAX));
-        if let Some(slot) = self.open.get_mut(slot_of(envelope.to)) {
-            *slot = number;
-        }
-        self.queue.push_back(Out::Frame(envelope));
+        !self.jammed && self.outbox.join(to, record)
     }
 
     /// For acknowledgements and news: a sender may be standing still for one, and no order is promised anyway.
     pub(super) fn urgent(&mut self, to: PeerNic, record: &Record<'_>) {
-        if self.broken {
-            return;
+        if !self.broken && !self.join(to, record) {
+            self.outbox.urgent(to, record);
         }
-        if self.join(to, record) {
-            return;
-        }
-        if let Some(envelope) = self.urgent.iter_mut().rev().take(SOON).find(|envelope| envelope.to == to)
-            && envelope.frame.push(record)
-        {
-            return;
-        }
-        let frame = self.frame_with(record);
-        self.urgent.push_back(Envelope { to, frame, tally: Tally::default() });
-    }
-
-    /// The frame to `to` that waits within the first `within` entries of the queue.
-    fn waiting_frame(&mut self, to: PeerNic, within: usize) -> Option<&mut Envelope> {
-        let number = *self.open.get(slot_of(to))?;
-        // What the slot says may be long gone, or never have been: the entry itself decides.
-        let index = usize::try_from(number.wrapping_sub(self.first)).ok().filter(|&index| index < within)?;
-        match self.queue.get_mut(index)? {
-            Out::Frame(envelope) if envelope.to == to => Some(envelope),
-            _ => None,
-        }
-    }
-
-    fn frame_with(&mut self, record: &Record<'_>) -> Frame {
-        let mut frame = self.pool.pop().unwrap_or_else(|| Frame::new(self.me, self.index));
-        let fits = frame.push(record);
-        debug_assert!(fits, "every record fits an empty frame");
-        frame
-    }
-
-    fn recycle(&mut self, mut frame: Frame) {
-        frame.clear();
-        self.pool.push(frame);
     }
 
     /// Drops what waits for a peer's NIC: it has been fenced, and what matters is remembered elsewhere.
     pub(super) fn purge(&mut self, to: PeerNic) {
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.queue).into_iter().partition(|out| out.to() == to);
-        self.queue = kept;
-        // The numbers of the entries have changed: no slot may lead to one.
-        self.open.fill(self.first.wrapping_sub(1));
-        for out in gone {
-            match out {
-                Out::Piece(piece) => self.finish(piece.len),
-                Out::Frame(envelope) => self.recycle(envelope.frame),
-            }
-        }
-        self.urgent.retain(|envelope| envelope.to != to);
+        self.outbox.purge(to).iter().for_each(|piece| self.finish(piece.len));
     }
 
     /// Takes everything that waits, to be sent by another NIC.
-    pub(super) fn take_queue(&mut self) -> VecDeque<Out> {
-        let queue = std::mem::take(&mut self.queue);
-        self.first = self.first.wrapping_add(u32::try_from(queue.len()).unwrap_or(u32::MAX));
+    pub(super) fn take_queue(&mut self) -> Vec<Out> {
+        let queue = self.outbox.take();
         for out in &queue {
             if let Out::Piece(piece) = out {
                 self.finish(piece.len);
@@ -296,18 +179,13 @@ impl<N: Nic> Lane<N> {
     }
 
     /// Takes over a frame that another NIC did not get rid of; its records' ways must have been put right.
-    pub(super) fn adopt(&mut self, mut envelope: Envelope) {
-        envelope.frame.set_nic(self.index);
-        self.queue.push_back(Out::Frame(envelope));
+    pub(super) fn adopt(&mut self, envelope: Envelope) {
+        self.outbox.adopt(envelope);
     }
 
     /// Pieces and frames that wait for a peer's NIC.
     pub(super) fn queued(&self, at: PeerNic) -> (usize, usize) {
-        self.queue.iter().fold((0, 0), |(pieces, frames), out| match out {
-            Out::Piece(piece) if piece.to == at => (pieces + 1, frames),
-            Out::Frame(envelope) if envelope.to == at => (pieces, frames + 1),
-            _ => (pieces, frames),
-        })
+        self.outbox.queued(at)
     }
 
     /// Whether payload finds room soon: not while operations that will never complete fill the queue.
@@ -334,79 +212,64 @@ impl<N: Nic> Lane<N> {
         let mut refusals = 0;
         self.jammed = self.in_flight >= most;
         while self.in_flight < most {
-            let Some(out) = self.queue.front() else { break };
-            let to = out.to();
+            let Some(first) = self.outbox.first() else { break };
+            let to = first.to();
             if refused == Some(to) {
                 break;
             }
-            let (bytes, result) = match out {
-                Out::Piece(piece) => (Some(piece.len), self.nic.put(piece)),
-                Out::Frame(envelope) => (None, self.nic.send(to, envelope.frame.as_slice())),
+            let (gone, result) = match first {
+                First::Piece(piece) => (Gone::Piece(piece.len), self.nic.put(piece)),
+                First::Frame(envelope) => (envelope.gone(), self.nic.send(to, envelope.frame.as_slice())),
             };
             let failed = result.is_err();
-            if !self.took(now_ms, to, bytes, result, outcome) {
+            if !self.took(now_ms, to, gone.piece_bytes(), result, outcome) {
                 // The NIC may be full for this target only, for good if the target is out of reach: others go first.
                 refusals += 1;
                 self.jammed = true;
-                if refusals == OTHERS_TRIED || self.queue.len() < 2 {
+                if refusals == OTHERS_TRIED || self.outbox.len() < 2 {
                     break;
                 }
                 refused.get_or_insert(to);
-                self.set_back();
+                self.outbox.set_back();
                 continue;
             }
-            self.first = self.first.wrapping_add(1);
-            match self.queue.pop_front() {
-                Some(Out::Piece(piece)) => self.count_piece(&piece, failed),
-                Some(Out::Frame(envelope)) => {
-                    self.count_frame(&envelope);
-                    self.recycle(envelope.frame);
-                }
-                None => {}
-            }
+            self.outbox.drop_first();
+            self.count(gone, failed);
         }
     }
 
     /// Hands over what must not wait, each target for itself.
     fn pump_urgent(&mut self, now_ms: u64, outcome: &mut Outcome) {
-        for _ in 0..self.urgent.len() {
+        for _ in 0..self.outbox.urgent_len() {
             if self.in_flight >= self.max_in_flight {
                 break;
             }
-            let Some(envelope) = self.urgent.pop_front() else { break };
-            let result = self.nic.send(envelope.to, envelope.frame.as_slice());
-            if self.took(now_ms, envelope.to, None, result, outcome) {
-                self.count_frame(&envelope);
-                self.recycle(envelope.frame);
-            } else {
-                self.urgent.push_back(envelope);
+            let Some(envelope) = self.outbox.first_urgent() else { break };
+            let (to, gone) = (envelope.to, envelope.gone());
+            let result = self.nic.send(to, envelope.frame.as_slice());
+            let took = self.took(now_ms, to, None, result, outcome);
+            self.outbox.next_urgent(!took);
+            if took {
+                self.count(gone, false);
             }
         }
-        // To a target that is out of reach more and more would wait: what is new says it all.
-        while self.urgent.len() > MOST_URGENT {
-            if let Some(envelope) = self.urgent.pop_front() {
-                self.recycle(envelope.frame);
-            }
+        self.outbox.bound_urgent();
+    }
+
+    fn count(&mut self, gone: Gone, failed: bool) {
+        match gone {
+            Gone::Piece(bytes) => self.count_piece(bytes, failed),
+            Gone::Frame { tally, bytes } => tally.count(bytes, &mut self.counts),
         }
     }
 
-    /// Puts the first entry behind all others.
-    fn set_back(&mut self) {
-        let Some(out) = self.queue.pop_front() else { return };
-        self.first = self.first.wrapping_add(1);
-        match out {
-            Out::Frame(envelope) => self.append_frame(envelope),
-            Out::Piece(_) => self.queue.push_back(out),
-        }
-    }
-
-    fn count_piece(&mut self, piece: &Piece, failed: bool) {
+    fn count_piece(&mut self, bytes: u64, failed: bool) {
         self.counts.tx_posted_ops += 1;
-        self.counts.tx_posted_bytes += piece.len;
+        self.counts.tx_posted_bytes += bytes;
         if failed {
             self.counts.tx_done_ops += 1;
-            self.counts.tx_done_bytes += piece.len;
-            self.finish(piece.len);
+            self.counts.tx_done_bytes += bytes;
+            self.finish(bytes);
         }
         let in_flight = self.counts.in_flight_ops();
         self.counts.max_in_flight_ops = self.counts.max_in_flight_ops.max(in_flight);
@@ -441,16 +304,6 @@ impl<N: Nic> Lane<N> {
         }
         outcome.worked = true;
         true
-    }
-
-    /// A frame has gone out. Its small puts were copied, so they count as done.
-    fn count_frame(&mut self, Envelope { frame, tally, .. }: &Envelope) {
-        self.counts.tx_posted_ops += tally.puts;
-        self.counts.tx_posted_bytes += tally.bytes;
-        self.counts.tx_done_ops += tally.puts;
-        self.counts.tx_done_bytes += tally.bytes;
-        self.counts.signal_tx_ops += tally.signals;
-        self.counts.control_tx_bytes += (frame.as_slice().len() as u64).saturating_sub(tally.bytes);
     }
 
     /// Polls the NIC into the state.
@@ -543,56 +396,5 @@ impl<N: Nic> Lane<N> {
     pub(super) fn forget(&mut self) {
         self.counts = NicCounts::default();
         self.dirty = true;
-    }
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.puts += other.puts;
-        self.bytes += other.bytes;
-        self.signals += other.signals;
-    }
-}
-
-fn slot_of(to: PeerNic) -> usize {
-    to.pe as usize * MAX_NICS + usize::from(to.nic)
-}
-
-/// Takes one NIC's reports in.
-struct Events<'a> {
-    nic: u16,
-    state: &'a mut State,
-    done_ops: u64,
-    done_bytes: u64,
-    frames: u64,
-    failed: Vec<Failed>,
-}
-
-impl<'a> Events<'a> {
-    fn new(nic: u16, state: &'a mut State) -> Self {
-        Self { nic, state, done_ops: 0, done_bytes: 0, frames: 0, failed: Vec::new() }
-    }
-}
-
-impl Sink for Events<'_> {
-    fn piece_done(&mut self, _to: PeerNic, bytes: u64) {
-        self.done_ops += 1;
-        self.done_bytes += bytes;
-    }
-
-    fn frame_done(&mut self, _to: PeerNic) {
-        self.frames += 1;
-    }
-
-    fn landed(&mut self, immediate: u64, len: u64) {
-        self.state.landed(self.nic, immediate, len);
-    }
-
-    fn frame(&mut self, bytes: &[u8]) {
-        self.state.frame(self.nic, bytes);
-    }
-
-    fn failed(&mut self, failed: Failed) {
-        self.failed.push(failed);
     }
 }

@@ -5,10 +5,12 @@
 //! happened, is the [`Driver`]'s matter: a thread, or a caller that waits.
 
 mod clock;
+mod commands;
 mod driver;
 mod idle;
 mod lane;
 mod posted;
+mod quiet;
 mod recovery;
 mod send;
 mod shared;
@@ -22,38 +24,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use clock::Clock;
+use commands::Done;
 pub use driver::{Drive, Driver};
 pub use idle::{Idle, Progress, Rest};
 use lane::{Lane, Outcome};
-use posted::Posted;
+use quiet::Quiet;
 use recovery::Recovery;
 pub use shared::{Shared, Totals};
 use state::State;
 pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
 use ways::Ways;
 
-use super::answers::NOBODY;
-use super::atomic::Atomic;
 use super::fault::Fault;
 use super::gpu::Rings;
 use super::heap::Heap;
-use super::nic::Nic;
+use super::nic::{Nic, PeerNic};
 use super::ring::{Command, Consumer};
-use super::select::{Place, PolicyKind, Route, Selector};
-use super::wire::{Action, MAX_INLINE, Record};
-use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock, RxSource};
-
-/// Commands taken before the NICs are polled again.
-const COMMANDS_AT_ONCE: usize = 64;
-
-/// Bytes that are copied on this node for a GPU before the NICs are polled again.
-const KEPT_AT_ONCE: u64 = 1 << 20;
-
-/// Pieces and frames that may wait for the NICs before the proxy stops taking commands.
-const MAX_WAITING: usize = 1024;
-
-/// Bytes that wait or are in flight per NIC from which on least-loaded chooses no more.
-const LADEN: u64 = 1 << 20;
+use super::select::{Place, PolicyKind, Selector};
+use super::wire::{MAX_INLINE, Record};
+use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock};
 
 /// Pieces a shared group may have before it is closed on the way, so that the memory of what was sent stays bounded.
 const LONG_GROUP: u32 = 64;
@@ -107,8 +96,6 @@ pub struct Proxy<N> {
     place: Place,
     ways: Ways,
     recovery: Recovery,
-    /// NIC pair last used per destination: flushes travel where the data did.
-    last_routes: Vec<Route>,
     wide_immediate: bool,
     /// Puts of at most this many bytes travel within a frame.
     inline_max: u64,
@@ -131,8 +118,6 @@ pub struct Proxy<N> {
     loads: Vec<u64>,
     acks: Vec<(u32, u64)>,
     outcome: Outcome,
-    /// The bytes of a small put on their way from the heap into a frame.
-    small: Vec<u8>,
 }
 
 impl<N: Nic> Proxy<N> {
@@ -149,6 +134,8 @@ impl<N: Nic> Proxy<N> {
         };
         let process = page.as_mut().and_then(PageWriter::process_block);
         let able = nics.iter().all(Nic::can_reopen);
+        let others: Vec<_> =
+            (0..).zip(&widths).map(|(pe, &width)| (width, most_pieces(&nics, pe, width))).collect();
         let lanes = (0..)
             .zip(nics)
             .map(|(index, nic)| {
@@ -159,8 +146,7 @@ impl<N: Nic> Proxy<N> {
         let patience_ms = u64::try_from(parts.nic_timeout.as_millis()).unwrap_or(u64::MAX);
         let proxy = Self {
             lanes,
-            last_routes: vec![Route::aligned(0); widths.len()],
-            state: State::new(me, &widths, own, Arc::clone(&heap), Arc::clone(&shared.answers)),
+            state: State::new(me, &others, own, Arc::clone(&heap), Arc::clone(&shared.answers)),
             heap,
             commands,
             rings: Rings::default(),
@@ -187,7 +173,6 @@ impl<N: Nic> Proxy<N> {
             loads: Vec::with_capacity(own),
             acks: Vec::new(),
             outcome: Outcome::default(),
-            small: vec![0; MAX_INLINE],
         };
         (proxy, shared)
     }
@@ -271,54 +256,6 @@ impl<N: Nic> Proxy<N> {
         (self.process, self.page) = (None, None);
     }
 
-    /// Carries out what the caller has posted; `None` when it was told to stop.
-    fn take_commands(&mut self) -> Result<Option<bool>, String> {
-        let mut worked = false;
-        let mut kept = 0;
-        let mut waiting: usize = self.lanes.iter().map(Lane::waiting).sum();
-        for _ in 0..COMMANDS_AT_ONCE {
-            if waiting >= MAX_WAITING || self.selector.reads_load() && self.are_lanes_laden() {
-                break;
-            }
-            let command = match self.stalled.take().or_else(|| self.commands.pop()) {
-                Some(command) => command,
-                None => match self.posted()? {
-                    Posted::Nothing => break,
-                    Posted::Kept(bytes) => {
-                        worked = true;
-                        kept += bytes;
-                        if kept >= KEPT_AT_ONCE {
-                            break;
-                        }
-                        continue;
-                    }
-                    Posted::Command(command) => command,
-                },
-            };
-            match self.carry_out(command)? {
-                Done::Yes => worked = true,
-                Done::NoRoom => {
-                    self.stalled = Some(command);
-                    break;
-                }
-                Done::Stop => return Ok(None),
-            }
-            // A command of many pieces is the last of its turn.
-            waiting += 1;
-            if matches!(command, Command::Put(put) if put.len > self.inline_max) {
-                waiting = self.lanes.iter().map(Lane::waiting).sum();
-            }
-        }
-        Ok(Some(worked))
-    }
-
-    /// Whether NICs have so much to do that a policy which looks at that had better choose later: what is chosen before
-    /// anything has moved can only be spread evenly.
-    fn are_lanes_laden(&self) -> bool {
-        let laden: u64 = self.lanes.iter().map(Lane::load).sum();
-        laden >= LADEN * self.lanes.len() as u64
-    }
-
     /// Lets every NIC post and poll.
     fn move_lanes(&mut self) -> Result<bool, String> {
         let mut outcome = std::mem::take(&mut self.outcome);
@@ -350,112 +287,6 @@ impl<N: Nic> Proxy<N> {
         }
     }
 
-    fn carry_out(&mut self, command: Command) -> Result<Done, String> {
-        // A quiet speaks of what was posted before it: what comes behind must not keep it from ending.
-        if self.quiet.is_some() && command != Command::Stop {
-            return Ok(Done::NoRoom);
-        }
-        match command {
-            Command::Put(put) => return self.put(&put),
-            Command::Signal { dst, signal } => return self.bare(dst, Action::Change(Atomic::from(signal))),
-            Command::Atomic { dst, atomic, tag } => {
-                let action = match tag {
-                    None => Action::Change(atomic),
-                    Some(tag) => Action::Fetch { atomic, tag },
-                };
-                return self.ask(dst, action, tag.is_some());
-            }
-            Command::Get { src, remote, local, len, tag } => {
-                return self.ask(src, Action::Get { remote, local, len, tag: tag.unwrap_or(NOBODY) }, true);
-            }
-            Command::Probe { dst, nic, remote, signal } => {
-                return self.probe(dst, nic, remote, Action::Change(Atomic::from(signal)));
-            }
-            Command::Quiet { ticket, pe } => self.begin_quiet(Asker::Caller { ticket }, pe)?,
-            Command::RingQuiet { ring, posted } => self.begin_quiet(Asker::Ring { ring, posted }, None)?,
-            Command::Fence => {
-                self.close_all_plain(None, true)?;
-                for dst in 0..self.place.pes {
-                    self.state.outbound(dst)?.fence();
-                }
-            }
-            Command::Snapshot(ticket) => {
-                let nics = self
-                    .lanes
-                    .iter()
-                    .enumerate()
-                    .map(|(index, lane)| lane.counts(self.state.received(index)));
-                let totals =
-                    Totals { nics: nics.collect(), sent: self.state.sent.clone(), probes: self.state.probes };
-                *self.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = totals;
-                self.shared.snapshot_done.store(ticket, Ordering::Release);
-                self.state.wake = true;
-            }
-            Command::SetPolicy(kind) => {
-                self.selector = Selector::new(kind, self.place);
-                self.control = Selector::new(kind, self.place);
-                if let Some(page) = &mut self.page {
-                    page.set_policy(kind.name());
-                }
-            }
-            Command::SetRxSource { source, ledger } => {
-                self.start_counting(source, ledger);
-            }
-            Command::Stop => return Ok(Done::Stop),
-        }
-        Ok(Done::Yes)
-    }
-
-    fn begin_quiet(&mut self, asker: Asker, pe: Option<u32>) -> Result<(), String> {
-        self.counts.quiets += 1;
-        self.close_all_plain(pe, true)?;
-        let groups = self.state.sent_so_far();
-        let pieces = self.lanes.iter().map(Lane::pushed_pieces).collect();
-        self.quiet = Some(Quiet { asker, pe, groups, pieces });
-        Ok(())
-    }
-
-    /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
-    fn attach(&mut self, rings: Rings) -> bool {
-        let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
-        let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
-        if free {
-            self.rings = rings;
-        }
-        free
-    }
-
-    /// A group that is nothing but its action, and may be answered.
-    fn ask(&mut self, dst: u32, action: Action, answered: bool) -> Result<Done, String> {
-        if answered && !self.state.may_ask(dst) {
-            return Ok(Done::NoRoom);
-        }
-        let done = self.bare(dst, action)?;
-        if answered && matches!(done, Done::Yes) {
-            self.state.count_asked(dst);
-        }
-        Ok(done)
-    }
-
-    /// Closes the groups that plain puts share, towards one PE or all.
-    fn close_all_plain(&mut self, pe: Option<u32>, flush: bool) -> Result<(), String> {
-        match pe {
-            Some(pe) => self.close_plain(pe, flush),
-            None => (0..self.place.pes).try_for_each(|dst| self.close_plain(dst, flush)),
-        }
-    }
-
-    /// Ends the probing: from here on bytes count, all from zero.
-    fn start_counting(&mut self, source: RxSource, ledger: bool) {
-        self.state.start_counting(source, ledger);
-        for lane in &mut self.lanes {
-            lane.forget();
-        }
-        if let Some(page) = &mut self.page {
-            page.set_rx_source(source);
-        }
-    }
-
     /// Queues the acknowledgements that arrivals have made due.
     fn send_acks(&mut self) -> bool {
         let mut acks = std::mem::take(&mut self.acks);
@@ -468,33 +299,6 @@ impl<N: Nic> Proxy<N> {
         self.acks = acks;
         // What is still owed is due in the next turn: not the moment to rest.
         any || self.state.owes()
-    }
-
-    /// Reports a quiet done when everything is settled.
-    fn settle_quiet(&mut self) {
-        let Some(Quiet { asker, pe, groups, pieces }) = &self.quiet else { return };
-        let asker = *asker;
-        // What other PEs get here meanwhile does not count: it may have no end.
-        let settled = match *pe {
-            Some(pe) => self.state.is_settled_with(pe, groups.get(pe as usize).copied().unwrap_or(0)),
-            // Landed there and completed here: only then do both sides' counters agree. A NIC that has failed may
-            // complete nothing for long, but what it had has landed by another way.
-            None => {
-                (0..).zip(groups).all(|(pe, &mark)| self.state.is_settled_with(pe, mark))
-                    && (self.recovery.has_acted()
-                        || self.lanes.iter().zip(pieces).all(|(lane, &pushed)| lane.has_finished(pushed)))
-            }
-        };
-        if settled {
-            self.quiet = None;
-            match asker {
-                Asker::Caller { ticket } => {
-                    self.shared.quiet_done.store(ticket, Ordering::Release);
-                    self.state.wake = true;
-                }
-                Asker::Ring { ring, posted } => self.rings.quiet_done(ring, posted),
-            }
-        }
     }
 
     fn publish(&mut self) {
@@ -527,25 +331,10 @@ impl<N: Nic> Proxy<N> {
     }
 }
 
-/// A quiet under way: what it waits for is what had been sent when it began.
-#[derive(Debug)]
-struct Quiet {
-    asker: Asker,
-    /// The PE it is about, or all.
-    pe: Option<u32>,
-    /// By PE: groups started.
-    groups: Vec<u64>,
-    /// By NIC: pieces pushed.
-    pieces: Vec<u64>,
-}
-
-/// Who waits for a quiet.
-#[derive(Debug, Clone, Copy)]
-enum Asker {
-    /// The caller, for this ticket.
-    Caller { ticket: u64 },
-    /// A GPU, in this ring.
-    Ring { ring: u32, posted: u64 },
+/// Pieces that may be under way to PE `pe`, which has `width` NICs.
+fn most_pieces<N: Nic>(nics: &[N], pe: u32, width: u16) -> u64 {
+    let each = nics.first().map_or(u64::MAX, |nic| nic.room_at(PeerNic { pe, nic: 0 }));
+    each.max(1).saturating_mul(nics.len().max(usize::from(width)) as u64)
 }
 
 /// What a round of the proxy's loop came to.
@@ -556,12 +345,6 @@ pub enum Turn {
     /// There was nothing to do.
     Idle,
     /// The proxy was told to stop, or the job has failed.
-    Stop,
-}
-
-enum Done {
-    Yes,
-    NoRoom,
     Stop,
 }
 

@@ -369,8 +369,8 @@ impl<N: Nic> Proxy<N> {
             let (since, pieces, records) = found.entry(sent.route).or_insert((sent.at_ms, 0, 0));
             *since = (*since).min(sent.at_ms);
             match sent.what {
-                What::Piece { .. } => *pieces += 1,
-                What::Data { .. } | What::Close(_) => *records += 1,
+                What::Piece(_) => *pieces += 1,
+                What::Data(..) | What::Close(_) => *records += 1,
             }
         }
         found.retain(|way, (_, pieces, records)| {

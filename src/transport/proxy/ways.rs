@@ -34,6 +34,8 @@ pub(super) struct Ways {
     /// By own NIC.
     own: Vec<Option<Closed>>,
     peers: HashMap<PeerNic, Closed>,
+    /// How many are closed of both: every operation asks whether any is.
+    closed: usize,
     /// Probes under way, with what they prove.
     probes: HashMap<u64, (u16, PeerNic)>,
     nonce: u64,
@@ -50,6 +52,7 @@ impl Ways {
             me,
             own: vec![None; own],
             peers: HashMap::new(),
+            closed: 0,
             probes: HashMap::new(),
             nonce: 0,
             turn: 0,
@@ -58,8 +61,9 @@ impl Ways {
     }
 
     /// Whether everything is open: nearly always.
+    #[inline]
     pub(super) fn all_open(&self) -> bool {
-        self.peers.is_empty() && self.own.iter().all(Option::is_none)
+        self.closed == 0
     }
 
     /// Whether own NIC `nic` is open.
@@ -92,10 +96,13 @@ impl Ways {
     }
 
     /// The way itself if it is open, else one that is; if none is, the way itself.
+    #[inline]
     pub(super) fn open_way(&mut self, dst: u32, wanted: Route) -> Route {
-        if self.all_open() {
-            return wanted;
-        }
+        if self.all_open() { wanted } else { self.way_round(dst, wanted) }
+    }
+
+    #[cold]
+    fn way_round(&mut self, dst: u32, wanted: Route) -> Route {
         let (here, there) = (self.roll(), self.roll());
         let local = pick(wanted.local, self.own_count(), here, |nic| self.is_open(nic));
         let remote =
@@ -143,6 +150,7 @@ impl Ways {
         match self.own.get_mut(usize::from(nic)) {
             Some(slot @ None) => {
                 *slot = Some(Closed::since(now_ms));
+                self.closed += 1;
                 true
             }
             _ => false,
@@ -154,6 +162,7 @@ impl Ways {
         let open = self.is_peer_open(nic);
         if open {
             self.peers.insert(nic, Closed::since(now_ms));
+            self.closed += 1;
         }
         open
     }
@@ -216,6 +225,7 @@ impl Ways {
         let slot = self.own.get_mut(usize::from(local)).filter(|_| usable(local));
         let own = slot.and_then(Option::take).map(|_| local);
         let peer = self.peers.remove(&to).map(|_| to);
+        self.closed -= usize::from(own.is_some()) + usize::from(peer.is_some());
         (own, peer)
     }
 }

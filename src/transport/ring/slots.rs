@@ -62,6 +62,7 @@ impl<const N: usize> Producer<N> {
 
     /// Adds what `words` makes; `false`, and `words` is not asked, when the ring is full.
     #[must_use]
+    #[inline]
     pub fn try_push(&mut self, words: impl FnOnce() -> [u64; N]) -> bool {
         let depth = self.shared.mask + 1;
         if self.tail.wrapping_sub(self.cached_head) >= depth {
@@ -84,6 +85,7 @@ impl<const N: usize> Producer<N> {
 
 impl<const N: usize> Consumer<N> {
     /// Takes the oldest slot.
+    #[inline]
     pub fn pop(&mut self) -> Option<[u64; N]> {
         if self.head == self.cached_tail {
             self.cached_tail = self.shared.tail.0.load(Ordering::Acquire);

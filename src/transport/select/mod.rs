@@ -126,8 +126,16 @@ macro_rules! policies {
             }
 
             /// The NICs for the next operation; see [`Policy::next`].
+            #[inline(always)]
             pub fn next(&mut self, op: Op, in_flight: &[u64]) -> Plan {
                 match self { $(Self::$variant(policy) => policy.next(op, in_flight),)+ }
+            }
+
+            /// The pair of NICs for an operation that is not split, whatever its plan says: the first of that.
+            // Called for, it took 65 of a put-signal's 480 instructions more.
+            #[inline(always)]
+            pub fn route(&mut self, op: Op, in_flight: &[u64]) -> Route {
+                match self { $(Self::$variant(policy) => policy.next(op, in_flight).first(),)+ }
             }
         }
     };

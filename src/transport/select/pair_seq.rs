@@ -15,6 +15,7 @@ pub struct PairSeq {
 
 impl PairSeq {
     /// `me + dst + seq[dst]++`; a `dst` outside the job has no counter.
+    #[inline]
     pub(super) fn take(&mut self, dst: u32) -> u64 {
         let pair = u64::from(self.me) + u64::from(dst);
         let Some(seq) = self.seq.get_mut(dst as usize) else { return pair };
@@ -29,6 +30,7 @@ impl Policy for PairSeq {
         Self { me: place.me, nics: place.nics, seq: vec![0; place.pes as usize] }
     }
 
+    #[inline]
     fn next(&mut self, op: Op, _in_flight: &[u64]) -> Plan {
         Plan::one(Route::at(self.take(op.dst), self.nics, op.peer_nics))
     }

@@ -23,6 +23,7 @@ impl Route {
     /// A value that counts up uses both sides evenly whatever their numbers of NICs, and where those are equal, rails
     /// stay aligned.
     #[must_use]
+    #[inline]
     pub fn at(value: u64, own: u16, peer: u16) -> Self {
         let local = rail(value, own);
         Self { local, remote: if own == peer { local } else { rail(value, peer) } }
@@ -30,6 +31,7 @@ impl Route {
 }
 
 /// `value % nics`, as a NIC index. `nics` of 0 counts as 1.
+#[inline]
 pub(super) fn rail(value: u64, nics: u16) -> u16 {
     let nics = u64::from(nics.max(1));
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a u16")]
@@ -67,6 +69,7 @@ impl Side {
         Self { first: rail(value, nics), last: nics - 1, sharing: sharing.clamp(1, nics) }
     }
 
+    #[inline]
     fn only(nic: u16) -> Self {
         Self { first: nic, last: nic, sharing: 1 }
     }
@@ -99,6 +102,7 @@ pub struct Plan {
 impl Plan {
     /// All of it over one pair of NICs.
     #[must_use]
+    #[inline]
     pub fn one(route: Route) -> Self {
         Self { local: Side::only(route.local), remote: Side::only(route.remote) }
     }
@@ -108,15 +112,23 @@ impl Plan {
         Self { local, remote }
     }
 
+    /// Whether several NICs share it, on either side.
+    #[inline]
+    fn is_split(self) -> bool {
+        self.local.sharing > 1 || self.remote.sharing > 1
+    }
+
     /// The parts of an operation of `len` bytes, in order: together they are every byte once. There is always at least
     /// one; without bytes it is one of length 0.
     #[must_use]
+    #[inline]
     pub fn parts(self, len: u64) -> Parts {
         Parts { plan: self, len, offset: 0, local: 0, remote: 0, done: false }
     }
 
     /// Where it starts: the route of the first part, and of what cannot be split.
     #[must_use]
+    #[inline]
     pub fn first(self) -> Route {
         Route { local: self.local.first, remote: self.remote.first }
     }
@@ -137,7 +149,21 @@ pub struct Parts {
 impl Iterator for Parts {
     type Item = Part;
 
+    #[inline]
     fn next(&mut self) -> Option<Part> {
+        if self.done {
+            return None;
+        }
+        if self.plan.is_split() {
+            return self.next_share();
+        }
+        self.done = true;
+        Some(Part { route: self.plan.first(), offset: 0, len: self.len })
+    }
+}
+
+impl Parts {
+    fn next_share(&mut self) -> Option<Part> {
         while !self.done {
             let Plan { local, remote } = self.plan;
             let route = Route { local: local.nic(self.local), remote: remote.nic(self.remote) };

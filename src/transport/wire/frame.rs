@@ -3,7 +3,7 @@
 //! Whatever is to go the same way while the NIC is busy shares a frame: that is where the message rate is won, because a
 //! message costs some 5 us on tcp whatever it holds.
 
-use super::record::{Record, RecordError};
+use super::record::{Close, DataHead, Record, RecordError, Tail};
 use super::{MAX_FRAME_BYTES, VERSION};
 
 /// Bytes before the first record.
@@ -48,6 +48,13 @@ impl Frame {
         self.len == FRAME_HEADER_BYTES
     }
 
+    /// Bytes that are free.
+    #[must_use]
+    #[inline]
+    pub fn room(&self) -> usize {
+        MAX_FRAME_BYTES - self.len
+    }
+
     /// Adds a record; `false` when it does not fit any more. Every record fits an empty frame.
     #[must_use]
     pub fn push(&mut self, record: &Record<'_>) -> bool {
@@ -57,8 +64,32 @@ impl Frame {
         true
     }
 
+    /// Adds a small put of `len` bytes and gives the room for them, to be filled; `None` when it does not fit any more.
+    #[must_use]
+    #[inline]
+    pub fn push_data(&mut self, head: &DataHead<'_>, len: usize) -> Option<&mut [u8]> {
+        let end = self.len + head.record_bytes(len);
+        let bytes = head.place(self.bytes.get_mut(self.len..end)?, len)?;
+        self.len = end;
+        Some(bytes)
+    }
+
+    /// Adds the end of a group, whose action is `tail`; `false` when it does not fit any more.
+    #[must_use]
+    #[inline]
+    pub fn push_close(&mut self, close: &Close, tail: &Tail) -> bool {
+        let end = self.len + close.record_bytes(tail);
+        let room = self.bytes.get_mut(self.len..end);
+        let fits = room.and_then(|room| close.place(tail, room)).is_some();
+        if fits {
+            self.len = end;
+        }
+        fits
+    }
+
     /// The bytes to send.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }

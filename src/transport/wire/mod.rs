@@ -11,7 +11,7 @@ mod record;
 
 pub use frame::{FRAME_HEADER_BYTES, Frame, FrameError, Records, read_frame};
 pub use immediate::Immediate;
-pub use record::{Action, Close, Data, MAX_CARD_BYTES, Progress, Record, Released};
+pub use record::{Action, Close, Data, DataHead, MAX_CARD_BYTES, Progress, Record, Released, Tail};
 
 /// Version of everything in this module; PEs of different versions refuse to start.
 pub const VERSION: u16 = 2;

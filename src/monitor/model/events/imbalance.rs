@@ -11,7 +11,7 @@ use super::latch::{Latch, Level, Turn};
 use super::words::{list, row as name_of, span};
 use crate::balance::Verdict;
 use crate::monitor::check::{Direction, LEFT_OUT_BELOW};
-use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Mark, Severity};
+use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Severity};
 use crate::monitor::thresholds::Thresholds;
 use crate::units::format_byte_rate;
 
@@ -129,14 +129,11 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
         format!("; busiest is {nic} with {}", format_byte_rate(rate))
     });
     let slow = flow.distribution.and_then(|d| d.slow).and_then(|i| group.nics.get(i));
-    // One that is down is not slow.
-    let slow = slow.filter(|nic| !nic.marks.contains(&Mark::Down));
     let slow = slow.map_or_else(String::new, |nic| {
         let rate = rate_of(nic).map_or_else(String::new, |rate| format!(" with {}", format_byte_rate(rate)));
         format!("; {} is slow{rate}", name_of(nic))
     });
-    let down: Vec<String> =
-        group.nics.iter().filter(|nic| nic.marks.contains(&Mark::Down)).map(name_of).collect();
+    let down: Vec<String> = group.nics.iter().filter(|nic| nic.is_out()).map(name_of).collect();
     let down = match down.len() {
         0 => String::new(),
         1 => format!("; {} is down", list(&down)),
@@ -144,7 +141,7 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
     };
     let ratio = flow.spread.max_over_mean.unwrap_or_default();
     let all = flow.bytes_per_s.unwrap_or_default();
-    let who = subject(group);
+    let who = group.name();
     let text = format!(
         "The {} NICs of {who} have not shared what it {} for {}: max/mean {ratio:.2} (limit {}), {} of them active, {} \
          in all{busiest}{slow}{down}.",
@@ -159,7 +156,7 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
 }
 
 fn ends(group: &GroupView, direction: Direction, lasted: u64) -> Found {
-    let who = subject(group);
+    let who = group.name();
     let now = match flow(group, direction).spread.max_over_mean {
         Some(ratio) => format!("max/mean {ratio:.2} now"),
         None => "nothing moves now".to_owned(),
@@ -167,15 +164,6 @@ fn ends(group: &GroupView, direction: Direction, lasted: u64) -> Found {
     let text =
         format!("The NICs of {who} did not share what it {} for {}; {now}.", verb(direction), span(lasted));
     Found { kind: EventKind::ImbalanceEnds, severity: Severity::Info, subject: who, text }
-}
-
-/// What a group is called.
-pub(super) fn subject(group: &GroupView) -> String {
-    match (group.pe, &group.gpu) {
-        (Some(pe), _) => format!("{} PE {pe}", group.node),
-        (None, Some(gpu)) => format!("{} GPU {gpu}", group.node),
-        (None, None) => group.node.clone(),
-    }
 }
 
 fn verb(direction: Direction) -> &'static str {

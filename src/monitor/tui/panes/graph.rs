@@ -3,14 +3,15 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::super::format;
 use super::super::history::Point;
-use super::super::rows::{RowKey, full_name, node_key, several_jobs, with_job};
+use super::super::rows::{self, RowKey, node_key, one_node, several_jobs, with_job};
 use super::super::state::State;
 use super::super::theme::Token;
 use super::super::widgets::graph as widget;
-use super::cells::Slot;
+use super::cells::{Slot, cut};
 use crate::monitor::model::view::GroupView;
 
 /// Below this share of the line rate a graph to the line rate would be a flat line.
@@ -25,6 +26,7 @@ pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     let groups = state.shown.iter().flat_map(|v| &v.groups);
     let several = state.shown.as_ref().is_some_and(|view| several_jobs(view));
+    let alone = state.shown.as_ref().is_some_and(|view| one_node(view));
     let named =
         |name: &str, job: Option<&str>| with_job(name, job.filter(|_| several), area.width / 4, state.glyphs);
     let (name, link) = match &key {
@@ -33,7 +35,7 @@ pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
             (named(node, job.as_deref()), link)
         }
         key => state.group(key).map_or((String::new(), None), |group| {
-            (named(&full_name(group), group.job.as_deref()), group_link(group))
+            (named(&rows::name(group, alone), group.job.as_deref()), group_link(group))
         }),
     };
     render(state, &key, &name, link, area, buffer);
@@ -76,10 +78,7 @@ pub(super) fn render(
     let padding = || std::iter::repeat_n(None, half_full);
     let tx: Vec<Option<f32>> = points.iter().map(Point::tx).chain(padding()).collect();
     let rx: Vec<Option<f32>> = points.iter().map(Point::rx).chain(padding()).collect();
-    for (values, token, x, title) in [
-        (tx, Token::Tx, area.x, format!("{name} Tx").trim_start().to_owned()),
-        (rx, Token::Rx, area.x + half + 1, format!("{name} Rx").trim_start().to_owned()),
-    ] {
+    for (values, token, x, way) in [(tx, Token::Tx, area.x, "Tx"), (rx, Token::Rx, area.x + half + 1, "Rx")] {
         let busiest = values.iter().flatten().copied().fold(0.0_f32, f32::max);
         let (top, what) = match link {
             Some(link) if busiest <= 0.0 || f64::from(busiest) >= link * FLAT => (link, "full"),
@@ -93,11 +92,17 @@ pub(super) fn render(
             format::rate(Some(top), state.units),
             format::duration(std::time::Duration::from_nanos(span))
         );
-        let title = format!(" {title} {} ", format::rate(last, state.units));
+        // A name that is cut is still a name; a number that is cut is another number.
+        let rate = format!("{way} {} ", format::rate(last, state.units));
+        let room = half.saturating_sub(u16::try_from(rate.width()).unwrap_or(half)).saturating_sub(2);
+        let title = match cut(name, room, state.glyphs) {
+            name if name.is_empty() || room == 0 => format!(" {rate}"),
+            name => format!(" {name} {rate}"),
+        };
         let slot = Slot { x, y: area.y, width: half };
         let strong = style.add_modifier(Modifier::BOLD);
         slot.left(&title, strong, state.glyphs, buffer);
-        let left = half.saturating_sub(u16::try_from(title.chars().count()).unwrap_or(half));
+        let left = half.saturating_sub(u16::try_from(title.width()).unwrap_or(half));
         if usize::from(left) > scale.len() + 1 {
             slot.right(&format!(" {scale} "), muted, state.glyphs, buffer);
         }

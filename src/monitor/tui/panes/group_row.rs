@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
+use super::super::fair::Against;
 use super::super::format;
 use super::super::glyphs::MORE;
 use super::super::kernel::{self, Check};
@@ -14,7 +15,7 @@ use super::super::widgets::strip;
 use super::amounts;
 use super::cells::Slot;
 use super::list::{Context, extras, slots};
-use super::nic_row::{health_token, mark_token, mark_word, mean, trouble};
+use super::nic_row::{health_token, mark_token, mark_word, trouble};
 use crate::balance::Verdict;
 use crate::monitor::model::view::{GroupFlow, GroupView, Mark};
 
@@ -41,27 +42,32 @@ pub(super) fn render(
     let token = if selected { Token::Selected } else { Token::Strong };
     name.left(&text, theme.style(token), glyphs, buffer);
     let urgent = urgent(group);
-    if folded && down(group) > 0 {
-        let sign = Slot { x: name.x + name.width, y, width: 1 };
-        sign.left(glyphs.bad(), theme.style(Token::Bad), glyphs, buffer);
+    let sign = Slot { x: name.x + name.width, y, width: 1 };
+    if folded && out(group) > 0 {
+        // As loud as the NIC's own row.
+        let failed = group.nics.iter().any(|nic| nic.marks.contains(&Mark::Down));
+        let token = if failed { Token::Bad } else { Token::Warn };
+        sign.left(glyphs.bad(), theme.style(token), glyphs, buffer);
     } else if folded {
-        trouble(context, &group.nics, Slot { x: name.x + name.width, y, width: 1 }, buffer);
+        trouble(context, &group.nics, sign, buffer);
     }
     health(context, group, y, buffer);
     for (direction, token) in [(Direction::Tx, Token::Tx), (Direction::Rx, Token::Rx)] {
         let flow = direction.of(group);
         let slots = slots(&context.columns, context.x(direction), y);
         let verdict = flow.spread.verdict;
-        let limit = mean(group, direction).map_or(f64::INFINITY, |mean| mean * context.view.max_over_mean);
-        let style =
-            |rate| theme.style(if verdict.is_imbalance() && rate > limit { Token::Warn } else { token });
+        let style = |index| match Against::of(group, direction, index, context.view.max_over_mean) {
+            Against::Over | Against::Weak => theme.style(Token::Warn),
+            Against::Within | Against::Under => theme.style(token),
+        };
         let shares: Vec<Option<(f64, Style)>> = group
             .nics
             .iter()
-            .map(|nic| {
+            .enumerate()
+            .map(|(index, nic)| {
                 let rate = direction.flow(nic).bytes_per_s?;
                 let share = rate / nic.link_bits_per_s.map_or(context.auto_top, |bits| bits as f64 / 8.0);
-                Some((share, style(rate)))
+                Some((share, style(index)))
             })
             .collect();
         let strip_width = strip_width(slots.bar.width, shares.len());
@@ -81,7 +87,7 @@ pub(super) fn render(
             }
             (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), rest.width), theme.verdict(verdict)),
         };
-        let (word, style) = match down(group) {
+        let (word, style) = match out(group) {
             0 => (word, style),
             _ if urgent.is_some() => (word, style),
             down => {
@@ -145,9 +151,9 @@ fn with_down(word: String, glyph: &str, down: usize, width: u16) -> String {
     fits.unwrap_or(word)
 }
 
-/// How many of a group's NICs are down.
-fn down(group: &GroupView) -> usize {
-    group.nics.iter().filter(|nic| nic.marks.contains(&Mark::Down)).count()
+/// How many of a group's NICs are down, or have a port that is.
+pub(super) fn out(group: &GroupView) -> usize {
+    group.nics.iter().filter(|nic| nic.is_out()).count()
 }
 
 /// Whether one NIC is far behind the others, which a group of many can hide from max/mean.

@@ -15,11 +15,12 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::format::{self, Scale};
+use super::super::glyphs::Glyphs;
 use super::super::rows::{self, RowKind, one_node, several_jobs, with_job};
 use super::super::state::State;
 use super::super::summary::Direction;
 use super::super::theme::Token;
-use super::group_row::{urgent, words};
+use super::group_row::{is_slow, urgent, words};
 use super::nic_row::{mark_token, mark_word};
 use super::table::{self, Cell, Column, number, rest, text};
 use crate::balance::Verdict;
@@ -38,10 +39,11 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
     let most = (area.width / 4).max(9);
     let nics = view.groups.iter().map(|group| group.nics.len()).max().unwrap_or(0);
     let auto_top = auto_top(view);
-    let slow = view.groups.iter().flat_map(|group| {
-        [Direction::Tx, Direction::Rx].map(|way| slow_nic(group, way).map_or(0, |nic| nic.device.width() + 2))
+    let weak_nics = view.groups.iter().flat_map(|group| {
+        [Direction::Tx, Direction::Rx]
+            .map(|way| weak(group, way, state.glyphs).map_or(0, |text| text.width()))
     });
-    let slowest = slow.max().unwrap_or(0);
+    let longest_weak = weak_nics.max().unwrap_or(0);
     let columns: [Column; 11] = [
         text(title(view), u16::try_from(longest).unwrap_or(most).clamp(5, most), 0),
         text("", 2, 0),
@@ -54,7 +56,7 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
         number("m/m", 5, 2),
         number("Jain", 4, 8),
         // Who is slow is what one came for; the index is in the group's detail as well.
-        rest("slow NIC", u16::try_from(slowest).unwrap_or(14).clamp(9, 14), 7),
+        rest("slow, down", u16::try_from(longest_weak).unwrap_or(14).clamp(10, 14), 7),
     ];
     let cells = |index: usize| {
         let RowKind::Way { group, direction } = state.rows[index].kind else { return Vec::new() };
@@ -67,9 +69,17 @@ pub(super) fn render(state: &State, view: &View, titles: Rect, area: Rect, buffe
 /// Width of a verdict: `no rate yet`.
 const VERDICT: u16 = 11;
 
-/// The NIC that is far behind the others of its group.
-fn slow_nic(group: &GroupView, direction: Direction) -> Option<&NicView> {
-    group.nics.get(direction.of(group).distribution?.slow?)
+/// The NIC that is far behind the others of its group, or those that are down.
+fn weak(group: &GroupView, direction: Direction, glyphs: Glyphs) -> Option<String> {
+    let slow = direction.of(group).distribution.and_then(|of| of.slow).and_then(|slow| group.nics.get(slow));
+    let slow = slow.map(|nic| format!("{} {}", glyphs.under(), nic.device));
+    let mut down = group.nics.iter().filter(|nic| nic.is_out());
+    let first = down.next().map(|nic| match down.count() {
+        0 => format!("{} {}", glyphs.bad(), nic.device),
+        more => format!("{} {} +{more}", glyphs.bad(), nic.device),
+    });
+    let all: Vec<String> = [slow, first].into_iter().flatten().collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// What the names are.
@@ -104,20 +114,19 @@ fn row(
     let plain = theme.style(Token::Text);
     let judged = if verdict.is_imbalance() { theme.verdict(verdict) } else { plain };
     let distribution = flow.distribution;
-    let slow = slow_nic(group, direction);
     let (said, style) = match (urgent(group), flow.bytes_per_s) {
         (Some(mark), _) => (mark_word(mark).to_owned(), theme.style(mark_token(mark))),
         (None, None) => ("no rate yet".to_owned(), theme.style(Token::Muted)),
         (None, Some(_)) if verdict == Verdict::Unknown => {
             (format!("? {} unread", flow.unread), theme.verdict(verdict))
         }
-        (None, Some(_)) if slow.is_some() && !verdict.is_imbalance() => {
+        (None, Some(_)) if is_slow(flow) && !verdict.is_imbalance() => {
             (format!("{} slow NIC", glyphs.under()), theme.style(Token::Warn))
         }
         (None, Some(_)) => (words(verdict, glyphs.verdict(verdict), VERDICT), theme.verdict(verdict)),
     };
     let of = |value: Option<f64>| Cell::Text(scale.number(value), plain);
-    let slow_text = slow.map_or_else(String::new, |nic| format!("{} {}", glyphs.under(), nic.device));
+    let weak = weak(group, direction, glyphs).unwrap_or_default();
     let jain =
         distribution.and_then(|d| d.jain).map_or(format::MISSING.to_owned(), |jain| format!("{jain:.2}"));
     let shares = shares(group, direction, auto_top, theme.style(token));
@@ -135,7 +144,7 @@ fn row(
             judged,
         ),
         Cell::Text(jain, plain),
-        Cell::Text(slow_text, theme.style(Token::Warn)),
+        Cell::Text(weak, theme.style(Token::Warn)),
     ]
 }
 

@@ -14,7 +14,8 @@ use super::super::rows::{is_dead, word};
 use super::super::state::State;
 use super::super::summary::{Direction, Summary};
 use super::super::theme::Token;
-use super::cells::Slot;
+use super::cells::{self, Slot};
+use super::group_row::out;
 use crate::balance::Verdict;
 use crate::monitor::model::view::{GroupKind, View};
 use crate::text::printable;
@@ -35,7 +36,7 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
             // Which moment that is says more than how long it is between two.
             facts.spans.pop();
         }
-        buffer.set_line(area.x, area.y, &facts, width);
+        cells::line((area.x, area.y), &facts, width, state.glyphs, buffer);
         if let Some(time) = [long.as_str(), short].into_iter().find(|time| fits(&facts, time)) {
             let slot = Slot { x: area.x, y: area.y, width };
             slot.right(&format!("{time} "), state.theme.style(Token::Muted), state.glyphs, buffer);
@@ -43,7 +44,7 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(view) = &state.shown {
         let line = verdicts(state, view, usize::from(area.width));
-        buffer.set_line(area.x, area.bottom() - 1, &line, area.width);
+        cells::line((area.x, area.bottom() - 1), &line, area.width, state.glyphs, buffer);
     }
     let slot = Slot { x: first.x, y: first.y, width: first.width };
     slot.right(&tag, state.theme.style(Token::Tag), state.glyphs, buffer);
@@ -52,7 +53,7 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
 /// Both directions' verdicts in the longest form that fits.
 fn verdicts(state: &State, view: &View, width: usize) -> Line<'static> {
     let mut line = Line::default();
-    for form in [Form::Long, Form::Short, Form::Terse, Form::Least] {
+    for form in [Form::Long, Form::Short, Form::Total, Form::Terse, Form::Least] {
         let [tx, rx] = [Direction::Tx, Direction::Rx].map(|d| verdict(state, view, d, form));
         let (lead, gap) = if form.is_terse() { ("", "  ") } else { (" ", "   ") };
         let mut spans = vec![Span::raw(lead)];
@@ -74,6 +75,8 @@ enum Form {
     Long,
     /// With the rate and how many groups are concerned.
     Short,
+    /// With the rate.
+    Total,
     /// The verdict, max/mean and how many NICs are slow.
     Terse,
     /// The verdict, or that a NIC is slow, and max/mean: both directions fit into 40 columns.
@@ -112,6 +115,7 @@ fn facts(state: &State) -> Line<'static> {
     let living = || view.groups.iter().filter(|g| !is_dead(g));
     let nodes = living().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
     let nics: usize = living().map(|g| g.nics.len()).sum();
+    let out: usize = living().map(out).sum();
     let groups = living().count();
     let dead = view.groups.len() - groups;
     let mut text = format!("  {}", printable(&view.host));
@@ -124,6 +128,9 @@ fn facts(state: &State) -> Line<'static> {
         }
         text.push_str(", ");
         text.push_str(&plural(nics, "NIC"));
+        if out > 0 {
+            let _ = write!(text, " ({out} down)");
+        }
         if dead > 0 {
             let _ = write!(text, ", {dead} dead");
         }
@@ -174,8 +181,7 @@ fn tag(state: &State) -> String {
 fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<Span<'static>> {
     let theme = state.theme;
     let summary = Summary::of(view.groups.iter(), direction);
-    let token = if direction == Direction::Tx { Token::Tx } else { Token::Rx };
-    let mut spans = vec![Span::styled(direction.name(), theme.style(token))];
+    let mut spans = vec![Span::styled(direction.name(), theme.style(direction.token()))];
     if !form.is_terse() {
         let total = Scale::of(view, state.units).with_unit(summary.bytes_per_s);
         spans.push(Span::styled(format!(" {total}"), theme.style(Token::Strong)));
@@ -204,7 +210,7 @@ fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<
         let text = format!(" {} {} slow", state.glyphs.under(), plural(summary.slow, "NIC"));
         spans.push(Span::styled(text, theme.style(Token::Warn)));
     }
-    if verdict.is_imbalance() && summary.busy > 1 && !form.is_terse() {
+    if verdict.is_imbalance() && summary.busy > 1 && matches!(form, Form::Long | Form::Short) {
         if form == Form::Long && summary.uneven < summary.busy {
             spans.push(Span::raw(format!(" at {}", printable(&name))));
         }

@@ -13,9 +13,11 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
+use super::super::fair;
 use super::super::format::{self, eighths};
-use super::super::rows::{RowKey, RowKind, full_name};
+use super::super::rows::{self, RowKey, RowKind, one_node};
 use super::super::state::State;
+use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::cells::Slot;
 use super::groups::auto_top;
@@ -31,9 +33,10 @@ struct Strips {
 }
 
 impl Strips {
-    /// Short windows where a counter page has any; else what the samples said.
-    fn of(state: &State, group: &GroupView, cells: usize) -> Self {
-        windows(group, cells).unwrap_or_else(|| samples(state, group, cells))
+    /// Of what is received short windows, where a counter page has any; else what the samples said.
+    fn of(state: &State, group: &GroupView, direction: Direction, cells: usize) -> Self {
+        let windows = (direction == Direction::Rx).then(|| windows(group, cells)).flatten();
+        windows.unwrap_or_else(|| samples(state, group, direction, cells))
     }
 
     /// The median and the largest max/mean over the cells in which anything moved.
@@ -69,35 +72,42 @@ fn windows(group: &GroupView, cells: usize) -> Option<Strips> {
     Some(Strips { what: format!("Rx in {window} windows"), rates: group.nics.iter().map(rates).collect() })
 }
 
-fn samples(state: &State, group: &GroupView, cells: usize) -> Strips {
+fn samples(state: &State, group: &GroupView, direction: Direction, cells: usize) -> Strips {
     let at = state.shown.as_ref().map_or(u64::MAX, |view| view.mono_ns);
     let rates = |nic: &NicView| {
         let key = RowKey::Nic(group.key.clone(), nic.key.clone());
         let (points, _) = state.history.until(&key, at, cells);
         let mut row = vec![None; cells - points.len().min(cells)];
-        row.extend(points.iter().map(|point| point.rx().map(f64::from)));
+        row.extend(points.iter().map(|point| direction.of_point(point).map(f64::from)));
         row
     };
-    Strips { what: "Rx per sample".to_owned(), rates: group.nics.iter().map(rates).collect() }
+    Strips { what: format!("{} per sample", direction.name()), rates: group.nics.iter().map(rates).collect() }
 }
 
-/// Draws the group of the selected row.
+/// Draws the group of the selected row, in its direction: without one, what it receives.
 pub(super) fn selected(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some(view) = &state.shown else { return };
     let Some(row) = state.rows.get(state.selected()) else { return };
-    let group = match &row.kind {
-        RowKind::Group { group, .. } | RowKind::Nic { group, .. } | RowKind::Way { group, .. } => *group,
+    let (group, direction) = match &row.kind {
+        RowKind::Group { group, .. } | RowKind::Nic { group, .. } => (*group, Direction::Rx),
+        RowKind::Way { group, direction } => (*group, *direction),
         RowKind::Node { groups } => match groups.first() {
-            Some(group) => *group,
+            Some(group) => (*group, Direction::Rx),
             None => return,
         },
         _ => return,
     };
-    render(state, &view.groups[group], area, buffer);
+    render(state, &view.groups[group], direction, area, buffer);
 }
 
 /// Draws a group: a title, then a line per NIC as far as there is room.
-pub(super) fn render(state: &State, group: &GroupView, area: Rect, buffer: &mut Buffer) {
+pub(super) fn render(
+    state: &State,
+    group: &GroupView,
+    direction: Direction,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     if area.height < 2 || area.width < 20 {
         return;
     }
@@ -105,21 +115,24 @@ pub(super) fn render(state: &State, group: &GroupView, area: Rect, buffer: &mut 
     let longest = group.nics.iter().map(|nic| nic.device.width()).max().unwrap_or(0);
     let name = u16::try_from(longest).unwrap_or(16).min(16).min(area.width / 3);
     let cells = usize::from(area.width - name - 2);
-    let strips = Strips::of(state, group, cells);
-    title(state, group, &strips, area, buffer);
+    let strips = Strips::of(state, group, direction, cells);
+    title(state, group, direction, &strips, area, buffer);
     let auto = state.shown.as_ref().map_or(0.0, |view| auto_top(view));
-    let rx = theme.style(Token::Rx);
-    for ((nic, rates), y) in group.nics.iter().zip(&strips.rates).zip(area.top() + 1..area.bottom()) {
+    let plain = theme.style(direction.token());
+    let fair: Vec<bool> = (0..group.nics.len()).map(|nic| !fair::is_weak(group, direction, nic)).collect();
+    for (((nic, rates), &is_fair), y) in
+        group.nics.iter().zip(&strips.rates).zip(&fair).zip(area.top() + 1..area.bottom())
+    {
         let label = Slot { x: area.x + 1, y, width: name };
         label.left(&nic.device, theme.style(Token::Text), glyphs, buffer);
         let full = nic.link_bits_per_s.map_or(auto, |bits| bits as f64 / 8.0);
         for ((cell, rate), x) in rates.iter().enumerate().zip(area.x + name + 2..area.right()) {
             let Some(rate) = rate else { continue };
             let (symbol, style): (&str, Style) = if *rate > 0.0 {
-                let over = is_over(&strips.rates, cell, *rate, state.max_over_mean());
+                let over = !is_fair || is_over(&strips.rates, &fair, cell, *rate, state.max_over_mean());
                 (
                     glyphs.filled_below(eighths(rate / full, 1)),
-                    if over { theme.style(Token::Warn) } else { rx },
+                    if over { theme.style(Token::Warn) } else { plain },
                 )
             } else {
                 (glyphs.track(), theme.style(Token::Muted))
@@ -129,26 +142,35 @@ pub(super) fn render(state: &State, group: &GroupView, area: Rect, buffer: &mut 
     }
 }
 
-/// Whether one NIC of several carries more than its share at this moment.
-fn is_over(rates: &[Vec<Option<f64>>], cell: usize, rate: f64, limit: f64) -> bool {
-    let known: Vec<f64> = rates.iter().filter_map(|rates| rates[cell]).collect();
+/// Whether one NIC of several carries more than its share at this moment: of what those carry that can.
+fn is_over(rates: &[Vec<Option<f64>>], fair: &[bool], cell: usize, rate: f64, limit: f64) -> bool {
+    let known: Vec<f64> =
+        rates.iter().zip(fair).filter(|&(_, &fair)| fair).filter_map(|(rates, _)| rates[cell]).collect();
     let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
     known.len() > 1 && rate > mean * limit
 }
 
-fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: &mut Buffer) {
+fn title(
+    state: &State,
+    group: &GroupView,
+    direction: Direction,
+    strips: &Strips,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let (theme, glyphs) = (state.theme, state.glyphs);
     let rule = glyphs.rule().repeat(usize::from(area.width));
     buffer.set_stringn(area.x, area.y, rule, usize::from(area.width), theme.style(Token::Muted));
     let shown = usize::from(area.height) - 1;
     let hidden = group.nics.len().saturating_sub(shown);
     let more = if hidden > 0 { format!(" ({hidden} more)") } else { String::new() };
-    let name = format!(" {} {}{more} ", full_name(group), strips.what);
+    let alone = state.shown.as_ref().is_some_and(|view| one_node(view));
+    let name = format!(" {} {}{more} ", rows::name(group, alone), strips.what);
     let slot = Slot { x: area.x, y: area.y, width: area.width };
-    let strong = theme.style(Token::Rx).add_modifier(Modifier::BOLD);
+    let strong = theme.style(direction.token()).add_modifier(Modifier::BOLD);
     slot.left(&name, strong, glyphs, buffer);
     let Some((median, worst)) = strips.unevenness() else { return };
-    let over_all = format::ratio(group.rx.spread.max_over_mean);
+    let over_all = format::ratio(direction.of(group).spread.max_over_mean);
     let forms = [
         format!(
             " max/mean {} at the median, {} at worst; {over_all} over the sample ",
@@ -156,6 +178,7 @@ fn title(state: &State, group: &GroupView, strips: &Strips, area: Rect, buffer: 
             format::ratio(Some(worst))
         ),
         format!(" max/mean {}, {over_all} over the sample ", format::ratio(Some(median))),
+        format!(" max/mean {} ", format::ratio(Some(median))),
     ];
     let left = usize::from(area.width).saturating_sub(name.width() + 1);
     if let Some(text) = forms.into_iter().find(|form| form.width() <= left) {

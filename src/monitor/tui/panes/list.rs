@@ -209,8 +209,8 @@ pub(super) fn more(state: &State, area: Rect, buffer: &mut Buffer) {
     let muted = state.theme.style(Token::Muted);
     let (up, down) = match state.glyphs {
         super::super::glyphs::Glyphs::Unicode => ("↑", "↓"),
-        // A `v` right before a name would be read as its first letter.
-        super::super::glyphs::Glyphs::Ascii => ("^", ":"),
+        // A `v` right before a name would be read as its first letter, and `^` is a warning.
+        super::super::glyphs::Glyphs::Ascii => ("/", "\\"),
     };
     // In the cursor's column, on rows that the cursor is not on: costs no line and hides no number.
     let mut mark = |y: u16, index: usize, symbol: &str| {

@@ -16,7 +16,6 @@
 //! ```
 
 mod amounts;
-mod cells;
 mod detail;
 mod events;
 mod gpus;
@@ -45,6 +44,7 @@ use super::layout::{MIN_HEIGHT, MIN_WIDTH, Plan};
 use super::state::{Overlay, State};
 use super::tabs::Tab;
 use super::theme::Token;
+use super::widgets::cells;
 
 /// Draws the whole screen for the size the state knows.
 pub(super) fn screen(state: &State) -> Buffer {

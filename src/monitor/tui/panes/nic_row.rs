@@ -3,8 +3,9 @@
 use ratatui::buffer::Buffer;
 
 use super::super::columns::Column;
+use super::super::fair::{self, Against};
 use super::super::format;
-use super::super::glyphs::{Glyphs, MORE};
+use super::super::glyphs::{Glyphs, LOST, MORE};
 use super::super::kernel::{self, Check};
 use super::super::rows::RowKey;
 use super::super::summary::Direction;
@@ -14,7 +15,7 @@ use super::amounts;
 use super::cells::Slot;
 use super::list::{Context, extras, slots};
 use crate::monitor::counter::Health;
-use crate::monitor::model::view::{Flow, GroupView, Mark, NicView, SourceKind};
+use crate::monitor::model::view::{GroupView, Mark, NicView, SourceKind};
 
 /// What a mark says on the row.
 pub(super) fn mark_word(mark: Mark) -> &'static str {
@@ -87,21 +88,18 @@ fn render_direction(
 ) {
     let nic = &group.nics[index];
     let (theme, glyphs) = (context.state.theme, context.state.glyphs);
-    let (flow, token): (&Flow, Token) = match direction {
-        Direction::Tx => (&nic.tx, Token::Tx),
-        Direction::Rx => (&nic.rx, Token::Rx),
-    };
+    let flow = direction.flow(nic);
     let cells = slots(&context.columns, context.x(direction), y);
     let muted = theme.style(Token::Muted);
     let link = nic.link_bits_per_s.map(|bits| bits as f64 / 8.0);
     let whole = link.unwrap_or(context.auto_top);
-    let mean = mean(group, direction);
-    let uneven = direction.of(group).spread.verdict.is_imbalance();
-    let against = Against::of(flow, mean, uneven.then_some(context.view.max_over_mean));
+    let mean = fair::mean(group, direction);
+    let against = Against::of(group, direction, index, context.view.max_over_mean);
     let key = RowKey::Nic(group.key.clone(), nic.key.clone());
     let peak = context.state.history.peak(&key).and_then(|peak| direction.of_point(&peak)).map(f64::from);
     // Over the limit the bar takes the colour of a warning; the flag beside the number says it without colour.
-    let fill = if against == Against::Over { theme.style(Token::Warn) } else { theme.style(token) };
+    let fill =
+        if against == Against::Over { theme.style(Token::Warn) } else { theme.style(direction.token()) };
     if let (Some((words, token)), Direction::Tx) = (words(nic, glyphs), direction) {
         cells.bar.left(&words, theme.style(token), glyphs, buffer);
     } else if let (Some(rate), true) = (flow.bytes_per_s, whole > 0.0) {
@@ -120,10 +118,11 @@ fn render_direction(
     match against {
         Against::Over => cells.flag.left(glyphs.over(), theme.style(Token::Warn), glyphs, buffer),
         Against::Under => cells.flag.left(glyphs.under(), muted, glyphs, buffer),
-        Against::Within if direction.of(group).distribution.is_some_and(|d| d.slow == Some(index)) => {
+        // What is wrong with one that is out stands in its bar's place.
+        Against::Weak if !nic.is_out() => {
             cells.flag.left(glyphs.under(), theme.style(Token::Warn), glyphs, buffer);
         }
-        Against::Within => {}
+        Against::Within | Against::Weak => {}
     }
     let number = theme.style(if flow.bytes_per_s.is_some() { Token::Text } else { Token::Muted });
     let bytes = || amounts::of_nic(context.state, context.view, group, nic, direction);
@@ -174,9 +173,9 @@ pub(super) fn trouble(context: &Context<'_>, nics: &[NicView], slot: Slot, buffe
     let lost = [Health::Drops, Health::Timeouts, Health::Retransmits].iter().find(|quantity| rises(quantity));
     let (theme, glyphs) = (context.state.theme, context.state.glyphs);
     if let Some(quantity) = lost {
-        slot.left("!", theme.style(health_token(*quantity)), glyphs, buffer);
+        slot.left(LOST, theme.style(health_token(*quantity)), glyphs, buffer);
     } else if rises(&Health::Congestion) {
-        slot.left("~", theme.style(Token::Warn), glyphs, buffer);
+        slot.left(glyphs.congested(), theme.style(Token::Warn), glyphs, buffer);
     }
 }
 
@@ -207,34 +206,5 @@ fn extra(context: &Context<'_>, nic: &NicView, column: Column, slot: Slot, buffe
         slot.right(&text, theme.style(token), glyphs, buffer);
     } else {
         slot.left(&text, theme.style(token), glyphs, buffer);
-    }
-}
-
-/// The mean over the group's NICs whose rate is known; `None` for a single NIC, which has nobody to be compared with.
-pub(super) fn mean(group: &GroupView, direction: Direction) -> Option<f64> {
-    let rates = group.nics.iter().filter_map(|nic| match direction {
-        Direction::Tx => nic.tx.bytes_per_s,
-        Direction::Rx => nic.rx.bytes_per_s,
-    });
-    let (sum, count) = rates.fold((0.0, 0_u32), |(sum, count), rate| (sum + rate, count + 1));
-    (count > 1).then(|| sum / f64::from(count))
-}
-
-/// A NIC against the mean of a group that is uneven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Against {
-    Over,
-    Within,
-    Under,
-}
-
-impl Against {
-    /// `limit` is that of an uneven group: how far from the mean is still within.
-    fn of(flow: &Flow, mean: Option<f64>, limit: Option<f64>) -> Self {
-        match (flow.bytes_per_s, mean, limit) {
-            (Some(rate), Some(mean), Some(limit)) if rate > mean * limit => Self::Over,
-            (Some(rate), Some(mean), Some(limit)) if rate < mean / limit => Self::Under,
-            _ => Self::Within,
-        }
     }
 }

@@ -9,6 +9,7 @@ use super::super::format::Units;
 use super::super::state::{Fold, Prompt, State};
 use super::super::tabs::Tab;
 use super::super::theme::Token;
+use super::cells;
 use crate::text::printable;
 
 /// Draws the status line; keys that do not fit are left out from the right.
@@ -90,5 +91,5 @@ pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
             spans.push(Span::raw(" "));
         }
     }
-    buffer.set_line(area.x, area.y, &Line::from(spans), area.width);
+    cells::line((area.x, area.y), &Line::from(spans), area.width, state.glyphs, buffer);
 }

@@ -1,4 +1,4 @@
-//! The tabs on a line: ` 1 NICs  2 Groups  3 Processes  4 Events ▲2  5 GPUs`.
+//! The tabs on a line: ` 1 NICs  2 Groups  3 Processes  4 Events ✗1 ▲2  5 GPUs`.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,6 +8,7 @@ use super::super::actions::Command;
 use super::super::state::State;
 use super::super::tabs::Tab;
 use super::super::theme::Token;
+use super::cells;
 use super::events::severity;
 
 /// The key's command of a tab.
@@ -48,7 +49,7 @@ pub(super) fn render(state: &State, area: Rect, instead_of_status: bool, buffer:
             break;
         }
     }
-    buffer.set_line(area.x, area.y, &line, area.width);
+    cells::line((area.x, area.y), &line, area.width, state.glyphs, buffer);
 }
 
 fn bar(state: &State, short: bool, keys: bool, gap: &str) -> Line<'static> {
@@ -62,9 +63,13 @@ fn bar(state: &State, short: bool, keys: bool, gap: &str) -> Line<'static> {
         let text = format!("{key}{}", tab.word(short));
         let style = if tab == state.tab { Token::OpenTab } else { Token::Tab };
         spans.push(Span::styled(text, theme.style(style)));
-        if let (Tab::Events, Some((count, worst))) = (tab, state.news()) {
-            let (glyph, token) = severity(worst, state.glyphs);
-            spans.push(Span::styled(format!(" {glyph}{count}"), theme.style(token)));
+        if tab == Tab::Events {
+            let news = state.news().filter(|&(_, count)| count > 0);
+            // The worst say most; the others only where there is room.
+            spans.extend(news.take(if short { 1 } else { usize::MAX }).map(|(of, count)| {
+                let (glyph, token) = severity(of, state.glyphs);
+                Span::styled(format!(" {glyph}{count}"), theme.style(token))
+            }));
         }
     }
     Line::from(spans)

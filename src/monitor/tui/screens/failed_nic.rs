@@ -11,10 +11,11 @@ use super::super::state::State;
 use super::super::synthetic::{Cluster, Shape};
 use super::super::theme::Theme;
 use super::{press, state, styled, text};
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::counters::{FieldKind, NicCounts};
 use crate::monitor::counter::{Desc, Kind};
-use crate::monitor::model::view::{CounterView, Distribution, GroupFlow, Mark, NicView, View};
+use crate::monitor::model::group;
+use crate::monitor::model::view::{CounterView, Mark, View};
 
 /// The fields that a page has for failures, as a source describes them.
 fn counters(counts: &NicCounts) -> Vec<CounterView> {
@@ -30,18 +31,6 @@ fn counters(counts: &NicCounts) -> Vec<CounterView> {
         saturated: false,
     };
     fields.map(counter).collect()
-}
-
-fn flow(nics: &[NicView], rate: fn(&NicView) -> Option<f64>) -> GroupFlow {
-    let rates: Vec<Option<f64>> = nics.iter().map(rate).collect();
-    let known: Vec<f64> = rates.iter().flatten().copied().collect();
-    GroupFlow {
-        bytes_per_s: Some(known.iter().sum()),
-        unread: 0,
-        spread: Spread::of_known(&known, 0, DEFAULT_MAX_OVER_MEAN),
-        distribution: Distribution::of(&rates),
-        window_max_over_mean: None,
-    }
 }
 
 /// Two PEs: nic2 of the first is down, nic1 of the second has been.
@@ -62,8 +51,8 @@ fn view(cluster: &Cluster) -> View {
             }
             nic.counters.extend(counters(&counts));
         }
-        group.tx = flow(&group.nics, |nic| nic.tx.bytes_per_s);
-        group.rx = flow(&group.nics, |nic| nic.rx.bytes_per_s);
+        group.tx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.tx);
+        group.rx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.rx);
     }
     view
 }

@@ -10,6 +10,7 @@ use ratatui::style::{Color, Modifier};
 use test_case::test_case;
 
 use super::super::actions::{Action, Command};
+use super::super::columns::Column;
 use super::super::format::Units;
 use super::super::glyphs::Glyphs;
 use super::super::panes;
@@ -273,6 +274,20 @@ fn the_slow_nic_is_named_at_80_columns() {
         screen.lines().any(|line| line.contains("GPU 75:00.0 Tx") && line.contains("▼ rdmap114s0")),
         "{screen}"
     );
+}
+
+#[test]
+fn the_column_picker_follows_the_cursor() {
+    for size in SIZES {
+        let mut state = open(&PANES[0], size, Glyphs::Unicode, false);
+        press(&mut state, &[Command::Columns]);
+        for column in Column::ALL {
+            let screen = text(&state);
+            let row = screen.lines().find(|line| line.contains("▶[")).expect("the cursor is on the screen");
+            assert!(row.contains(&format!("] {} ", column.name())), "{column:?} at {size:?}:\n{screen}");
+            press(&mut state, &[Command::Down]);
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::tabs::{PerTab, Tab};
 use super::theme::Theme;
 use super::widgets::graph::Look;
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
-use crate::monitor::model::view::{Event, GroupView, NicView, Severity, View};
+use crate::monitor::model::view::{GroupView, NicView, Severity, View};
 use crate::monitor::record::Status;
 use crate::monitor::replay::{ReplayCommand, ReplayStatus};
 use crate::monitor::sample::Needs;
@@ -473,13 +473,13 @@ impl State {
         self.size
     }
 
-    /// Events that came since the person last had the events on the screen and that are no mere information: how
-    /// many, and how bad the worst is.
-    pub(super) fn news(&self) -> Option<(usize, Severity)> {
-        let view = self.newest.as_ref()?;
-        let new = |event: &&Event| event.mono_ns > self.events_seen && event.severity > Severity::Info;
-        let worst = view.events.iter().filter(new).map(|event| event.severity).max()?;
-        Some((view.events.iter().filter(new).count(), worst))
+    /// How many events of each severity that is no mere information came since the person last had them on the screen;
+    /// the worst first.
+    pub(super) fn news(&self) -> impl Iterator<Item = (Severity, usize)> {
+        let events = self.newest.iter().flat_map(|view| view.events.iter());
+        let new = events.filter(|event| event.mono_ns > self.events_seen);
+        let of = |severity| (severity, new.clone().filter(|event| event.severity == severity).count());
+        [Severity::Bad, Severity::Warning].map(of).into_iter()
     }
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{events, gpus, processes, sum};
+use super::{events, gpus, processes};
+use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::monitor::counter::{Class, Desc, Health, Kind, PerHealth, Unit};
+use crate::monitor::model::group;
 use crate::monitor::model::view::{
     CounterView, Flow, GroupKind, GroupView, NicView, Notice, SourceKind, Tally, View,
 };
@@ -46,8 +48,8 @@ impl Machine {
             groups.push(self.make_group(tick, GroupKind::Node, None, nics));
         }
         for group in &mut groups {
-            group.tx = sum(&group.nics, |nic| nic.tx.bytes_per_s);
-            group.rx = sum(&group.nics, |nic| nic.rx.bytes_per_s);
+            group.tx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.tx);
+            group.rx = group::flow(&group.nics, DEFAULT_MAX_OVER_MEAN, |nic| nic.rx);
         }
         let devices: Vec<String> =
             groups.iter().flat_map(|group| &group.nics).map(|nic| nic.device.clone()).collect();
@@ -80,7 +82,7 @@ impl Machine {
     }
 
     fn make_group(&self, tick: u64, kind: GroupKind, gpu: Option<String>, nics: Vec<NicView>) -> GroupView {
-        let idle = sum(&[], |nic| nic.tx.bytes_per_s);
+        let idle = group::flow(&[], DEFAULT_MAX_OVER_MEAN, |nic| nic.tx);
         let node = if self.efa { "p5-node-3" } else { "roce-node-1" };
         GroupView {
             key: format!("gpu/{}", gpu.as_deref().unwrap_or("all")),
@@ -96,6 +98,7 @@ impl Machine {
             tx: idle,
             rx: idle,
             nics,
+            counters: Vec::new(),
             marks: if tick == 0 { vec![crate::monitor::model::view::Mark::New] } else { Vec::new() },
         }
     }

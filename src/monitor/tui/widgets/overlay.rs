@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::super::glyphs::Glyphs;
+use super::cells::{self, Slot};
 
 /// Draws a frame over `area`, wiping what was there, and returns the inside.
 pub(in super::super) fn frame(
@@ -36,12 +37,13 @@ pub(in super::super) fn frame(
             buffer[(x, y)].set_symbol(symbol);
         }
     }
-    buffer.set_stringn(area.x + 2, area.y, format!(" {title} "), usize::from(area.width - 4), style);
+    let title = format!(" {} ", cells::cut(title, area.width.saturating_sub(6), glyphs));
+    Slot { x: area.x + 2, y: area.y, width: area.width - 4 }.left(&title, style, glyphs, buffer);
     Rect::new(area.x + 2, area.y + 1, area.width - 4, area.height - 2)
 }
 
 /// Draws as many `lines` as fit, from the `first` on; says how much is above and below. A `first` beyond the end
-/// shows the last page. A line that is cut ends in an ellipsis: what is left of a number is another number.
+/// shows the last page.
 pub(in super::super) fn lines(
     area: Rect,
     first: usize,
@@ -52,18 +54,38 @@ pub(in super::super) fn lines(
 ) {
     let height = usize::from(area.height);
     let first = first.min(lines.len().saturating_sub(height));
+    plain_lines(area, first, lines, buffer, glyphs);
+    hidden(area, [first, lines.len().saturating_sub(first + height)], buffer, glyphs, style);
+}
+
+/// Draws as many `lines` as fit, from the `first` on.
+pub(in super::super) fn plain_lines(
+    area: Rect,
+    first: usize,
+    lines: &[Line<'_>],
+    buffer: &mut Buffer,
+    glyphs: Glyphs,
+) {
     for (line, y) in lines.iter().skip(first).zip(area.top()..area.bottom()) {
-        buffer.set_line(area.x, y, line, area.width);
-        if line.width() > usize::from(area.width) && area.width > 0 {
-            buffer[(area.right() - 1, y)].set_symbol(glyphs.ellipsis());
-        }
+        cells::line((area.x, y), line, area.width, glyphs, buffer);
     }
-    let below = lines.len().saturating_sub(first + height);
-    if first > 0 || below > 0 {
-        let text = format!(" {first} above, {below} below ");
-        let width = u16::try_from(text.len()).unwrap_or(0).min(area.width);
-        buffer.set_stringn(area.right() - width, area.bottom(), text, usize::from(width), style);
-    }
+}
+
+/// How many lines are out of sight, in the frame's lower edge, below `inside`.
+pub(in super::super) fn hidden(
+    inside: Rect,
+    [above, below]: [usize; 2],
+    buffer: &mut Buffer,
+    glyphs: Glyphs,
+    style: Style,
+) {
+    let text = match (above, below) {
+        (0, 0) => return,
+        (0, below) => format!(" {below} below "),
+        (above, 0) => format!(" {above} above "),
+        (above, below) => format!(" {above} above, {below} below "),
+    };
+    Slot { x: inside.x, y: inside.bottom(), width: inside.width }.right(&text, style, glyphs, buffer);
 }
 
 /// An area of at most this size in the middle of `outer`.

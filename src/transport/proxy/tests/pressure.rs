@@ -95,7 +95,7 @@ fn a_sender_stops_at_the_window_and_goes_on_when_acknowledged() {
     world.program(0, [put(1, false)]);
     world.program(0, (0..PUTS).map(|_| put(1, true)).chain([Step::Quiet]));
     world.turn_one(0, 5000).unwrap();
-    let sent: u64 = world.callers[0].proxy.state.sent.iter().flatten().sum();
+    let sent: u64 = world.callers[0].proxy.state.sent().iter().flatten().sum();
     assert_eq!(sent, WINDOW * LANDING.len);
     world.run(100_000);
     assert_eq!(counter(&world, 1), PUTS);

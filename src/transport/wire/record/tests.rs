@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::released::RELEASED_WORDS;
 use super::*;
+use crate::transport::atomic::{AtomicOp, Width};
+use crate::transport::group::WINDOW;
 use crate::transport::wire::{Frame, MAX_INLINE, MAX_NICS, read_frame};
 
 fn any_atomic() -> impl Strategy<Value = Atomic> {

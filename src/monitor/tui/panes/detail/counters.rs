@@ -39,7 +39,7 @@ fn look(class: Class, rising: bool, glyphs: Glyphs) -> (&'static str, &'static s
     let (sign, word) = match class {
         Class::Error => (glyphs.bad(), "error"),
         Class::Loss => (glyphs.over(), "loss"),
-        Class::Congestion => ("~", "congestion"),
+        Class::Congestion => (glyphs.congested(), "congestion"),
         Class::Traffic => (" ", "traffic"),
         Class::Neutral => (" ", ""),
     };
@@ -133,7 +133,7 @@ fn short(mut value: f64) -> String {
 }
 
 /// A counter's rate: whole numbers where they are large, short where they do not fit.
-fn per_second(rate: f64, width: usize) -> String {
+pub(super) fn per_second(rate: f64, width: usize) -> String {
     if rate.abs() >= 100.0 {
         #[expect(
             clippy::cast_possible_truncation,

@@ -9,7 +9,9 @@ use super::super::super::state::State;
 use super::super::super::summary::Direction;
 use super::super::super::theme::Token;
 use super::super::nic_row::{mark_token, mark_word};
+use super::counters::per_second;
 use super::facts::Facts;
+use crate::monitor::counter::Kind;
 use crate::monitor::model::view::{Flow, GroupFlow, GroupView};
 
 /// All of it.
@@ -31,6 +33,9 @@ pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<
     for &mark in &group.marks {
         lines.add_as("state", mark_word(mark), mark_token(mark));
     }
+    if let Some(text) = rings(group) {
+        lines.add("GPU rings", &text);
+    }
     for direction in [Direction::Tx, Direction::Rx] {
         spread(state, group, direction.of(group), direction.name(), &mut lines);
     }
@@ -48,7 +53,45 @@ pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<
             format::rate(nic.rx.bytes_per_s, state.units),
         ));
     }
+    if !group.counters.is_empty() {
+        lines.gap();
+        let name = group.counters.iter().map(|c| c.name().chars().count()).max().unwrap_or(0).clamp(7, 24);
+        lines.head(&format!("{:<name$} {:>19} {:>10}  {}", "counter", "value", "per s", "what it tells"));
+        for counter in &group.counters {
+            let per_s = match counter.desc.kind {
+                Kind::Gauge | Kind::Setting => String::new(),
+                _ => counter.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, 10)),
+            };
+            lines.plain(&format!(
+                "{:<name$} {:>19} {per_s:>10}  {}",
+                counter.name(),
+                format::grouped(counter.value),
+                counter.desc.help
+            ));
+        }
+    }
     lines.lines
+}
+
+/// How the rings do that the PE's GPU posts into; `None` without any.
+fn rings(group: &GroupView) -> Option<String> {
+    let of = |name: &str| group.counters.iter().find(|counter| counter.name() == name);
+    let size = of("gpu_ring_size").map(|size| size.value).filter(|&size| size > 0)?;
+    let used = of("gpu_ring_used")?.value;
+    let posts = of("gpu_posts")?;
+    let rate = posts.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, 10));
+    let mut text = format!("{rate} posts/s");
+    // Of the same time; who posts nothing spends nothing on it.
+    if let (Some(ns), Some(posts)) =
+        (of("gpu_post_ns").and_then(|ns| ns.per_s), posts.per_s.filter(|&p| p > 0.0))
+    {
+        let _ = write!(text, ", {:.0} ns each in the proxy", ns / posts);
+    }
+    let _ = write!(text, ", {} of {} descriptors wait", format::grouped(used), format::grouped(size));
+    if let Some(stalls) = of("gpu_stalls") {
+        let _ = write!(text, ", full {} times", format::grouped(stalls.value));
+    }
+    Some(text)
 }
 
 /// One direction in words.

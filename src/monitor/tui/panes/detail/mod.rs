@@ -27,6 +27,7 @@ use ratatui::text::Line;
 
 use super::super::rows::{self, RowKey};
 use super::super::state::State;
+use super::super::summary::Direction;
 use super::super::theme::Token;
 use super::super::widgets::overlay;
 use super::{graph, heat};
@@ -77,10 +78,10 @@ pub(super) fn render(state: &State, key: &RowKey, at: usize, area: Rect, buffer:
             let strips = u16::try_from(group.nics.len() + 1).unwrap_or(u16::MAX);
             if lower.height >= strips.saturating_add(4) {
                 let plot = Rect { y: lower.y + strips, height: lower.height - strips, ..lower };
-                heat::render(state, group, Rect { height: strips, ..lower }, buffer);
+                heat::render(state, group, Direction::Rx, Rect { height: strips, ..lower }, buffer);
                 graph::of_row(state, key, plot, buffer);
             } else {
-                heat::render(state, group, lower, buffer);
+                heat::render(state, group, Direction::Rx, lower, buffer);
             }
         }
         Subject::Lines(title, lines) => {

@@ -4,13 +4,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
+use super::super::super::actions::Command;
 use super::super::super::format::{self, MISSING};
 use super::super::super::kernel::{self, Check};
 use super::super::super::rows::RowKey;
 use super::super::super::state::State;
 use super::super::super::summary::Direction;
 use super::super::super::theme::Token;
-use super::super::cells::Slot;
+use super::super::super::widgets::overlay;
+use super::super::cells::{self, Slot};
 use super::super::nic_row::mark_word;
 use super::super::{graph, notices};
 use super::facts::Facts;
@@ -81,11 +83,12 @@ pub(super) fn render(
     if places.wide {
         let height = usize::from(places.counters.height).saturating_sub(1);
         let first = chosen.map_or(0, |chosen| (chosen + 1).saturating_sub(height));
-        buffer.set_line(places.counters.x, places.counters.y, &head, places.counters.width);
+        let Rect { x, y, width, .. } = places.counters;
+        cells::line((x, y), &head, width, state.glyphs, buffer);
         let area = Rect { y: places.counters.y + 1, height: places.counters.height - 1, ..places.counters };
-        draw(area, first, &table, buffer);
+        overlay::plain_lines(area, first, &table, buffer, state.glyphs);
         more(state, inside, [first, height, table.len()], buffer);
-        draw(places.text, 0, &lines, buffer);
+        overlay::plain_lines(places.text, 0, &lines, buffer, state.glyphs);
         let used = u16::try_from(lines.len()).unwrap_or(u16::MAX);
         let free = places.text.height.saturating_sub(used);
         if free >= 4 {
@@ -99,10 +102,11 @@ pub(super) fn render(
         let height = usize::from(places.text.height);
         let last = chosen.map_or(0, |chosen| above + chosen + 1);
         let first = at.min(lead).max(last.saturating_sub(height));
-        draw(places.text, first, &lines, buffer);
+        overlay::plain_lines(places.text, first, &lines, buffer, state.glyphs);
         more(state, inside, [first, height, lines.len()], buffer);
     }
-    if let Some(help) = chosen.and_then(|chosen| counters::help(nic, chosen)) {
+    let how = || format!("{}: to the counters and what each tells", state.keymap.label(Command::Down));
+    if let Some(help) = chosen.map_or_else(|| Some(how()), |chosen| counters::help(nic, chosen)) {
         let wrapped = notices::wrap(&help, usize::from(places.help.width));
         for (line, y) in wrapped.iter().zip(places.help.top()..places.help.bottom()) {
             let slot = Slot { x: places.help.x, y, width: places.help.width };
@@ -111,20 +115,10 @@ pub(super) fn render(
     }
 }
 
-fn draw(area: Rect, first: usize, lines: &[Line<'_>], buffer: &mut Buffer) {
-    for (line, y) in lines.iter().skip(first).zip(area.top()..area.bottom()) {
-        buffer.set_line(area.x, y, line, area.width);
-    }
-}
-
-/// How much is out of sight, in the frame's lower edge.
+/// How much is out of sight.
 fn more(state: &State, inside: Rect, [first, height, lines]: [usize; 3], buffer: &mut Buffer) {
     let below = lines.saturating_sub(first + height);
-    if first > 0 || below > 0 {
-        let text = format!(" {first} above, {below} below ");
-        let slot = Slot { x: inside.x, y: inside.bottom(), width: inside.width };
-        slot.right(&text, state.theme.style(Token::Muted), state.glyphs, buffer);
-    }
+    overlay::hidden(inside, [first, below], buffer, state.glyphs, state.theme.style(Token::Muted));
 }
 
 /// What is known about the NIC besides its counters.

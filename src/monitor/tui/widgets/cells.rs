@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::glyphs::Glyphs;
@@ -9,15 +10,15 @@ use crate::text::printable;
 
 /// A place to write on one line: from `x` on, at most `width` cells.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
-    pub(super) x: u16,
-    pub(super) y: u16,
-    pub(super) width: u16,
+pub(in super::super) struct Slot {
+    pub(in super::super) x: u16,
+    pub(in super::super) y: u16,
+    pub(in super::super) width: u16,
 }
 
 impl Slot {
     /// Writes from the left; what does not fit ends in an ellipsis.
-    pub(super) fn left(self, text: &str, style: Style, glyphs: Glyphs, buffer: &mut Buffer) {
+    pub(in super::super) fn left(self, text: &str, style: Style, glyphs: Glyphs, buffer: &mut Buffer) {
         if self.width > 0 {
             let text = cut(text, self.width, glyphs);
             buffer.set_stringn(self.x, self.y, text, usize::from(self.width), own(style));
@@ -25,7 +26,7 @@ impl Slot {
     }
 
     /// Writes up to the right edge; what does not fit ends in an ellipsis.
-    pub(super) fn right(self, text: &str, style: Style, glyphs: Glyphs, buffer: &mut Buffer) {
+    pub(in super::super) fn right(self, text: &str, style: Style, glyphs: Glyphs, buffer: &mut Buffer) {
         if self.width > 0 {
             let text = cut(text, self.width, glyphs);
             let used = u16::try_from(text.width()).unwrap_or(self.width).min(self.width);
@@ -35,13 +36,27 @@ impl Slot {
     }
 }
 
+/// Writes a line of `width` cells at most; one that is cut ends in an ellipsis: what is left of a number is another number.
+pub(in super::super) fn line(
+    (x, y): (u16, u16),
+    line: &Line<'_>,
+    width: u16,
+    glyphs: Glyphs,
+    buffer: &mut Buffer,
+) {
+    buffer.set_line(x, y, line, width);
+    if line.width() > usize::from(width) && width > 0 {
+        buffer[(x + width - 1, y)].set_symbol(glyphs.ellipsis());
+    }
+}
+
 /// A style that is not faint for what it is written over: a rule, say.
 fn own(style: Style) -> Style {
     style.remove_modifier(Modifier::DIM.difference(style.add_modifier))
 }
 
 /// Text from outside, safe to show and at most `width` cells wide.
-pub(super) fn cut(text: &str, width: u16, glyphs: Glyphs) -> String {
+pub(in super::super) fn cut(text: &str, width: u16, glyphs: Glyphs) -> String {
     let text = printable(text);
     let width = usize::from(width);
     if text.width() <= width {

@@ -1,0 +1,87 @@
+//! What a GPU posts, without one: descriptors that the CPU writes into a ring as a kernel does, through the proxy to a NIC
+//! that completes at once.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
+use railtop::transport::gpu::mark::{mark_of, marked};
+use railtop::transport::gpu::{RingMemory, Rings, taken_at, words_for};
+use railtop::transport::proxy::{Clock, Drive, Driver, Turn};
+use railtop::transport::ring::Put;
+use railtop::transport::signal::{Signal, SignalOp};
+
+use crate::null::{Alone, DATA, NullNic, SIGNAL};
+
+/// Descriptors of a ring.
+const DEPTH: usize = 4096;
+
+/// One ring, who posts into it, and the proxy that takes from it.
+pub struct Posted {
+    driver: Driver<NullNic>,
+    memory: RingMemory,
+    /// A put-signal of 8 bytes.
+    payload: [u64; WORDS],
+    /// Number of the next descriptor.
+    next: u64,
+}
+
+impl Posted {
+    pub fn new(nics: u16, clock: Clock) -> Self {
+        let (driver, _) = Alone::new(8, nics, clock).into_driver();
+        let memory = RingMemory::create(1, u32::try_from(DEPTH).unwrap()).unwrap();
+        assert!(driver.attach(Rings::new(&memory, Vec::new())));
+        let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
+        let put = Put { dst: 1, local: DATA, remote: DATA, len: 8, signal };
+        Self { driver, memory, payload: Descriptor::Put(put).encode(), next: 0 }
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.memory.mapping().words(0, words_for(DEPTH, WORDS) as u64).unwrap()
+    }
+
+    /// Posts into the empty ring.
+    fn post(&mut self, count: u64) {
+        let words = self.words();
+        for index in self.next..self.next + count {
+            let mark = mark_of(index / DEPTH as u64);
+            let slot = usize::try_from(index % DEPTH as u64).unwrap() * WORDS;
+            for (word, payload) in words[slot..slot + WORDS].iter().zip(self.payload) {
+                word.store(marked(payload, mark), Ordering::Relaxed);
+            }
+        }
+        self.next += count;
+    }
+
+    /// Takes turns until all is taken, and done.
+    fn take(&self) {
+        while self.words()[taken_at(DEPTH, WORDS)].load(Ordering::Acquire) < self.next
+            || self.driver.has_work()
+        {
+            assert_ne!(self.driver.turn(), Some(Turn::Stop), "the proxy has failed");
+        }
+    }
+
+    /// Puts `count` times, the ring full each time; how long it took to take them.
+    pub fn puts(&mut self, count: u64) -> Duration {
+        let mut taken = Duration::ZERO;
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(DEPTH as u64);
+            self.post(now);
+            let start = Instant::now();
+            self.take();
+            taken += start.elapsed();
+            left -= now;
+        }
+        taken
+    }
+}
+
+/// Nanoseconds per put-signal of 8 bytes over `nics` NICs, without what posting takes, the median of several rounds.
+pub fn nanoseconds(nics: u16) -> f64 {
+    const PUTS: u64 = 200_000;
+    let mut posted = Posted::new(nics, Clock::System);
+    posted.puts(PUTS);
+    crate::median((0..9).map(|_| posted.puts(PUTS).as_secs_f64() * 1e9 / PUTS as f64))
+}

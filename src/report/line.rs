@@ -1,0 +1,108 @@
+//! One line of `bench --format json`, as far as a report needs it. Unknown keys and kinds of lines are skipped, since a newer
+//! program may have written them.
+
+use serde::Deserialize;
+
+/// A line, by its `type`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Line {
+    /// What follows is of another run.
+    Run(Header),
+    Row(Row),
+    Nic(Nic),
+    Balance(Balance),
+    #[serde(other)]
+    Other,
+}
+
+/// Where and how a run was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Header {
+    /// When it began, RFC 3339.
+    pub(super) started: Option<String>,
+    pub(super) version: Option<String>,
+    pub(super) command: Vec<String>,
+    pub(super) host: Option<String>,
+    /// Kernel and processor.
+    pub(super) kernel: Option<String>,
+    pub(super) cpu: Option<String>,
+    pub(super) cores: Option<u64>,
+    pub(super) gpu: Option<String>,
+    pub(super) provider: Option<String>,
+    pub(super) libfabric: Option<String>,
+    pub(super) nodes: Option<u64>,
+    pub(super) pes: Option<u64>,
+    pub(super) nics_per_pe: Option<u64>,
+    /// Line rate of a NIC, where it is known and all have the same.
+    pub(super) nic_bits_per_s: Option<u64>,
+}
+
+/// One size under one policy.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Row {
+    pub(super) bench: String,
+    #[serde(default)]
+    pub(super) initiator: Option<String>,
+    pub(super) policy: String,
+    #[serde(default)]
+    pub(super) scope: Option<String>,
+    #[serde(default)]
+    pub(super) bits: Option<u64>,
+    #[serde(default)]
+    pub(super) blocks: Option<u64>,
+    #[serde(default)]
+    pub(super) heap: Option<String>,
+    #[serde(default)]
+    pub(super) bidir: bool,
+    pub(super) size: u64,
+    #[serde(default)]
+    pub(super) iters: u64,
+    #[serde(default)]
+    pub(super) verified: bool,
+    #[serde(default)]
+    pub(super) bw_gb_per_s: Option<f64>,
+    #[serde(default)]
+    pub(super) latency_us: Option<f64>,
+    #[serde(default)]
+    pub(super) busbw_gb_per_s: Option<f64>,
+}
+
+/// What one NIC moved in the timed part.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Nic {
+    pub(super) policy: String,
+    pub(super) pe: u64,
+    #[serde(default)]
+    pub(super) node: Option<String>,
+    #[serde(rename = "nic")]
+    pub(super) name: String,
+    pub(super) tx_bytes: u64,
+    pub(super) rx_bytes: u64,
+}
+
+/// How evenly the NICs of the worst PE shared it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Balance {
+    pub(super) policy: String,
+    pub(super) direction: Way,
+    #[serde(default)]
+    pub(super) max_over_mean: Option<f64>,
+    #[serde(default)]
+    pub(super) active_nics: Option<u64>,
+    #[serde(default)]
+    pub(super) nics: Option<u64>,
+    #[serde(default)]
+    pub(super) window_ms: Option<f64>,
+    #[serde(default)]
+    pub(super) p99_window_max_over_mean: Option<f64>,
+}
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Way {
+    Tx,
+    Rx,
+}

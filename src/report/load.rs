@@ -1,0 +1,246 @@
+//! Reads a directory of results: every file below it whose name ends in `.jsonl`, `.json` or `.rec`.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use super::course::Course;
+use super::line::{Header, Line};
+use super::run::Run;
+use crate::monitor::natural;
+use crate::text::printable;
+
+/// A line of a result is some hundred bytes; of one that has no end no more than this is read.
+const MAX_LINE: u64 = 1 << 20;
+/// Directories below directories, at most.
+const MAX_DEPTH: usize = 8;
+/// Files, at most: far more than one looks at on a page.
+const MAX_FILES: usize = 4096;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The system says no.
+    #[error("cannot read {path}")]
+    Io {
+        /// Which file or directory.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Too many files to be meant.
+    #[error("{path} holds more than {MAX_FILES} files: name a directory of results")]
+    TooMany {
+        /// Which directory.
+        path: String,
+    },
+    /// No file has a result.
+    #[error(
+        "{path} has no results: a report is made of what `railtop bench --format json` printed (files that end in .jsonl) and \
+         `railtop log --record` wrote (.rec)"
+    )]
+    Nothing {
+        /// Which file or directory.
+        path: String,
+    },
+}
+
+/// Everything that was found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    pub(super) runs: Vec<Run>,
+    pub(super) courses: Vec<Course>,
+    /// What could not be read, a sentence each.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Report {
+    /// Reads a file, or all below a directory.
+    ///
+    /// # Errors
+    /// When there is nothing to report.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let mut report = Self::default();
+        let meta = fs::metadata(path).map_err(error(path))?;
+        let root = if meta.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let mut files = Vec::new();
+        if meta.is_dir() {
+            collect(path, 0, &mut files)?;
+            if files.len() > MAX_FILES {
+                return Err(LoadError::TooMany { path: shown(path) });
+            }
+            files.sort_by(|a, b| natural::compare(&a.to_string_lossy(), &b.to_string_lossy()));
+        } else {
+            files.push(path.to_owned());
+        }
+        for file in &files {
+            let name = shown(file.strip_prefix(root).unwrap_or(file));
+            if file.extension().is_some_and(|end| end == "rec") {
+                match Course::read(file, &name) {
+                    Ok(courses) => report.courses.extend(courses),
+                    Err(reason) => report.remarks.push(format!("{name}: {reason}")),
+                }
+            } else {
+                report.lines(file, &name)?;
+            }
+        }
+        if report.runs.is_empty() && report.courses.is_empty() {
+            return Err(LoadError::Nothing { path: shown(path) });
+        }
+        Ok(report)
+    }
+
+    /// What could not be read, a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// Takes the lines of a file; those that are no results are counted, and the first is named.
+    fn lines(&mut self, file: &Path, name: &str) -> Result<(), LoadError> {
+        let mut lines = BufReader::new(fs::File::open(file).map_err(error(file))?);
+        let mut run = Run { file: name.to_owned(), ..Run::default() };
+        let mut bad: Option<(usize, String)> = None;
+        let (mut number, mut skipped) = (0_usize, 0_usize);
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(error(file))?;
+            if read == 0 {
+                break;
+            }
+            number += 1;
+            let text = String::from_utf8_lossy(&bytes);
+            if text.trim().is_empty() {
+                continue;
+            }
+            match serde_json::from_str(&text) {
+                Ok(line) => self.take(line, &mut run),
+                Err(why) => {
+                    skipped += 1;
+                    bad.get_or_insert((number, printable(&why.to_string())));
+                }
+            }
+        }
+        self.push(run);
+        if let Some((line, why)) = bad {
+            let more = if skipped > 1 { format!(", and {} more", skipped - 1) } else { String::new() };
+            self.remarks.push(format!("{name}: line {line} is no result ({why}){more}"));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, line: Line, run: &mut Run) {
+        match line {
+            Line::Run(header) => {
+                let next = Run { file: run.file.clone(), header: clean(header), ..Run::default() };
+                self.push(std::mem::replace(run, next));
+            }
+            Line::Row(row) => run.rows.push(row),
+            Line::Nic(nic) => run.nics.push(nic),
+            Line::Balance(balance) => run.balances.push(balance),
+            Line::Other => {}
+        }
+    }
+
+    fn push(&mut self, run: Run) {
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
+    }
+}
+
+/// Headers are shown as they are, so nothing in them may move a cursor.
+fn clean(header: Header) -> Header {
+    let text = |text: Option<String>| text.map(|text| printable(&text));
+    Header {
+        started: text(header.started),
+        version: text(header.version),
+        command: header.command.iter().map(|word| printable(word)).collect(),
+        host: text(header.host),
+        kernel: text(header.kernel),
+        cpu: text(header.cpu),
+        gpu: text(header.gpu),
+        provider: text(header.provider),
+        libfabric: text(header.libfabric),
+        ..header
+    }
+}
+
+fn collect(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+    for entry in fs::read_dir(dir).map_err(error(dir))? {
+        let entry = entry.map_err(error(dir))?;
+        let (path, kind) = (entry.path(), entry.file_type().map_err(error(dir))?);
+        if kind.is_dir() && depth < MAX_DEPTH {
+            collect(&path, depth + 1, files)?;
+        } else if kind.is_file() && is_result(&path) {
+            files.push(path);
+        }
+        if files.len() > MAX_FILES {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn is_result(path: &Path) -> bool {
+    path.extension().and_then(|end| end.to_str()).is_some_and(|end| ["jsonl", "json", "rec"].contains(&end))
+}
+
+fn error(path: &Path) -> impl FnOnce(io::Error) -> LoadError {
+    let path = shown(path);
+    move |source| LoadError::Io { path, source }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::made;
+
+    #[test]
+    fn lines_of_other_programs_and_broken_ones_cost_nothing_but_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = format!(
+            "{}\n{{\"type\":\"later\"}}\nnot json\n\n{{\"type\":\"row\"}}\n{}",
+            made::row("put", "single", 1 << 20, "\"bw_gb_per_s\":0.1"),
+            made::row("put", "pair-seq", 1 << 20, "\"bw_gb_per_s\":0.4,\"of_tomorrow\":[1]"),
+        );
+        fs::create_dir(dir.path().join("below")).unwrap();
+        fs::write(dir.path().join("below/a.jsonl"), lines).unwrap();
+        fs::write(dir.path().join("notes.txt"), "no result").unwrap();
+        let report = Report::load(dir.path()).unwrap();
+        let rates: Vec<_> = report.runs[0].rows.iter().map(|row| row.bw_gb_per_s).collect();
+        assert_eq!((report.runs.len(), rates), (1, vec![Some(0.1), Some(0.4)]));
+        assert_eq!(report.remarks.len(), 1);
+        assert!(report.remarks[0].starts_with("below/a.jsonl: line 3 is no result"), "{:?}", report.remarks);
+        assert!(report.remarks[0].ends_with("and 1 more"));
+    }
+
+    #[test]
+    fn a_header_begins_another_run_and_cannot_move_a_cursor() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = made::row("put", "single", 8, "\"bw_gb_per_s\":1");
+        let text = format!(
+            "{}\n{row}\n{}\n{row}\n",
+            made::header(2, 2, 4),
+            made::header(4, 4, 4).replace("node-a", "\\u001b[2J")
+        );
+        fs::write(dir.path().join("a.jsonl"), text).unwrap();
+        let report = Report::load(&dir.path().join("a.jsonl")).unwrap();
+        let shapes: Vec<_> = report.runs.iter().map(|run| run.shape().nodes).collect();
+        assert_eq!(shapes, [Some(2), Some(4)]);
+        assert_eq!(report.runs[1].header.host.as_deref(), Some("\u{fffd}[2J"));
+    }
+
+    #[test]
+    fn nothing_to_report_says_what_a_report_is_made_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = Report::load(dir.path()).unwrap_err().to_string();
+        assert!(why.contains("railtop bench --format json"), "{why}");
+        assert!(Report::load(&dir.path().join("gone")).is_err());
+    }
+}

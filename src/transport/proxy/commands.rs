@@ -1,0 +1,179 @@
+//! Carrying out what the caller and GPUs post.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::lane::Lane;
+use super::quiet::Asker;
+use super::{Proxy, Totals};
+use crate::counters::RxSource;
+use crate::transport::answers::NOBODY;
+use crate::transport::atomic::Atomic;
+use crate::transport::group::Outbound;
+use crate::transport::nic::Nic;
+use crate::transport::ring::Command;
+use crate::transport::select::{PolicyKind, Selector};
+use crate::transport::wire::Action;
+
+/// Commands taken before the NICs are polled again.
+const COMMANDS_AT_ONCE: usize = 64;
+
+/// Bytes that are copied on this node for a GPU before the NICs are polled again.
+const KEPT_AT_ONCE: u64 = 1 << 20;
+
+/// Pieces and frames that may wait for the NICs before the proxy stops taking commands.
+const MAX_WAITING: usize = 1024;
+
+/// Bytes that wait or are in flight per NIC from which on least-loaded chooses no more.
+const LADEN: u64 = 1 << 20;
+
+/// What became of a command.
+pub(super) enum Done {
+    Yes,
+    /// It is to be tried again later.
+    NoRoom,
+    /// The proxy is to end.
+    Stop,
+}
+
+impl<N: Nic> Proxy<N> {
+    /// Carries out what the caller has posted; `None` when it was told to stop.
+    pub(super) fn take_commands(&mut self) -> Result<Option<bool>, String> {
+        let mut worked = false;
+        let mut kept = 0;
+        let mut waiting = self.waiting_for_nics();
+        for _ in 0..COMMANDS_AT_ONCE {
+            if waiting >= MAX_WAITING || self.selector.reads_load() && self.are_lanes_laden() {
+                break;
+            }
+            let mut next = self.next_command();
+            if next.is_none() {
+                next = self.rings.pop()?;
+                let Some(command) = &next else { break };
+                if let Some(bytes) = self.keep_on_node(command)? {
+                    worked = true;
+                    kept += bytes;
+                    if kept >= KEPT_AT_ONCE {
+                        break;
+                    }
+                    continue;
+                }
+            }
+            // By reference: a command is as long as a line of the cache.
+            let Some(command) = &next else { break };
+            match self.carry_out(command)? {
+                Done::Yes => worked = true,
+                Done::NoRoom => {
+                    self.stalled = next;
+                    break;
+                }
+                Done::Stop => return Ok(None),
+            }
+            // A command of many pieces is the last of its turn.
+            waiting += 1;
+            if matches!(command, Command::Put(put) if put.len > self.inline_max) {
+                waiting = self.waiting_for_nics();
+            }
+        }
+        Ok(Some(worked))
+    }
+
+    /// The command that found no room, else the caller's next.
+    #[inline]
+    fn next_command(&mut self) -> Option<Command> {
+        if self.stalled.is_some() { self.stalled.take() } else { self.commands.pop() }
+    }
+
+    /// Pieces and frames that wait for a NIC.
+    fn waiting_for_nics(&self) -> usize {
+        self.lanes.iter().map(Lane::waiting).sum()
+    }
+
+    /// Whether NICs have so much to do that a policy which looks at that had better choose later: what is chosen before
+    /// anything has moved can only be spread evenly.
+    fn are_lanes_laden(&self) -> bool {
+        let laden: u64 = self.lanes.iter().map(Lane::load).sum();
+        laden >= LADEN * self.lanes.len() as u64
+    }
+
+    /// What is rare has a function of its own: this is in the way of every put.
+    #[inline]
+    fn carry_out(&mut self, command: &Command) -> Result<Done, String> {
+        // A quiet speaks of what was posted before it: what comes behind must not keep it from ending.
+        if self.quiet.is_some() && *command != Command::Stop {
+            return Ok(Done::NoRoom);
+        }
+        match *command {
+            Command::Put(ref put) => return self.put(put),
+            Command::Signal { dst, signal } => return self.bare(dst, Action::Change(Atomic::from(signal))),
+            Command::Atomic { dst, atomic, tag } => return self.atomic(dst, atomic, tag),
+            Command::Get { src, remote, local, len, tag } => {
+                return self.ask(src, Action::Get { remote, local, len, tag: tag.unwrap_or(NOBODY) }, true);
+            }
+            Command::Probe { dst, nic, remote, signal } => {
+                return self.probe(dst, nic, remote, Action::Change(Atomic::from(signal)));
+            }
+            Command::Quiet { ticket, pe } => self.begin_quiet(Asker::Caller { ticket }, pe)?,
+            Command::RingQuiet { ring, posted } => self.begin_quiet(Asker::Ring { ring, posted }, None)?,
+            Command::Fence => self.fence_all()?,
+            Command::Snapshot(ticket) => self.snapshot(ticket),
+            Command::SetPolicy(kind) => self.set_policy(kind),
+            Command::SetRxSource { source, ledger } => self.start_counting(source, ledger),
+            Command::Stop => return Ok(Done::Stop),
+        }
+        Ok(Done::Yes)
+    }
+
+    fn atomic(&mut self, dst: u32, atomic: Atomic, tag: Option<u32>) -> Result<Done, String> {
+        let action = match tag {
+            None => Action::Change(atomic),
+            Some(tag) => Action::Fetch { atomic, tag },
+        };
+        self.ask(dst, action, tag.is_some())
+    }
+
+    fn fence_all(&mut self) -> Result<(), String> {
+        self.close_all_plain(None, true)?;
+        (0..self.place.pes).try_for_each(|dst| self.state.outbound(dst).map(Outbound::fence))
+    }
+
+    fn snapshot(&mut self, ticket: u64) {
+        let lanes = self.lanes.iter().enumerate();
+        let nics = lanes.map(|(index, lane)| lane.counts(self.state.received(index))).collect();
+        let totals = Totals { nics, sent: self.state.sent(), probes: self.state.probes };
+        *self.shared.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = totals;
+        self.shared.snapshot_done.store(ticket, Ordering::Release);
+        self.state.wake = true;
+    }
+
+    fn set_policy(&mut self, kind: PolicyKind) {
+        self.selector = Selector::new(kind, self.place);
+        self.control = Selector::new(kind, self.place);
+        if let Some(page) = &mut self.page {
+            page.set_policy(kind.name());
+        }
+    }
+
+    /// A group that is nothing but its action, and may be answered.
+    fn ask(&mut self, dst: u32, action: Action, answered: bool) -> Result<Done, String> {
+        if answered && !self.state.may_ask(dst) {
+            return Ok(Done::NoRoom);
+        }
+        let done = self.bare(dst, action)?;
+        if answered && matches!(done, Done::Yes) {
+            self.state.count_asked(dst);
+        }
+        Ok(done)
+    }
+
+    /// Ends the probing: from here on bytes count, all from zero.
+    fn start_counting(&mut self, source: RxSource, ledger: bool) {
+        self.state.start_counting(source, ledger);
+        for lane in &mut self.lanes {
+            lane.forget();
+        }
+        if let Some(page) = &mut self.page {
+            page.set_rx_source(source);
+        }
+    }
+}
