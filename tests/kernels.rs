@@ -2,7 +2,7 @@
 
 use railtop::transport::gpu::compile::compile;
 use railtop::transport::gpu::source::{ALL, Source};
-use railtop::transport::gpu::{Gpu, GpuError};
+use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, PeView, Report};
 
 /// A100, H100 and H200, B200.
 const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
@@ -22,6 +22,26 @@ fn every_kernel_compiles() {
             assert!(ptx.contains(&target) && ptx.contains(".entry "), "{} for {arch}", source.name);
         }
     }
+}
+
+#[test]
+fn structures_are_as_large_on_both_sides() {
+    let text = format!(
+        "{}\nstatic_assert(sizeof(rt_pe) == {}, \"rt_pe\");\nstatic_assert(sizeof(rt_exchange) == {}, \"rt_exchange\");\n\
+         static_assert(sizeof(rt_block) == {}, \"rt_block\");\nstatic_assert(sizeof(rt_report) == {}, \"rt_report\");\n",
+        include_str!("../kernels/alltoall.cu"),
+        size_of::<PeView>(),
+        size_of::<Exchange>(),
+        size_of::<BlockId>(),
+        Report::BYTES,
+    );
+    let with = |text: String| compile(Source::new("sizes.cu", text.leak()), "compute_90", None);
+    match with(text.clone()) {
+        Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+        compiled => drop(compiled.unwrap()),
+    }
+    let wrong = text.replacen("sizeof(rt_pe) == ", "sizeof(rt_pe) == 1", 1);
+    assert!(with(wrong).unwrap_err().to_string().contains("rt_pe"));
 }
 
 #[test]

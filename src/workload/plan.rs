@@ -7,7 +7,7 @@ use crate::transport::heap::heap_size_for;
 const ELEMENT_BYTES: u64 = 4;
 
 /// Bytes of a block of data that are worth another block of threads.
-const PART_BYTES: u64 = 4096;
+const PART_BYTES: u64 = 8192;
 
 /// Bytes that a thread loads at once.
 const LOAD_BYTES: u64 = 16;
@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn few_bytes_take_few_blocks_and_threads() {
         let grid = |len| grid_for(len, 2, 32, 256);
-        let grids = [4, 1024, 4096, 4100, 64 << 10, 8 << 20].map(grid);
-        assert_eq!(grids, [(1, 32), (1, 64), (1, 256), (1, 256), (16, 256), (32, 256)]);
+        let grids = [4, 1024, 4096, 8200, 64 << 10, 8 << 20].map(grid);
+        assert_eq!(grids, [(1, 32), (1, 64), (1, 256), (1, 256), (8, 256), (32, 256)]);
         assert_eq!(grid_for(8 << 20, 2, 1, 1024), (1, 1024));
         assert_eq!(grid_for(4, 1000, 32, 256), (1, 256), "a thread for each PE");
         assert_eq!(grid_for(4096, 2, 32, 1), (1, 1), "never more than asked for");

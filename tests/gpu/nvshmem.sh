@@ -33,8 +33,10 @@ build alltoall "$perftest/device/coll/alltoall_latency.cu"
 wait $!
 
 theirs() {
+    local program=$1
+    shift
     NVSHMEM_BOOTSTRAP=MPI NVSHMEM_DISABLE_NVLS=1 NVSHMEM_SYMMETRIC_SIZE=2G timeout 120 \
-        mpirun --allow-run-as-root --oversubscribe -n 2 "$work/$@"
+        mpirun --allow-run-as-root --oversubscribe -n 2 "$work/$program" "$@"
 }
 ours() {
     timeout 120 "$railtop" lab --loopback --nodes 1 --pes-per-node 2 --nics-per-pe 1 -- \

@@ -65,6 +65,9 @@ pub struct Report {
 }
 
 impl Report {
+    /// Its bytes.
+    pub const BYTES: usize = 8 * REPORT_WORDS;
+
     /// With nothing wrong.
     ///
     /// # Errors
