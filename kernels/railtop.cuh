@@ -8,13 +8,15 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// One ring. `next` and `seen` lie in the GPU's own memory, the rest in the host's.
+// One ring. `next`, `seen` and `full` lie in the GPU's own memory, the rest in the host's.
 struct rt_ring {
     u64 *slots;       // depth descriptors of eight words
     const u64 *taken; // how many the proxy has taken
     const u64 *quiet; // the last quiet that is done, as the number of descriptors posted with it
+    u64 *stalls;      // `full`, for the proxy to see
     u64 *next;        // who posts next
     u64 *seen;        // `taken` as last read: the host's memory is far
+    u64 *full;        // how often a thread found no room
 };
 
 // A PE as its kernels see it.
@@ -111,6 +113,7 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
     // Words carry 56 bits: what does not fit must not become something else.
     if ((local | remote | len | offset) >> 56) head = RT_WRONG;
     u32 looks = 0;
+    bool counted = false;
     // The stores are within the loop: whose place is free must not wait for threads of its warp whose place becomes free
     // only afterwards.
     for (bool posted = false; !posted;) {
@@ -119,6 +122,11 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
             // For who reads `seen`, too, the proxy has read what it has taken.
             rt_fence_sys();
             atomicMax(ring.seen, taken);
+            if (index - taken >= pe.depth && !counted) {
+                // Of two that say so at once the lower count may be the last; the next one mends it.
+                rt_store(ring.stalls, atomicAdd(ring.full, 1ull) + 1);
+                counted = true;
+            }
             rt_go_on(pe, looks);
         }
         if (index - taken < pe.depth) {

@@ -2,7 +2,7 @@
 
 use railtop::transport::gpu::compile::compile;
 use railtop::transport::gpu::source::{ALL, Source};
-use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, PeView, Report};
+use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, PeView, RING_VIEW_BYTES, Report};
 
 /// A100, H100 and H200, B200.
 const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
@@ -28,7 +28,8 @@ fn every_kernel_compiles() {
 fn structures_are_as_large_on_both_sides() {
     let text = format!(
         "{}\nstatic_assert(sizeof(rt_pe) == {}, \"rt_pe\");\nstatic_assert(sizeof(rt_exchange) == {}, \"rt_exchange\");\n\
-         static_assert(sizeof(rt_block) == {}, \"rt_block\");\nstatic_assert(sizeof(rt_report) == {}, \"rt_report\");\n",
+         static_assert(sizeof(rt_block) == {}, \"rt_block\");\nstatic_assert(sizeof(rt_report) == {}, \"rt_report\");\n\
+         static_assert(sizeof(rt_ring) == {RING_VIEW_BYTES}, \"rt_ring\");\n",
         include_str!("../kernels/alltoall.cu"),
         size_of::<PeView>(),
         size_of::<Exchange>(),

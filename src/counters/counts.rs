@@ -185,7 +185,7 @@ counter_block! {
         proxy_loops, Counter, "events", " Turns of the proxy's loop.";
         proxy_idle, Counter, "events", " Turns of the proxy's loop that found nothing to do.";
         gpu_posts, Counter, "ops", " Puts, signals and quiets that GPU threads have posted and the proxy has taken.", since 2;
-        gpu_post_ns, Counter, "ns", " Time the proxy has spent on what GPU threads have posted.", since 2;
+        gpu_post_ns, Counter, "ns", " Time of the turns in which the proxy took some of them.", since 2;
         gpu_stalls, Counter, "events", " Times a GPU thread found its ring full and waited.", since 2;
         gpu_ring_used, Gauge, "ops", " Posted by GPU threads and not yet taken by the proxy.", since 2;
         gpu_ring_size, Gauge, "ops", " What the rings of the PE's GPU hold; 0 without any.", since 2;

@@ -97,6 +97,19 @@ impl Memory for Part {
     }
 }
 
+/// How the rings of a GPU do, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RingFigures {
+    /// Descriptors taken since the rings were made.
+    pub posts: u64,
+    /// Times that a thread of the GPU found its ring full.
+    pub stalls: u64,
+    /// Descriptors that wait.
+    pub used: u64,
+    /// Descriptors that there is room for.
+    pub size: u64,
+}
+
 /// The proxy's end of all rings.
 #[derive(Debug, Default)]
 pub struct Rings {
@@ -158,10 +171,53 @@ impl Rings {
         self.takers.iter().all(Taker::is_empty)
     }
 
+    /// How they do.
+    #[must_use]
+    pub fn figures(&self) -> RingFigures {
+        let sum = |of: fn(&Taker<Part, WORDS>) -> u64| self.takers.iter().map(of).sum();
+        RingFigures {
+            posts: sum(Taker::taken),
+            stalls: sum(Taker::stalls),
+            used: sum(Taker::waiting),
+            size: sum(Taker::depth),
+        }
+    }
+
     /// Tells a ring that what it had posted up to its `posted`th descriptor has landed.
     pub fn quiet_done(&self, ring: u32, posted: u64) {
         if let Some(taker) = self.takers.get(ring as usize) {
             taker.quiet_done(posted);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::gpu::mark::{mark_of, marked};
+    use crate::transport::gpu::ring::stalls_at;
+
+    #[test]
+    fn what_waits_is_counted_in_every_lap() {
+        let memory = RingMemory::create(2, 8).unwrap();
+        let mut rings = Rings::new(&memory, Vec::new());
+        let words = |ring: u64| memory.memory.words(memory.stride() * ring, memory.stride() / 8).unwrap();
+        let mut posted = 0_u64;
+        for burst in [1, 8, 3, 5, 0, 7, 8, 2] {
+            for index in posted..posted + burst {
+                let slot = usize::try_from(index % 8).unwrap() * WORDS;
+                for (word, payload) in words(1)[slot..slot + WORDS].iter().zip(Descriptor::Quiet.encode()) {
+                    word.store(marked(payload, mark_of(index / 8)), Ordering::Relaxed);
+                }
+            }
+            posted += burst;
+            let before = rings.figures();
+            assert_eq!((before.used, before.posts, before.size), (burst, posted - burst, 16));
+            while rings.pop().unwrap().is_some() {}
+            assert_eq!((rings.figures().used, rings.figures().posts), (0, posted));
+        }
+        words(0)[stalls_at(8, WORDS)].store(2, Ordering::Relaxed);
+        words(1)[stalls_at(8, WORDS)].store(3, Ordering::Relaxed);
+        assert_eq!(rings.figures().stalls, 5);
     }
 }

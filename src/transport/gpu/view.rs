@@ -8,7 +8,7 @@ use super::descriptor::WORDS;
 use super::device::{Gpu, Pinned};
 use super::error::GpuError;
 use super::heap::KernelHeap;
-use super::ring::{quiet_at, taken_at};
+use super::ring::{quiet_at, stalls_at, taken_at};
 use super::rings::RingMemory;
 
 /// Bytes of the GPU's memory that a ring's counters take: two lines.
@@ -21,11 +21,16 @@ struct RingView {
     slots: u64,
     taken: u64,
     quiet: u64,
+    stalls: u64,
     next: u64,
     seen: u64,
+    full: u64,
 }
 
-// SAFETY: five addresses, as `rt_ring` has them.
+/// Bytes of an `rt_ring`.
+pub const RING_VIEW_BYTES: usize = size_of::<RingView>();
+
+// SAFETY: seven addresses, as `rt_ring` has them.
 unsafe impl DeviceRepr for RingView {}
 // SAFETY: zeros are addresses of nothing.
 unsafe impl ValidAsZeroBits for RingView {}
@@ -82,8 +87,9 @@ impl Visible {
                 let word = |at: usize| slots + 8 * at as u64;
                 let (taken, quiet) = (word(taken_at(depth, WORDS)), word(quiet_at(depth, WORDS)));
                 let next = first_counter + COUNTER_BYTES as u64 * ring;
-                let half = COUNTER_BYTES as u64 / 2;
-                RingView { slots, taken, quiet, next, seen: next + half }
+                let part = |nth: u64| next + COUNTER_BYTES as u64 / 4 * nth;
+                let stalls = word(stalls_at(depth, WORDS));
+                RingView { slots, taken, quiet, stalls, next, seen: part(2), full: part(3) }
             })
             .collect();
         let views = stream.clone_htod(&views).map_err(GpuError::of("telling the GPU of its rings"))?;

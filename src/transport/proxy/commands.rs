@@ -50,6 +50,7 @@ impl<N: Nic> Proxy<N> {
             if next.is_none() {
                 next = self.rings.pop()?;
                 let Some(command) = &next else { break };
+                self.took_posts = true;
                 if let Some(bytes) = self.keep_on_node(command)? {
                     worked = true;
                     kept += bytes;

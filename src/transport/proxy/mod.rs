@@ -36,7 +36,7 @@ pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
 use ways::Ways;
 
 use super::fault::Fault;
-use super::gpu::Rings;
+use super::gpu::{RingFigures, Rings};
 use super::heap::Heap;
 use super::nic::{Nic, PeerNic};
 use super::ring::{Command, Consumer};
@@ -88,6 +88,10 @@ pub struct Proxy<N> {
     commands: Consumer,
     /// What a GPU posts.
     rings: Rings,
+    /// Of rings that these have taken the place of.
+    earlier: RingFigures,
+    /// Whether this turn took something from a ring.
+    took_posts: bool,
     /// A command that found no room; nothing else is taken until it goes.
     stalled: Option<Command>,
     selector: Selector,
@@ -150,6 +154,8 @@ impl<N: Nic> Proxy<N> {
             heap,
             commands,
             rings: Rings::default(),
+            earlier: RingFigures::default(),
+            took_posts: false,
             stalled: None,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
@@ -186,7 +192,11 @@ impl<N: Nic> Proxy<N> {
         if self.fault.reason().is_some() {
             return Ok(Turn::Stop);
         }
-        self.now_ns = self.clock.now_ns();
+        let before = std::mem::replace(&mut self.now_ns, self.clock.now_ns());
+        if std::mem::take(&mut self.took_posts) {
+            // The turn before this one, without a look at the clock of its own.
+            self.counts.gpu_post_ns += self.now_ns.saturating_sub(before);
+        }
         self.now_ms = self.now_ns / 1_000_000;
         self.counts.proxy_loops += 1;
         let Some(mut worked) = self.take_commands()? else { return Ok(Turn::Stop) };
@@ -322,6 +332,7 @@ impl<N: Nic> Proxy<N> {
             let unsettled = self.state.unsettled().collect();
             *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
         }
+        self.count_posts();
         self.counts.local_ops = self.shared.local_ops.load(Ordering::Relaxed);
         self.counts.local_bytes = self.shared.local_bytes.load(Ordering::Relaxed);
         self.counts.barriers = self.shared.barriers.load(Ordering::Relaxed);

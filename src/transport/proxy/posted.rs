@@ -2,7 +2,7 @@
 
 use super::Proxy;
 use super::quiet::Asker;
-use crate::transport::gpu::Rings;
+use crate::transport::gpu::{RingFigures, Rings};
 use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
 use crate::transport::ring::Command;
@@ -13,9 +13,19 @@ impl<N: Nic> Proxy<N> {
         let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
         let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
         if free {
-            self.rings = rings;
+            let RingFigures { posts, stalls, .. } = std::mem::replace(&mut self.rings, rings).figures();
+            self.earlier.posts += posts;
+            self.earlier.stalls += stalls;
         }
         free
+    }
+
+    /// Brings the counters of what GPUs post up to date.
+    pub(super) fn count_posts(&mut self) {
+        let RingFigures { posts, stalls, used, size } = self.rings.figures();
+        self.counts.gpu_posts = self.earlier.posts + posts;
+        self.counts.gpu_stalls = self.earlier.stalls + stalls;
+        (self.counts.gpu_ring_used, self.counts.gpu_ring_size) = (used, size);
     }
 
     /// Checks what a GPU has posted, and carries it out if it goes to a heap that this process reaches by itself: then the
