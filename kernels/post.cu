@@ -7,6 +7,15 @@ extern "C" __global__ void __launch_bounds__(1024) rt_post_many(rt_pe pe, u32 ds
     for (u64 i = 0; i < count; i++) rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
 }
 
+// One thread: a put with a signal there and one back, `rounds` times. The word has counted to `landed` before, on both PEs.
+extern "C" __global__ void rt_ping_pong(rt_pe pe, u32 dst, u64 local, u64 remote, u64 len, u64 word, u64 landed, u64 rounds) {
+    for (u64 i = 1; i <= rounds; i++) {
+        if (pe.me < dst) rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
+        rt_wait_until_ge(pe, word, landed + i);
+        if (pe.me > dst) rt_put_signal(pe, remote, local, len, word, 1, RT_ADD, dst);
+    }
+}
+
 // One thread waits for everything that has been put.
 extern "C" __global__ void rt_quiet_all(rt_pe pe) { rt_quiet(pe); }
 

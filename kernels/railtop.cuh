@@ -106,10 +106,11 @@ __device__ inline u64 rt_reserve(const rt_ring &ring) {
 // that it has met at a barrier, is visible to the proxy when it sees the descriptor.
 __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u64 local, u64 remote, u64 len, u64 offset,
                               u64 value) {
+    // Never too high; asked for first, so that it is under way while a place is reserved.
+    u64 taken = *(volatile u64 *)ring.seen;
     u64 index = rt_reserve(ring);
     u64 mark = ((index / pe.depth) & 127) + 1;
     u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
-    u64 taken = *(volatile u64 *)ring.seen; // never too high
     // Words carry 56 bits: what does not fit must not become something else.
     if ((local | remote | len | offset) >> 56) head = RT_WRONG;
     u32 looks = 0;

@@ -95,6 +95,19 @@ fn progress() {
     row("1 MiB rate, adaptive against spin", &format!("{ratio:.2}"), ">= 0.95", Some(ratio >= 0.95));
 }
 
+/// What a put-signal costs more that a kernel starts: there and back, one way, beside the same started by the host. Both
+/// kernels are on one GPU, which takes turns with them unless NVIDIA's MPS runs.
+pub fn from_gpu() {
+    let pings: Vec<_> = (0..ROUNDS)
+        .map(|_| ["ours", "gpu"].map(|way| run(way, "ping-pong", 8, 10_000, 1).ns / 2e3))
+        .collect();
+    let [host, gpu] = [0, 1].map(|way| middle(&pings, |ways| ways[way]));
+    row("8 B put-signal, one way, from the host", &format!("{host:.1} us"), "", None);
+    row("8 B put-signal, one way, from a GPU", &format!("{gpu:.1} us"), "", None);
+    let more = middle(&pings, |[host, gpu]| gpu - host);
+    row("    more than from the host", &format!("{more:.1} us"), "<= 3 us", Some(more <= 3.0));
+}
+
 /// Everything on loopback.
 pub fn compare() {
     against_bare("64 KiB", 64 << 10, 20_000);

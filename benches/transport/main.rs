@@ -1,7 +1,7 @@
 //! What the transport costs: ring and proxy alone, two processes on loopback against a bare loop of `fi_writedata`, and
 //! the lab's emulated NICs.
 //!
-//! `cargo bench --bench transport` prints one table; with `-- null` only its part without libfabric. What was measured and
+//! `cargo bench --bench transport` prints one table; with `-- null` only its part without libfabric, with `-- loopback` or `-- gpu` only that. What was measured and
 //! where goals are missed is in docs/performance.md. Runs of one comparison alternate, and its ratio is the median of
 //! theirs, so that whatever else the machine does meets both sides.
 
@@ -81,11 +81,20 @@ fn main() {
         Some("count") => count(&args[1..]),
         Some("pair") => pair::run(&args),
         Some("null") => alone(),
-        Some("gpu") => std::process::exit(i32::from(!gpu::compare())),
+        Some("loopback") => loopback::compare(),
+        Some("gpu") => {
+            let measured = gpu::compare();
+            if measured {
+                loopback::from_gpu();
+            }
+            std::process::exit(i32::from(!measured))
+        }
         // `cargo bench` says `--bench`.
         _ => {
             alone();
-            gpu::compare();
+            if gpu::compare() {
+                loopback::from_gpu();
+            }
             loopback::compare();
             lab();
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use railtop::cli::pe::PeArgs;
 use railtop::transport::fault::Fault;
+use railtop::transport::gpu::{Gpu, KernelHeap, Post, PostKernels, RingMemory, Visible};
 use railtop::transport::pe::Pe;
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp, Until};
@@ -23,6 +24,8 @@ pub enum Way {
     Ours,
     /// Through a loop of `fi_writedata`.
     Bare,
+    /// Through the transport, started by a kernel: only there and back.
+    Gpu,
 }
 
 /// What is measured.
@@ -125,6 +128,7 @@ pub fn run(args: &[String]) {
             measure(&mut ours, &args);
             ours.pe.finish().unwrap();
         }
+        Way::Gpu => gpu_ping_pong(Pe::start(&config).unwrap(), &args),
         Way::Bare => {
             let session = config.rendezvous.as_ref().unwrap().join(&Fault::default()).unwrap();
             let address = config.nics[0].address.clone().unwrap();
@@ -135,6 +139,34 @@ pub fn run(args: &[String]) {
             measure(&mut plain, &args);
         }
     }
+}
+
+/// As `measure`, by kernels of one thread on the first GPU.
+fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
+    let gpu = Gpu::open(0).unwrap();
+    let kernels = PostKernels::load(&gpu).unwrap();
+    let (data, word) = (pe.allocate(args.bytes).unwrap(), pe.allocate(8).unwrap());
+    let rings = RingMemory::create(1, 4096).unwrap();
+    let heap = KernelHeap::host(&gpu, pe.heap(), &[]).unwrap();
+    let visible = Visible::new(&gpu, pe.rank(), pe.world(), heap, &rings).unwrap();
+    pe.take_from(&rings, false).unwrap();
+    let post = Post { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, word };
+    let mut landed = 0;
+    let mut pass = |count: u64| {
+        pe.allgather(b"go").unwrap();
+        let start = Instant::now();
+        let [_, end] = kernels.ping_pong(&gpu, visible.view(), post, landed, count).unwrap();
+        pe.run_for("a kernel", || end.try_is_complete().unwrap()).unwrap();
+        pe.allgather(b"there").unwrap();
+        landed += count;
+        start.elapsed().as_nanos()
+    };
+    pass(args.count.div_ceil(10).min(1000));
+    let elapsed = pass(args.count);
+    if pe.rank() == 0 {
+        println!("{elapsed} 0");
+    }
+    pe.finish().unwrap();
 }
 
 fn measure(line: &mut impl Line, args: &PairArgs) {

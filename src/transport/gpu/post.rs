@@ -29,6 +29,7 @@ pub struct Post {
 #[derive(Debug)]
 pub struct PostKernels {
     many: CudaFunction,
+    ping_pong: CudaFunction,
     quiet: Quiet,
 }
 
@@ -38,7 +39,13 @@ impl PostKernels {
     /// # Errors
     /// When that fails.
     pub fn load(gpu: &Gpu) -> Result<Self, GpuError> {
-        Ok(Self { many: gpu.load(POST)?.function("rt_post_many")?, quiet: Quiet::load(gpu)? })
+        let kernels = gpu.load(POST)?;
+        let function = |name| kernels.function(name);
+        Ok(Self {
+            many: function("rt_post_many")?,
+            ping_pong: function("rt_ping_pong")?,
+            quiet: Quiet::load(gpu)?,
+        })
     }
 
     /// Every thread of `blocks` blocks posts `count` times; then all of it is waited for. Returns what happens before and
@@ -61,6 +68,37 @@ impl PostKernels {
             // SAFETY: the arguments are those of the kernel, in type and order; `view` is of a `Visible` that the
             // caller keeps until the events are over.
             unsafe { launch.launch(grid(blocks, threads)) }?;
+            self.quiet.launch(gpu, &view)
+        })
+    }
+
+    /// One thread posts and waits for what comes back, `rounds` times; the PE with the lower number begins. `landed` is what
+    /// the word has counted to before. Returns what happens before and after that on the GPU.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn ping_pong(
+        &self,
+        gpu: &Gpu,
+        view: PeView,
+        post: Post,
+        landed: u64,
+        rounds: u64,
+    ) -> Result<[CudaEvent; 2], GpuError> {
+        let Post { dst, local, remote, len, word } = post;
+        between(gpu, "rt_ping_pong", || {
+            let mut launch = gpu.stream().launch_builder(&self.ping_pong);
+            launch
+                .arg(&view)
+                .arg(&dst)
+                .arg(&local)
+                .arg(&remote)
+                .arg(&len)
+                .arg(&word)
+                .arg(&landed)
+                .arg(&rounds);
+            // SAFETY: as for `many`.
+            unsafe { launch.launch(grid(1, 1)) }?;
             self.quiet.launch(gpu, &view)
         })
     }

@@ -10,8 +10,10 @@ use crate::transport::gpu::{RingMemory, Rings};
 use crate::transport::heap::Heap;
 use crate::transport::proxy::Turn;
 
-/// Turns of the proxy between two looks whether kernels have ended, which cost as much as several turns.
+/// Turns of the proxy before others may have the core.
 const TURNS: u32 = 64;
+/// How often that is between two looks whether kernels have ended, which cost a call into the driver.
+const LOOKS: u32 = 4;
 
 impl Pe {
     /// The proxy takes what is posted into these rings, of fresh memory, from now on, in place of any others. To PEs of this
@@ -55,11 +57,17 @@ impl Pe {
             if beat != last {
                 (last, patience) = (beat, Patience::new(self.wait_limit));
             }
-            let mut worked = false;
-            for _ in 0..TURNS {
-                match driving.turn() {
-                    Some(Turn::Worked) => worked = true,
-                    _ => std::hint::spin_loop(),
+            for _ in 0..LOOKS {
+                let mut worked = false;
+                for _ in 0..TURNS {
+                    match driving.turn() {
+                        Some(Turn::Worked) => worked = true,
+                        _ => std::hint::spin_loop(),
+                    }
+                }
+                if !worked {
+                    // With more PEs than cores somebody else may have what this one waits for.
+                    std::thread::yield_now();
                 }
             }
             if let Some(error) = self.failure() {
@@ -72,10 +80,6 @@ impl Pe {
                     limit: self.wait_limit,
                     waiting_for: Vec::new(),
                 });
-            }
-            if !worked {
-                // With more PEs than cores somebody else may have what this one waits for.
-                std::thread::yield_now();
             }
         }
         Ok(())
