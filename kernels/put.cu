@@ -8,10 +8,15 @@ extern "C" __global__ void __launch_bounds__(1024) rt_put_bw(rt_pe pe, u32 dst, 
     u32 workers = (blockDim.x + each - 1) / each;
     u64 at = ((u64)blockIdx.x * workers + threadIdx.x / each) * len;
     u8 *peer = rt_reach(pe, dst);
-    u32 rank = threadIdx.x % each, ranks = scope == RT_WARP && blockDim.x < 32 ? blockDim.x : each;
+    // The last warp of a block may have fewer.
+    u32 rank = threadIdx.x % each, ranks = min(each, blockDim.x - (threadIdx.x - rank));
     // Nothing waits here: blocks and warps need not go in step, and what one posts it has not written.
     u64 said = 0;
+    // Whether the job has failed lies in the host's memory, which is far: asked by one thread of a warp, and less often where
+    // iterations are short.
+    const u64 between = len / ranks < 8192 ? 255 : 7;
     for (u64 i = 1; i <= iters; i++) {
+        if ((i & between) == 0 && __any_sync(__activemask(), threadIdx.x % 32 == 0 && rt_load(pe.stop))) return;
         rt_put_by(pe, peer, receive + at, send + at, len, dst, rank, ranks);
         rt_beat(pe, i, said);
     }

@@ -267,10 +267,13 @@ __device__ inline void rt_quiet_mine(const rt_pe &pe) {
     rt_fence_sys();
 }
 
+// Threads of this one's warp: the last warp of a block may have fewer than others.
+__device__ inline u32 rt_warp_ranks() { return min(32u, blockDim.x - threadIdx.x / 32 * 32); }
+
 // Warp and block scope: all threads call, and copy together or one of them posts.
 __device__ inline void rt_put_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
     __syncwarp();
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x % 32, 32);
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x % 32, rt_warp_ranks());
     __syncwarp();
 }
 
@@ -286,7 +289,7 @@ __device__ inline void rt_put_signal_warp(const rt_pe &pe, u64 remote, u64 local
     u32 lane = threadIdx.x % 32;
     __syncwarp();
     if (peer) {
-        rt_put_by(pe, peer, remote, local, len, dst, lane, 32);
+        rt_put_by(pe, peer, remote, local, len, dst, lane, rt_warp_ranks());
         __syncwarp();
         if (lane == 0) rt_signal_by(pe, peer, word, value, op, dst);
     } else if (lane == 0) {

@@ -127,7 +127,10 @@ memory() {
 }
 
 case $part in
-    all) costs && memory ;;
+    all)
+        costs
+        memory
+        ;;
     costs) costs ;;
     memory) memory ;;
 esac

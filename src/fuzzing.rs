@@ -8,13 +8,14 @@
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also its file's in `fuzz/`.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("netlink", netlink),
     ("counter_page", counter_page),
     ("recording", recording),
     ("sysfs", sysfs),
     ("config", config),
     ("frame", frame),
+    ("report", report),
 ];
 
 /// A datagram of RDMA netlink: devices, ports, counters, queue pairs, the system, events.
@@ -46,6 +47,11 @@ pub fn config(bytes: &[u8]) {
 /// A message from another PE.
 pub fn frame(bytes: &[u8]) {
     crate::transport::wire::fuzz::frame(bytes);
+}
+
+/// Results of benchmarks, one a line.
+pub fn report(bytes: &[u8]) {
+    crate::report::fuzz::lines(bytes);
 }
 
 #[cfg(test)]

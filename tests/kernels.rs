@@ -15,7 +15,7 @@ fn every_kernel_compiles() {
     for source in ALL.into_iter().chain([PROBE]) {
         for arch in ARCHS {
             let ptx = match compile(source, arch, None) {
-                Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+                Err(error @ GpuError::NoCompiler { .. }) => return eprintln!("skipped: {error}"),
                 compiled => compiled.unwrap().to_src(),
             };
             let target = format!(".target {}", arch.replace("compute", "sm"));
@@ -38,7 +38,7 @@ fn structures_are_as_large_on_both_sides() {
     );
     let with = |text: String| compile(Source::new("sizes.cu", text.leak()), "compute_90", None);
     match with(text.clone()) {
-        Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+        Err(error @ GpuError::NoCompiler { .. }) => return eprintln!("skipped: {error}"),
         compiled => drop(compiled.unwrap()),
     }
     let wrong = text.replacen("sizeof(rt_pe) == ", "sizeof(rt_pe) == 1", 1);
@@ -46,11 +46,30 @@ fn structures_are_as_large_on_both_sides() {
 }
 
 #[test]
+fn what_kernels_get_lies_where_they_look_for_it() {
+    let text = include_str!("../kernels/railtop.cuh");
+    let fields = text.split_once("struct rt_pe {\n").unwrap().1.split_once("\n};").unwrap().0;
+    let mut end = 0_usize;
+    let offsets: Vec<_> = fields
+        .lines()
+        .map(|line| {
+            let field = line.split_once(';').unwrap().0.trim();
+            let size = if field.contains('*') || field.starts_with("u64 ") { 8 } else { 4 };
+            let offset = end.next_multiple_of(size);
+            end = offset + size;
+            (field.rsplit([' ', '*']).next().unwrap(), offset)
+        })
+        .collect();
+    assert_eq!(offsets, PeView::OFFSETS);
+    assert_eq!(end.next_multiple_of(8), size_of::<PeView>());
+}
+
+#[test]
 fn what_was_compiled_is_kept_and_a_mistake_is_shown() {
     let dir = tempfile::tempdir().unwrap();
     let source = ALL[0];
     let first = match compile(source, "compute_90", Some(dir.path())) {
-        Err(error @ GpuError::NoCompiler) => return eprintln!("skipped: {error}"),
+        Err(error @ GpuError::NoCompiler { .. }) => return eprintln!("skipped: {error}"),
         compiled => compiled.unwrap().to_src(),
     };
     let kept: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();

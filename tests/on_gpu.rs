@@ -6,11 +6,12 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use cudarc::driver::{CudaFunction, LaunchConfig, PushKernelArg};
+use cudarc::driver::{CudaEvent, CudaFunction, LaunchConfig, PushKernelArg};
 use proptest::prelude::*;
 use railtop::transport::gpu::source::Source;
 use railtop::transport::gpu::{
-    BlockId, DeviceMemory, Gpu, KernelHeap, PeView, Report, RingMemory, Rings, Scope, VerifyKernels, Visible,
+    BlockId, DeviceMemory, Gpu, KernelHeap, PatternKernels, PeView, Post, PostKernels, PutBw, Report,
+    RingMemory, Rings, Scope, VerifyKernels, Visible,
 };
 use railtop::transport::ring::{Command, Put};
 use railtop::transport::signal::{Signal, SignalOp};
@@ -54,10 +55,7 @@ impl Alone {
     }
 
     fn memory(&self) -> &DeviceMemory {
-        match self.visible.heap() {
-            KernelHeap::Device { own, .. } => own,
-            KernelHeap::Host { .. } => unreachable!("made as a device's"),
-        }
+        memory(&self.visible)
     }
 
     fn kernel(&self, name: &str) -> CudaFunction {
@@ -66,6 +64,13 @@ impl Alone {
 
     fn synchronize(&self) {
         self.gpu.stream().synchronize().unwrap();
+    }
+}
+
+fn memory(visible: &Visible) -> &DeviceMemory {
+    match visible.heap() {
+        KernelHeap::Device { own, .. } => own,
+        KernelHeap::Host { .. } => unreachable!("made as a device's"),
     }
 }
 
@@ -170,6 +175,8 @@ fn copies_of_every_alignment_and_length_are_whole_and_touch_nothing_else() {
     let scopes = prop_oneof![
         Just((Scope::Thread, 1_u32)),
         Just((Scope::Warp, 32)),
+        Just((Scope::Warp, 48)),
+        Just((Scope::Warp, 8)),
         Just((Scope::Block, 1)),
         Just((Scope::Block, 33)),
         Just((Scope::Block, 96)),
@@ -194,6 +201,84 @@ fn copies_of_every_alignment_and_length_are_whole_and_touch_nothing_else() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+#[test]
+fn every_thread_of_a_warp_that_is_not_whole_joins_in_a_put() {
+    const LEN: u64 = 1000;
+    const BLOCKS: u32 = 2;
+    let Some(alone) = Alone::new(FIRST + 2 * AREA as u64, 1, 8) else { return };
+    let kernels = PatternKernels::load(&alone.gpu).unwrap();
+    let receive = FIRST + AREA as u64;
+    let source: Vec<u8> = (0..AREA).map(|at| (at * 7 + at / 251).to_le_bytes()[0]).collect();
+    let blank: Vec<u8> = source.iter().map(|byte| !byte).collect();
+    let cases = [
+        // Threads of a block, how many puts they make.
+        (Scope::Warp, 48_u32, 2_u32),
+        (Scope::Warp, 8, 1),
+        (Scope::Warp, 100, 4),
+        (Scope::Warp, 64, 2),
+        (Scope::Thread, 5, 5),
+        (Scope::Block, 48, 1),
+    ];
+    for (scope, threads, puts) in cases {
+        alone.memory().write(FIRST, &source).unwrap();
+        alone.memory().write(receive, &blank).unwrap();
+        let put = PutBw { dst: 0, send: FIRST, receive, len: LEN, blocks: BLOCKS, threads, scope };
+        kernels.put(&alone.gpu, alone.view(), put, 3).unwrap();
+        alone.synchronize();
+        let mut result = vec![0; AREA];
+        alone.memory().read(receive, &mut result).unwrap();
+        let len = usize::try_from(LEN * u64::from(BLOCKS * puts)).unwrap();
+        assert!(result[..len] == source[..len], "{scope:?} of {threads} threads: not all has come");
+        assert!(result[len..] == blank[len..], "{scope:?} of {threads} threads: more than that has come");
+    }
+}
+
+/// Plays the proxy until kernels have ended; returns the puts that they have posted.
+fn serve(taker: &mut Rings, end: &CudaEvent) -> Vec<Put> {
+    let mut puts = Vec::new();
+    loop {
+        // Asked first: what was posted before the end is there then.
+        let over = end.try_is_complete().unwrap();
+        while let Some(command) = taker.pop().unwrap() {
+            match command {
+                Command::Put(put) => puts.push(put),
+                Command::RingQuiet { ring, posted } => taker.quiet_done(ring, posted),
+                other => unreachable!("{other:?} of kernels that put and wait"),
+            }
+        }
+        if over {
+            return puts;
+        }
+    }
+}
+
+#[test]
+fn kernels_that_post_and_wait_for_answers_post_all_that_they_should() {
+    let Some(alone) = Alone::new(FIRST, 1, 8) else { return };
+    let rings = RingMemory::create(2, 64).unwrap();
+    // PE 1 is nowhere: what goes there is posted.
+    let heap = KernelHeap::alone(&alone.gpu, FIRST).unwrap();
+    let visible = Visible::new(&alone.gpu, 0, 2, heap, &rings).unwrap();
+    let mut taker = Rings::new(&rings, Vec::new());
+    let kernels = PostKernels::load(&alone.gpu).unwrap();
+    let post = Post { dst: 1, local: 64, remote: 128, len: 8, word: 256 };
+    let signal = Signal { offset: post.word, op: SignalOp::Add, value: 1 };
+    let wanted =
+        Put { dst: post.dst, local: post.local, remote: post.remote, len: post.len, signal: Some(signal) };
+
+    let [_, end] = kernels.many(&alone.gpu, visible.view(), (3, 96), post, 5).unwrap();
+    let puts = serve(&mut taker, &end);
+    assert_eq!(puts.len(), 3 * 96 * 5);
+    assert!(puts.iter().all(|put| *put == wanted), "{puts:?}");
+
+    // All answers are there before it asks: while it runs nobody writes into its heap.
+    memory(&visible).write(post.word, &40_u64.to_le_bytes()).unwrap();
+    let [_, end] = kernels.ping_pong(&alone.gpu, visible.view(), post, 20, 20).unwrap();
+    let puts = serve(&mut taker, &end);
+    assert_eq!(puts.len(), 20);
+    assert!(puts.iter().all(|put| *put == wanted), "{puts:?}");
 }
 
 #[test]

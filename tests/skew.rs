@@ -51,6 +51,8 @@ fn dispatch(pe: &mut Pe) -> Vec<NicCounts> {
     let (tokens, counter) = (pe.allocate(TOKEN).unwrap(), pe.allocate(8).unwrap());
     pe.barrier().unwrap();
     let before = pe.totals().unwrap().nics;
+    // Nobody begins before everybody has counted.
+    pe.barrier().unwrap();
     let mut random = Random(u64::from(me));
     let arrived = Signal { offset: counter, op: SignalOp::Add, value: 1 };
     for _ in 0..TOKENS {

@@ -19,7 +19,7 @@ fn rate(gpu: &Gpu, kernels: &PostKernels, grid: (u32, u32), rings: u32) -> Resul
     let (driver, heap) = Alone::new(8, 1, Clock::System).into_driver();
     let memory = RingMemory::create(rings, DEPTH)?;
     let visible = Visible::new(gpu, 0, 2, KernelHeap::host(gpu, &heap, &[])?, &memory)?;
-    driver.attach(Rings::new(&memory, Vec::new()));
+    assert!(driver.attach(Rings::new(&memory, Vec::new())), "the proxy has other rings");
     let post = Post { dst: 1, local: DATA, remote: DATA, len: 8, word: SIGNAL };
     let each = POSTS / u64::from(grid.0 * grid.1);
     let mut rates = Vec::new();

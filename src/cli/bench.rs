@@ -277,7 +277,11 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     // What lies in the GPUs' memory needs no room in the host's.
     let on_gpu = matches!(options.initiator, Initiator::Gpu { heap: HeapKind::Device, .. });
     let heap_bytes = if on_gpu { RESERVED } else { layout.heap_bytes() };
-    let config = args.job.config(ranks, heap_bytes, first)?;
+    let mut config = args.job.config(ranks, heap_bytes, first)?;
+    if let Initiator::Gpu { ordinal, .. } = options.initiator {
+        // Only shown: what goes wrong is said when the GPU is opened.
+        config.gpu = Gpu::pci_address(ordinal).ok();
+    }
     let mut pe = Pe::start(&config).map_err(transport)?;
     let ended = end_on_signal(&pe)?;
     let out = io::BufWriter::new(io::stdout().lock());

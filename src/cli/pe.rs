@@ -191,6 +191,7 @@ impl PeArgs {
             host,
             command: std::env::args().skip(1).take(12).collect::<Vec<_>>().join(" "),
             page_dir,
+            gpu: None,
             wait_limit: self.timeout,
             rx_source: self.rx_source.map(Into::into),
             nic_timeout: self.nic_timeout,

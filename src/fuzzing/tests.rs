@@ -32,6 +32,7 @@ fn parser(target: &str) -> Target {
 #[test_case("sysfs")]
 #[test_case("config")]
 #[test_case("frame")]
+#[test_case("report")]
 fn no_bytes_break(target: &str) {
     let (parse, seeds) = (parser(target), seeds(target));
     assert!(!seeds.is_empty());

@@ -64,7 +64,7 @@ fn figures(report: &Report) -> Figures {
                 (None, Some(time)) => Some(("us", time)),
                 (None, None) => None,
             };
-            if let Some((unit, value)) = figure.filter(|(_, value)| value.is_finite() && *value > 0.0) {
+            if let Some((unit, value)) = figure {
                 all.entry(Key::of(run, row)).or_insert((unit, Vec::new())).1.push(value);
             }
         }
@@ -79,21 +79,24 @@ pub fn compare(before: &Report, after: &Report, threshold: f64) -> Comparison {
     let (before, mut after) = (figures(before), figures(after));
     let mut rows: Vec<Compared> = Vec::new();
     for (key, (unit, values)) in before {
-        let old = median(values);
-        let new = after.remove(&key).filter(|(of, _)| *of == unit).map(|(_, values)| median(values));
+        let old = median(&values);
+        // Of a row that counts something else now there is nothing to compare.
+        let same_unit = after.get(&key).is_some_and(|(of, _)| *of == unit);
+        let new = if same_unit { after.remove(&key).map(|(_, values)| median(&values)) } else { None };
         // How much faster: of a rate what it has gained, of a time what it takes less.
-        let gain = new.map(|new| if unit == "us" { old / new - 1.0 } else { new / old - 1.0 });
-        let verdict = match gain {
+        let speeds = new.map(|new| if unit == "us" { (new, old) } else { (old, new) });
+        let gain = speeds.map(|(slow, fast)| if slow > 0.0 || fast > 0.0 { fast / slow - 1.0 } else { 0.0 });
+        let verdict = match speeds {
             None => Verdict::Gone,
-            // As many times slower as 1 + threshold would be faster: else two runs in the other order judged differently.
-            Some(gain) if 1.0 / (1.0 + gain) > 1.0 + threshold => Verdict::Worse,
-            Some(gain) if gain > threshold => Verdict::Better,
+            // As many times slower as faster: else two runs in the other order were judged differently.
+            Some((before, after)) if before > after * (1.0 + threshold) => Verdict::Worse,
+            Some((before, after)) if after > before * (1.0 + threshold) => Verdict::Better,
             Some(_) => Verdict::Same,
         };
         rows.push(Compared { key, unit, before: Some(old), after: new, gain, verdict });
     }
     for (key, (unit, values)) in after {
-        let new = Some(median(values));
+        let new = Some(median(&values));
         rows.push(Compared { key, unit, before: None, after: new, gain: None, verdict: Verdict::New });
     }
     rows.sort_by(|a, b| a.key.cmp(&b.key));
@@ -125,13 +128,15 @@ impl Comparison {
                 or(row.before),
                 or(row.after),
                 row.unit.to_owned(),
-                row.gain.map_or_else(|| "-".to_owned(), |gain| format!("{:+.1}%", gain * 100.0)),
+                row.gain
+                    .filter(|gain| gain.is_finite())
+                    .map_or_else(|| "-".to_owned(), |gain| format!("{:+.1}%", gain * 100.0)),
                 row.verdict.word().to_owned(),
             ]
         };
         let head = ["what", "size", "before", "after", "unit", "faster by", ""];
         let table = Table {
-            title: format!("Before and after, threshold {}%", self.threshold * 100.0),
+            title: format!("Before and after, threshold {:.1}%", self.threshold * 100.0),
             head: head.map(str::to_owned).to_vec(),
             rows: self.rows.iter().map(row).collect(),
         };
@@ -171,6 +176,9 @@ mod tests {
     #[test_case(&rate(1.0), &rate(0.96), Verdict::Same; "within")]
     #[test_case(&rate(1.0), &rate(0.94), Verdict::Worse; "a rate that fell")]
     #[test_case(&rate(1.0), &rate(1.06), Verdict::Better; "a rate that rose")]
+    #[test_case(&rate(1.0), &rate(0.0), Verdict::Worse; "nothing moves any more")]
+    #[test_case(&rate(0.0), &rate(0.01), Verdict::Better; "something moves at all")]
+    #[test_case(&rate(0.0), &rate(0.0), Verdict::Same; "nothing, as before")]
     #[test_case(&time(100.0), &time(106.0), Verdict::Worse; "a time that rose")]
     #[test_case(&time(100.0), &time(94.0), Verdict::Better; "a time that fell")]
     fn judges(before: &str, after: &str, expected: Verdict) {

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::tables::Table;
+use crate::balance::max_over_mean;
 use crate::monitor::model::view::{GroupView, View};
 use crate::monitor::record::{ReadError, Recording};
 use crate::monitor::replay::{Filter, Replayer};
 use crate::text::printable;
+use crate::units::format_byte_rate;
 
 /// Points of a line: more cannot be told apart on a page.
 const POINTS: usize = 600;
@@ -37,98 +40,312 @@ struct Mean {
     count: u32,
 }
 
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn value(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / f64::from(self.count))
+    }
+}
+
 /// A group while the recording is read.
 #[derive(Debug, Default)]
 struct Gathered {
-    name: String,
-    nics: Vec<String>,
     rx: Vec<Vec<Mean>>,
     policies: Vec<(usize, String)>,
 }
 
+/// What makes it the same group: its name, its NICs, and which of several of that name at one time it is. A PE's next job
+/// goes on where the one before ended.
+type Key = (String, Vec<String>, usize);
+
 impl Gathered {
     fn add(&mut self, group: &GroupView, point: usize) {
-        if self.nics.len() != group.nics.len() {
-            // Of a job with other NICs nothing is put on top of these.
-            if !self.nics.is_empty() {
-                return;
-            }
-            self.name = printable(&group.name());
-            self.nics = group.nics.iter().map(|nic| printable(&nic.device)).collect();
-            self.rx = vec![Vec::new(); self.nics.len()];
-        }
+        self.rx.resize(group.nics.len(), Vec::new());
         for (nic, points) in group.nics.iter().zip(&mut self.rx) {
             points.resize(points.len().max(point + 1), Mean::default());
             if let Some(rate) = nic.rx.bytes_per_s {
-                points[point].sum += rate;
-                points[point].count += 1;
+                points[point].add(rate);
             }
         }
         let Some(policy) = &group.policy else { return };
-        if self.policies.last().is_none_or(|(_, last)| last != policy) {
+        if self.policy() != Some(policy) {
             self.policies.push((point, printable(policy)));
         }
     }
 
-    fn finish(self, file: &str, seconds: &[f64]) -> Course {
-        let value = |mean: &Mean| (mean.count > 0).then(|| mean.sum / f64::from(mean.count));
-        let mut rx: Vec<Vec<Option<f64>>> =
-            self.rx.iter().map(|points| points.iter().map(value).collect()).collect();
-        for points in &mut rx {
-            points.resize(seconds.len(), None);
-        }
-        let total = |points: &Vec<Option<f64>>| points.iter().flatten().sum::<f64>();
-        let totals: Vec<f64> = rx.iter().map(total).collect();
-        // Totals can be even while each moment is not; a policy's time is what one looks at, so the worst of those.
-        let mut worst = crate::balance::max_over_mean(&totals).unwrap_or(0.0);
-        for (index, (from, _)) in self.policies.iter().enumerate() {
-            let until = self.policies.get(index + 1).map_or(seconds.len(), |(next, _)| *next);
-            let part = |points: &Vec<Option<f64>>| points[*from..until].iter().flatten().sum::<f64>();
-            let parts: Vec<f64> = rx.iter().map(part).collect();
-            worst = worst.max(crate::balance::max_over_mean(&parts).unwrap_or(0.0));
-        }
-        Course {
+    fn policy(&self) -> Option<&str> {
+        self.policies.last().map(|(_, policy)| policy.as_str())
+    }
+
+    fn finish(self, file: &str, (group, nics, _): Key, seconds: &[f64]) -> Course {
+        let rx = self.rx.iter().map(|points| {
+            let mut rates: Vec<Option<f64>> = points.iter().map(Mean::value).collect();
+            rates.resize(seconds.len(), None);
+            rates
+        });
+        let mut course = Course {
             file: file.to_owned(),
-            group: self.name,
-            nics: self.nics,
+            group,
+            nics,
             seconds: seconds.to_vec(),
-            rx,
+            rx: rx.collect(),
             policies: self.policies,
-            max_over_mean: worst,
+            max_over_mean: 0.0,
+        };
+        // Totals can be even while each policy's time is not, and that is what one looks at.
+        let parts = course.parts();
+        let ratios = parts.iter().filter_map(|part| max_over_mean(&part.bytes_per_s));
+        course.max_over_mean = ratios.fold(0.0, f64::max);
+        course
+    }
+}
+
+/// One policy's time of a course.
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    policy: String,
+    /// From the beginning of the recording.
+    from: f64,
+    until: f64,
+    /// Mean of each NIC over the points at which its rate is known.
+    bytes_per_s: Vec<f64>,
+}
+
+/// Whether a tick belongs to the point of the one before it.
+#[derive(Debug, Default)]
+struct Points {
+    stride: usize,
+    times: Vec<Mean>,
+    ticks: usize,
+    session: usize,
+}
+
+impl Points {
+    /// The point of a tick at `seconds`. A gap gets an empty point of its own.
+    fn of(&mut self, seconds: f64, session: usize, gap: bool, another: bool) -> usize {
+        let first = self.times.is_empty();
+        let broken = !first && (gap || session != self.session);
+        if broken {
+            self.times.push(Mean { sum: seconds, count: 1 });
         }
+        if first || broken || another || self.ticks == self.stride {
+            self.times.push(Mean::default());
+            self.ticks = 0;
+        }
+        self.session = session;
+        self.ticks += 1;
+        let point = self.times.len() - 1;
+        self.times[point].add(seconds);
+        point
     }
 }
 
 impl Course {
-    /// The groups of a recording, each with more than one NIC and something received, the most uneven first.
+    /// The groups of a recording, each with more than one NIC and something received.
     pub(super) fn read(path: &Path, file: &str) -> Result<Vec<Self>, ReadError> {
         let recording = Recording::open(path)?;
-        let ticks = recording.len();
-        let stride = ticks.div_ceil(POINTS).max(1);
+        let stride = recording.len().div_ceil(POINTS).max(1);
         let began = recording.realtime_ns(0);
         let mut replayer = Replayer::new(recording, Filter::default());
-        // A PE's next job goes on where the one before ended: one course for all of them. Two at the same time have two.
-        let mut groups: BTreeMap<(String, usize), Gathered> = BTreeMap::new();
-        let mut times: Vec<Mean> = Vec::new();
-        for tick in 0.. {
-            let Some(next) = replayer.advance() else { break };
-            let view: View = next?.derived.view;
-            let point = tick / stride;
-            times.resize(times.len().max(point + 1), Mean::default());
-            times[point].sum += (view.realtime_ns - began) as f64 / 1e9;
-            times[point].count += 1;
-            let mut there: BTreeMap<String, usize> = BTreeMap::new();
-            for group in view.groups.iter().filter(|group| group.nics.len() > 1) {
-                let name = group.name();
-                let which = there.entry(name.clone()).or_default();
-                groups.entry((name, *which)).or_default().add(group, point);
-                *which += 1;
+        let mut groups: BTreeMap<Key, Gathered> = BTreeMap::new();
+        let mut points = Points { stride, ..Points::default() };
+        while let Some(next) = replayer.advance() {
+            let next = next?;
+            let view: View = next.derived.view;
+            let mut there: BTreeMap<(String, Vec<String>), usize> = BTreeMap::new();
+            // One that is dead, or stands still, is in the way of the next one of its name.
+            let living = view.groups.iter().filter(|group| group.marks.is_empty() && group.nics.len() > 1);
+            let keyed: Vec<(Key, &GroupView)> = living
+                .map(|group| {
+                    let name = printable(&group.name());
+                    let nics: Vec<String> = group.nics.iter().map(|nic| printable(&nic.device)).collect();
+                    let seen = there.entry((name.clone(), nics.clone())).or_default();
+                    *seen += 1;
+                    ((name, nics, *seen), group)
+                })
+                .collect();
+            // What two policies did is no mean of anything.
+            let another = keyed.iter().any(|(key, group)| {
+                let before = groups.get(key).and_then(Gathered::policy);
+                before.is_some() && before != group.policy.as_deref()
+            });
+            let seconds = (view.realtime_ns - began) as f64 / 1e9;
+            let point = points.of(seconds, next.session, next.missed > 0, another);
+            for (key, group) in keyed {
+                groups.entry(key).or_default().add(group, point);
             }
         }
-        let seconds: Vec<f64> = times.iter().map(|mean| mean.sum / f64::from(mean.count.max(1))).collect();
-        let mut courses: Vec<Self> = groups.into_values().map(|group| group.finish(file, &seconds)).collect();
+        let seconds: Vec<f64> = points.times.iter().filter_map(Mean::value).collect();
+        let mut courses: Vec<Self> =
+            groups.into_iter().map(|(key, group)| group.finish(file, key, &seconds)).collect();
         courses.retain(|course| course.rx.iter().flatten().flatten().any(|&rate| rate > 0.0));
-        courses.sort_by(|a, b| b.max_over_mean.total_cmp(&a.max_over_mean));
         Ok(courses)
+    }
+
+    /// Its policies' times, those in which something was received.
+    fn parts(&self) -> Vec<Part> {
+        let unnamed = [(0, "-".to_owned())];
+        let policies = if self.policies.is_empty() { &unnamed[..] } else { &self.policies };
+        let ends = policies.iter().skip(1).map(|(from, _)| *from).chain([self.seconds.len()]);
+        let part = |((from, policy), until): (&(usize, String), usize)| {
+            let mean = |points: &Vec<Option<f64>>| {
+                let known: Vec<f64> = points[*from..until].iter().flatten().copied().collect();
+                known.iter().sum::<f64>() / known.len().max(1) as f64
+            };
+            let known = |point: &usize| self.rx.iter().any(|points| points[*point].is_some());
+            let last = (*from..until).rev().find(known).unwrap_or(*from);
+            Part {
+                policy: policy.clone(),
+                from: self.seconds[*from],
+                until: self.seconds[last],
+                bytes_per_s: self.rx.iter().map(mean).collect(),
+            }
+        };
+        let mut parts: Vec<Part> = policies.iter().zip(ends).map(part).collect();
+        parts.retain(|part| part.bytes_per_s.iter().any(|&rate| rate > 0.0));
+        parts
+    }
+
+    /// The same as figures: a line for each policy's time.
+    pub(super) fn table(&self) -> Table {
+        let head = ["policy", "from, s", "until, s"].into_iter().map(str::to_owned);
+        let row = |part: &Part| {
+            let ratio =
+                max_over_mean(&part.bytes_per_s).map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
+            let times = [part.policy.clone(), format!("{:.1}", part.from), format!("{:.1}", part.until)];
+            times
+                .into_iter()
+                .chain(part.bytes_per_s.iter().map(|&rate| format_byte_rate(rate)))
+                .chain([ratio])
+                .collect()
+        };
+        Table {
+            title: format!("{}: {}: mean rate that each NIC received", self.file, self.group),
+            head: head.chain(self.nics.iter().cloned()).chain(["max/mean".to_owned()]).collect(),
+            rows: self.parts().iter().map(row).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::record::{About, Recorder};
+    use crate::monitor::sample::{PageState, Reading, Sample, Traffic, made};
+    use crate::monitor::{Config, Thresholds};
+    use std::time::Duration;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A tick of a PE with two NICs that have received so much.
+    fn sample(tick: u64, policy: &str, received: [u64; 2]) -> Sample {
+        let now = (100 + tick) * SECOND;
+        let nic = |index: usize| {
+            let traffic = Traffic {
+                tx_bytes: Some(0),
+                rx_bytes: Some(received[index]),
+                tx_ops: Some(0),
+                rx_ops: Some(0),
+            };
+            made::nic(index, Reading { mono_ns: now, traffic, ..Reading::default() })
+        };
+        let mut page = made::page(PageState::Alive, vec![nic(0), nic(1)]);
+        (page.policy, page.rx_source) = (Some(policy.to_owned()), Some("LEDGER".to_owned()));
+        Sample { realtime_ns: i128::from(now), mono_ns: now, pages: vec![page], ..Sample::default() }
+    }
+
+    fn record(path: &Path, samples: impl IntoIterator<Item = (Sample, u64)>) {
+        let config = Config {
+            sysfs_root: "/nowhere".into(),
+            page_dir: None,
+            host: "node0".to_owned(),
+            device: None,
+            source: None,
+            interval: Duration::from_secs(1),
+            line_rates: Vec::new(),
+            thresholds: Thresholds::default(),
+        };
+        let mut recorder = Recorder::open(path, &About::of(&config)).unwrap();
+        for (sample, missed) in samples {
+            recorder.add(sample, Duration::from_secs(1), missed).unwrap();
+        }
+    }
+
+    /// Ten seconds of everything on one NIC, then ten of both alike.
+    fn story() -> Vec<(Sample, u64)> {
+        let tick = |tick: u64| {
+            let (policy, received) = match tick {
+                0..=10 => ("round-robin", [tick * 4_000_000, 0]),
+                _ => ("pair-seq", [40_000_000 + (tick - 10) * 2_000_000, (tick - 10) * 2_000_000]),
+            };
+            (sample(tick, policy, received), 0)
+        };
+        (0..=20).map(tick).collect()
+    }
+
+    #[test]
+    fn policies_have_their_times_and_the_worst_of_them_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rec");
+        record(&path, story());
+        let courses = Course::read(&path, "a.rec").unwrap();
+        assert_eq!(courses.len(), 1);
+        let course = &courses[0];
+        assert_eq!((course.group.as_str(), course.nics.len()), ("node0 PE 3", 2));
+        assert!((course.max_over_mean - 2.0).abs() < 1e-9, "{}", course.max_over_mean);
+        let policies: Vec<_> =
+            course.policies.iter().map(|(point, policy)| (*point, policy.as_str())).collect();
+        assert_eq!(policies, [(0, "round-robin"), (11, "pair-seq")]);
+        let table = course.table();
+        assert_eq!(table.head.len(), 6);
+        let rows: Vec<_> =
+            table.rows.iter().map(|row| row.iter().map(String::as_str).collect::<Vec<_>>()).collect();
+        assert_eq!(
+            rows,
+            [
+                ["round-robin", "0.0", "10.0", "4.00 MB/s", "0 B/s", "2.00"],
+                ["pair-seq", "11.0", "20.0", "2.00 MB/s", "2.00 MB/s", "1.00"]
+            ]
+        );
+    }
+
+    #[test]
+    fn a_gap_and_another_part_of_the_recording_break_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rec");
+        record(&path, story());
+        // Appended an hour later, and once with ticks that were left out.
+        let later = |tick: u64, missed| (sample(3600 + tick, "pair-seq", [tick * 1_000_000; 2]), missed);
+        record(&path, [later(0, 0), later(1, 0), later(4, 2), later(5, 0)]);
+        let course = &Course::read(&path, "a.rec").unwrap()[0];
+        let known: String = course.rx[0].iter().map(|rate| if rate.is_some() { '#' } else { '.' }).collect();
+        // Before each first look of a part there is no rate, and before and after a gap there is none.
+        assert!(known.trim_matches('.').contains('.'), "{known}");
+        assert_eq!(course.seconds.len(), course.rx[0].len());
+        assert!(course.seconds.is_sorted(), "{:?}", course.seconds);
+    }
+
+    #[test]
+    fn jobs_with_other_nics_are_no_continuation_and_a_dead_pe_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rec");
+        let mut samples = story();
+        for (sample, _) in samples.iter_mut().skip(11) {
+            let mut next = sample.pages[0].clone();
+            (next.key, next.job) = ("job2/node0/3".to_owned(), "job2".to_owned());
+            for nic in &mut next.nics {
+                nic.device = format!("other{}", nic.index);
+            }
+            sample.pages[0].state = PageState::Dead;
+            sample.pages.push(next);
+        }
+        record(&path, samples);
+        let courses = Course::read(&path, "a.rec").unwrap();
+        let names: Vec<_> = courses.iter().map(|course| course.nics.join(" ")).collect();
+        assert_eq!(names, ["nic0 nic1", "other0 other1"]);
     }
 }

@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use crate::text::printable;
+
 /// A line, by its `type`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
@@ -14,6 +16,64 @@ pub(super) enum Line {
     Balance(Balance),
     #[serde(other)]
     Other,
+}
+
+impl Line {
+    /// The line with nothing in its texts that could move a cursor; or what no benchmark prints.
+    pub(super) fn checked(mut self) -> Result<Self, String> {
+        match &mut self {
+            Self::Run(header) => {
+                let Header { started, version, command, host, kernel, cpu, gpu, provider, libfabric, .. } =
+                    header;
+                for text in
+                    [started, version, host, kernel, cpu, gpu, provider, libfabric].into_iter().flatten()
+                {
+                    clean(text);
+                }
+                command.truncate(MOST_WORDS);
+                command.iter_mut().for_each(clean);
+            }
+            Self::Row(row) => {
+                let Row { bench, initiator, policy, scope, heap, .. } = row;
+                [bench, policy]
+                    .into_iter()
+                    .chain([initiator, scope, heap].into_iter().flatten())
+                    .for_each(clean);
+                in_range("bw_gb_per_s", row.bw_gb_per_s)?;
+                in_range("busbw_gb_per_s", row.busbw_gb_per_s)?;
+                in_range("latency_us", row.latency_us)?;
+            }
+            Self::Nic(nic) => {
+                let Nic { policy, node, name, .. } = nic;
+                [policy, name].into_iter().chain(node).for_each(clean);
+            }
+            Self::Balance(balance) => {
+                clean(&mut balance.policy);
+                in_range("max_over_mean", balance.max_over_mean)?;
+                in_range("window_ms", balance.window_ms)?;
+                in_range("p99_window_max_over_mean", balance.p99_window_max_over_mean)?;
+            }
+            Self::Other => {}
+        }
+        Ok(self)
+    }
+}
+
+/// Words of a command line that are kept.
+const MOST_WORDS: usize = 256;
+
+/// No NIC moves 10^9 GB/s, and nobody waits for 10^9 s; sums of figures below it stay far from the end of numbers.
+const MOST: f64 = 1e11;
+
+fn clean(text: &mut String) {
+    *text = printable(text);
+}
+
+fn in_range(what: &str, value: Option<f64>) -> Result<(), String> {
+    match value {
+        Some(value) if !(0.0..=MOST).contains(&value) => Err(format!("{what} is out of range")),
+        _ => Ok(()),
+    }
 }
 
 /// Where and how a run was made.
@@ -53,14 +113,12 @@ pub(super) struct Row {
     #[serde(default)]
     pub(super) blocks: Option<u64>,
     #[serde(default)]
+    pub(super) threads: Option<u64>,
+    #[serde(default)]
     pub(super) heap: Option<String>,
     #[serde(default)]
     pub(super) bidir: bool,
     pub(super) size: u64,
-    #[serde(default)]
-    pub(super) iters: u64,
-    #[serde(default)]
-    pub(super) verified: bool,
     #[serde(default)]
     pub(super) bw_gb_per_s: Option<f64>,
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! Reads a directory of results: every file below it whose name ends in `.jsonl`, `.json` or `.rec`.
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::course::Course;
@@ -9,9 +9,12 @@ use super::line::{Header, Line};
 use super::run::Run;
 use crate::monitor::natural;
 use crate::text::printable;
+use crate::units::format_size;
 
-/// A line of a result is some hundred bytes; of one that has no end no more than this is read.
+/// A line of a result is some hundred bytes; one that is longer than this is none.
 const MAX_LINE: u64 = 1 << 20;
+/// A benchmark prints some kilobytes: of a file that is far larger no more than this is read.
+const MAX_FILE: u64 = 64 << 20;
 /// Directories below directories, at most.
 const MAX_DEPTH: usize = 8;
 /// Files, at most: far more than one looks at on a page.
@@ -70,8 +73,11 @@ impl Report {
                 return Err(LoadError::TooMany { path: shown(path) });
             }
             files.sort_by(|a, b| natural::compare(&a.to_string_lossy(), &b.to_string_lossy()));
-        } else {
+        } else if meta.is_file() {
             files.push(path.to_owned());
+        } else {
+            // A pipe or a device may have no end.
+            return Err(LoadError::Nothing { path: shown(path) });
         }
         for file in &files {
             let name = shown(file.strip_prefix(root).unwrap_or(file));
@@ -81,9 +87,10 @@ impl Report {
                     Err(reason) => report.remarks.push(format!("{name}: {reason}")),
                 }
             } else {
-                report.lines(file, &name)?;
+                report.file(file, &name)?;
             }
         }
+        report.courses.sort_by(|a, b| b.max_over_mean.total_cmp(&a.max_over_mean));
         if report.runs.is_empty() && report.courses.is_empty() {
             return Err(LoadError::Nothing { path: shown(path) });
         }
@@ -96,30 +103,45 @@ impl Report {
         &self.remarks
     }
 
-    /// Takes the lines of a file; those that are no results are counted, and the first is named.
-    fn lines(&mut self, file: &Path, name: &str) -> Result<(), LoadError> {
-        let mut lines = BufReader::new(fs::File::open(file).map_err(error(file))?);
-        let mut run = Run { file: name.to_owned(), ..Run::default() };
+    /// Takes the lines of a file.
+    fn file(&mut self, file: &Path, name: &str) -> Result<(), LoadError> {
+        let lines = BufReader::new(fs::File::open(file).map_err(error(file))?);
+        self.lines(lines, name).map_err(error(file))
+    }
+
+    /// Takes lines; those that are no results are counted, and the first is named.
+    pub(super) fn lines(&mut self, mut lines: impl BufRead, name: &str) -> io::Result<()> {
+        let mut run = Run::new(name, Header::default());
         let mut bad: Option<(usize, String)> = None;
-        let (mut number, mut skipped) = (0_usize, 0_usize);
+        let (mut number, mut skipped, mut total) = (0_usize, 0_usize, 0_u64);
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            let read = lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).map_err(error(file))?;
+            let read = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut bytes)?;
             if read == 0 {
                 break;
             }
             number += 1;
+            total += read as u64;
+            if total > MAX_FILE {
+                self.remarks.push(format!("{name}: only the first {} are read", format_size(MAX_FILE)));
+                break;
+            }
+            let whole = bytes.ends_with(b"\n") || (read as u64) < MAX_LINE;
+            if !whole {
+                // The rest of it is no line of its own.
+                total += lines.skip_until(b'\n')? as u64;
+            }
             let text = String::from_utf8_lossy(&bytes);
             if text.trim().is_empty() {
                 continue;
             }
-            match serde_json::from_str(&text) {
-                Ok(line) => self.take(line, &mut run),
-                Err(why) => {
-                    skipped += 1;
-                    bad.get_or_insert((number, printable(&why.to_string())));
-                }
+            let taken = serde_json::from_str(&text)
+                .map_err(|why| printable(&why.to_string()))
+                .and_then(|line| self.take(line, &mut run));
+            if let Err(why) = taken {
+                skipped += 1;
+                bad.get_or_insert((number, why));
             }
         }
         self.push(run);
@@ -130,44 +152,38 @@ impl Report {
         Ok(())
     }
 
-    fn take(&mut self, line: Line, run: &mut Run) {
-        match line {
+    /// Takes a line, or says what is wrong with it.
+    fn take(&mut self, line: Line, run: &mut Run) -> Result<(), String> {
+        match line.checked()? {
             Line::Run(header) => {
-                let header = clean(header);
                 // Said again for each policy of a run.
                 if header != run.header {
-                    let next = Run { file: run.file.clone(), header, ..Run::default() };
+                    let next = Run::new(&run.file, header);
                     self.push(std::mem::replace(run, next));
                 }
             }
-            Line::Row(row) => run.rows.push(row),
-            Line::Nic(nic) => run.nics.push(nic),
-            Line::Balance(balance) => run.balances.push(balance),
+            Line::Row(row) => {
+                run.policy(&row.policy)?;
+                run.rows.push(row);
+            }
+            Line::Nic(nic) => {
+                run.policy(&nic.policy)?;
+                run.nics.push(nic);
+            }
+            Line::Balance(balance) => {
+                run.policy(&balance.policy)?;
+                run.balances.push(balance);
+            }
             Line::Other => {}
         }
+        Ok(())
     }
 
-    fn push(&mut self, run: Run) {
+    fn push(&mut self, mut run: Run) {
         if !run.is_empty() {
+            run.finish();
             self.runs.push(run);
         }
-    }
-}
-
-/// Headers are shown as they are, so nothing in them may move a cursor.
-fn clean(header: Header) -> Header {
-    let text = |text: Option<String>| text.map(|text| printable(&text));
-    Header {
-        started: text(header.started),
-        version: text(header.version),
-        command: header.command.iter().map(|word| printable(word)).collect(),
-        host: text(header.host),
-        kernel: text(header.kernel),
-        cpu: text(header.cpu),
-        gpu: text(header.gpu),
-        provider: text(header.provider),
-        libfabric: text(header.libfabric),
-        ..header
     }
 }
 
@@ -222,6 +238,38 @@ mod tests {
         assert_eq!(report.remarks.len(), 1);
         assert!(report.remarks[0].starts_with("below/a.jsonl: line 3 is no result"), "{:?}", report.remarks);
         assert!(report.remarks[0].ends_with("and 1 more"));
+    }
+
+    #[test]
+    fn what_no_benchmark_measures_is_no_result() {
+        for figure in ["1e300", "-1", "1e12"] {
+            let mut report = Report::default();
+            let line = made::row("put", "single", 8, &format!("\"bw_gb_per_s\":{figure}"));
+            report.lines(line.as_bytes(), "a").unwrap();
+            assert!(
+                report.runs.is_empty() && report.remarks[0].contains("out of range"),
+                "{:?}",
+                report.remarks
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_one_line() {
+        let mut report = Report::default();
+        let row = made::row("put", "single", 8, "\"bw_gb_per_s\":1");
+        let text = format!("{}{row}\n{row}\n", " ".repeat(1 << 20));
+        report.lines(text.as_bytes(), "a").unwrap();
+        assert_eq!(report.runs[0].rows.len(), 1, "not what lies behind the megabyte");
+    }
+
+    #[test]
+    fn policies_beyond_all_measure_are_refused() {
+        let mut report = Report::default();
+        let rows: Vec<String> =
+            (0..200).map(|n| made::row("put", &format!("p{n}"), 8, "\"bw_gb_per_s\":1")).collect();
+        report.lines(rows.join("\n").as_bytes(), "a").unwrap();
+        assert_eq!((report.runs[0].rows.len(), report.remarks.len()), (64, 1));
     }
 
     #[test]

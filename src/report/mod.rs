@@ -10,6 +10,8 @@
 
 mod compare;
 mod course;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod html;
 mod line;
 mod load;

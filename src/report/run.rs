@@ -13,39 +13,61 @@ pub(super) struct Run {
     pub(super) rows: Vec<Row>,
     pub(super) nics: Vec<Nic>,
     pub(super) balances: Vec<Balance>,
+    /// In the order in which they were run.
+    policies: Vec<String>,
+    shape: Shape,
 }
 
+/// Policies of a run: all there are, and all that anybody could add.
+const MOST_POLICIES: usize = 64;
+
 impl Run {
+    /// Without a line yet.
+    pub(super) fn new(file: &str, header: Header) -> Self {
+        Self { file: file.to_owned(), header, ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.nics.is_empty() && self.balances.is_empty()
     }
 
-    /// How many nodes, PEs and NICs of a PE, as the header says, else as the NICs' lines show.
-    pub(super) fn shape(&self) -> Shape {
+    /// Notes a policy.
+    pub(super) fn policy(&mut self, name: &str) -> Result<(), String> {
+        if self.policies.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if self.policies.len() == MOST_POLICIES {
+            return Err(format!("more than {MOST_POLICIES} policies in one run"));
+        }
+        self.policies.push(name.to_owned());
+        Ok(())
+    }
+
+    /// All lines are there: works out what is asked for again and again.
+    pub(super) fn finish(&mut self) {
         let distinct = |of: &dyn Fn(&Nic) -> Option<String>| {
             let all: BTreeSet<String> = self.nics.iter().filter_map(of).collect();
             (!all.is_empty()).then_some(all.len() as u64)
         };
         let pes = distinct(&|nic| Some(nic.pe.to_string()));
         let ports = distinct(&|nic| Some(format!("{} {}", nic.pe, nic.name)));
-        Shape {
+        self.shape = Shape {
             nodes: self.header.nodes.or_else(|| distinct(&|nic| nic.node.clone())),
             pes: self.header.pes.or(pes),
             nics: self.header.nics_per_pe.or_else(|| Some(ports? / pes?)),
             bits_per_s: self.header.nic_bits_per_s,
-        }
+            provider: self.header.provider.clone(),
+        };
+    }
+
+    /// How many nodes, PEs and NICs of a PE, as the header says, else as the NICs' lines show.
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// The policies, in the order in which they were run.
-    pub(super) fn policies(&self) -> Vec<&str> {
-        let mut found: Vec<&str> = Vec::new();
-        let rows = self.rows.iter().map(|row| row.policy.as_str());
-        for policy in rows.chain(self.nics.iter().map(|nic| nic.policy.as_str())) {
-            if !found.contains(&policy) {
-                found.push(policy);
-            }
-        }
-        found
+    pub(super) fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(String::as_str)
     }
 
     /// The pattern, where all rows are of one.
@@ -55,18 +77,20 @@ impl Run {
     }
 }
 
-/// Of how many nodes, PEs and NICs of each PE a run was, and how fast these are. Runs of another shape are not compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// Of how many nodes, PEs and NICs of each PE a run was, how fast these are, and by which provider. Runs of another shape are
+/// not compared.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Shape {
     pub(super) nodes: Option<u64>,
     pub(super) pes: Option<u64>,
     pub(super) nics: Option<u64>,
     pub(super) bits_per_s: Option<u64>,
+    pub(super) provider: Option<String>,
 }
 
 impl Shape {
     /// `2 nodes, 8 PEs, 4 NICs each of 200 Mb/s`, as far as it is known.
-    pub(super) fn words(self) -> String {
+    pub(super) fn words(&self) -> String {
         let plural = |count: u64, word: &str| {
             if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
         };
@@ -76,7 +100,12 @@ impl Shape {
             });
             format!("{} each{rate}", plural(nics, "NIC"))
         });
-        let parts = [self.nodes.map(|n| plural(n, "node")), self.pes.map(|n| plural(n, "PE")), nics];
+        let parts = [
+            self.nodes.map(|n| plural(n, "node")),
+            self.pes.map(|n| plural(n, "PE")),
+            nics,
+            self.provider.clone(),
+        ];
         let words: Vec<String> = parts.into_iter().flatten().collect();
         if words.is_empty() { "a cluster of unknown shape".to_owned() } else { words.join(", ") }
     }
@@ -92,6 +121,7 @@ pub(super) struct Key {
     pub(super) scope: Option<String>,
     pub(super) bits: Option<u64>,
     pub(super) blocks: Option<u64>,
+    pub(super) threads: Option<u64>,
     pub(super) heap: Option<String>,
     pub(super) bidir: bool,
     pub(super) size: u64,
@@ -101,12 +131,13 @@ impl Key {
     pub(super) fn of(run: &Run, row: &Row) -> Self {
         Self {
             bench: row.bench.clone(),
-            shape: run.shape(),
+            shape: run.shape().clone(),
             initiator: row.initiator.clone().unwrap_or_else(|| "host".to_owned()),
             policy: row.policy.clone(),
             scope: row.scope.clone(),
             bits: row.bits,
             blocks: row.blocks,
+            threads: row.threads,
             heap: row.heap.clone(),
             bidir: row.bidir,
             size: row.size,
@@ -123,6 +154,7 @@ impl Key {
             self.heap.clone(),
             self.bits.map(|bits| format!("{bits} bit")),
             self.blocks.filter(|&blocks| blocks > 1).map(|blocks| format!("{blocks} blocks")),
+            self.threads.filter(|&threads| threads > 1).map(|threads| format!("{threads} threads")),
             self.bidir.then(|| "both ways".to_owned()),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

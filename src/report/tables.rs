@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::line::{Nic, Way};
 use super::run::{Key, Run, Shape};
 use crate::balance::max_over_mean;
-use crate::text::printable;
+use crate::stats::Quantiles;
 use crate::units::format_size;
 
 /// A table: titles, and rows of as many cells. The first column is text, the others are figures.
@@ -49,7 +49,7 @@ pub(super) fn charts(runs: &[Run]) -> Vec<Chart> {
             let Some(rate) = row.bw_gb_per_s.or(row.busbw_gb_per_s) else { continue };
             let key = Key::of(run, row);
             let order = Order { rank: rank(&key.policy), name: key.series() };
-            let chart = values.entry((key.bench.clone(), key.shape)).or_default();
+            let chart = values.entry((key.bench.clone(), key.shape.clone())).or_default();
             chart.entry(order).or_default().entry(key.size).or_default().push(rate);
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn charts(runs: &[Run]) -> Vec<Chart> {
             .map(|(index, (order, points))| Series {
                 look: if order.is_plain() { order.rank } else { index },
                 name: order.name,
-                points: points.into_iter().map(|(size, values)| (size, median(values))).collect(),
+                points: points.into_iter().map(|(size, values)| (size, median(&values))).collect(),
             })
             .collect(),
     };
@@ -101,10 +101,9 @@ impl Order {
     }
 }
 
-/// The middle one, or the lower of the two in the middle.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+/// The middle one, or the mean of the two in the middle; of nothing 0.
+pub(super) fn median(values: &[f64]) -> f64 {
+    Quantiles::of(values).map_or(0.0, |of| of.median)
 }
 
 impl Chart {
@@ -139,9 +138,31 @@ pub(super) fn figure(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// Runs that would have one name: they are told apart by their files.
+struct Several<'r>(BTreeMap<(Option<&'r str>, &'r Shape, &'r str), usize>);
+
+impl<'r> Several<'r> {
+    fn of(runs: &'r [Run]) -> Self {
+        let mut counts = BTreeMap::new();
+        for run in runs {
+            for policy in run.policies() {
+                *counts.entry((run.bench(), run.shape(), policy)).or_insert(0) += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    /// `, of a.jsonl` where there are several of the name.
+    fn which(&self, run: &Run, policy: &str) -> String {
+        let several = self.0.get(&(run.bench(), run.shape(), policy)).is_some_and(|&count| count > 1);
+        if several { format!(", of {}", run.file) } else { String::new() }
+    }
+}
+
 /// How evenly each run's NICs shared what they moved.
 pub(super) fn balance(runs: &[Run]) -> Option<Table> {
     let mut rows: BTreeMap<(&str, Shape, usize), Vec<Vec<String>>> = BTreeMap::new();
+    let several = Several::of(runs);
     for run in runs {
         for policy in run.policies() {
             let of = |way: Way| run.balances.iter().find(|b| b.policy == policy && b.direction == way);
@@ -154,9 +175,9 @@ pub(super) fn balance(runs: &[Run]) -> Option<Table> {
                 let known = way.and_then(|b| Some((b.active_nics?, b.nics?)));
                 known.map_or_else(|| MISSING.to_owned(), |(active, all)| format!("{active} of {all}"))
             };
-            let order = (run.bench().unwrap_or("run"), run.shape(), rank(policy));
+            let order = (run.bench().unwrap_or("run"), run.shape().clone(), rank(policy));
             let cells = vec![
-                format!("{} {}, {}", order.0, policy, order.1.words()),
+                format!("{} {}, {}{}", order.0, policy, order.1.words(), several.which(run, policy)),
                 ratio(tx.and_then(|b| b.max_over_mean)),
                 active(tx),
                 ratio(rx.and_then(|b| b.max_over_mean)),
@@ -187,9 +208,13 @@ pub(super) struct Bars {
 /// By pattern and cluster: what the NICs of the most uneven PE moved under each policy.
 pub(super) fn bars(runs: &[Run]) -> Vec<(String, Vec<Bars>)> {
     let mut all: BTreeMap<(&str, Shape), Vec<Bars>> = BTreeMap::new();
+    let several = Several::of(runs);
     for run in runs {
-        let bars = run.policies().into_iter().filter_map(|policy| bars_of(run, policy));
-        all.entry((run.bench().unwrap_or("run"), run.shape())).or_default().extend(bars);
+        let bars = run.policies().filter_map(|policy| {
+            let bars = bars_of(run, policy)?;
+            Some(Bars { whose: format!("{}{}", bars.whose, several.which(run, policy)), ..bars })
+        });
+        all.entry((run.bench().unwrap_or("run"), run.shape().clone())).or_default().extend(bars);
     }
     all.retain(|_, bars| !bars.is_empty());
     for bars in all.values_mut() {
@@ -209,7 +234,7 @@ fn bars_of(run: &Run, policy: &str) -> Option<Bars> {
     let (sender, receiver) = (tx.or(rx)?, rx.or(tx)?);
     let name = |pe: u64| {
         let node = by_pe.get(&pe).and_then(|nics| nics.first()?.node.as_ref());
-        format!("PE {pe}{}", node.map_or_else(String::new, |node| format!(" on {}", printable(node))))
+        format!("PE {pe}{}", node.map_or_else(String::new, |node| format!(" on {node}")))
     };
     let who = if sender == receiver {
         name(sender)
@@ -221,7 +246,7 @@ fn bars_of(run: &Run, policy: &str) -> Option<Bars> {
     let (tx, rx) = (by_pe.get(&sender)?, by_pe.get(&receiver)?);
     let nic = |(index, (sent, received)): (usize, (&&Nic, &&Nic))| {
         // NICs of two PEs have two names; what they have in common is their place.
-        let name = if sent.name == received.name { printable(&sent.name) } else { format!("NIC {index}") };
+        let name = if sent.name == received.name { sent.name.clone() } else { format!("NIC {index}") };
         (name, sent.tx_bytes, received.rx_bytes)
     };
     Some(Bars {

@@ -1,10 +1,9 @@
 //! The report as text: the same tables that the page has.
 
-use std::fmt::Write as _;
-
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Report;
+use super::course::Course;
 use super::tables::{self, Table};
 
 /// All tables, one below the other.
@@ -17,19 +16,8 @@ pub fn text(report: &Report) -> String {
     if !report.runs.is_empty() {
         all.push(tables::runs(&report.runs));
     }
-    let mut out = all.iter().map(show).collect::<Vec<_>>().join("\n");
-    for course in &report.courses {
-        let _infallible = writeln!(
-            out,
-            "\n{}: {}, {} NICs over {:.0} s, Rx max/mean up to {:.2} under one policy",
-            course.file,
-            course.group,
-            course.nics.len(),
-            course.seconds.last().copied().unwrap_or(0.0),
-            course.max_over_mean
-        );
-    }
-    out
+    all.extend(report.courses.iter().map(Course::table));
+    all.iter().map(show).collect::<Vec<_>>().join("\n")
 }
 
 /// Columns as wide as they must be; figures at the right edge.
@@ -39,9 +27,12 @@ pub(super) fn show(table: &Table) -> String {
         cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..table.head.len()).map(width).collect();
-    let figures =
-        |row: &[String]| row.iter().skip(1).all(|cell| !cell.contains(' ') || cell.contains(" of "));
-    let right = table.rows.iter().all(|row| figures(row));
+    // A column whose cells all begin as a number does.
+    let right = |column: usize| {
+        let figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
+        table.rows.iter().filter_map(|row| row.get(column)).all(figure)
+    };
+    let rights: Vec<bool> = (0..table.head.len()).map(|column| column > 0 && right(column)).collect();
     let line = |cells: &[String]| {
         let mut text = String::new();
         for (index, (cell, width)) in cells.iter().zip(&widths).enumerate() {
@@ -49,7 +40,7 @@ pub(super) fn show(table: &Table) -> String {
             if index > 0 {
                 text.push_str("  ");
             }
-            if index > 0 && right {
+            if rights.get(index) == Some(&true) {
                 text.push_str(&blanks);
                 text.push_str(cell);
             } else {

@@ -1,5 +1,7 @@
 //! Traffic that a GPU starts: its kernels store and post, the PE's proxy carries what they post.
 
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
 
 use cudarc::driver::CudaEvent;
@@ -25,14 +27,24 @@ const DEPTH: u32 = 4096;
 /// How long kernels may take to end once they are told to.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// A PE's GPU with the kernels on it.
-pub(super) struct GpuSide {
+/// How long the job's reason may come after the GPU's own error, which says less.
+const NEWS_LIMIT: Duration = Duration::from_millis(200);
+
+/// What kernels use.
+struct Held {
     gpu: Gpu,
     kernels: PatternKernels,
     verify: Option<VerifyKernels>,
     report: Report,
     visible: Visible,
     rings: RingMemory,
+}
+
+/// A PE's GPU with the kernels on it.
+pub(super) struct GpuSide {
+    held: ManuallyDrop<Held>,
+    /// A kernel has not ended when it should have: what it uses stays until the process ends.
+    hung: Cell<bool>,
     /// Hands out the heap in the GPU's memory, if it lies there.
     allocator: Option<Allocator>,
     /// PEs that have this GPU.
@@ -43,7 +55,7 @@ pub(super) struct GpuSide {
 impl GpuSide {
     /// The GPU's product name, where the driver tells.
     pub(super) fn name(&self) -> Option<String> {
-        self.gpu.name().ok()
+        self.held.gpu.name().ok()
     }
 
     /// Opens the GPU, compiles the kernels, finds a heap of `bytes` bytes for them, and lets the proxy take what they post.
@@ -71,7 +83,8 @@ impl GpuSide {
         let allocator = device.then(|| Allocator::new(shared.visible.heap().len()));
         let report = Report::new(&gpu)?;
         let (visible, sharers) = (shared.visible, shared.sharers);
-        Ok(Self { gpu, kernels, verify, report, visible, rings, allocator, sharers, threads })
+        let held = ManuallyDrop::new(Held { gpu, kernels, verify, report, visible, rings });
+        Ok(Self { held, hung: Cell::new(false), allocator, sharers, threads })
     }
 
     /// Offset of `len` fresh bytes of the heap, the same on every PE.
@@ -84,12 +97,12 @@ impl GpuSide {
 
     /// Which memory the heap lies in.
     pub(super) fn heap_name(&self) -> &'static str {
-        self.visible.heap().name()
+        self.held.visible.heap().name()
     }
 
     /// Whether every PE's heap is reached by this GPU's own stores.
     pub(super) fn reaches_all(&self, pe: &Pe) -> bool {
-        !self.visible.heap().addresses(pe.rank(), pe.world()).contains(&0)
+        !self.held.visible.heap().addresses(pe.rank(), pe.world()).contains(&0)
     }
 
     /// Puts `iters` times, by `ctas` blocks, `len` bytes each; returns the time on the GPU until everything had landed.
@@ -105,7 +118,8 @@ impl GpuSide {
         let blocks = u32::try_from(options.ctas).unwrap_or(u32::MAX);
         let scope = options.put_scope();
         let put = PutBw { dst, send, receive, len, blocks, threads: self.threads, scope };
-        let events = self.kernels.put(&self.gpu, self.visible.view(), put, iters)?;
+        let Held { gpu, kernels, visible, .. } = &*self.held;
+        let events = kernels.put(gpu, visible.view(), put, iters)?;
         self.wait(pe, "the kernels of a put", &events)
     }
 
@@ -122,14 +136,15 @@ impl GpuSide {
         (blocks, threads): (u32, u32),
         iters: u64,
     ) -> Result<Duration, WorkloadError> {
-        let most = self.kernels.most_blocks(&self.gpu, threads)? / self.sharers.max(1);
+        let most = self.held.kernels.most_blocks(&self.held.gpu, threads)? / self.sharers.max(1);
         if blocks > most {
             return Err(GpuError::TooLarge { blocks, threads, most }.into());
         }
         // As NVSHMEM's. Where the host's memory is the heap, a GPU is no help with a copy within it.
-        let exchange = Exchange { own: u32::from(self.visible.heap().is_device()), ..exchange };
-        let (view, grid) = (self.visible.view(), (blocks, threads));
-        let events = self.kernels.all_to_all(&self.gpu, view, exchange, &self.report, grid, iters)?;
+        let exchange = Exchange { own: u32::from(self.held.visible.heap().is_device()), ..exchange };
+        let Held { gpu, kernels, report, visible, .. } = &*self.held;
+        let (view, grid) = (visible.view(), (blocks, threads));
+        let events = kernels.all_to_all(gpu, view, exchange, report, grid, iters)?;
         let time = self.wait(pe, "the kernel of an all-to-all", &events)?;
         if exchange.verify != 0 {
             self.verdict()?;
@@ -139,15 +154,15 @@ impl GpuSide {
 
     /// Fills some bytes of the heap with a block's pattern.
     pub(super) fn fill(&self, pe: &mut Pe, range: (u64, u64), block: BlockId) -> Result<(), WorkloadError> {
-        let Some(verify) = &self.verify else { return Ok(()) };
-        let events = verify.fill(&self.gpu, self.visible.view(), range, block)?;
+        let Some(verify) = &self.held.verify else { return Ok(()) };
+        let events = verify.fill(&self.held.gpu, self.held.visible.view(), range, block)?;
         self.wait(pe, "the kernel that fills", &events).map(|_| ())
     }
 
     /// Fills some bytes of the heap with what no block has.
     pub(super) fn poison(&self, pe: &mut Pe, range: (u64, u64)) -> Result<(), WorkloadError> {
-        let Some(verify) = &self.verify else { return Ok(()) };
-        let events = verify.poison(&self.gpu, self.visible.view(), range)?;
+        let Some(verify) = &self.held.verify else { return Ok(()) };
+        let events = verify.poison(&self.held.gpu, self.held.visible.view(), range)?;
         self.wait(pe, "the kernel that poisons", &events).map(|_| ())
     }
 
@@ -158,15 +173,16 @@ impl GpuSide {
         range: (u64, u64),
         block: BlockId,
     ) -> Result<(), WorkloadError> {
-        let Some(verify) = &self.verify else { return Ok(()) };
-        let events = verify.check(&self.gpu, self.visible.view(), range, block, &self.report)?;
+        let Held { gpu, verify: Some(verify), report, visible, .. } = &*self.held else { return Ok(()) };
+        let events = verify.check(gpu, visible.view(), range, block, report)?;
         self.wait(pe, "the kernel that checks", &events)?;
         self.verdict()
     }
 
     /// What the kernels have found wrong, as an error.
     fn verdict(&mut self) -> Result<(), WorkloadError> {
-        let Some(wrong) = self.report.take(&self.gpu)? else { return Ok(()) };
+        let Held { gpu, report, .. } = &mut *self.held;
+        let Some(wrong) = report.take(gpu)? else { return Ok(()) };
         let BlockId { src, dst, round } = wrong.block;
         Err(WorkloadError::Corrupt(format!(
             "round {round}, PE {src} to PE {dst}: the word at byte {} of {} is {:#018x}, should be {:#018x}; {} words are wrong",
@@ -189,7 +205,15 @@ impl GpuSide {
                 failed = Some(error);
                 true
             });
-            (!ended).then(|| self.rings.beat())
+            (!ended).then(|| self.held.rings.beat())
+        });
+        let begun = Instant::now();
+        let waited = waited.and_then(|()| {
+            if failed.is_none() {
+                return Ok(());
+            }
+            // Perhaps because another PE has gone: then the job knows why, or soon will.
+            pe.run_for(what, || begun.elapsed() > NEWS_LIMIT)
         });
         if let Err(error) = waited {
             // The others first: this may take a while.
@@ -204,17 +228,18 @@ impl GpuSide {
         Ok(Duration::from_secs_f64(f64::from(ms) / 1e3))
     }
 
-    /// Ends kernels that wait for what will not come. Whoever holds on after that, nothing of its memory can be given back:
-    /// then the process ends, and the driver sees to it.
+    /// Ends kernels that wait for what will not come. Whoever holds on after that, nothing of its memory can be given back
+    /// before the process ends.
     fn stop(&self, end: &CudaEvent) {
-        self.rings.stop();
+        self.held.rings.stop();
         let begun = Instant::now();
         while matches!(end.try_is_complete(), Ok(false)) {
             if begun.elapsed() > STOP_LIMIT {
                 eprintln!(
-                    "railtop: a kernel does not end although the job has failed; the process ends with it"
+                    "railtop: a kernel does not end although the job has failed; it ends with the process"
                 );
-                std::process::exit(1);
+                self.hung.set(true);
+                return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -223,9 +248,20 @@ impl GpuSide {
     /// Gives everything back in good order: first all let go of each other's memory.
     pub(super) fn finish(mut self, pe: &mut Pe) -> Result<(), WorkloadError> {
         pe.barrier()?;
-        self.visible.close();
+        self.held.visible.close();
         pe.allgather(b"closed")?;
+        self.held.visible.returned();
         Ok(())
+    }
+}
+
+impl Drop for GpuSide {
+    #[expect(unsafe_code, reason = "what a running kernel uses must not be dropped")]
+    fn drop(&mut self) {
+        if !self.hung.get() {
+            // SAFETY: once, and nobody uses it after this.
+            unsafe { ManuallyDrop::drop(&mut self.held) };
+        }
     }
 }
 

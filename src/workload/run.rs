@@ -246,11 +246,7 @@ impl Bench<'_> {
             // PE 0 decides for all: how many next, 0 to stop.
             let left = limit.saturating_sub(begun.elapsed());
             let next = BATCH.min(left).as_secs_f64() / took * batch as f64;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to a small range"
-            )]
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to few")]
             let next = if left.is_zero() { 0 } else { next.clamp(1.0, 1e6) as u64 };
             batch = share(pe, &next)?.first().copied().unwrap_or(0);
         }

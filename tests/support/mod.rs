@@ -94,6 +94,7 @@ impl Job {
                 job: "test".into(),
                 command: "test".into(),
                 page_dir: None,
+                gpu: None,
                 wait_limit: self.wait_limit,
                 nic_timeout: self.nic_timeout,
                 progress: Progress::Adaptive,

@@ -98,7 +98,7 @@ impl Glyphs {
 
     /// The kernel does not see what the transport claims.
     pub(super) fn differs(self) -> &'static str {
-        self.pick("≠", "!")
+        self.pick("≠", "#")
     }
 
     /// The network is congested.

@@ -25,7 +25,6 @@ pub fn watch_panics() {
             previous(info);
             // After the message, or the program could end in the middle of it.
             PANICKED.store(true, Ordering::SeqCst);
-            // A panicking thread must not wait for a lock here.
             if let Ok(guard) = ON_PANIC.try_lock()
                 && let Some(waker) = &*guard
             {

@@ -12,7 +12,7 @@ use super::Report;
 use super::course::Course;
 use super::tables::{self, Bars, Chart, Table};
 
-/// Courses that are drawn, of each recording the most uneven ones: the others are like them, and a page ends somewhere.
+/// Courses that are drawn, the most uneven ones of all recordings: the others are like them, and a page ends somewhere.
 const MOST_COURSES: usize = 4;
 
 /// The page.
@@ -129,6 +129,7 @@ fn over_time(course: &Course) -> Markup {
         p { (course.file) ": bytes received by each NIC; max/mean under one policy up to " (worst) "." }
         (drawing(&format!("received rate of each NIC of {} over time", course.group), chart::course(course)))
         (legend(course.nics.iter().map(String::as_str).enumerate()))
+        (figures(&course.table(), false))
     }
 }
 

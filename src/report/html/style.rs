@@ -23,5 +23,5 @@ th, td { padding: .2rem .75rem; text-align: right; border-bottom: 1px solid var(
 thead th { background: var(--shade) } tbody th { font-weight: 400 }
 #runs td { text-align: left }
 summary { cursor: pointer; color: var(--muted) } footer { margin-top: 3rem; color: var(--muted); font-size: .9rem }
-@media print { details { display: block } .skip { display: none } }
+@media print { details:not([open])::details-content { content-visibility: visible; display: block } .skip { display: none } }
 ";

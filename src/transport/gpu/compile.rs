@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cudarc::nvrtc::sys::nvrtcResult;
 use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 use sha2::{Digest, Sha256};
 
@@ -16,17 +17,15 @@ use super::version::Version;
 pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, GpuError> {
     let text = source.whole();
     let version = version()?;
-    let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch, version)));
+    let options =
+        vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned(), "-lineinfo".to_owned()];
+    let kept = cache.map(|dir| dir.join(kept_name(source.name, &text, arch, &options, version)));
     if let Some(ptx) = kept.as_deref().and_then(|path| std::fs::read_to_string(path).ok())
         && is_whole(&ptx)
     {
         return Ok(Ptx::from_src(ptx));
     }
-    let options = CompileOptions {
-        name: Some(source.name.to_owned()),
-        options: vec![format!("--gpu-architecture={arch}"), "--std=c++17".to_owned(), "-lineinfo".to_owned()],
-        ..CompileOptions::default()
-    };
+    let options = CompileOptions { name: Some(source.name.to_owned()), options, ..CompileOptions::default() };
     let ptx = compile_ptx_with_opts(&text, options).map_err(|error| GpuError::Compile {
         kernel: source.name.to_owned(),
         arch: arch.to_owned(),
@@ -44,18 +43,21 @@ pub fn compile(source: Source, arch: &str, cache: Option<&Path>) -> Result<Ptx, 
 /// NVRTC's version.
 ///
 /// # Errors
-/// When there is no NVRTC.
+/// When there is no NVRTC, or it does not say.
 pub fn version() -> Result<Version, GpuError> {
     // SAFETY: only tries to load a library that NVIDIA's own name for it finds.
     #[expect(unsafe_code, reason = "loading a library runs its initializers")]
     if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
-        return Err(GpuError::NoCompiler);
+        return Err(GpuError::NoCompiler { driver: None });
     }
     let (mut major, mut minor) = (0, 0);
     // SAFETY: writes two integers; the library is there.
     #[expect(unsafe_code, reason = "a C function that fills in what it is given")]
-    let _ = unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
-    Ok(Version { major, minor })
+    let status = unsafe { cudarc::nvrtc::sys::nvrtcVersion(&raw mut major, &raw mut minor) };
+    match status {
+        nvrtcResult::NVRTC_SUCCESS => Ok(Version { major, minor }),
+        failed => Err(GpuError::StrangeCompiler(format!("{failed:?}"))),
+    }
 }
 
 /// Whether a kept file can be what was kept: the driver would say much less, or stop at a NUL.
@@ -68,8 +70,9 @@ fn is_whole(ptx: &str) -> bool {
 
 /// A name that changes with the text, with what it is compiled for, and by what: an older driver does not take what a newer
 /// compiler makes.
-fn kept_name(name: &str, text: &str, arch: &str, compiler: Version) -> String {
-    let digest = Sha256::digest(format!("{arch}\n{compiler}\n{}\n{text}", env!("CARGO_PKG_VERSION")));
+fn kept_name(name: &str, text: &str, arch: &str, options: &[String], compiler: Version) -> String {
+    let (options, version) = (options.join(" "), env!("CARGO_PKG_VERSION"));
+    let digest = Sha256::digest(format!("{options}\n{compiler}\n{version}\n{text}"));
     let digest = u128::from_be_bytes(digest.first_chunk().copied().unwrap_or_default());
     format!("{name}-{arch}-{digest:032x}.ptx")
 }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use cudarc::driver::result::device;
 use cudarc::driver::sys::{self, CU_MEMHOSTREGISTER_DEVICEMAP, CU_MEMHOSTREGISTER_PORTABLE};
 use cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaStream};
 
@@ -70,6 +71,25 @@ impl Gpu {
             Err(error) if error.0 == sys::CUresult::CUDA_ERROR_NO_DEVICE => Ok(0),
             Err(error) => Err(GpuError::of("counting the GPUs")(error)),
         }
+    }
+
+    /// PCI address of GPU number `ordinal` in the form that sysfs uses, `0000:53:00.0`; without opening it, so that a counter
+    /// page can have it from its beginning.
+    ///
+    /// # Errors
+    /// When there is no driver, an old one or no such GPU.
+    pub fn pci_address(ordinal: usize) -> Result<String, GpuError> {
+        let count = Self::count()?;
+        let absent = || GpuError::NoDevice { ordinal, count };
+        let number = i32::try_from(ordinal).ok().filter(|_| ordinal < count).ok_or_else(absent)?;
+        let failed = || GpuError::of("asking where the GPU is");
+        let device = device::get(number).map_err(failed())?;
+        // SAFETY: the device has just been found.
+        let of = |what| unsafe { device::get_attribute(device, what) }.map_err(failed());
+        let domain = of(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID)?;
+        let bus = of(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID)?;
+        let slot = of(sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID)?;
+        Ok(format!("{domain:04x}:{bus:02x}:{slot:02x}.0"))
     }
 
     /// Its name, as `NVIDIA H100 80GB HBM3`.
@@ -160,7 +180,10 @@ impl Gpu {
     /// # Errors
     /// When it does not compile or cannot be loaded.
     pub fn load(&self, source: Source) -> Result<Kernels, GpuError> {
-        let compiler = compile::version()?;
+        let compiler = compile::version().map_err(|error| match error {
+            GpuError::NoCompiler { .. } => GpuError::NoCompiler { driver: Some(self.driver) },
+            other => other,
+        })?;
         let newer = || GpuError::NewCompiler { compiler, driver: self.driver };
         if !self.driver.takes_from(compiler) {
             return Err(newer());

@@ -31,14 +31,21 @@ pub enum GpuError {
     /// There is no compiler for kernels.
     #[error(
         "no NVRTC to compile kernels with (libnvrtc.so.13 or .12): install CUDA's runtime compiler, \
-         for example with `pip install nvidia-cuda-nvrtc`, and name its folder in LD_LIBRARY_PATH"
+         for example with {}, and name its folder in LD_LIBRARY_PATH",
+        packages(*driver)
     )]
-    NoCompiler,
+    NoCompiler {
+        /// The driver's version, if it has been asked.
+        driver: Option<Version>,
+    },
+    /// The compiler does not say which it is.
+    #[error("NVRTC does not tell its version: {0}")]
+    StrangeCompiler(String),
     /// The compiler is newer than the driver.
     #[error(
         "NVRTC {compiler} makes kernels that this CUDA driver, of version {driver}, does not take: name a folder with an \
-         NVRTC of {driver} or older in LD_LIBRARY_PATH (`pip install nvidia-cuda-nvrtc~={driver}.0`), or install a newer \
-         driver"
+         NVRTC of {driver} or older in LD_LIBRARY_PATH ({package}), or install a newer driver",
+        package = package(*driver)
     )]
     NewCompiler {
         /// NVRTC's version.
@@ -90,6 +97,20 @@ pub enum GpuError {
     Job(#[from] Box<TransportError>),
 }
 
+/// How to get the NVRTC that fits a driver; the package of CUDA 12 has a name of its own.
+fn package(driver: Version) -> String {
+    let suffix = if driver.major < 13 { "-cu12" } else { "" };
+    format!("`pip install nvidia-cuda-nvrtc{suffix}~={driver}.0`")
+}
+
+/// The same where the driver may not be known.
+fn packages(driver: Option<Version>) -> String {
+    match driver {
+        Some(driver) => format!("{} (the CUDA driver is of version {driver})", package(driver)),
+        None => "`pip install nvidia-cuda-nvrtc` (nvidia-cuda-nvrtc-cu12 for a CUDA 12 driver)".to_owned(),
+    }
+}
+
 impl GpuError {
     /// Turns the driver's answer to `what` into an error.
     pub(super) fn of(what: impl Into<String>) -> impl FnOnce(cudarc::driver::DriverError) -> Self {
@@ -105,7 +126,7 @@ impl GpuError {
             Self::NoDriver
                 | Self::OldDriver { .. }
                 | Self::NoDevice { .. }
-                | Self::NoCompiler
+                | Self::NoCompiler { .. }
                 | Self::NewCompiler { .. }
                 | Self::NoDeviceHeap(_)
         )

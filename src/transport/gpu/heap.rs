@@ -20,10 +20,10 @@ pub enum KernelHeap {
     },
     /// In the GPUs' memory: no NIC is needed, and no host.
     Device {
+        /// By PE; none of this PE's own. Before it: what is others' is let go of first.
+        peers: Vec<Option<OpenedMemory>>,
         /// This PE's.
         own: DeviceMemory,
-        /// By PE; none of this PE's own.
-        peers: Vec<Option<OpenedMemory>>,
     },
 }
 
@@ -47,7 +47,7 @@ impl KernelHeap {
     /// # Errors
     /// When the GPU has not that much.
     pub fn alone(gpu: &Gpu, len: u64) -> Result<Self, GpuError> {
-        Ok(Self::Device { own: DeviceMemory::take(gpu, len)?, peers: Vec::new() })
+        Ok(Self::Device { peers: Vec::new(), own: DeviceMemory::take(gpu, len)? })
     }
 
     /// Where kernels see its first byte.
@@ -97,10 +97,17 @@ impl KernelHeap {
         if self.is_device() { "device" } else { "host" }
     }
 
-    /// Lets go of other PEs' memory, which must be done by all before anybody gives its own back.
+    /// Lets go of other PEs' memory, which must be done by all before anybody gives its own back ([`Self::returned`]).
     pub fn close(&mut self) {
         if let Self::Device { peers, .. } = self {
             peers.clear();
+        }
+    }
+
+    /// All other PEs have let go of this PE's memory: it may be given back. Without that it stays until the process ends.
+    pub fn returned(&mut self) {
+        if let Self::Device { own, .. } = self {
+            own.returned();
         }
     }
 }

@@ -18,12 +18,14 @@ const PAGE: u64 = 2 << 20;
 /// Bytes of what another process opens memory with.
 const HANDLE_BYTES: usize = 64;
 
-/// Memory of a GPU, zeroed, given back when it is dropped.
+/// Memory of a GPU, zeroed, given back when it is dropped; but not while another process may have it open.
 #[derive(Debug)]
 pub struct DeviceMemory {
     context: Arc<CudaContext>,
     address: u64,
     len: u64,
+    /// Others may have it open.
+    lent: bool,
 }
 
 impl DeviceMemory {
@@ -36,7 +38,7 @@ impl DeviceMemory {
         let what = || format!("taking {len} bytes of the GPU's memory");
         let size = usize::try_from(len).unwrap_or(usize::MAX);
         gpu.context().bind_to_thread().map_err(GpuError::of(what()))?;
-        let mut memory = Self { context: Arc::clone(gpu.context()), address: 0, len };
+        let mut memory = Self { context: Arc::clone(gpu.context()), address: 0, len, lent: false };
         // Not from one of the driver's pools: what comes from there cannot be shared by a handle.
         // SAFETY: writes one address.
         unsafe { sys::cuMemAlloc_v2(&raw mut memory.address, size) }
@@ -66,11 +68,11 @@ impl DeviceMemory {
         self.len == 0
     }
 
-    /// What another process opens it with.
+    /// What another process opens it with. From then on it is not given back, unless [`Self::returned`] says that it may be.
     ///
     /// # Errors
     /// When the driver refuses, as in some containers.
-    pub fn handle(&self) -> Result<Vec<u8>, GpuError> {
+    pub fn handle(&mut self) -> Result<Vec<u8>, GpuError> {
         let what = "asking for a handle of the GPU's memory";
         self.context.bind_to_thread().map_err(GpuError::of(what))?;
         let mut handle = CUipcMemHandle { reserved: [0; HANDLE_BYTES] };
@@ -78,7 +80,13 @@ impl DeviceMemory {
         unsafe { sys::cuIpcGetMemHandle(&raw mut handle, self.address) }
             .result()
             .map_err(GpuError::of(what))?;
+        self.lent = true;
         Ok(handle.reserved.iter().map(|byte| byte.to_ne_bytes()[0]).collect())
+    }
+
+    /// No other process has it open any more.
+    pub fn returned(&mut self) {
+        self.lent = false;
     }
 
     /// Copies from `offset` on into `bytes`, after everything that has been started on the GPU.
@@ -121,6 +129,12 @@ impl DeviceMemory {
 
 impl Drop for DeviceMemory {
     fn drop(&mut self) {
+        if self.lent {
+            // Kernels of others may still be at it, and to free it under their mappings is undefined: the end of the process
+            // sees to it. The context stays, too: with it all of its memory would go.
+            std::mem::forget(Arc::clone(&self.context));
+            return;
+        }
         if self.address != 0 && self.context.bind_to_thread().is_ok() {
             // SAFETY: taken by `take`, once; whoever drops this has waited for its kernels, or ends.
             let _ = unsafe { sys::cuMemFree_v2(self.address) };

@@ -96,18 +96,26 @@ pub fn share(
         }
     }
     let mut verdict = party.verdict(why.as_deref())?;
-    if let (None, Some((own, _))) = (&verdict, own) {
-        let mut visible = Visible::new(gpu, party.me, party.pes, KernelHeap::Device { own, peers }, rings)?;
-        verdict = greet(gpu, party, &visible)?;
-        if verdict.is_none() {
-            return Ok(Shared { visible, sharers, why_host: None });
+    // Nobody gives back what somebody else has open: after an error on the way it stays until the process ends.
+    match (own, verdict.is_none()) {
+        (Some((own, _)), true) => {
+            let heap = KernelHeap::Device { peers, own };
+            let mut visible = Visible::new(gpu, party.me, party.pes, heap, rings)?;
+            verdict = greet(gpu, party, &visible)?;
+            if verdict.is_none() {
+                return Ok(Shared { visible, sharers, why_host: None });
+            }
+            visible.close();
+            party.exchange(&())?;
+            visible.returned();
         }
-        visible.close();
-        party.exchange(&())?;
-    } else {
-        // Nobody gives back what somebody else has open.
-        drop(peers);
-        party.exchange(&())?;
+        (own, _) => {
+            drop(peers);
+            party.exchange(&())?;
+            if let Some((mut own, _)) = own {
+                own.returned();
+            }
+        }
     }
     let why_host = verdict.unwrap_or_default();
     if kind == HeapKind::Device {
@@ -133,7 +141,7 @@ fn offer(
     if u64::from(party.pes) > MOST_PES {
         return Err(format!("{} PEs are more than the {MOST_PES} that fit", party.pes));
     }
-    let memory = DeviceMemory::take(gpu, bytes).map_err(|error| error.to_string())?;
+    let mut memory = DeviceMemory::take(gpu, bytes).map_err(|error| error.to_string())?;
     let handle = memory.handle().map_err(|error| error.to_string())?;
     Ok((memory, handle))
 }

@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "kernels take addresses")]
 
+use std::mem::offset_of;
+
 use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
 
 use super::descriptor::WORDS;
@@ -53,6 +55,26 @@ pub struct PeView {
     pes: u32,
     signals: u32,
     posts: u32,
+}
+
+impl PeView {
+    /// Its fields as `rt_pe` must have them, and at which byte each begins.
+    pub const OFFSETS: [(&'static str, usize); 14] = [
+        ("heap", offset_of!(Self, heap)),
+        ("peers", offset_of!(Self, peers)),
+        ("near", offset_of!(Self, near)),
+        ("far", offset_of!(Self, far)),
+        ("bytes", offset_of!(Self, bytes)),
+        ("rings", offset_of!(Self, rings)),
+        ("stop", offset_of!(Self, stop)),
+        ("beat", offset_of!(Self, beat)),
+        ("ring_count", offset_of!(Self, ring_count)),
+        ("depth", offset_of!(Self, depth)),
+        ("me", offset_of!(Self, me)),
+        ("pes", offset_of!(Self, pes)),
+        ("signals", offset_of!(Self, signals)),
+        ("posts", offset_of!(Self, posts)),
+    ];
 }
 
 // SAFETY: the layout of `rt_pe`: five addresses, a length, and eight 32-bit numbers in pairs.
@@ -133,5 +155,10 @@ impl Visible {
     /// Lets go of other PEs' memory: no kernel may run any more. See [`KernelHeap::close`].
     pub fn close(&mut self) {
         self.heap.close();
+    }
+
+    /// All other PEs have let go of this PE's memory: see [`KernelHeap::returned`].
+    pub fn returned(&mut self) {
+        self.heap.returned();
     }
 }

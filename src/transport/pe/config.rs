@@ -40,6 +40,8 @@ pub struct PeConfig {
     pub command: String,
     /// Directory of the counter page; `None`: no page.
     pub page_dir: Option<PathBuf>,
+    /// PCI address of the GPU that the PE drives, for the counter page.
+    pub gpu: Option<String>,
     /// How long a wait goes on while nothing moves on this PE's NICs before it is an error; zero: for ever.
     pub wait_limit: Duration,
     /// How received bytes are known; `None`: found out at the start.

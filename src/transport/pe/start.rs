@@ -324,7 +324,7 @@ fn open_page(
         local_rank: config.ranks.local_rank.unwrap_or(0),
         policy: config.policy.name().to_owned(),
         rx_source: RxSource::None,
-        gpu: String::new(),
+        gpu: config.gpu.clone().unwrap_or_default(),
         nics: (0..).zip(nics).map(|(rail, nic)| identity(config, nic, rail)).collect(),
         threads: 1,
     };

@@ -13,9 +13,9 @@ impl<N: Nic> Proxy<N> {
         let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
         let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
         if free {
-            let RingFigures { posts, stalls, .. } = std::mem::replace(&mut self.rings, rings).figures();
-            self.earlier.posts += posts;
-            self.earlier.stalls += stalls;
+            self.count_posts();
+            self.rings = rings;
+            (self.earlier.posts, self.earlier.stalls) = (self.counts.gpu_posts, self.counts.gpu_stalls);
         }
         free
     }
@@ -24,7 +24,8 @@ impl<N: Nic> Proxy<N> {
     pub(super) fn count_posts(&mut self) {
         let RingFigures { posts, stalls, used, size } = self.rings.figures();
         self.counts.gpu_posts = self.earlier.posts + posts;
-        self.counts.gpu_stalls = self.earlier.stalls + stalls;
+        // Of two threads of the GPU that count at once the one with less may store last: a counter never goes back.
+        self.counts.gpu_stalls = self.counts.gpu_stalls.max(self.earlier.stalls + stalls);
         (self.counts.gpu_ring_used, self.counts.gpu_ring_size) = (used, size);
     }
 

@@ -178,7 +178,7 @@ fn title(
             format::ratio(Some(worst))
         ),
         format!(" max/mean {}, {over_all} over the sample ", format::ratio(Some(median))),
-        format!(" max/mean {} ", format::ratio(Some(median))),
+        format!(" median {} ", format::ratio(Some(median))),
     ];
     let left = usize::from(area.width).saturating_sub(name.width() + 1);
     if let Some(text) = forms.into_iter().find(|form| form.width() <= left) {

@@ -85,11 +85,11 @@ fn rings(group: &GroupView) -> Option<String> {
     if let (Some(ns), Some(posts)) =
         (of("gpu_post_ns").and_then(|ns| ns.per_s), posts.per_s.filter(|&p| p > 0.0))
     {
-        let _ = write!(text, ", {:.0} ns each in the proxy", ns / posts);
+        let _ = write!(text, ", {:.0} ns of the proxy's turns for each", ns / posts);
     }
     let _ = write!(text, ", {} of {} descriptors wait", format::grouped(used), format::grouped(size));
     if let Some(stalls) = of("gpu_stalls") {
-        let _ = write!(text, ", full {} times", format::grouped(stalls.value));
+        let _ = write!(text, ", full {} times in all", format::grouped(stalls.value));
     }
     Some(text)
 }
