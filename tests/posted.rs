@@ -6,12 +6,15 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use railtop::counters::{PageDir, PageReader, PeCounts};
 use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
-use railtop::transport::gpu::{RingMemory, quiet_at, taken_at, words_for};
+use railtop::transport::gpu::{RingMemory, quiet_at, stalls_at, taken_at, words_for};
 use railtop::transport::heap::Heap;
 use railtop::transport::pe::{IntraNode, Pe};
 use railtop::transport::ring::Put;
@@ -198,4 +201,51 @@ fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
         });
         assert!(errors.iter().all(|error| error.contains(why)), "{errors:?} lacks {why}");
     }
+}
+
+/// What the page of a PE that is alone in its job counts, once `seen` finds in it what it looks for.
+fn counts(dir: &Path, seen: impl Fn(&PeCounts) -> bool) -> PeCounts {
+    let begun = Instant::now();
+    loop {
+        let pages = PageDir::open(dir).unwrap().scan().unwrap();
+        let counts = PageReader::open(&pages[0].path).unwrap().read().unwrap().process;
+        if seen(&counts) {
+            return counts;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{counts:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_page_counts_what_was_posted_into_one_set_of_rings_after_another() {
+    let Some(provider) = providers().pop() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Job { pes: 1, ..Job::new(&provider) }.configs().remove(0);
+    config.page_dir = Some(dir.path().join("pages"));
+    let pages = config.page_dir.clone().unwrap();
+    let mut pe = Pe::start(&config).unwrap();
+    let word = pe.allocate(8).unwrap();
+    let none = counts(&pages, |_| true);
+    assert_eq!((none.gpu_posts, none.gpu_ring_size), (0, 0));
+    let mut posts = 0;
+    for round in 1..=2_u64 {
+        on_gpu(&mut pe, move |gpu| {
+            for i in 0..30 {
+                let signal = Signal { offset: word, op: SignalOp::Add, value: 1 };
+                gpu.post(i % RINGS, Descriptor::Signal { dst: 0, signal });
+            }
+            gpu.quiet();
+            // As a kernel that has found its ring full so often.
+            gpu.words(0)[stalls_at(DEPTH as usize, WORDS)].store(round * 5, Ordering::Relaxed);
+        });
+        posts += 30 + u64::from(RINGS);
+        let now = counts(&pages, |counts| {
+            counts.gpu_posts == posts && counts.gpu_stalls == round * (round + 1) / 2 * 5
+        });
+        assert_eq!((now.gpu_ring_used, now.gpu_ring_size), (0, u64::from(RINGS * DEPTH)));
+        assert!(now.gpu_post_ns > 0, "{now:?}");
+    }
+    assert_eq!(pe.heap().word(word).unwrap().load(Ordering::Acquire), 60);
+    pe.finish().unwrap();
 }
