@@ -19,5 +19,7 @@ mod sync;
 pub mod text;
 pub mod transport;
 pub mod units;
+#[cfg(test)]
+mod vision;
 pub mod windows;
 pub mod workload;

@@ -1,7 +1,19 @@
-//! Text from outside, made safe to show.
+//! Text to be shown: words with their numbers, and what comes from outside, made safe.
+
+use std::fmt::Display;
 
 /// The longest text from outside that is ever shown, in characters.
 pub const MAX_SHOWN: usize = 256;
+
+/// `1 NIC`, `4 NICs`, `2 processes`.
+#[must_use]
+pub fn plural<T: Copy + Display + PartialEq + From<u8>>(count: T, word: &str) -> String {
+    match (count == T::from(1), word.ends_with('s')) {
+        (true, _) => format!("1 {word}"),
+        (false, true) => format!("{count} {word}es"),
+        (false, false) => format!("{count} {word}s"),
+    }
+}
 
 /// Replaces control characters (escape sequences, line breaks, bidirectional overrides) and cuts at
 /// [`MAX_SHOWN`] characters, so that a name from sysfs, a counter page or the environment cannot

@@ -1,16 +1,13 @@
 //! `railtop export`: a recording for other tools.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-use anyhow::Context as _;
 
 use super::GlobalArgs;
 use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
+use super::files::{empty, open_new};
 use super::log::same_file;
 use super::replay::open_recording;
 use super::source::{Selection, SourceArg};
@@ -105,31 +102,15 @@ pub fn run(args: &ExportArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The trace's file. It is new unless told otherwise, so that no recording is lost to a typing error.
+/// The trace's file.
 fn create(path: &Path, force: bool, recording: &Recording) -> anyhow::Result<Box<dyn Write>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::new(io::stdout().lock())));
     }
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .create_new(!force)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path);
-    match file {
-        Ok(file) if same_file(&file, recording.file()) => {
-            Err(ExitError::Usage("--perfetto names the recording itself".to_owned()).into())
-        }
-        Ok(file) => {
-            if file.metadata().is_ok_and(|m| m.is_file()) {
-                file.set_len(0).with_context(|| format!("cannot empty {}", path.display()))?;
-            }
-            Ok(Box::new(BufWriter::new(file)))
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            Err(anyhow::anyhow!("{} is there already; name a new file or give --force", path.display()))
-        }
-        Err(e) => Err(e).with_context(|| format!("cannot open {}", path.display())),
+    let file = open_new(path, force)?;
+    if same_file(&file, recording.file()) {
+        return Err(ExitError::Usage("--perfetto names the recording itself".to_owned()).into());
     }
+    empty(&file, path)?;
+    Ok(Box::new(BufWriter::new(file)))
 }

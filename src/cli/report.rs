@@ -1,8 +1,6 @@
 //! `railtop report` and `railtop compare`: what benchmarks have printed, put together.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +8,8 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use super::exit::{self, ExitError};
+use super::files::{empty, open_new};
+use super::manual::print;
 use crate::report::{self, LoadError, Report, Verdict};
 use crate::text::printable;
 
@@ -101,10 +101,9 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
         ReportFormat::Text => report::text(&results),
     };
     match args.output.as_deref().filter(|path| *path != Path::new("-")) {
-        None => print(&text)?,
-        Some(path) => write(path, args.force, &text)?,
+        None => print(text.as_bytes()),
+        Some(path) => write(path, args.force, &text).map(|()| ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the comparison, and judges it.
@@ -114,7 +113,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
 pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     let (before, after) = (load(&args.before)?, load(&args.after)?);
     let comparison = report::compare(&before, &after, args.threshold);
-    print(&comparison.text())?;
+    print(comparison.text().as_bytes())?;
     if comparison.is_apart() {
         let text = "the two have no row in common: rows are compared that have the same pattern, cluster, policy and size";
         return Err(ExitError::Nothing(text.to_owned()).into());
@@ -124,27 +123,9 @@ pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(if failed { exit::FAILED } else { exit::OK }))
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(exit::output_error)
-}
-
-/// A new file unless told otherwise, so that nothing is lost to a typing error.
 fn write(path: &Path, force: bool, text: &str) -> anyhow::Result<()> {
-    let opened = File::options()
-        .write(true)
-        .create(true)
-        .truncate(force)
-        .create_new(!force)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(path);
-    let mut file = match opened {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            anyhow::bail!("{} is there already; name a new file or give --force", path.display())
-        }
-        opened => opened.with_context(|| format!("cannot open {}", path.display()))?,
-    };
+    let mut file = open_new(path, force)?;
+    empty(&file, path)?;
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -156,14 +156,8 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made;
+    use crate::report::made::{self, report as of};
     use test_case::test_case;
-
-    fn of(lines: &[String]) -> Report {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.jsonl"), lines.join("\n")).unwrap();
-        Report::load(dir.path()).unwrap()
-    }
 
     fn rate(rate: f64) -> String {
         made::row("put", "single", 1 << 20, &format!("\"bw_gb_per_s\":{rate}"))

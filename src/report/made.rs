@@ -1,4 +1,13 @@
-//! Lines for tests.
+//! Lines for tests, and reports of them.
+
+use super::Report;
+
+/// What these lines of one file make.
+pub(super) fn report(lines: &[String]) -> Report {
+    let mut report = Report::default();
+    report.lines(lines.join("\n").as_bytes(), "a.jsonl").unwrap();
+    report
+}
 
 /// A row; `figures` are more members of the object.
 pub(super) fn row(bench: &str, policy: &str, size: u64, figures: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::line::{Balance, Header, Nic, Row};
+use crate::text::plural;
 
 /// What one command printed.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +17,7 @@ pub(super) struct Run {
     /// In the order in which they were run.
     policies: Vec<String>,
     shape: Shape,
+    bench: Option<String>,
 }
 
 /// Policies of a run: all there are, and all that anybody could add.
@@ -58,6 +60,8 @@ impl Run {
             bits_per_s: self.header.nic_bits_per_s,
             provider: self.header.provider.clone(),
         };
+        let first = self.rows.first().map(|row| &row.bench);
+        self.bench = first.filter(|first| self.rows.iter().all(|row| row.bench == **first)).cloned();
     }
 
     /// How many nodes, PEs and NICs of a PE, as the header says, else as the NICs' lines show.
@@ -72,8 +76,7 @@ impl Run {
 
     /// The pattern, where all rows are of one.
     pub(super) fn bench(&self) -> Option<&str> {
-        let first = self.rows.first()?.bench.as_str();
-        self.rows.iter().all(|row| row.bench == first).then_some(first)
+        self.bench.as_deref()
     }
 }
 
@@ -91,9 +94,6 @@ pub(super) struct Shape {
 impl Shape {
     /// `2 nodes, 8 PEs, 4 NICs each of 200 Mb/s`, as far as it is known.
     pub(super) fn words(&self) -> String {
-        let plural = |count: u64, word: &str| {
-            if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
-        };
         let nics = self.nics.map(|nics| {
             let rate = self.bits_per_s.map_or_else(String::new, |bits| {
                 format!(" of {}", crate::units::format_bit_rate(bits as f64))

@@ -9,15 +9,20 @@ use crate::stats::Quantiles;
 pub const SLOW_BELOW: f64 = 0.7;
 
 impl Distribution {
-    /// Of the rates of a group's NICs, in bytes per second and in the group's order; `None` when none is known.
+    /// Of the rates of a group's NICs, in bytes per second and in the group's order; `None` when none is known. Only those
+    /// of which `can_carry` says by their position that they could carry something can be slow.
     ///
-    /// A group that moves less than [`BUSY_BYTES_PER_S`] has no slow NIC.
+    /// A group in which these move less than [`BUSY_BYTES_PER_S`] has no slow NIC.
     #[must_use]
-    pub fn of(rates: &[Option<f64>]) -> Option<Self> {
+    pub fn of(rates: &[Option<f64>], can_carry: impl Fn(usize) -> bool) -> Option<Self> {
         let known: Vec<f64> = rates.iter().flatten().copied().collect();
         let Quantiles { min, median, max } = Quantiles::of(&known)?;
-        let busy = known.iter().sum::<f64>() >= BUSY_BYTES_PER_S;
-        let slow = if busy && known.len() == rates.len() { slow(&known) } else { None };
+        let (places, carried): (Vec<usize>, Vec<Option<f64>>) =
+            rates.iter().copied().enumerate().filter(|&(place, _)| can_carry(place)).unzip();
+        // All of them must be known, or the one that is not might be the slow one.
+        let carried: Option<Vec<f64>> = carried.into_iter().collect();
+        let busy = carried.filter(|carried| carried.iter().sum::<f64>() >= BUSY_BYTES_PER_S);
+        let slow = busy.and_then(|carried| slow(&carried)).map(|counted| places[counted]);
         Some(Self { min, median, max, jain: jain(&known), slow })
     }
 }
@@ -85,14 +90,14 @@ mod tests {
     #[test]
     fn numbers_of_a_group() {
         let rates: Vec<Option<f64>> = [90e6, 90e6, 27e6, 93e6].map(Some).into();
-        let d = Distribution::of(&rates).unwrap();
+        let d = Distribution::of(&rates, |_| true).unwrap();
         assert_eq!((d.min, d.median, d.max, d.slow), (27e6, 90e6, 93e6, Some(2)));
         assert!((d.jain.unwrap() - 300.0 * 300.0 / (4.0 * 25578.0)).abs() < 1e-9);
     }
 
     #[test]
     fn chatter_and_half_known_groups_have_no_slow_nic() {
-        let of = |rates: &[Option<f64>]| Distribution::of(rates);
+        let of = |rates: &[Option<f64>]| Distribution::of(rates, |_| true);
         assert_eq!(of(&[Some(90.0), Some(90.0), Some(0.0)]).unwrap().slow, None, "bytes, not load");
         assert_eq!(of(&[Some(90e6), Some(90e6), Some(0.0), None]).unwrap().slow, None);
         assert_eq!(of(&[Some(90e6), None]).map(|d| d.max), Some(90e6));

@@ -19,21 +19,14 @@ pub(in crate::monitor) fn flow(
         .unzip();
     let known: Vec<f64> = rates.iter().flatten().copied().collect();
     let unread = rates.len() - known.len();
-    let slow = slow(nics, &places, &rates);
     GroupFlow {
         bytes_per_s: (!known.is_empty()).then(|| known.iter().sum()),
         unread,
         spread: Spread::of_known(&known, unread, max_over_mean),
-        distribution: Distribution::of(&rates).map(|of| Distribution { slow, ..of }),
+        distribution: Distribution::of(&rates, |counted| !nics[places[counted]].is_out())
+            .map(|of| Distribution { slow: of.slow.map(|counted| places[counted]), ..of }),
         window_max_over_mean: None,
     }
-}
-
-/// The place in the group of the NIC that is slow, of those that could carry something; `rates` are those of `places`.
-fn slow(nics: &[NicView], places: &[usize], rates: &[Option<f64>]) -> Option<usize> {
-    let (places, rates): (Vec<usize>, Vec<Option<f64>>) =
-        places.iter().zip(rates).filter(|&(&place, _)| !nics[place].is_out()).unzip();
-    Distribution::of(&rates)?.slow.map(|counted| places[counted])
 }
 
 #[cfg(test)]

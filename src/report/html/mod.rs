@@ -179,13 +179,7 @@ fn figures(table: &Table, open: bool) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::made;
-
-    fn report(lines: &[String]) -> Report {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.jsonl"), lines.join("\n")).unwrap();
-        Report::load(dir.path()).unwrap()
-    }
+    use crate::report::made::{self, report};
 
     #[test]
     fn nothing_from_outside_becomes_markup() {

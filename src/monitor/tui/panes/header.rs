@@ -18,7 +18,7 @@ use super::cells::{self, Slot};
 use super::group_row::out;
 use crate::balance::Verdict;
 use crate::monitor::model::view::{GroupKind, View};
-use crate::text::printable;
+use crate::text::{plural, printable};
 
 /// Two lines, or the second only where there is room for one.
 pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -243,8 +243,4 @@ pub(super) fn group_word(view: &View) -> &'static str {
     let mut kinds = view.groups.iter().map(|g| g.kind);
     let first = kinds.next().filter(|&first| kinds.all(|kind| kind == first));
     first.map_or("group", word)
-}
-
-pub(super) fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

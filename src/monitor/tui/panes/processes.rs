@@ -106,7 +106,7 @@ fn titled(all: &ProcessesView, width: usize) -> (String, Vec<String>) {
 /// What is known in all, in a sentence: also of queue pairs that belong to nobody on the list.
 pub(super) fn summary(all: &ProcessesView) -> String {
     let qps = all.processes.iter().fold(0_u32, |sum, process| sum.saturating_add(queue_pairs(process)));
-    let mut text = format!("{}, {}", super::header::plural(all.processes.len(), "process"), count(qps));
+    let mut text = format!("{}, {}", crate::text::plural(all.processes.len(), "process"), count(qps));
     if all.kernel_qps > 0 {
         let _ = write!(text, "; the kernel itself has {}", count(all.kernel_qps));
     }
@@ -117,7 +117,7 @@ pub(super) fn summary(all: &ProcessesView) -> String {
         text += "; ";
         text += reason;
     }
-    text.replace("processs", "processes")
+    text
 }
 
 fn count(qps: u32) -> String {

@@ -6,9 +6,6 @@
 mod depth;
 mod palette;
 
-#[cfg(test)]
-mod vision;
-
 use std::ffi::OsStr;
 
 use ratatui::style::{Color, Modifier, Style};

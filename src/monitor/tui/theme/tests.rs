@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use test_case::test_case;
 
 use super::depth::rgb_of_index;
-use super::vision::{self, Sight};
 use super::*;
+use crate::vision::{self, Sight};
 
 /// Pairs that stand beside each other and mean different things.
 const APART: &[(Token, Token)] = &[

@@ -79,10 +79,7 @@ fn line(
     let rising = rises(counter);
     let (sign, word, token) = look(counter.desc.class, rising, glyphs);
     let cursor = if chosen { glyphs.cursor() } else { " " };
-    let per_s = match counter.desc.kind {
-        Kind::Gauge | Kind::Setting => String::new(),
-        _ => counter.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, width)),
-    };
+    let per_s = shown_per_s(counter, width);
     let mut told: Vec<&str> = Vec::new();
     told.extend(Some(word).filter(|word| !word.is_empty()));
     told.extend(rising.then_some("rising"));
@@ -132,8 +129,16 @@ fn short(mut value: f64) -> String {
     format!("{value:.2}{suffix}")
 }
 
+/// What stands in the column of rates, in `width` cells: nothing for what is no counter.
+pub(super) fn shown_per_s(counter: &CounterView, width: usize) -> String {
+    match counter.desc.kind {
+        Kind::Gauge | Kind::Setting => String::new(),
+        _ => counter.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, width)),
+    }
+}
+
 /// A counter's rate: whole numbers where they are large, short where they do not fit.
-pub(super) fn per_second(rate: f64, width: usize) -> String {
+fn per_second(rate: f64, width: usize) -> String {
     if rate.abs() >= 100.0 {
         #[expect(
             clippy::cast_possible_truncation,

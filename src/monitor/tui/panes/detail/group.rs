@@ -9,9 +9,8 @@ use super::super::super::state::State;
 use super::super::super::summary::Direction;
 use super::super::super::theme::Token;
 use super::super::nic_row::{mark_token, mark_word};
-use super::counters::per_second;
+use super::counters::shown_per_s;
 use super::facts::Facts;
-use crate::monitor::counter::Kind;
 use crate::monitor::model::view::{Flow, GroupFlow, GroupView};
 
 /// All of it.
@@ -58,10 +57,7 @@ pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<
         let name = group.counters.iter().map(|c| c.name().chars().count()).max().unwrap_or(0).clamp(7, 24);
         lines.head(&format!("{:<name$} {:>19} {:>10}  {}", "counter", "value", "per s", "what it tells"));
         for counter in &group.counters {
-            let per_s = match counter.desc.kind {
-                Kind::Gauge | Kind::Setting => String::new(),
-                _ => counter.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, 10)),
-            };
+            let per_s = shown_per_s(counter, 10);
             lines.plain(&format!(
                 "{:<name$} {:>19} {per_s:>10}  {}",
                 counter.name(),
@@ -79,8 +75,7 @@ fn rings(group: &GroupView) -> Option<String> {
     let size = of("gpu_ring_size").map(|size| size.value).filter(|&size| size > 0)?;
     let used = of("gpu_ring_used")?.value;
     let posts = of("gpu_posts")?;
-    let rate = posts.per_s.map_or_else(|| MISSING.to_owned(), |rate| per_second(rate, 10));
-    let mut text = format!("{rate} posts/s");
+    let mut text = format!("{} posts/s", shown_per_s(posts, 10));
     // Of the same time; who posts nothing spends nothing on it.
     if let (Some(ns), Some(posts)) =
         (of("gpu_post_ns").and_then(|ns| ns.per_s), posts.per_s.filter(|&p| p > 0.0))

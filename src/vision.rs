@@ -1,26 +1,26 @@
-//! For the tests of themes: contrast, and how colours look to people who see fewer of them.
+//! For the tests of whatever has colours: contrast, and how colours look to people who see fewer of them.
 
 /// Relative luminance of an sRGB colour (WCAG 2.1).
-pub(super) fn luminance(rgb: [u8; 3]) -> f64 {
+pub(crate) fn luminance(rgb: [u8; 3]) -> f64 {
     let [red, green, blue] = linear(rgb);
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
 /// Contrast ratio from 1 to 21 (WCAG 2.1): 3 is enough for graphics and bold text, 4.5 for text, 7 for everybody.
-pub(super) fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
+pub(crate) fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
     let (a, b) = (luminance(a), luminance(b));
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 /// Kinds of colour blindness that are common.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     Protanopia,
     Deuteranopia,
 }
 
 /// The colour as such a person sees it, in linear RGB (Viénot, Brettel and Mollon 1999, the matrices for sRGB).
-pub(super) fn seen(rgb: [u8; 3], sight: Sight) -> [f64; 3] {
+pub(crate) fn seen(rgb: [u8; 3], sight: Sight) -> [f64; 3] {
     let rows = match sight {
         Sight::Protanopia => {
             [[0.112_38, 0.887_62, 0.0], [0.112_38, 0.887_62, 0.0], [0.004_01, -0.004_01, 1.0]]
@@ -34,7 +34,7 @@ pub(super) fn seen(rgb: [u8; 3], sight: Sight) -> [f64; 3] {
 }
 
 /// Distance of two colours of linear RGB in CIE L*a*b*: 2 is just visible side by side, 20 is plain.
-pub(super) fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
     lab(a).iter().zip(lab(b)).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
 }
 
