@@ -4,7 +4,8 @@
  * a clock, or random numbers, that cannot be had for a bug, and a read that gives more bytes than there was room for is
  * found when they are looked at.
  *
- * A clock fails once: what takes the time while a thread unwinds would panic again, which ends the process on the spot.
+ * A clock and a sleep fail once: what takes the time, or waits a moment for the terminal, while a thread panics would panic
+ * again, which ends the process on the spot.
  *
  *   RAILTOP_FAULT         clock | random | sleep | read
  *   RAILTOP_FAULT_WHERE   the name of the thread; for `read` a part of the file's path
@@ -41,6 +42,13 @@ static int moment_has_come(void) {
 
 static int strikes(const char *kind) { return is_wanted(kind) && thread_is_the_one() && moment_has_come(); }
 
+static int strikes_once(const char *kind) {
+    static int struck;
+    if (struck || !strikes(kind)) return 0;
+    struck = 1;
+    return 1;
+}
+
 static int file_is_the_one(int fd) {
     char link[64], path[4096];
     const char *where = getenv("RAILTOP_FAULT_WHERE");
@@ -52,9 +60,7 @@ static int file_is_the_one(int fd) {
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
-    static int struck;
-    if (!struck && strikes("clock")) {
-        struck = 1;
+    if (strikes_once("clock")) {
         errno = EINVAL;
         return -1;
     }
@@ -70,12 +76,12 @@ ssize_t getrandom(void *buffer, size_t size, unsigned flags) {
 }
 
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left) {
-    if (strikes("sleep")) return EINVAL;
+    if (strikes_once("sleep")) return EINVAL;
     return syscall(SYS_clock_nanosleep, clock, flags, time, left) == 0 ? 0 : errno;
 }
 
 int nanosleep(const struct timespec *time, struct timespec *left) {
-    if (strikes("sleep")) {
+    if (strikes_once("sleep")) {
         errno = EINVAL;
         return -1;
     }
