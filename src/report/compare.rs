@@ -121,7 +121,7 @@ impl Comparison {
     pub fn text(&self) -> String {
         let or = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
         let row = |row: &Compared| {
-            let what = format!("{}, {}, {}", row.key.bench, row.key.shape.words(), row.key.series());
+            let what = format!("{}, {}, {}", row.key.what(), row.key.shape.words(), row.key.series());
             vec![
                 what,
                 format_size(row.key.size),

@@ -34,10 +34,11 @@ impl Line {
                 command.iter_mut().for_each(clean);
             }
             Self::Row(row) => {
-                let Row { bench, initiator, policy, scope, heap, .. } = row;
+                let Row { bench, initiator, policy, scope, heap, moe, .. } = row;
+                let MoeRow { phase, batch, skew, .. } = moe;
                 [bench, policy]
                     .into_iter()
-                    .chain([initiator, scope, heap].into_iter().flatten())
+                    .chain([initiator, scope, heap, phase, batch, skew].into_iter().flatten())
                     .for_each(clean);
                 in_range("bw_gb_per_s", row.bw_gb_per_s)?;
                 in_range("busbw_gb_per_s", row.busbw_gb_per_s)?;
@@ -125,6 +126,27 @@ pub(super) struct Row {
     pub(super) latency_us: Option<f64>,
     #[serde(default)]
     pub(super) busbw_gb_per_s: Option<f64>,
+    #[serde(flatten)]
+    pub(super) moe: MoeRow,
+}
+
+/// What a row of `bench moe` says besides; nothing of it in others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MoeRow {
+    /// `dispatch`, `combine` or `alltoall`.
+    pub(super) phase: Option<String>,
+    pub(super) experts: Option<u64>,
+    /// Experts that a token takes.
+    pub(super) topk: Option<u64>,
+    /// Values of a token.
+    pub(super) dim: Option<u64>,
+    /// Tokens of each PE.
+    pub(super) tokens: Option<u64>,
+    /// `off`, or `auto` where puts to one PE were gathered.
+    pub(super) batch: Option<String>,
+    /// How the experts were chosen, where not all alike.
+    pub(super) skew: Option<String>,
 }
 
 /// What one NIC moved in the timed part.
@@ -163,4 +185,14 @@ pub(super) struct Balance {
 pub(super) enum Way {
     Tx,
     Rx,
+}
+
+impl Way {
+    /// What a NIC did that way.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Tx => "sent",
+            Self::Rx => "received",
+        }
+    }
 }

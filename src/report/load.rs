@@ -90,7 +90,7 @@ impl Report {
                 report.file(file, &name)?;
             }
         }
-        report.courses.sort_by(|a, b| b.max_over_mean.total_cmp(&a.max_over_mean));
+        report.courses.sort_by(|a, b| b.max_over_mean().total_cmp(&a.max_over_mean()));
         if report.runs.is_empty() && report.courses.is_empty() {
             return Err(LoadError::Nothing { path: shown(path) });
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::line::{Balance, Header, Nic, Row};
+use super::line::{Balance, Header, MoeRow, Nic, Row};
 use crate::text::plural;
 
 /// What one command printed.
@@ -125,6 +125,7 @@ pub(super) struct Key {
     pub(super) heap: Option<String>,
     pub(super) bidir: bool,
     pub(super) size: u64,
+    pub(super) moe: MoeRow,
 }
 
 impl Key {
@@ -141,7 +142,23 @@ impl Key {
             heap: row.heap.clone(),
             bidir: row.bidir,
             size: row.size,
+            moe: row.moe.clone(),
         }
+    }
+
+    /// What was measured: the pattern, and of MoE its phase and configuration.
+    pub(super) fn what(&self) -> String {
+        let MoeRow { phase, experts, topk, dim, tokens, .. } = &self.moe;
+        let number = |name: &str, value: &Option<u64>| value.map(|value| format!("{name} {value}"));
+        let parts = [
+            Some(self.bench.clone()),
+            phase.clone(),
+            number("E", experts),
+            number("topk", topk),
+            number("dim", dim),
+            number("tokens", tokens),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// What a line of a chart is called: the policy, and what else is not the usual.
@@ -156,6 +173,8 @@ impl Key {
             self.blocks.filter(|&blocks| blocks > 1).map(|blocks| format!("{blocks} blocks")),
             self.threads.filter(|&threads| threads > 1).map(|threads| format!("{threads} threads")),
             self.bidir.then(|| "both ways".to_owned()),
+            self.moe.batch.as_ref().filter(|&batch| batch != "off").map(|_| "batched".to_owned()),
+            self.moe.skew.as_ref().filter(|&skew| skew != "uniform").cloned(),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
