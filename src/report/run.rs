@@ -1,6 +1,6 @@
 //! A run: one header, and the lines that followed it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::line::{Balance, Header, MoeRow, Nic, Row};
 use crate::text::plural;
@@ -18,6 +18,8 @@ pub(super) struct Run {
     policies: Vec<String>,
     shape: Shape,
     bench: Option<String>,
+    /// By policy, PE, node and name: which of `nics` it is.
+    places: HashMap<(String, u64, Option<String>, String), usize>,
 }
 
 /// Policies of a run: all there are, and all that anybody could add.
@@ -45,8 +47,33 @@ impl Run {
         Ok(())
     }
 
+    /// Takes what a NIC moved. A run that goes through its policies several times says so each time, of that time.
+    pub(super) fn nic(&mut self, nic: Nic) {
+        let key = (nic.policy.clone(), nic.pe, nic.node.clone(), nic.name.clone());
+        let place = *self.places.entry(key).or_insert(self.nics.len());
+        match self.nics.get_mut(place) {
+            Some(known) => {
+                known.tx_bytes = known.tx_bytes.saturating_add(nic.tx_bytes);
+                known.rx_bytes = known.rx_bytes.saturating_add(nic.rx_bytes);
+            }
+            None => self.nics.push(nic),
+        }
+    }
+
+    /// Takes how evenly a direction was shared; of several times the worst counts.
+    pub(super) fn balance(&mut self, balance: Balance) {
+        let same =
+            |known: &&mut Balance| known.policy == balance.policy && known.direction == balance.direction;
+        match self.balances.iter_mut().find(same) {
+            Some(known) if balance.max_over_mean > known.max_over_mean => *known = balance,
+            Some(_) => {}
+            None => self.balances.push(balance),
+        }
+    }
+
     /// All lines are there: works out what is asked for again and again.
     pub(super) fn finish(&mut self) {
+        self.places = HashMap::new();
         let distinct = |of: &dyn Fn(&Nic) -> Option<String>| {
             let all: BTreeSet<String> = self.nics.iter().filter_map(of).collect();
             (!all.is_empty()).then_some(all.len() as u64)
