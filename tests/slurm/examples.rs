@@ -56,7 +56,9 @@ fn alltoall_submitted_from_elsewhere_measures_each_policy_and_records_each_node(
         assert_eq!(results.balance(policy, "rx"), (1.0, 2), "{policy}");
     }
     assert_recorded(&cluster, &results, &[0, 1]);
-    // Nothing of the job is left, and its text says what was run.
+    // The monitors have ended by themselves, nothing of the job is left, and its text says what was run.
+    assert!(!cluster.logs().contains("a monitor ended with status"), "{}", cluster.logs());
+    assert!(!results.dir.join("monitor.step").exists());
     assert_eq!(cluster.processes("railtop"), Vec::<String>::new());
     let command = &results.of_type("pair-seq", "run")[0]["command"];
     assert!(command.to_string().contains("alltoall"), "{command}");
