@@ -69,6 +69,12 @@ if [ "$purpose" = test ]; then
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     # For tests/instructions.rs.
     has valgrind || missing+=(valgrind)
+    # For tests/slurm and tests/launchers.rs: a Slurm (its daemons are not started by this), and Open MPI's mpirun. Slurm's PMIx
+    # opens libpmix.so, which only the development package has.
+    { has slurmctld && has slurmd && has sbatch; } || missing+=(slurm-wlm)
+    has munged || missing+=(munge)
+    has mpirun || missing+=(openmpi-bin)
+    compgen -G '/usr/lib/*/pmix2/lib/libpmix.so' >/dev/null || missing+=(libpmix-dev)
     # For tests/report.rs, with a font to draw with. Ubuntu's package of that name is another packager's, which containers lack.
     if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
         has chromium || missing+=(chromium fonts-dejavu-core)

@@ -15,7 +15,10 @@ done
 "$cargo" clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --no-deps --document-private-items --locked
 
-scripts=(scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh .ci/run)
+scripts=(
+    scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
+    examples/*/*.sh examples/*/*.sbatch
+)
 for script in "${scripts[@]}"; do
     bash -n "$script"
 done
