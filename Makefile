@@ -31,6 +31,7 @@ test: ## run every test, the transport with two versions of libfabric
 	@scripts/test.sh
 
 lint: ## formatting, clippy, rustdoc and the shell scripts, warnings as errors
+	@scripts/install-deps.sh lint
 	@scripts/lint.sh
 
 bench: ## measure the transport against its goals, and the counter page

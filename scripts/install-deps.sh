@@ -3,6 +3,7 @@
 #
 #   scripts/install-deps.sh run     to run the lab, the workloads and the demo
 #   scripts/install-deps.sh test    also what the tests look at
+#   scripts/install-deps.sh lint    to check the scripts
 #
 # Silent, quick and without the network when nothing is missing. As root it installs with apt-get; otherwise it prints
 # the one line to run and exits with 1. NO_INSTALL=1 goes on without: the tests then skip what they cannot do.
@@ -10,9 +11,9 @@ set -euo pipefail
 
 purpose=${1:-run}
 case $purpose in
-    run | test) ;;
+    run | test | lint) ;;
     *)
-        echo "usage: $0 run|test" >&2
+        echo "usage: $0 run|test|lint" >&2
         exit 2
         ;;
 esac
@@ -60,8 +61,12 @@ if ! has cargo; then
     exit 1
 fi
 has cc || missing+=(gcc libc6-dev)
-has_libfabric || missing+=(libfabric1)
-{ has ip && has tc; } || missing+=(iproute2)
+if [ "$purpose" = lint ]; then
+    has shellcheck || missing+=(shellcheck)
+else
+    has_libfabric || missing+=(libfabric1)
+    { has ip && has tc; } || missing+=(iproute2)
+fi
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
     has_headers || missing+=(libfabric-dev)

@@ -22,7 +22,11 @@ scripts=(
 for script in "${scripts[@]}"; do
     bash -n "$script"
 done
-# Not required: it is one more thing to install.
+# Where nothing can be installed it may be missing.
 if command -v shellcheck >/dev/null 2>&1; then
     shellcheck "${scripts[@]}"
 fi
+
+for script in scripts/*.py; do
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
+done
