@@ -44,7 +44,7 @@ fn rows() -> [Row; 2] {
 fn report(reporter: &mut dyn Reporter) {
     for row in rows() {
         let options = options(row.bench);
-        reporter.begin(&scene(), &options, row.policy).unwrap();
+        reporter.begin(&scene(), row.policy, None).unwrap();
         reporter.table(&options, row.table, row.heap).unwrap();
         reporter.row(&row).unwrap();
     }
@@ -116,7 +116,7 @@ fn a_kernel_s_row_says_who_joined_in_it() {
     }
     let mut out = Vec::new();
     let mut text = Text::new(&mut out);
-    text.begin(&scene(), &options, row.policy).unwrap();
+    text.begin(&scene(), row.policy, options.note()).unwrap();
     text.table(&options, row.table, row.heap).unwrap();
     text.row(&row).unwrap();
     let text = String::from_utf8(out).unwrap();
