@@ -73,14 +73,14 @@ fn sized(args: &RunArgs, pattern: Pattern) -> anyhow::Result<ExitCode> {
     let mut options = args.options(pattern)?;
     let ranks = args.job.ranks()?;
     options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads)?;
-    options.fits(ranks.world).map_err(unfit)?;
+    options.fits(ranks.world).map_err(|error| unfit(&error))?;
     let heap_bytes = Layout::of(&options, ranks.world).heap_bytes();
     let job = Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes };
     job.run(ranks, &options.policies, |pe, reporter| workload::run(pe, &options, reporter))
 }
 
 /// The job cannot run it: known before any PE waits for another. But without libfabric, that is the first thing to say.
-fn unfit(error: WorkloadError) -> anyhow::Error {
+fn unfit(error: &WorkloadError) -> anyhow::Error {
     match Libfabric::load() {
         Err(error) => transport(FabricError::Load(error).into()),
         Ok(_) => ExitError::Usage(error.to_string()).into(),

@@ -133,9 +133,11 @@ pub(super) fn run(args: &MoeArgs) -> anyhow::Result<ExitCode> {
     let mut options = args.options()?;
     let ranks = args.job.ranks()?;
     options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), 256)?;
-    let left_out = options.fit(ranks.world).map_err(unfit)?;
+    let left_out = options.fit(ranks.world).map_err(|error| unfit(&error))?;
     if ranks.rank == 0 {
-        left_out.iter().for_each(|why| exit::say(&format!("railtop: warning: left out: {why}")));
+        for why in &left_out {
+            exit::say(&format!("railtop: warning: left out: {why}"));
+        }
     }
     let heap_bytes = Layout::of(&options, ranks.world).heap_bytes();
     let job = Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes };

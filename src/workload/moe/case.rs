@@ -104,7 +104,7 @@ impl Addresses {
     }
 
     /// The experts that a trailer names.
-    pub fn experts<'a>(&self, trailer: &'a [u8]) -> impl Iterator<Item = u32> + use<'a> {
+    pub fn experts(trailer: &[u8]) -> impl Iterator<Item = u32> + '_ {
         let names = trailer.get(4..).unwrap_or_default().chunks_exact(2);
         let names = names.map(|name| u16::from_le_bytes(name.try_into().unwrap_or_default()));
         names.take_while(|&name| name != NOBODY).map(u32::from)
@@ -229,7 +229,7 @@ mod tests {
             at.trailer(trips, &mut trailer);
             assert_eq!(trailer.len(), 4 + 2 * 8);
             assert_eq!(trailer[..4], trips[0].token.to_le_bytes());
-            assert!(at.experts(&trailer).eq(trips.iter().map(|trip| trip.expert)));
+            assert!(Addresses::experts(&trailer).eq(trips.iter().map(|trip| trip.expert)));
         }
         let off = Case::of(&MoeOptions { batch: Batch::Off, ..options }, at, 1, |_| false);
         assert_eq!(off.together, [false; 4]);

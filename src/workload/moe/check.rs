@@ -54,7 +54,7 @@ impl Reference {
         }
         let own = |src: u32| {
             let itinerary = self.sources.get(src as usize);
-            itinerary.into_iter().flat_map(|itinerary| itinerary.trips()).filter(|trip| trip.pe == me)
+            itinerary.into_iter().flat_map(Itinerary::trips).filter(|trip| trip.pe == me)
         };
         for src in 0..at.world {
             let mut trips: Vec<&Trip> = own(src).collect();
@@ -145,3 +145,6 @@ fn check_result(shape: Shape, token: Token, choices: &[Choice], got: &[u8]) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,10 +62,11 @@ mod tests {
     /// Table 1 of the paper.
     #[test]
     fn the_ends_of_the_format() {
-        assert_eq!(decode(0x7e), 448.0);
-        assert_eq!(decode(0x08), 2_f32.powi(-6), "the smallest with a leading one");
-        assert_eq!(decode(0x07), 0.875 * 2_f32.powi(-6));
-        assert_eq!(decode(0x01), 2_f32.powi(-9));
+        let ends =
+            [(0x7e, 448.0), (0x08, 2_f32.powi(-6)), (0x07, 0.875 * 2_f32.powi(-6)), (0x01, 2_f32.powi(-9))];
+        for (code, value) in ends {
+            assert_eq!(decode(code).to_bits(), value.to_bits(), "{code:#04x}");
+        }
         assert_eq!((0..=u8::MAX).filter(|&code| decode(code).is_nan()).count(), 2);
     }
 }

@@ -1,7 +1,7 @@
 //! What has come to a PE in a round, and where the answers lie.
 
 use super::announce::Announced;
-use super::case::Case;
+use super::case::{Addresses, Case};
 use super::memory::Memory;
 use crate::workload::WorkloadError;
 
@@ -132,7 +132,7 @@ impl Incoming {
                 for index in 0..u64::from(head.back) + u64::from(head.count) {
                     let row = at.record(at.landing(src), index);
                     memory.read(row + at.shape.row_bytes(), &mut trailer)?;
-                    for expert in at.experts(&trailer) {
+                    for expert in Addresses::experts(&trailer) {
                         if let Some(rows) = batch.get_mut(expert as usize) {
                             rows.push(row);
                         }

@@ -37,4 +37,3 @@ pub use row::{Latency, MoeRow, Phase, PhaseRow};
 pub use run::run;
 pub use shape::{MOST_TOKENS, Shape};
 pub use traffic::Traffic;
-

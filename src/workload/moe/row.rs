@@ -58,7 +58,7 @@ pub struct Measured {
 pub struct Latency {
     /// Their mean.
     pub mean: f64,
-    /// Their standard deviation (of the population, as NumPy's).
+    /// Their standard deviation (of the population, as `NumPy`'s).
     pub deviation: f64,
     /// Smallest, middle and largest.
     pub spread: Quantiles,

@@ -168,13 +168,13 @@ impl Bench<'_> {
     ) -> Result<(), WorkloadError> {
         self.round += 1;
         let round = self.fill(pe, standing)?;
-        let [(dispatches, dispatched), (combines, combined), (alltoalls, exchanged)] = &mut measured.phases;
-        (*dispatched, *combined) = (Traffic::default(), Traffic::default());
+        let [there, back, plain] = &mut measured.phases;
+        (there.1, back.1) = (Traffic::default(), Traffic::default());
 
         pe.barrier()?;
         let begun = Instant::now();
-        let mut incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, dispatched)?;
-        dispatches.push(begun.elapsed().as_secs_f64());
+        let mut incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?;
+        there.0.push(begun.elapsed().as_secs_f64());
 
         let memory = Memory::Host(pe.heap());
         incoming.read(&standing.case, memory, false)?;
@@ -189,16 +189,16 @@ impl Bench<'_> {
 
         pe.barrier()?;
         let begun = Instant::now();
-        combine(pe, &standing.case, &incoming, &mut self.sums, combined)?;
-        combines.push(begun.elapsed().as_secs_f64());
+        combine(pe, &standing.case, &incoming, &mut self.sums, &mut back.1)?;
+        back.0.push(begun.elapsed().as_secs_f64());
         if let Some(reference) = &standing.reference {
             reference.check_results(&standing.case, Memory::Host(pe.heap()), round)?;
         }
 
         if self.options.alltoall {
             let (time, traffic) = self.all_to_all(pe, &standing.case)?;
-            alltoalls.push(time.as_secs_f64());
-            *exchanged = traffic;
+            plain.0.push(time.as_secs_f64());
+            plain.1 = traffic;
         }
         Ok(())
     }

@@ -97,13 +97,24 @@ pub(super) fn head(row: &MoeRow) -> String {
 
 /// A row.
 pub(super) fn line(row: &MoeRow) -> String {
-    let (shape, tokens) = (row.shape, row.tokens);
-    let mut text = format!("{:<5} {:<5} {tokens:<5} {:<6}", shape.experts, shape.topk, shape.dim);
-    for phase in &row.phases {
-        let latency = format!("{:.1}μs ± {:.1}μs", phase.latency.mean, phase.latency.deviation);
-        let bandwidth = phase.latency.gb_per_s(phase.size);
-        let bandwidth = bandwidth.map_or_else(|| "-".to_owned(), |bandwidth| format!("{bandwidth:.3}GB/s"));
-        text.push_str(&format!("  {latency:<22} {bandwidth:<13} {:<14}", phase.size));
-    }
-    text.trim_end().to_owned()
+    let numbers =
+        [row.shape.experts, row.shape.topk, row.tokens, row.shape.dim].map(|number| number.to_string());
+    let cells = |PhaseRow { latency, size, .. }: &PhaseRow| {
+        let bandwidth = latency.gb_per_s(*size);
+        [
+            format!("{:.1}μs ± {:.1}μs", latency.mean, latency.deviation),
+            bandwidth.map_or_else(|| "-".to_owned(), |bandwidth| format!("{bandwidth:.3}GB/s")),
+            size.to_string(),
+        ]
+    };
+    columns(numbers, row.phases.iter().map(cells))
+}
+
+/// Side by side: four numbers, and three cells of each phase.
+fn columns([experts, topk, tokens, dim]: [String; 4], phases: impl Iterator<Item = [String; 3]>) -> String {
+    let first = format!("{experts:<5} {topk:<5} {tokens:<5} {dim:<6}");
+    let phases =
+        phases.map(|[latency, bandwidth, bytes]| format!("  {latency:<22} {bandwidth:<13} {bytes:<14}"));
+    let line: String = std::iter::once(first).chain(phases).collect();
+    line.trim_end().to_owned()
 }
