@@ -59,22 +59,13 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
         bench.policy(pe, &scene, policy, reporter)?;
     }
-    bench.gpu.map_or(Ok(()), |gpu| gpu.finish(pe))
+    bench.gpu.as_mut().map_or(Ok(()), |gpu| gpu.finish(pe))
 }
 
 /// What would make the rows say less than they seem to.
 fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> {
-    if (1..pe.world()).all(|other| pe.is_local(other)) {
-        let how = match gpu {
-            Some(gpu) if gpu.reaches_all(pe) => {
-                format!("their GPUs store into each other's heap ({})", gpu.heap_name())
-            }
-            _ => "they copy through shared memory".into(),
-        };
-        return Some(format!(
-            "all PEs are on {}: {how} and no NIC carries anything (--intra-node nic)",
-            pe.node_of(0)
-        ));
+    if let Some(warning) = no_nic(pe, gpu) {
+        return Some(warning);
     }
     let table = options.tables().first().copied().unwrap_or_default();
     let empty = options
@@ -85,6 +76,21 @@ fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> 
         "sizes up to {largest} move no data: split over {} puts (-c; with a GPU -t and -s, too) they leave less than 8 bytes each (as in shmem_put_bw)",
         options.parts()
     ))
+}
+
+/// What to say where all PEs reach each other without a NIC.
+pub(super) fn no_nic(pe: &Pe, gpu: Option<&GpuSide>) -> Option<String> {
+    if !(1..pe.world()).all(|other| pe.is_local(other)) {
+        return None;
+    }
+    let how = match gpu {
+        Some(gpu) if gpu.reaches_all(pe) => {
+            format!("their GPUs store into each other's heap ({})", gpu.heap_name())
+        }
+        _ => "they copy through shared memory".into(),
+    };
+    let node = pe.node_of(0);
+    Some(format!("all PEs are on {node}: {how} and no NIC carries anything (--intra-node nic)"))
 }
 
 struct Bench<'a> {

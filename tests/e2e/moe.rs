@@ -10,6 +10,7 @@ use crate::support::{Results, Shape, Site, has_libfabric, lab_machine, one_at_a_
 
 const LAB: Shape = Shape { nodes: 2, pes_per_node: 2, nics_per_pe: 3, nic_rate: "none" };
 const WORLD: u32 = 4;
+const ITERS: u64 = 2;
 
 /// Bytes of dispatch and of combine that leave each PE's node in one iteration, by the routing; `together`: rows for a PE share
 /// puts.
@@ -40,7 +41,6 @@ fn number(value: &Value, key: &str) -> u64 {
 fn every_row_and_result_is_right_and_nics_carry_what_the_routing_says() {
     let Some(_alone) = lab_machine() else { return };
     let site = Site::new();
-    const ITERS: u64 = 2;
     for (batch, skew) in [("off", "uniform"), ("off", "zipf:1.2"), ("auto", "uniform"), ("auto", "zipf:1.2")]
     {
         let words = format!(

@@ -78,6 +78,12 @@ pub struct MoeArgs {
         default_value_t = 5
     )]
     pub warmup: u64,
+    /// Blocks of threads of a kernel with `--initiator gpu`
+    #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub ctas: u32,
+    /// Threads of each, a multiple of 32
+    #[arg(short = 't', long = "threads_per_cta", visible_alias = "threads-per-cta", value_name = "COUNT", default_value_t = 256, value_parser = parse_threads)]
+    pub threads: u32,
     /// Who posts.
     #[command(flatten)]
     pub poster: PosterArgs,
@@ -92,12 +98,20 @@ pub struct MoeArgs {
     pub job: PeArgs,
 }
 
+/// Whole warps: a put is one's.
+fn parse_threads(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(threads @ 32..=1024) if threads % 32 == 0 => Ok(threads),
+        _ => Err("a multiple of 32 from 32 to 1024".to_owned()),
+    }
+}
+
 impl MoeArgs {
     /// What the flags say, as if the host posted.
     fn options(&self) -> Result<MoeOptions, ExitError> {
-        let usage = |text: &str| Err(ExitError::Usage(text.to_owned()));
-        if self.poster.initiator == InitiatorArg::Gpu {
-            return usage("`bench moe` has no kernels yet: --initiator host");
+        if self.poster.initiator == InitiatorArg::Gpu && self.batch == Batch::Auto {
+            let text = "--batch auto is for --initiator host: a kernel puts each row by itself";
+            return Err(ExitError::Usage(text.into()));
         }
         let shapes = match (self.experts, self.topk, self.dim) {
             (Some(experts), Some(topk), Some(dim)) => vec![Shape { experts, topk, dim }],
@@ -122,7 +136,7 @@ impl MoeArgs {
             iters: self.iters,
             warmup: self.warmup,
             initiator: Initiator::Host,
-            ctas: 1,
+            ctas: self.ctas,
             window: WINDOW,
         })
     }
@@ -132,7 +146,7 @@ impl MoeArgs {
 pub(super) fn run(args: &MoeArgs) -> anyhow::Result<ExitCode> {
     let mut options = args.options()?;
     let ranks = args.job.ranks()?;
-    options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), 256)?;
+    options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads)?;
     let left_out = options.fit(ranks.world).map_err(|error| unfit(&error))?;
     if ranks.rank == 0 {
         for why in &left_out {

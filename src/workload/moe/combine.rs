@@ -98,7 +98,7 @@ pub(super) fn add_up(heap: &Heap, case: &Case) -> Result<(), WorkloadError> {
     let shape = case.at.shape;
     let mut answer = vec![0; 2 * shape.dim as usize];
     let mut sum = vec![0.0; shape.dim as usize];
-    let mut result = Vec::with_capacity(answer.len());
+    let mut result = answer.clone();
     let tokens = case.routing.tokens().zip(case.itinerary.tokens());
     for (number, (choices, trips)) in (0..).zip(tokens) {
         sum.fill(0.0);

@@ -26,8 +26,6 @@ pub struct Layout {
     pub send: u64,
     /// Signal words, see [`Words`].
     pub words: u64,
-    /// What a kernel is told of its rows.
-    pub routes: u64,
 }
 
 /// The same, as offsets.
@@ -45,11 +43,12 @@ impl Layout {
     fn of_one(shape: Shape, tokens: u32, options: &MoeOptions, world: u32) -> Self {
         let (count, pes) = (u64::from(tokens), u64::from(world));
         let batch = options.batch == super::batch::Batch::Auto;
-        let alltoall = if options.alltoall { shape.alltoall_bytes(tokens) } else { 0 };
+        // A PE's block begins at a whole word.
+        let part = (shape.alltoall_bytes(tokens) / pes.max(1)).next_multiple_of(8);
+        let alltoall = if options.alltoall { pes * part } else { 0 };
         // The most rows that can come to one PE, and how long a batch of them can be.
         let rows = pes * count * u64::from(shape.most_of_one(world));
         let block = batch_block(shape, tokens, world);
-        let routes = 8 * (count * u64::from(shape.topk)).max(rows) * 4;
         Self {
             tokens: count * shape.slot_bytes(),
             slots: (u64::from(shape.experts) * count * shape.slot_bytes()).max(alltoall),
@@ -60,7 +59,6 @@ impl Layout {
             results: count * shape.expert_row_bytes(),
             send: alltoall,
             words: Words::bytes(shape.experts, world, options.blocks()),
-            routes: if options.on_gpu() { routes } else { 0 },
         }
     }
 
@@ -72,14 +70,14 @@ impl Layout {
         Self::from_parts(parts)
     }
 
-    fn parts(&self) -> [u64; 10] {
-        let Self { tokens, slots, landing, stage, answers, returned, results, send, words, routes } = *self;
-        [tokens, slots, landing, stage, answers, returned, results, send, words, routes]
+    fn parts(&self) -> [u64; 9] {
+        let Self { tokens, slots, landing, stage, answers, returned, results, send, words } = *self;
+        [tokens, slots, landing, stage, answers, returned, results, send, words]
     }
 
-    fn from_parts(parts: [u64; 10]) -> Self {
-        let [tokens, slots, landing, stage, answers, returned, results, send, words, routes] = parts;
-        Self { tokens, slots, landing, stage, answers, returned, results, send, words, routes }
+    fn from_parts(parts: [u64; 9]) -> Self {
+        let [tokens, slots, landing, stage, answers, returned, results, send, words] = parts;
+        Self { tokens, slots, landing, stage, answers, returned, results, send, words }
     }
 
     /// Bytes of heap for it.

@@ -14,6 +14,7 @@ mod batch;
 mod case;
 mod check;
 mod combine;
+mod device;
 mod dispatch;
 pub mod fp8;
 mod incoming;
@@ -31,6 +32,7 @@ mod traffic;
 
 pub use batch::Batch;
 pub use layout::Layout;
+pub(super) use memory::Memory;
 pub use options::{MoeOptions, TOKENS};
 pub use route::Skew;
 pub use row::{Latency, MoeRow, Phase, PhaseRow};

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::case::{Addresses, Case};
 use super::check::Reference;
 use super::combine::combine;
+use super::device::Device;
 use super::dispatch::dispatch;
 use super::incoming::Received;
 use super::layout::{Layout, Places, Words};
@@ -22,7 +23,9 @@ use crate::workload::WorkloadError;
 use crate::workload::account::{Account, Counted};
 use crate::workload::alltoall::{AllToAll, Buffers, Terms, others};
 use crate::workload::gather::collect;
+use crate::workload::options::{Initiator, Scope};
 use crate::workload::report::{Progress, Reporter};
+use crate::workload::run::no_nic;
 use crate::workload::scene::Scene;
 
 /// Runs the benchmark on this PE. PE 0 reports through `reporter`; the others' is not used.
@@ -31,13 +34,23 @@ use crate::workload::scene::Scene;
 /// When the transport fails, or data or counters are wrong.
 pub fn run(pe: &mut Pe, options: &MoeOptions, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
     let layout = Layout::of(options, pe.world());
-    let places = layout.places(|len| Ok(pe.allocate(len)?))?;
+    let mut device = match options.initiator {
+        Initiator::Host => None,
+        Initiator::Gpu { ordinal, threads, heap } => {
+            Some(Device::start(pe, options, &layout, threads, ordinal, heap)?)
+        }
+    };
+    let places = layout.places(|len| match &mut device {
+        None => Ok(pe.allocate(len)?),
+        Some(device) => device.side.side().allocate(pe, len),
+    })?;
     let experts = options.shapes.iter().map(|shape| shape.experts).max().unwrap_or(0);
     let words = Words { at: places.words, experts, pes: pe.world() };
     let signals = words.alltoall();
     let alltoall = Buffers { send: places.send, receive: places.slots, signals };
     let mut bench = Bench {
         options,
+        device,
         places,
         words,
         sums: Sums::new(&words),
@@ -45,20 +58,22 @@ pub fn run(pe: &mut Pe, options: &MoeOptions, reporter: &mut dyn Reporter) -> Re
         round: 0,
         progress: Progress::new(pe.rank() == 0),
     };
-    if pe.rank() == 0 && (1..pe.world()).all(|other| pe.is_local(other)) {
-        let node = pe.node_of(0);
-        let text = "they copy through shared memory and no NIC carries anything (--intra-node nic)";
-        eprintln!("railtop: warning: all PEs are on {node}: {text}");
+    if let Some(warning) = no_nic(pe, bench.device.as_mut().map(|device| &*device.side.side()))
+        && pe.rank() == 0
+    {
+        eprintln!("railtop: warning: {warning}");
     }
-    let scene = Scene::of(pe, None);
+    let scene = Scene::of(pe, bench.device.as_ref().and_then(|device| device.side.name()));
     for &policy in &options.policies {
         bench.policy(pe, &scene, policy, reporter)?;
     }
-    Ok(())
+    bench.device.as_mut().map_or(Ok(()), |device| device.side.side().finish(pe))
 }
 
 struct Bench<'a> {
     options: &'a MoeOptions,
+    /// The GPU that posts, if one does.
+    device: Option<Device>,
     places: Places,
     words: Words,
     sums: Sums,
@@ -75,7 +90,8 @@ struct Standing {
     reference: Option<Reference>,
     /// The round that this PE's tokens are of, once they are written.
     filled: Option<u64>,
-    /// The experts have answered, once they have.
+    /// What came last, once the experts have answered.
+    rows: Vec<Received>,
     answered: bool,
 }
 
@@ -92,7 +108,9 @@ impl Bench<'_> {
         pe.set_policy(policy)?;
         pe.barrier()?;
         if pe.rank() == 0 {
-            reporter.begin(scene, policy, None)?;
+            let checked = self.options.on_gpu() && self.options.verify && self.options.alltoall;
+            let note = "the all-to-all's times include filling and checking on the GPU (--verify)";
+            reporter.begin(scene, policy, checked.then_some(note))?;
         }
         let mut account = Account::default();
         for &shape in &self.options.shapes {
@@ -109,7 +127,8 @@ impl Bench<'_> {
     fn row(&self, policy: PolicyKind, shape: Shape, tokens: u32, pes: &[Measured]) -> MoeRow {
         let MoeOptions { initiator, skew, seed, batch, iters, verify, .. } = *self.options;
         let phases = PhaseRow::all(shape, tokens, pes);
-        let (heap, grid) = (None, None);
+        let heap = self.device.as_ref().map(|device| device.side.heap_name());
+        let grid = self.device.as_ref().map(Device::grid);
         MoeRow {
             policy,
             initiator,
@@ -139,7 +158,7 @@ impl Bench<'_> {
         let case = Case::of(self.options, at, pe.rank(), |other| pe.is_local(other));
         let reference =
             verify.then(|| Reference::of(&case, seed, |src| Routing::of(shape, tokens, skew, seed, src)));
-        let mut standing = Standing { case, reference, filled: None, answered: false };
+        let mut standing = Standing { case, reference, filled: None, rows: Vec::new(), answered: false };
         let mut measured = Measured::default();
         for _ in 0..warmup {
             self.iteration(pe, &mut standing, &mut measured)?;
@@ -172,27 +191,43 @@ impl Bench<'_> {
         (there.1, back.1) = (Traffic::default(), Traffic::default());
 
         pe.barrier()?;
-        let begun = Instant::now();
-        let mut incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?;
-        there.0.push(begun.elapsed().as_secs_f64());
-
-        let memory = Memory::Host(pe.heap());
-        incoming.read(&standing.case, memory, false)?;
-        if standing.reference.is_some() || !standing.answered {
-            let rows = incoming.rows(&standing.case, memory)?;
-            if let Some(reference) = &standing.reference {
-                reference.check_rows(&standing.case, memory, &incoming, &rows, round)?;
+        let (time, incoming) = match &self.device {
+            None => {
+                let begun = Instant::now();
+                let mut incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?;
+                let time = begun.elapsed();
+                incoming.read(&standing.case, Memory::Host(pe.heap()), false)?;
+                (time, incoming)
             }
-            answer(&standing.case, memory, &rows)?;
+            Some(device) => device.dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?,
+        };
+        there.0.push(time.as_secs_f64());
+
+        let memory = self.memory(pe);
+        if standing.reference.is_some() || !standing.answered {
+            standing.rows = incoming.rows(&standing.case, memory)?;
+            let rows = &standing.rows;
+            if let Some(reference) = &standing.reference {
+                reference.check_rows(&standing.case, memory, &incoming, rows, round)?;
+            }
+            answer(&standing.case, memory, rows)?;
             standing.answered = true;
         }
 
         pe.barrier()?;
-        let begun = Instant::now();
-        combine(pe, &standing.case, &incoming, &mut self.sums, &mut back.1)?;
-        back.0.push(begun.elapsed().as_secs_f64());
+        let time = match &self.device {
+            None => {
+                let begun = Instant::now();
+                combine(pe, &standing.case, &incoming, &mut self.sums, &mut back.1)?;
+                begun.elapsed()
+            }
+            Some(device) => {
+                device.combine(pe, &standing.case, &standing.rows, &mut self.sums, &mut back.1)?
+            }
+        };
+        back.0.push(time.as_secs_f64());
         if let Some(reference) = &standing.reference {
-            reference.check_results(&standing.case, Memory::Host(pe.heap()), round)?;
+            reference.check_results(&standing.case, self.memory(pe), round)?;
         }
 
         if self.options.alltoall {
@@ -206,12 +241,24 @@ impl Bench<'_> {
     /// The plain all-to-all.
     fn all_to_all(&mut self, pe: &mut Pe, case: &Case) -> Result<(Duration, Traffic), WorkloadError> {
         let size = case.at.shape.alltoall_bytes(case.at.tokens);
-        let terms = Terms { chunk: None, verify: self.options.verify, halves: 1, ctas: 1, apart: 1 };
+        let (verify, blocks) = (self.options.verify, self.options.blocks());
+        let terms = Terms { chunk: None, verify, halves: 1, ctas: u64::from(blocks), apart: blocks };
         let mut traffic = Traffic::default();
         others(pe).for_each(|dst| traffic.count(pe, dst, size / u64::from(case.at.world)));
         pe.barrier()?;
-        let spans = self.alltoall.rounds(pe, terms, size, 1, |_| ())?;
+        let spans = match &mut self.device {
+            None => self.alltoall.rounds(pe, terms, size, 1, |_| ())?,
+            Some(device) => self.alltoall.on_gpu(pe, terms, device.side.side(), Scope::Block, size, 1)?,
+        };
         Ok((spans.iter().map(|(_, time)| *time).sum(), traffic))
+    }
+
+    /// The heap, for what is not timed.
+    fn memory<'b>(&'b self, pe: &'b Pe) -> Memory<'b> {
+        match &self.device {
+            None => Memory::Host(pe.heap()),
+            Some(device) => device.side.memory(pe),
+        }
     }
 
     /// Writes this PE's tokens: new ones in every round that is checked. Says of which round they are.
@@ -225,7 +272,7 @@ impl Bench<'_> {
             row.clear();
             Token { seed: self.options.seed, pe: pe.rank(), token, round }.write(at.shape, &mut row);
             row.extend(token.to_le_bytes());
-            Memory::Host(pe.heap()).write(at.token(token), &row)?;
+            self.memory(pe).write(at.token(token), &row)?;
         }
         standing.filled = Some(round);
         Ok(round)

@@ -86,13 +86,9 @@ fn title(phase: Phase) -> &'static str {
 
 /// The line above rows like this one: pplx-kernels' columns.
 pub(super) fn head(row: &MoeRow) -> String {
-    let mut text = format!("{:<5} {:<5} {:<5} {:<6}", "E", "E/tok", "tok", "dim");
-    for PhaseRow { phase, .. } in &row.phases {
-        let [latency, bandwidth, bytes] =
-            ["lat", "bw", "bytes"].map(|what| format!("{}_{what}", title(*phase)));
-        text.push_str(&format!("  {latency:<22} {bandwidth:<13} {bytes:<14}"));
-    }
-    text.trim_end().to_owned()
+    let cells =
+        |phase: &PhaseRow| ["lat", "bw", "bytes"].map(|what| format!("{}_{what}", title(phase.phase)));
+    columns(["E", "E/tok", "tok", "dim"].map(str::to_owned), row.phases.iter().map(cells))
 }
 
 /// A row.
