@@ -34,10 +34,10 @@ impl Line {
                 command.iter_mut().for_each(clean);
             }
             Self::Row(row) => {
-                let Row { bench, initiator, policy, scope, heap, .. } = row;
+                let Row { bench, initiator, policy, scope, heap, phase, batch, skew, .. } = row;
                 [bench, policy]
                     .into_iter()
-                    .chain([initiator, scope, heap].into_iter().flatten())
+                    .chain([initiator, scope, heap, phase, batch, skew].into_iter().flatten())
                     .for_each(clean);
                 in_range("bw_gb_per_s", row.bw_gb_per_s)?;
                 in_range("busbw_gb_per_s", row.busbw_gb_per_s)?;
@@ -118,6 +118,21 @@ pub(super) struct Row {
     pub(super) heap: Option<String>,
     #[serde(default)]
     pub(super) bidir: bool,
+    /// Of dispatch and combine: which of them, of how many experts and tokens, and how.
+    #[serde(default)]
+    pub(super) phase: Option<String>,
+    #[serde(default)]
+    pub(super) experts: Option<u64>,
+    #[serde(default)]
+    pub(super) topk: Option<u64>,
+    #[serde(default)]
+    pub(super) dim: Option<u64>,
+    #[serde(default)]
+    pub(super) tokens: Option<u64>,
+    #[serde(default)]
+    pub(super) batch: Option<String>,
+    #[serde(default)]
+    pub(super) skew: Option<String>,
     pub(super) size: u64,
     #[serde(default)]
     pub(super) bw_gb_per_s: Option<f64>,

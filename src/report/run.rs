@@ -124,7 +124,34 @@ pub(super) struct Key {
     pub(super) threads: Option<u64>,
     pub(super) heap: Option<String>,
     pub(super) bidir: bool,
+    pub(super) moe: Moe,
     pub(super) size: u64,
+}
+
+/// What rows of dispatch and combine are told apart by; nothing of it in others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(super) struct Moe {
+    phase: Option<String>,
+    /// Experts, those of a token, and its length.
+    layer: Option<(u64, u64, u64)>,
+    tokens: Option<u64>,
+    batch: Option<String>,
+    skew: Option<String>,
+}
+
+impl Moe {
+    fn of(row: &Row) -> Self {
+        let Row { phase, experts, topk, dim, tokens, batch, skew, .. } = row.clone();
+        let layer = experts.zip(topk).zip(dim).map(|((experts, topk), dim)| (experts, topk, dim));
+        Self { phase, layer, tokens, batch, skew }
+    }
+
+    /// What is not the usual of it. The number of tokens is not said: each has a size of its own.
+    fn words(&self) -> impl Iterator<Item = String> {
+        let layer = self.layer.map(|(experts, _, _)| format!("{experts} experts"));
+        let batch = self.batch.clone().filter(|batch| batch != "off").map(|batch| format!("batch {batch}"));
+        [self.phase.clone(), layer, batch, self.skew.clone()].into_iter().flatten()
+    }
 }
 
 impl Key {
@@ -140,6 +167,7 @@ impl Key {
             threads: row.threads,
             heap: row.heap.clone(),
             bidir: row.bidir,
+            moe: Moe::of(row),
             size: row.size,
         }
     }
@@ -157,6 +185,6 @@ impl Key {
             self.threads.filter(|&threads| threads > 1).map(|threads| format!("{threads} threads")),
             self.bidir.then(|| "both ways".to_owned()),
         ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        parts.into_iter().flatten().chain(self.moe.words()).collect::<Vec<_>>().join(", ")
     }
 }

@@ -159,7 +159,7 @@ impl Case {
 fn together(batch: Batch, at: &Addresses) -> bool {
     // As many as there are when all experts are alike: both ends know that much.
     let rows = u64::from(at.tokens) * u64::from(at.shape.topk) / u64::from(at.world.max(1));
-    batch.together(at.shape.record_bytes(at.world), rows)
+    batch.together(at.shape.expert_row_bytes(), rows)
 }
 
 #[cfg(test)]

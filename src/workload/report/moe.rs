@@ -110,7 +110,7 @@ pub(super) fn line(row: &MoeRow) -> String {
 fn columns([experts, topk, tokens, dim]: [String; 4], phases: impl Iterator<Item = [String; 3]>) -> String {
     let first = format!("{experts:<5} {topk:<5} {tokens:<5} {dim:<6}");
     let phases =
-        phases.map(|[latency, bandwidth, bytes]| format!("  {latency:<22} {bandwidth:<13} {bytes:<14}"));
+        phases.map(|[latency, bandwidth, bytes]| format!("  {latency:<26} {bandwidth:<13} {bytes:<14}"));
     let line: String = std::iter::once(first).chain(phases).collect();
     line.trim_end().to_owned()
 }
