@@ -2,7 +2,7 @@
 
 use railtop::transport::gpu::compile::compile;
 use railtop::transport::gpu::source::{ALL, Source};
-use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, PeView, RING_VIEW_BYTES, Report};
+use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, Moe, PeView, RING_VIEW_BYTES, Report};
 
 /// A100, H100 and H200, B200.
 const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
@@ -36,11 +36,18 @@ fn structures_are_as_large_on_both_sides() {
         size_of::<BlockId>(),
         Report::BYTES,
     );
+    let moe = format!(
+        "{}\nstatic_assert(sizeof(rt_moe) == {}, \"rt_moe\");\nstatic_assert(sizeof(rt_trip) == 16 && sizeof(rt_answer) == 16, \"rows\");\n\
+         static_assert(sizeof(rt_part) == 8, \"rt_part\");\n",
+        include_str!("../kernels/moe.cu"),
+        size_of::<Moe>(),
+    );
     let with = |text: String| compile(Source::new("sizes.cu", text.leak()), "compute_90", None);
     match with(text.clone()) {
         Err(error @ GpuError::NoCompiler { .. }) => return eprintln!("skipped: {error}"),
         compiled => drop(compiled.unwrap()),
     }
+    drop(with(moe).unwrap());
     let wrong = text.replacen("sizeof(rt_pe) == ", "sizeof(rt_pe) == 1", 1);
     assert!(with(wrong).unwrap_err().to_string().contains("rt_pe"));
 }

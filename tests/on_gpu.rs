@@ -4,6 +4,9 @@
 #![expect(unsafe_code, reason = "a launch takes its arguments on trust")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "on_gpu/moe.rs"]
+mod moe;
+
 use std::sync::{Mutex, MutexGuard};
 
 use cudarc::driver::{CudaEvent, CudaFunction, LaunchConfig, PushKernelArg};

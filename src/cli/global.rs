@@ -11,7 +11,14 @@ pub struct GlobalArgs {
     pub sysfs_root: PathBuf,
 
     /// Configuration file; an empty name for none. Without this, railtop/config.toml below `$XDG_CONFIG_HOME` or ~/.config
-    #[arg(long, global = true, value_name = "FILE", env = "RAILTOP_CONFIG", hide_env_values = true)]
+    #[arg(
+        id = "config-file",
+        long = "config",
+        global = true,
+        value_name = "FILE",
+        env = "RAILTOP_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<OsString>,
 
     /// No colour, whatever the terminal can do (also with `NO_COLOR` set to anything)

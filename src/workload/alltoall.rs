@@ -27,6 +27,29 @@ pub(super) struct Buffers {
     pub(super) signals: u64,
 }
 
+/// How the rounds of an all-to-all go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Most bytes of a put.
+    pub(super) chunk: Option<u64>,
+    /// Every byte is checked.
+    pub(super) verify: bool,
+    /// Buffers used in turn, 1 or 2. With one and verification a barrier must come before each round.
+    pub(super) halves: u64,
+    /// Most blocks of a GPU's threads.
+    pub(super) ctas: u64,
+    /// Signal words of each PE: as many as there may be blocks.
+    pub(super) apart: u32,
+}
+
+impl Terms {
+    /// Those of `bench alltoall` in a job of `world` PEs.
+    pub(super) fn of(options: &Options, world: u32) -> Self {
+        let Options { chunk, verify, ctas, .. } = *options;
+        Self { chunk, verify, halves: halves(options), ctas, apart: most_blocks(options, world) }
+    }
+}
+
 /// An all-to-all that counts its rounds and what they signal: signals only ever grow.
 #[derive(Debug)]
 pub(super) struct AllToAll {
@@ -50,7 +73,7 @@ impl AllToAll {
     pub(super) fn rounds(
         &mut self,
         pe: &mut Pe,
-        options: &Options,
+        terms: Terms,
         size: u64,
         iters: u64,
         mut tick: impl FnMut(u64),
@@ -58,15 +81,15 @@ impl AllToAll {
         let mut spans = Vec::new();
         for done in 0..iters {
             tick(done);
-            let place = self.place(pe, options, size);
-            if options.verify {
+            let place = self.place(pe, terms, size);
+            if terms.verify {
                 place.fill(pe)?;
                 // Else who is done first would time how long the others fill.
                 pe.barrier()?;
             }
-            let time = self.exchange(pe, options, place)?;
+            let time = self.exchange(pe, terms.chunk, place)?;
             self.rounds += 1;
-            if options.verify {
+            if terms.verify {
                 place.check(pe)?;
             }
             spans.push((1, time));
@@ -79,7 +102,7 @@ impl AllToAll {
     pub(super) fn on_gpu(
         &mut self,
         pe: &mut Pe,
-        options: &Options,
+        terms: Terms,
         gpu: &mut GpuSide,
         scope: Scope,
         size: u64,
@@ -91,7 +114,7 @@ impl AllToAll {
         let world = u64::from(pe.world());
         let len = block_bytes(size, world);
         let stride = len.next_multiple_of(8);
-        let grid = gpu.grid(len, pe.world(), options.ctas, scope);
+        let grid = gpu.grid(len, pe.world(), terms.ctas, scope);
         let Buffers { send, receive, signals } = self.buffers;
         let exchange = Exchange {
             send,
@@ -100,10 +123,10 @@ impl AllToAll {
             len,
             words: signals,
             round: self.rounds + 1,
-            half: stride * world,
-            apart: most_blocks(options, pe.world()),
+            half: stride * world * (terms.halves - 1),
+            apart: terms.apart,
             own: 0,
-            verify: u32::from(options.verify),
+            verify: u32::from(terms.verify),
         };
         self.rounds += iters;
         let time = gpu.all_to_all(pe, exchange, grid, iters)?;
@@ -111,21 +134,21 @@ impl AllToAll {
     }
 
     /// Where the next round's blocks lie.
-    fn place(&self, pe: &Pe, options: &Options, size: u64) -> Place {
+    fn place(&self, pe: &Pe, terms: Terms, size: u64) -> Place {
         let world = u64::from(pe.world());
         let len = block_bytes(size, world);
         let stride = len.next_multiple_of(8);
-        let half = (self.rounds % halves(options)) * stride * world;
+        let half = (self.rounds % terms.halves) * stride * world;
         let Buffers { send, receive, .. } = self.buffers;
         Place { send: send + half, receive: receive + half, stride, len, round: self.rounds }
     }
 
     /// One round, posted by the host; returns its time.
-    fn exchange(&mut self, pe: &mut Pe, options: &Options, place: Place) -> Result<Duration, WorkloadError> {
+    fn exchange(&mut self, pe: &mut Pe, chunk: Option<u64>, place: Place) -> Result<Duration, WorkloadError> {
         let me = pe.rank();
         let begun = Instant::now();
         let signal = Signal { offset: self.word(me), op: SignalOp::Add, value: 1 };
-        for (offset, len) in chunks(place.len, options.chunk) {
+        for (offset, len) in chunks(place.len, chunk) {
             for dst in others(pe) {
                 let from = place.send + u64::from(dst) * place.stride + offset;
                 let to = place.receive + u64::from(me) * place.stride + offset;
@@ -175,7 +198,7 @@ impl Place {
 }
 
 /// Everybody else, in ring order.
-fn others(pe: &Pe) -> impl Iterator<Item = u32> + use<> {
+pub(super) fn others(pe: &Pe) -> impl Iterator<Item = u32> + use<> {
     let (me, world) = (pe.rank(), pe.world());
     (1..world).map(move |step| (me + step) % world)
 }

@@ -1,5 +1,7 @@
 //! Traffic that a GPU starts: its kernels store and post, the PE's proxy carries what they post.
 
+pub(super) mod moe;
+
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
@@ -190,14 +192,23 @@ impl GpuSide {
         )))
     }
 
-    /// Waits for kernels, with the proxy at work; returns the time between the events. When the job has failed it ends the
-    /// kernels first: their memory is about to go.
-    fn wait(
-        &self,
-        pe: &mut Pe,
-        what: &str,
-        [start, end]: &[CudaEvent; 2],
-    ) -> Result<Duration, WorkloadError> {
+    /// Waits for kernels, with the proxy at work; returns the time between the events.
+    fn wait(&self, pe: &mut Pe, what: &str, events: &[CudaEvent; 2]) -> Result<Duration, WorkloadError> {
+        let [_, end] = events;
+        self.wait_for(pe, what, end)?;
+        Self::between(what, events)
+    }
+
+    /// The time between two events that are over.
+    fn between(what: &str, [start, end]: &[CudaEvent; 2]) -> Result<Duration, WorkloadError> {
+        let ms = start.elapsed_ms(end);
+        let ms = ms.map_err(|source| GpuError::Driver { what: what.to_owned(), source })?;
+        Ok(Duration::from_secs_f64(f64::from(ms) / 1e3))
+    }
+
+    /// Waits for an event, with the proxy at work. When the job has failed it ends the kernels first: their memory is about
+    /// to go.
+    fn wait_for(&self, pe: &mut Pe, what: &str, end: &CudaEvent) -> Result<(), WorkloadError> {
         let driver = |source| GpuError::Driver { what: what.to_owned(), source };
         let mut failed = None;
         let waited = pe.run_while(what, || {
@@ -221,11 +232,7 @@ impl GpuSide {
             self.stop(end);
             return Err(error.into());
         }
-        if let Some(error) = failed {
-            return Err(driver(error).into());
-        }
-        let ms = start.elapsed_ms(end).map_err(driver)?;
-        Ok(Duration::from_secs_f64(f64::from(ms) / 1e3))
+        failed.map_or(Ok(()), |error| Err(driver(error).into()))
     }
 
     /// Ends kernels that wait for what will not come. Whoever holds on after that, nothing of its memory can be given back
@@ -246,7 +253,7 @@ impl GpuSide {
     }
 
     /// Gives everything back in good order: first all let go of each other's memory.
-    pub(super) fn finish(mut self, pe: &mut Pe) -> Result<(), WorkloadError> {
+    pub(super) fn finish(&mut self, pe: &mut Pe) -> Result<(), WorkloadError> {
         pe.barrier()?;
         self.held.visible.close();
         pe.allgather(b"closed")?;

@@ -1,12 +1,15 @@
 //! Traffic patterns over the transport, and what is reported of them.
 //!
 //! `put` and `alltoall` follow NVSHMEM's `shmem_put_bw` and `alltoall_latency` (same flags, defaults and table
-//! columns); each also reports bytes per NIC and how evenly they are spread.
+//! columns), `moe` pplx-kernels' `bench_all_to_all`; each also reports bytes per NIC and how evenly they are spread.
 
+mod account;
 pub mod alltoall;
 pub mod gather;
 mod gpu;
 pub mod meter;
+mod mix;
+pub mod moe;
 pub mod options;
 pub mod plan;
 pub mod put;
@@ -17,6 +20,7 @@ pub mod verify;
 
 use crate::transport::error::TransportError;
 use crate::transport::gpu::GpuError;
+use crate::transport::heap::HeapError;
 
 /// Why a workload did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -39,4 +43,11 @@ pub enum WorkloadError {
     /// Results could not be written.
     #[error("cannot write the results: {0}")]
     Output(#[from] std::io::Error),
+}
+
+/// What lies outside of the heap is the transport's to say.
+impl From<HeapError> for WorkloadError {
+    fn from(error: HeapError) -> Self {
+        Self::Transport(error.into())
+    }
 }

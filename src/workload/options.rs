@@ -193,6 +193,14 @@ impl Options {
         }
     }
 
+    /// What has to be known of all rows of a policy.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        let on_gpu = self.initiator != Initiator::Host;
+        (on_gpu && self.verify && self.pattern == Pattern::AllToAll)
+            .then_some("the times include filling and checking on the GPU (--verify)")
+    }
+
     /// Puts of one iteration of `put`: one for each CTA, and with a GPU for each of its threads that posts.
     #[must_use]
     pub fn parts(&self) -> u64 {

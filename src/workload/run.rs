@@ -5,19 +5,19 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::WorkloadError;
-use super::alltoall::{self, AllToAll};
-use super::gather::{NicResult, PeResult, collect, difference, reconcile, share};
+use super::account::{Account, Counted};
+use super::alltoall::{self, AllToAll, Terms};
+use super::gather::{collect, share};
 use super::gpu::GpuSide;
-use super::meter::{Meter, Watch};
+use super::meter::Watch;
 use super::options::{Initiator, Options, Pattern, Table};
 use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
-use super::report::{Progress, Reporter, Row, Summary};
+use super::report::{Progress, Reporter, Row};
 use super::scene::Scene;
 use crate::stats::Quantiles;
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
-use crate::windows::{p99, window_ratios};
 
 /// How long a batch of iterations runs when a size runs for a time: between batches PE 0 says whether to go on.
 const BATCH: Duration = Duration::from_millis(300);
@@ -59,22 +59,13 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
     for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
         bench.policy(pe, &scene, policy, reporter)?;
     }
-    bench.gpu.map_or(Ok(()), |gpu| gpu.finish(pe))
+    bench.gpu.as_mut().map_or(Ok(()), |gpu| gpu.finish(pe))
 }
 
 /// What would make the rows say less than they seem to.
 fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> {
-    if (1..pe.world()).all(|other| pe.is_local(other)) {
-        let how = match gpu {
-            Some(gpu) if gpu.reaches_all(pe) => {
-                format!("their GPUs store into each other's heap ({})", gpu.heap_name())
-            }
-            _ => "they copy through shared memory".into(),
-        };
-        return Some(format!(
-            "all PEs are on {}: {how} and no NIC carries anything (--intra-node nic)",
-            pe.node_of(0)
-        ));
+    if let Some(warning) = no_nic(pe, gpu) {
+        return Some(warning);
     }
     let table = options.tables().first().copied().unwrap_or_default();
     let empty = options
@@ -85,6 +76,21 @@ fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> 
         "sizes up to {largest} move no data: split over {} puts (-c; with a GPU -t and -s, too) they leave less than 8 bytes each (as in shmem_put_bw)",
         options.parts()
     ))
+}
+
+/// What to say where all PEs reach each other without a NIC.
+pub(super) fn no_nic(pe: &Pe, gpu: Option<&GpuSide>) -> Option<String> {
+    if !(1..pe.world()).all(|other| pe.is_local(other)) {
+        return None;
+    }
+    let how = match gpu {
+        Some(gpu) if gpu.reaches_all(pe) => {
+            format!("their GPUs store into each other's heap ({})", gpu.heap_name())
+        }
+        _ => "they copy through shared memory".into(),
+    };
+    let node = pe.node_of(0);
+    Some(format!("all PEs are on {node}: {how} and no NIC carries anything (--intra-node nic)"))
 }
 
 struct Bench<'a> {
@@ -107,15 +113,6 @@ struct Timing {
     spread: Option<(f64, f64, f64)>,
 }
 
-/// What adds up over the sizes of a policy.
-#[derive(Default)]
-struct Account {
-    totals: Option<crate::transport::proxy::Totals>,
-    seconds: f64,
-    tx_ratios: Vec<f64>,
-    rx_ratios: Vec<f64>,
-}
-
 impl Bench<'_> {
     /// All sizes under one policy, then the sums.
     fn policy(
@@ -129,7 +126,7 @@ impl Bench<'_> {
         pe.set_policy(policy)?;
         pe.barrier()?;
         if pe.rank() == 0 {
-            reporter.begin(scene, self.options, policy)?;
+            reporter.begin(scene, policy, self.options.note())?;
         }
         let mut account = Account::default();
         for table in self.options.tables() {
@@ -149,18 +146,7 @@ impl Bench<'_> {
                 }
             }
         }
-        if let Some(pes) = collect(pe, &account.result(pe))? {
-            reconcile(&pes)?;
-            for (pe, nic) in pes.iter().flat_map(|pe| pe.nics.iter().map(move |nic| (pe.pe, nic))) {
-                if nic.failures > 0 {
-                    let name = crate::text::printable(&nic.name);
-                    let lost = "what it lost was sent again and counts twice as sent";
-                    self.progress.say(&format!("NIC {name} of PE {pe} failed during the run; {lost}"));
-                }
-            }
-            reporter.summary(&Summary { policy, window: self.options.window, pes: &pes })?;
-        }
-        Ok(())
+        account.conclude(pe, policy, self.options.window, &self.progress, reporter)
     }
 
     /// Which memory the heap of kernels lies in.
@@ -198,24 +184,14 @@ impl Bench<'_> {
             pe.barrier()?;
             put::prepare(pe, self.options, self.gpu.as_ref(), self.put, size, self.round)?;
         }
-        pe.barrier()?;
-        let before = pe.totals()?;
-        // Nobody starts before everybody has counted.
-        pe.barrier()?;
-        let meter = Meter::start(pe.meter(), self.options.window).map_err(|source| {
-            crate::transport::error::TransportError::System { what: "cannot start the meter", source }
-        })?;
+        let counted = Counted::begin(pe, self.options.window)?;
         let spans = self.timed(pe, table, size)?;
-        pe.barrier()?;
-        let watch = meter.stop();
-        let after = pe.totals()?;
-        // Nobody goes on before everybody has counted.
-        pe.barrier()?;
+        let (delta, watch) = counted.end(pe)?;
         if self.options.verify && self.options.pattern == Pattern::Put {
             put::check(pe, self.options, self.gpu.as_mut(), self.put, size, self.round)?;
         }
         let seconds = spans.iter().map(|(_, span)| span.as_secs_f64()).sum();
-        account.add(difference(&after, &before), seconds, &watch, self.options.window);
+        account.add(delta, seconds, &watch, self.options.window);
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
             Pattern::AllToAll => {
@@ -269,14 +245,15 @@ impl Bench<'_> {
                 Ok(vec![(iters, time)])
             }
             Pattern::AllToAll => {
+                let terms = Terms::of(self.options, pe.world());
                 let progress = &mut self.progress;
                 let mut tick =
                     |done| progress.tick(|| format!("{label}: {size} bytes, iteration {done} of {iters}"));
                 let (Some(gpu), Some(scope)) = (&mut self.gpu, table.scope) else {
-                    return self.alltoall.rounds(pe, self.options, size, iters, tick);
+                    return self.alltoall.rounds(pe, terms, size, iters, tick);
                 };
                 tick(0);
-                self.alltoall.on_gpu(pe, self.options, gpu, scope, size, iters)
+                self.alltoall.on_gpu(pe, terms, gpu, scope, size, iters)
             }
         }
     }
@@ -349,49 +326,4 @@ fn put_iterations(watch: &Watch, bytes: u64, interval: Duration) -> Vec<f64> {
     let seconds: Vec<_> = times.map(|at| (at - std::mem::replace(&mut last, at)) / 1e9).collect();
     let long_enough = Quantiles::of(&seconds).is_some_and(|q| q.median >= interval.as_secs_f64());
     if long_enough { seconds } else { Vec::new() }
-}
-
-impl Account {
-    fn add(&mut self, delta: crate::transport::proxy::Totals, seconds: f64, watch: &Watch, window: Duration) {
-        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        self.seconds += seconds;
-        self.tx_ratios.extend(window_ratios(&watch.tx, watch.from_ns, watch.to_ns, window_ns));
-        self.rx_ratios.extend(window_ratios(&watch.rx, watch.from_ns, watch.to_ns, window_ns));
-        match &mut self.totals {
-            None => self.totals = Some(delta),
-            Some(totals) => {
-                for (sum, nic) in totals.nics.iter_mut().zip(&delta.nics) {
-                    *sum = *sum + *nic;
-                }
-                for (sum, bytes) in totals.sent.iter_mut().flatten().zip(delta.sent.iter().flatten()) {
-                    *sum += bytes;
-                }
-            }
-        }
-    }
-
-    fn result(&self, pe: &Pe) -> PeResult {
-        let totals = self.totals.clone().unwrap_or_default();
-        let nics = pe.nics().iter().zip(&totals.nics);
-        PeResult {
-            pe: pe.rank(),
-            node: pe.node_of(pe.rank()).to_owned(),
-            rx_source: pe.rx_source().name().to_owned(),
-            nics: nics
-                .map(|(identity, counts)| NicResult {
-                    name: identity.device.clone(),
-                    tx_bytes: counts.tx_done_bytes,
-                    rx_bytes: counts.rx_bytes,
-                    tx_ops: counts.tx_done_ops,
-                    rx_ops: counts.rx_ops,
-                    failures: counts.failures + counts.fences,
-                    resent_bytes: counts.resent_bytes,
-                })
-                .collect(),
-            sent: totals.sent,
-            seconds: self.seconds,
-            tx_window_p99: p99(&self.tx_ratios),
-            rx_window_p99: p99(&self.rx_ratios),
-        }
-    }
 }

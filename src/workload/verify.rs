@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::mix::{STEP, mix};
 use crate::transport::heap::{Heap, HeapError};
 
 /// What a block that nothing was written to holds.
@@ -22,11 +23,7 @@ impl Block {
     /// The word at `index`: differs from every other word of every other block for all practical purposes.
     fn word(self, index: u64) -> u64 {
         let id = (u64::from(self.src) << 32 | u64::from(self.dst)) ^ self.round.rotate_left(17);
-        let mut x = id.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index);
-        // The finaliser of splitmix64 (Steele, Lea, Flood 2014): a bijection, so different indices differ.
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
+        mix(id.wrapping_mul(STEP).wrapping_add(index))
     }
 
     /// Fills `len` bytes at `offset`.

@@ -11,6 +11,7 @@ mod failover;
 mod hang;
 mod kill;
 mod missing;
+mod moe;
 mod rendezvous;
 mod support;
 mod watch;

@@ -4,7 +4,7 @@
 #   tests/gpu/run.sh RAILTOP BENCH TESTS [PART…]      the program, the benchmark `transport` and the tests `on_gpu`
 #                                                     (cargo bench --no-run, cargo test --no-run)
 #
-# Parts, all of them without any: tests sanitizer ring nics node refusals ending
+# Parts, all of them without any: tests sanitizer ring nics node moe refusals ending
 #
 # Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric. PEs that share a GPU take turns of some milliseconds on
 # it unless NVIDIA's MPS runs; this starts one of its own where it is installed, and ends it.
@@ -12,7 +12,7 @@ set -euo pipefail
 
 railtop=$1 bench=$2 tests=$3
 shift 3
-parts=" ${*:-tests sanitizer ring nics node refusals ending} "
+parts=" ${*:-tests sanitizer ring nics node moe refusals ending} "
 failed=0
 
 wanted() { [[ $parts == *" $1 "* ]]; }
@@ -61,6 +61,8 @@ sanitizer() {
         job 1 2 alltoall -b 64K -e 64K -n 3 -w 1 -c 4 --verify --bits 32
         job 1 2 alltoall -b 16K -e 16K -n 3 -w 1 -c 2 --verify --heap host -s block
         job 2 1 alltoall -b 16K -e 16K -n 3 -w 1 -c 2 --verify -s block
+        job 1 2 moe --config e64 --tokens 2 -n 2 -w 1 -c 2 --verify
+        job 2 1 moe --config e64 --tokens 2 -n 2 -w 1 -c 2 --verify
     done
     under=()
 }
@@ -147,9 +149,31 @@ if wanted node; then
     job 1 2 put -b 64K -e 64M -f 4 -n 200 -w 20
     job 1 2 alltoall -b 16 -e 64M -f 4 -n 200 -c 32 -s block --bits 32
 fi
+if wanted moe; then
+    for skew in uniform zipf:1.2; do
+        job 1 2 moe --tokens 1,16,128 --skew "$skew" -n 5 -w 2 --verify --heap device
+        job 1 2 moe --tokens 1,16,128 --skew "$skew" -n 5 -w 2 --verify --heap host
+        job 2 1 moe --tokens 1,16,128 --skew "$skew" -n 5 -w 2 --verify
+    done
+    # More PEs than most machines have GPUs, half of them behind NICs; small grids and large ones.
+    job 2 2 moe --tokens 4,64 -n 5 -w 2 -c 4 --verify
+    job 2 2 moe --tokens 4,64 -n 5 -w 2 -c 1 -t 32 --verify
+    job 1 2 moe --tokens 1,8,32,128 -n 50 -w 10 --heap device
+    job 1 2 moe --tokens 1,8,32,128 -n 50 -w 10 --heap host --no-alltoall
+    # The host's and the GPU's, in turn, over NICs.
+    for round in 1 2 3; do
+        echo "round $round"
+        for initiator in host gpu; do
+            try "$railtop" lab --loopback --nodes 2 --pes-per-node 1 --nics-per-pe 4 -- \
+                "$railtop" bench moe --tokens 1,8,32,128 -n 30 -w 5 --no-alltoall --initiator "$initiator"
+        done
+    done
+fi
 if wanted refusals; then
     refused 3 "--heap host" alltoall --heap device
     refused 3 "--heap host" put --heap device --intra-node nic
+    refused 2 "a kernel puts each row by itself" moe --batch auto
+    refused 2 "use a smaller -c" moe --tokens 1 -c 60000
     refused 2 "use a smaller -c" alltoall -b 64M -e 64M -c 60000 -s block --bits 32
 fi
 

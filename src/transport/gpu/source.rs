@@ -39,11 +39,14 @@ pub const PUT: Source = Source { name: "put.cu", text: include_str!("../../../ke
 pub const ALL_TO_ALL: Source =
     Source { name: "alltoall.cu", text: include_str!("../../../kernels/alltoall.cu") };
 
+/// `bench moe`.
+pub const MOE: Source = Source { name: "moe.cu", text: include_str!("../../../kernels/moe.cu") };
+
 /// Filling and checking data.
 pub const VERIFY: Source = Source { name: "verify.cu", text: include_str!("../../../kernels/verify.cu") };
 
 /// All files.
-pub const ALL: [Source; 4] = [POST, PUT, ALL_TO_ALL, VERIFY];
+pub const ALL: [Source; 5] = [POST, PUT, ALL_TO_ALL, MOE, VERIFY];
 
 #[cfg(test)]
 mod tests {

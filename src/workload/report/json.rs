@@ -4,10 +4,12 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::moe::MoeLine;
 use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
+use crate::workload::moe::MoeRow;
 use crate::workload::options::{Options, Pattern, Scope, Table};
 use crate::workload::scene::Scene;
 
@@ -124,7 +126,7 @@ struct RunLine<'a> {
 }
 
 impl<W: Write> Reporter for Json<W> {
-    fn begin(&mut self, scene: &Scene, _options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+    fn begin(&mut self, scene: &Scene, policy: PolicyKind, _note: Option<&str>) -> Result<(), WorkloadError> {
         self.line(&RunLine { r#type: "run", policy: policy.name(), scene })
     }
 
@@ -164,6 +166,10 @@ impl<W: Write> Reporter for Json<W> {
             algbw_gb_per_s: row.algbw_gb_per_s,
             busbw_gb_per_s: row.busbw_gb_per_s,
         })
+    }
+
+    fn moe(&mut self, row: &MoeRow) -> Result<(), WorkloadError> {
+        row.phases.iter().try_for_each(|phase| self.line(&MoeLine::of(row, phase)))
     }
 
     fn summary(&mut self, summary: &Summary<'_>) -> Result<(), WorkloadError> {

@@ -1,6 +1,7 @@
 //! What a benchmark reports, and the formats it can take: one small file each.
 
 mod json;
+mod moe;
 mod progress;
 mod text;
 
@@ -12,6 +13,7 @@ pub use text::Text;
 
 use super::WorkloadError;
 use super::gather::PeResult;
+use super::moe::MoeRow;
 use super::options::{Initiator, Options, Pattern, Table};
 use super::scene::Scene;
 use crate::stats::Quantiles;
@@ -90,11 +92,11 @@ pub struct Summary<'a> {
 
 /// Takes results in the order they come.
 pub trait Reporter {
-    /// A policy begins.
+    /// A policy begins; `note`: what has to be known of all of its rows.
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn begin(&mut self, scene: &Scene, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError>;
+    fn begin(&mut self, scene: &Scene, policy: PolicyKind, note: Option<&str>) -> Result<(), WorkloadError>;
 
     /// A table begins; `heap`: which memory a GPU's heap lies in.
     ///
@@ -112,6 +114,12 @@ pub trait Reporter {
     /// # Errors
     /// When the output cannot be written.
     fn row(&mut self, row: &Row) -> Result<(), WorkloadError>;
+
+    /// A layer with so many tokens is done.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn moe(&mut self, row: &MoeRow) -> Result<(), WorkloadError>;
 
     /// A policy is done.
     ///

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::workload::gather::tests::pe;
+use crate::workload::moe::{Batch, Latency, MoeRow, Phase, PhaseRow, Shape, Skew, Traffic};
 use crate::workload::options::tests::options;
 use crate::workload::options::{HeapKind, Scope};
 
@@ -44,7 +45,7 @@ fn rows() -> [Row; 2] {
 fn report(reporter: &mut dyn Reporter) {
     for row in rows() {
         let options = options(row.bench);
-        reporter.begin(&scene(), &options, row.policy).unwrap();
+        reporter.begin(&scene(), row.policy, None).unwrap();
         reporter.table(&options, row.table, row.heap).unwrap();
         reporter.row(&row).unwrap();
     }
@@ -116,11 +117,76 @@ fn a_kernel_s_row_says_who_joined_in_it() {
     }
     let mut out = Vec::new();
     let mut text = Text::new(&mut out);
-    text.begin(&scene(), &options, row.policy).unwrap();
+    text.begin(&scene(), row.policy, options.note()).unwrap();
     text.table(&options, row.table, row.heap).unwrap();
     text.row(&row).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("# heap: device; at most 32 blocks of 256 threads\n#alltoall_device\n"), "{text}");
     assert!(text.contains("4096        512       64-bit    warp      4.250000"), "{text}");
     assert!(text.contains("times include filling and checking"), "{text}");
+}
+
+/// A layer with 4 tokens of each PE.
+fn moe() -> MoeRow {
+    let phase = |phase: Phase, mean: f64, puts| PhaseRow {
+        phase,
+        size: phase.bytes(Shape::E64, 4),
+        latency: Latency {
+            mean,
+            deviation: 12.5,
+            spread: Quantiles { min: mean, median: mean + 1.0, max: mean + 30.0 },
+        },
+        traffic: Traffic { puts, bytes: puts * 2128 },
+    };
+    MoeRow {
+        policy: PolicyKind::PairSeq,
+        initiator: Initiator::Host,
+        heap: None,
+        grid: None,
+        shape: Shape::E64,
+        tokens: 4,
+        skew: Skew::Zipf(1.2),
+        seed: 7,
+        batch: Batch::Auto,
+        iters: 10,
+        verified: true,
+        phases: vec![phase(Phase::Dispatch, 100.0, 3), phase(Phase::Combine, 0.0, 12)],
+    }
+}
+
+#[test]
+fn a_layer_is_a_line_of_text_and_one_of_json_for_each_phase() {
+    let mut out = Vec::new();
+    let mut text = Text::new(&mut out);
+    for _ in 0..2 {
+        text.begin(&scene(), PolicyKind::PairSeq, Some("a note")).unwrap();
+        text.moe(&moe()).unwrap();
+        text.moe(&moe()).unwrap();
+    }
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.matches("Dispatch_lat").count(), 2, "once for each policy: {text}");
+    assert_eq!(text.matches("# a note").count(), 2);
+    assert!(!text.contains("Alltoall_lat"), "what was left out has no columns: {text}");
+    let row: Vec<_> = text.lines().find(|line| line.starts_with("64 ")).unwrap().split_whitespace().collect();
+    let cells = [
+        "64",
+        "6",
+        "4",
+        "2048",
+        "100.0μs",
+        "±",
+        "12.5μs",
+        "0.507GB/s",
+        "50688",
+        "0.0μs",
+        "±",
+        "12.5μs",
+        "-",
+        "98304",
+    ];
+    assert_eq!(row, cells);
+
+    let mut out = Vec::new();
+    Json::new(&mut out).moe(&moe()).unwrap();
+    insta::assert_snapshot!("moe_json", String::from_utf8(out).unwrap());
 }

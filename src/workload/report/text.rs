@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use super::moe;
 use super::{Reporter, Row, Summary, WorkloadError};
 use crate::balance::DEFAULT_MAX_OVER_MEAN;
 use crate::transport::select::PolicyKind;
 use crate::workload::gather::{Direction, balance};
+use crate::workload::moe::MoeRow;
 use crate::workload::options::{Initiator, Options, Pattern, Table};
 use crate::workload::scene::Scene;
 
@@ -15,12 +17,14 @@ pub struct Text<W> {
     out: W,
     /// The job has been said.
     begun: bool,
+    /// The columns of dispatch and combine have been said.
+    moe_head: bool,
 }
 
 impl<W: Write> Text<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
-        Self { out, begun: false }
+        Self { out, begun: false, moe_head: false }
     }
 }
 
@@ -30,7 +34,7 @@ fn cell(value: Option<f64>, decimals: usize) -> String {
 }
 
 impl<W: Write> Reporter for Text<W> {
-    fn begin(&mut self, scene: &Scene, options: &Options, policy: PolicyKind) -> Result<(), WorkloadError> {
+    fn begin(&mut self, scene: &Scene, policy: PolicyKind, note: Option<&str>) -> Result<(), WorkloadError> {
         if !std::mem::replace(&mut self.begun, true) {
             let Scene { version, nodes, pes, nics_per_pe, provider, .. } = scene;
             let library = scene.libfabric.as_deref().unwrap_or("of an unknown version");
@@ -40,12 +44,10 @@ impl<W: Write> Reporter for Text<W> {
             )?;
         }
         writeln!(self.out, "# policy {policy}: {}", policy.help())?;
-        if let Initiator::Gpu { .. } = options.initiator
-            && options.verify
-            && options.pattern == Pattern::AllToAll
-        {
-            writeln!(self.out, "# the times include filling and checking on the GPU (--verify)")?;
+        if let Some(note) = note {
+            writeln!(self.out, "# {note}")?;
         }
+        self.moe_head = false;
         self.out.flush()?;
         Ok(())
     }
@@ -130,6 +132,15 @@ impl<W: Write> Reporter for Text<W> {
                 )?;
             }
         }
+        self.out.flush()?;
+        Ok(())
+    }
+
+    fn moe(&mut self, row: &MoeRow) -> Result<(), WorkloadError> {
+        if !std::mem::replace(&mut self.moe_head, true) {
+            writeln!(self.out, "{}", moe::head(row))?;
+        }
+        writeln!(self.out, "{}", moe::line(row))?;
         self.out.flush()?;
         Ok(())
     }

@@ -1,0 +1,159 @@
+//! `railtop bench moe`: flags, and what they say.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use super::poster::{InitiatorArg, PosterArgs};
+use super::{Job, WINDOW, unfit};
+use crate::cli::exit::{self, ExitError};
+use crate::cli::pe::PeArgs;
+use crate::cli::source::TextOrJson;
+use crate::transport::select::PolicyKind;
+use crate::workload::moe::{self, Batch, Layout, MOST_TOKENS, MoeOptions, Shape, Skew};
+use crate::workload::options::Initiator;
+
+/// pplx-kernels' configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ConfigArg {
+    /// 64 experts, 6 of them for each token of 2048 values.
+    E64,
+    /// 256 experts, 8 of them for each token of 7168 values.
+    E256,
+    /// Both, one after the other.
+    #[default]
+    All,
+}
+
+/// Flags of `bench moe`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MoeArgs {
+    /// Experts, how many of them each token goes to, and its length: those of pplx-kernels
+    #[arg(long, value_enum, default_value_t)]
+    pub config: ConfigArg,
+    /// The program's configuration file, which is --config elsewhere: of the two only one can have the name here.
+    #[arg(id = "config-file", long, hide = true)]
+    pub config_file: Option<OsString>,
+    /// Experts over all PEs, in place of --config
+    #[arg(long, value_name = "COUNT", requires_all = ["topk", "dim"], conflicts_with = "config")]
+    pub experts: Option<u32>,
+    /// Experts of each token
+    #[arg(long, value_name = "COUNT", requires_all = ["experts", "dim"], conflicts_with = "config")]
+    pub topk: Option<u32>,
+    /// Values of a token, a multiple of 16
+    #[arg(long, value_name = "COUNT", requires_all = ["experts", "topk"], conflicts_with = "config")]
+    pub dim: Option<u32>,
+    /// Tokens of each PE; several numbers, one after another, with commas
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "1,4,8,16,32,64,128",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_TOKENS))
+    )]
+    pub tokens: Vec<u32>,
+    /// How likely the experts are: uniform, or zipf:S (the one in place r in proportion to r to the power of -S)
+    #[arg(long, value_name = "SKEW", default_value = "uniform")]
+    pub skew: Skew,
+    /// Where routing and contents come from: the same number, the same traffic
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Rows for a PE that NICs lead to: a put each, or few large puts where that is faster
+    #[arg(long, value_enum, default_value_t)]
+    pub batch: Batch,
+    /// Leave out the plain all-to-all, which moves the most bytes by far
+    #[arg(long)]
+    pub no_alltoall: bool,
+    /// NIC selection: single, round-robin, round-robin-offset, pair-seq, stripe or least-loaded; several, one after another, with commas
+    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',')]
+    pub policy: Vec<PolicyKind>,
+    /// Timed iterations of each number of tokens
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub iters: u64,
+    /// Iterations before them
+    #[arg(
+        short = 'w',
+        long = "warmup_iters",
+        visible_alias = "warmup-iters",
+        value_name = "COUNT",
+        default_value_t = 5
+    )]
+    pub warmup: u64,
+    /// Blocks of threads of a kernel with `--initiator gpu`
+    #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub ctas: u32,
+    /// Threads of each, a multiple of 32
+    #[arg(short = 't', long = "threads_per_cta", visible_alias = "threads-per-cta", value_name = "COUNT", default_value_t = 256, value_parser = parse_threads)]
+    pub threads: u32,
+    /// Who posts.
+    #[command(flatten)]
+    pub poster: PosterArgs,
+    /// Compare every row that arrives and every result with what the seed says
+    #[arg(long)]
+    pub verify: bool,
+    /// How the results look
+    #[arg(long, value_enum, default_value_t)]
+    pub format: TextOrJson,
+    /// Who this PE is.
+    #[command(flatten)]
+    pub job: PeArgs,
+}
+
+/// Whole warps: a put is one's.
+fn parse_threads(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(threads @ 32..=1024) if threads % 32 == 0 => Ok(threads),
+        _ => Err("a multiple of 32 from 32 to 1024".to_owned()),
+    }
+}
+
+impl MoeArgs {
+    /// What the flags say, as if the host posted.
+    fn options(&self) -> Result<MoeOptions, ExitError> {
+        if self.poster.initiator == InitiatorArg::Gpu && self.batch == Batch::Auto {
+            let text = "--batch auto is for --initiator host: a kernel puts each row by itself";
+            return Err(ExitError::Usage(text.into()));
+        }
+        let shapes = match (self.experts, self.topk, self.dim) {
+            (Some(experts), Some(topk), Some(dim)) => vec![Shape { experts, topk, dim }],
+            _ => match self.config {
+                ConfigArg::E64 => vec![Shape::E64],
+                ConfigArg::E256 => vec![Shape::E256],
+                ConfigArg::All => vec![Shape::E64, Shape::E256],
+            },
+        };
+        for shape in &shapes {
+            shape.check().map_err(|error| ExitError::Usage(error.to_string()))?;
+        }
+        Ok(MoeOptions {
+            shapes,
+            tokens: self.tokens.clone(),
+            skew: self.skew,
+            seed: self.seed,
+            batch: self.batch,
+            alltoall: !self.no_alltoall,
+            verify: self.verify,
+            policies: self.policy.clone(),
+            iters: self.iters,
+            warmup: self.warmup,
+            initiator: Initiator::Host,
+            ctas: self.ctas,
+            window: WINDOW,
+        })
+    }
+}
+
+/// Runs the benchmark on this PE.
+pub(super) fn run(args: &MoeArgs) -> anyhow::Result<ExitCode> {
+    let mut options = args.options()?;
+    let ranks = args.job.ranks()?;
+    options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads)?;
+    let left_out = options.fit(ranks.world).map_err(|error| unfit(&error))?;
+    if ranks.rank == 0 {
+        for why in &left_out {
+            exit::say(&format!("railtop: warning: left out: {why}"));
+        }
+    }
+    let heap_bytes = Layout::of(&options, ranks.world).heap_bytes();
+    let job = Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes };
+    job.run(ranks, &options.policies, |pe, reporter| moe::run(pe, &options, reporter))
+}

@@ -1,0 +1,72 @@
+//! When rows travel together, and how many of them.
+
+/// Whether rows to one PE may share puts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Batch {
+    /// A put for each token and expert, as in pplx-kernels.
+    #[default]
+    Off,
+    /// Few large puts where that is faster.
+    Auto,
+}
+
+impl Batch {
+    /// The name in results.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// Whether rows travel together to a PE that a NIC leads to, when the longer ones (those that come back) have `row_bytes`
+    /// and there are about `rows` of them. Both ends must come to the same, so it rests on what both know.
+    #[must_use]
+    pub fn together(self, row_bytes: u64, rows: u64) -> bool {
+        self == Self::Auto && rows >= LEAST_ROWS && row_bytes <= MOST_ROW
+    }
+}
+
+/// With fewer rows there is nothing to save.
+const LEAST_ROWS: u64 = 2;
+
+/// Longer rows take longer to be gathered than their messages would: combine by batches took 0.5 to 0.8 of the time with rows
+/// of 2 to 32 KiB, and 1.2 to 1.5 times as long with 128 KiB (docs/performance.md).
+const MOST_ROW: u64 = 32 << 10;
+
+/// Bytes of a put from which on its bytes and not its messages are what takes time.
+const LEAST_CHUNK: u64 = 32 << 10;
+
+/// Larger ones save nothing more, and the receiver would wait longer for the first.
+const MOST_CHUNK: u64 = 256 << 10;
+
+/// How many rows of `row_bytes` one put takes, when there are `rows` for one PE and `nics` NICs: each NIC gets a part, but none
+/// that is too small.
+#[must_use]
+pub fn rows_of_chunk(row_bytes: u64, rows: u64, nics: u64) -> u64 {
+    let row_bytes = row_bytes.max(1);
+    let share = rows.div_ceil(nics.max(1)).saturating_mul(row_bytes);
+    (share.clamp(LEAST_CHUNK, MOST_CHUNK).div_ceil(row_bytes)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nics_share_what_is_worth_sharing() {
+        assert_eq!(rows_of_chunk(7424, 256, 4), 36, "of 64 each no more than 256 KiB in one put");
+        assert_eq!(rows_of_chunk(7424, 64, 4), 16);
+        assert_eq!(rows_of_chunk(7424, 8, 4), 5, "less than 32 KiB for each: fewer NICs");
+        assert_eq!(rows_of_chunk(1 << 20, 8, 4), 1);
+        assert_eq!(rows_of_chunk(0, 0, 0), LEAST_CHUNK);
+    }
+
+    #[test]
+    fn few_and_large_rows_travel_alone() {
+        assert!(Batch::Auto.together(14_336, 2) && !Batch::Auto.together(14_336, 1));
+        assert!(Batch::Auto.together(32 << 10, 2) && !Batch::Auto.together((32 << 10) + 1, 100));
+        assert!(!Batch::Off.together(14_336, 100));
+    }
+}
