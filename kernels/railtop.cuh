@@ -80,14 +80,14 @@ __device__ inline void rt_go_on(const rt_pe &pe, u32 &looks) {
     if (rt_failed(pe, looks)) asm volatile("exit;");
 }
 
-// Says now and then, some times a second, that a long kernel gets on: its iteration `i`. `last` is when it said so, by the
-// multiprocessor's clock; 0 at first.
-__device__ inline void rt_beat(const rt_pe &pe, u64 i, u64 &last) {
-    if (blockIdx.x != 0 || threadIdx.x != 0) return;
+// Says now and then, some times a second, that a long kernel gets on, whichever of its blocks are on the GPU. `last` is when this
+// thread said so, by the multiprocessor's clock; 0 at first.
+__device__ inline void rt_beat(const rt_pe &pe, u64 &last) {
+    if (threadIdx.x != 0) return;
     u64 now = clock64();
-    if (now - last < 1ull << 28) return;
+    if (now - last < 1ull << 26) return;
     last = now;
-    rt_store(pe.beat, i);
+    rt_store(pe.beat, now);
 }
 
 // Takes the next place in a ring; threads of a warp that come together ask once.

@@ -23,6 +23,7 @@ use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
+use super::on_node::show_life;
 use super::proxy::{Drive, Progress, Shared, Totals};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
@@ -182,8 +183,13 @@ impl Pe {
             return self.push(Command::Put(put));
         };
         put.copy(&self.heap, target)?;
-        self.shared.count_local(put.len);
-        Ok(())
+        self.count_local(put.len)
+    }
+
+    /// Counts what needed no NIC.
+    fn count_local(&self, bytes: u64) -> Result<(), TransportError> {
+        self.shared.count_local(bytes);
+        Ok(show_life(&self.heap)?)
     }
 
     /// Changes one word at `dst`, without data.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::Pe;
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
+use crate::transport::on_node::signs_of_life;
 use crate::transport::proxy::{Drive, Idle, Progress, Rest, Shared, Turn};
 use crate::transport::silence::Silence;
 
@@ -57,7 +58,7 @@ impl Pe {
                 if let Some(error) = self.failure() {
                     return Err(error);
                 }
-                if patience.is_over(&self.shared) {
+                if patience.is_over(self.moved()) {
                     let (limit, waiting_for) = (self.wait_limit, whom());
                     return Err(TransportError::Timeout { what: what(), limit, waiting_for });
                 }
@@ -73,6 +74,12 @@ impl Pe {
                 }
             }
         }
+    }
+
+    /// A number that changes whenever something moves on this PE's NICs, or a PE of this node gets on without any.
+    pub(super) fn moved(&self) -> u64 {
+        let near = self.locals.iter().flatten().map(|heap| signs_of_life(heap));
+        near.fold(self.shared.moved(), u64::wrapping_add)
     }
 
     /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
@@ -120,7 +127,7 @@ impl Drop for Driving<'_> {
     }
 }
 
-/// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
+/// How long a wait goes on: a limit on the time in which nothing moves ([`Pe::moved`]), not on the whole of a long
 /// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
 pub(super) struct Patience {
     silence: Silence,
@@ -132,8 +139,7 @@ impl Patience {
         Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
-    pub(super) fn is_over(&mut self, shared: &Shared) -> bool {
-        let moved = shared.moved();
+    pub(super) fn is_over(&mut self, moved: u64) -> bool {
         if moved != self.moved {
             self.moved = moved;
             self.silence.broken(Instant::now());

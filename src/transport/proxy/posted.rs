@@ -4,6 +4,7 @@ use super::Proxy;
 use crate::transport::gpu::{RingFigures, Rings};
 use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
+use crate::transport::on_node::show_life;
 use crate::transport::ring::Command;
 
 impl<N: Nic> Proxy<N> {
@@ -50,6 +51,7 @@ impl<N: Nic> Proxy<N> {
                 let Some(target) = target else { return Ok(None) };
                 put.copy(&self.heap, target)?;
                 self.shared.count_local(put.len);
+                show_life(&self.heap)?;
                 Ok(Some(put.len))
             }
             Command::Signal { signal, .. } => {
