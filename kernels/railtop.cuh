@@ -206,11 +206,6 @@ __device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 loca
     if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
 }
 
-// Thread scope: every thread that calls has a put of its own.
-__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, 0, 1);
-}
-
 // Signals a PE whose heap is at `peer` if this GPU reaches it: what this thread has written before is there before the signal,
 // and so is what others have that it has met at a barrier.
 __device__ inline void rt_signal_by(const rt_pe &pe, u8 *peer, u64 word, u64 value, u32 op, u32 dst) {
@@ -234,13 +229,6 @@ __device__ inline void rt_post_put_signal(const rt_pe &pe, u64 remote, u64 local
                                           u32 dst) {
     bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
     rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, op, dst), local, remote, len, word, value);
-}
-
-__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    if (!peer) return rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    rt_put_by(pe, peer, remote, local, len, dst, 0, 1);
-    rt_signal_by(pe, peer, word, value, op, dst);
 }
 
 // A quiet in each of some rings, at most RT_RINGS, waited for.
@@ -267,49 +255,67 @@ __device__ inline void rt_quiet_mine(const rt_pe &pe) {
     rt_fence_sys();
 }
 
-// Threads of this one's warp: the last warp of a block may have fewer than others.
-__device__ inline u32 rt_warp_ranks() { return min(32u, blockDim.x - threadIdx.x / 32 * 32); }
+// Threads that put together: which of them this one is, how many there are, and where they meet.
+struct rt_thread_scope {
+    static __device__ u32 rank() { return 0; }
+    static __device__ u32 ranks() { return 1; }
+    static __device__ void meet() {}
+};
+struct rt_warp_scope {
+    static __device__ u32 rank() { return threadIdx.x % 32; }
+    // The last warp of a block may have fewer than others.
+    static __device__ u32 ranks() { return min(32u, blockDim.x - threadIdx.x / 32 * 32); }
+    static __device__ void meet() { __syncwarp(); }
+};
+struct rt_block_scope {
+    static __device__ u32 rank() { return threadIdx.x; }
+    static __device__ u32 ranks() { return blockDim.x; }
+    static __device__ void meet() { __syncthreads(); }
+};
 
-// Warp and block scope: all threads call, and copy together or one of them posts.
+template <typename Scope> __device__ inline void rt_put_as(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
+    Scope::meet();
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, Scope::rank(), Scope::ranks());
+    Scope::meet();
+}
+
+template <typename Scope>
+__device__ inline void rt_put_signal_as(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    u8 *peer = rt_reach(pe, dst);
+    bool first = Scope::rank() == 0;
+    Scope::meet();
+    if (peer) {
+        rt_put_by(pe, peer, remote, local, len, dst, Scope::rank(), Scope::ranks());
+        Scope::meet();
+        if (first) rt_signal_by(pe, peer, word, value, op, dst);
+    } else if (first) {
+        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
+    }
+    Scope::meet();
+}
+
+// Thread scope: every thread that calls has a put of its own. Warp and block scope: all threads call, and copy together or one
+// of them posts.
+__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
+    rt_put_as<rt_thread_scope>(pe, remote, local, len, dst);
+}
 __device__ inline void rt_put_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    __syncwarp();
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x % 32, rt_warp_ranks());
-    __syncwarp();
+    rt_put_as<rt_warp_scope>(pe, remote, local, len, dst);
 }
-
 __device__ inline void rt_put_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    __syncthreads();
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x, blockDim.x);
-    __syncthreads();
+    rt_put_as<rt_block_scope>(pe, remote, local, len, dst);
 }
 
+__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    rt_put_signal_as<rt_thread_scope>(pe, remote, local, len, word, value, op, dst);
+}
 __device__ inline void rt_put_signal_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                           u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    u32 lane = threadIdx.x % 32;
-    __syncwarp();
-    if (peer) {
-        rt_put_by(pe, peer, remote, local, len, dst, lane, rt_warp_ranks());
-        __syncwarp();
-        if (lane == 0) rt_signal_by(pe, peer, word, value, op, dst);
-    } else if (lane == 0) {
-        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    }
-    __syncwarp();
+    rt_put_signal_as<rt_warp_scope>(pe, remote, local, len, word, value, op, dst);
 }
-
 __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                            u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    __syncthreads();
-    if (peer) {
-        rt_put_by(pe, peer, remote, local, len, dst, threadIdx.x, blockDim.x);
-        __syncthreads();
-        if (threadIdx.x == 0) rt_signal_by(pe, peer, word, value, op, dst);
-    } else if (threadIdx.x == 0) {
-        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    }
-    __syncthreads();
+    rt_put_signal_as<rt_block_scope>(pe, remote, local, len, word, value, op, dst);
 }
 
 // Waits until a word of this PE's heap is at least `value`; false when the job has failed before.
