@@ -37,7 +37,7 @@ fn a_kernel_that_stores_by_itself_keeps_its_receiver_waiting() {
         let beat = || u64::try_from(begun.elapsed().as_millis() / 100).unwrap();
         pe.run_while("a kernel", || (begun.elapsed() < 3 * LIMIT).then(beat))
     };
-    waiting(stores).map(Result::unwrap);
+    waiting(stores).into_iter().for_each(Result::unwrap);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn puts_of_the_host_keep_their_receiver_waiting() {
         }
         Ok(())
     };
-    waiting(puts).map(Result::unwrap);
+    waiting(puts).into_iter().for_each(Result::unwrap);
 }
 
 #[test]
