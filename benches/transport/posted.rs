@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
 use railtop::transport::gpu::{RingMemory, Rings, taken_at, words_for};
-use railtop::transport::proxy::{Clock, Drive, Driver, Turn};
+use railtop::transport::proxy::{Clock, Drive, Driver, Proxy, Turn};
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
 
@@ -18,7 +18,7 @@ const DEPTH: usize = 4096;
 
 /// One ring, who posts into it, and the proxy that takes from it.
 pub struct Posted {
-    driver: Driver<NullNic>,
+    driver: Driver<Proxy<NullNic>>,
     memory: RingMemory,
     /// A put-signal of 8 bytes.
     payload: [u64; WORDS],

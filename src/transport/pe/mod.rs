@@ -310,22 +310,12 @@ impl Pe {
     }
 
     /// Hands a command to the proxy, waiting for room if need be.
-    ///
-    /// The first command after a wait is carried out at once where the proxy's thread rests: waking it takes longer. From
-    /// the second on there is enough to do for two.
     fn push(&mut self, command: Command) -> Result<(), TransportError> {
         while !self.producer.try_push(command) {
             let what = || format!("PE {}: room in the command ring", self.rank());
             self.wait_for(what, || self.shared.waited_for(), || self.producer.has_room())?;
         }
-        let first = !self.streak.swap(true, Ordering::Relaxed);
-        if first && self.progress == Progress::Adaptive {
-            let turn = self.driver.turn();
-            if turn.is_some() && !self.driver.has_work() {
-                return Ok(());
-            }
-        }
-        self.shared.wake();
+        self.driver.asked(!self.streak.swap(true, Ordering::Relaxed));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::Pe;
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
 use crate::transport::on_node::signs_of_life;
-use crate::transport::proxy::{Drive, Idle, Progress, Rest, Shared, Turn};
+use crate::transport::proxy::{Drive, Idle, Progress, Rest, Turn};
 use crate::transport::silence::Silence;
 
 /// Looks at a condition before a waiter asks whether the job has failed.
@@ -85,16 +85,15 @@ impl Pe {
     /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
     pub(super) fn drive(&self) -> Driving<'_> {
         let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
-        if driver.is_some() {
-            self.shared.begin_driving();
+        if let Some(driver) = driver {
+            driver.come();
         }
-        Driving { shared: &self.shared, driver }
+        Driving { driver }
     }
 }
 
 /// A caller at the proxy's work; see [`Pe::drive`].
 pub(super) struct Driving<'a> {
-    shared: &'a Shared,
     driver: Option<&'a dyn Drive>,
 }
 
@@ -106,8 +105,8 @@ impl Driving<'_> {
 
     /// It takes long: the proxy's thread may sleep deeply.
     fn go_on(&self) {
-        if self.driver.is_some() {
-            self.shared.drive_on();
+        if let Some(driver) = self.driver {
+            driver.stay();
         }
     }
 
@@ -120,9 +119,8 @@ impl Driving<'_> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        let Some(driver) = self.driver else { return };
-        if self.shared.end_driving() || driver.has_work() {
-            self.shared.wake();
+        if let Some(driver) = self.driver {
+            driver.leave();
         }
     }
 }

@@ -4,8 +4,10 @@
 //! hand pieces and frames to the NICs, poll the NICs, publish counters. Who takes the turns, and rests when nothing
 //! happened, is the [`Driver`]'s matter: a thread, or a caller that waits.
 
+mod attendance;
 mod clock;
 mod commands;
+mod drive;
 mod driver;
 mod idle;
 mod lane;
@@ -23,9 +25,11 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use attendance::Attendance;
 pub use clock::Clock;
 use commands::Done;
-pub use driver::{Drive, Driver};
+pub use drive::Drive;
+pub use driver::{Driver, Turn, Work};
 pub use idle::{Idle, Progress, Rest};
 use lane::{Lane, Outcome};
 use quiet::Quiets;
@@ -350,17 +354,6 @@ impl<N: Nic> Proxy<N> {
 fn most_pieces<N: Nic>(nics: &[N], pe: u32, width: u16) -> u64 {
     let each = nics.first().map_or(u64::MAX, |nic| nic.room_at(PeerNic { pe, nic: 0 }));
     each.max(1).saturating_mul(nics.len().max(usize::from(width)) as u64)
-}
-
-/// What a round of the proxy's loop came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// Something has moved.
-    Worked,
-    /// There was nothing to do.
-    Idle,
-    /// The proxy was told to stop, or the job has failed.
-    Stop,
 }
 
 #[cfg(test)]
