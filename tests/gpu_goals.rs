@@ -1,6 +1,6 @@
 //! `tests/gpu/run.sh` says which goals are met, and fails when one is not: with programs that print what is to be judged.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +50,7 @@ fn judge(figures: &Figures) -> (Vec<String>, bool) {
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let table = text.split_once("== goals\n").unwrap_or_else(|| panic!("no table: {text}")).1;
+    let table = text.split_once("== goals\n").expect("a table of goals").1;
     let verdicts = table.lines().filter_map(|line| line.split_whitespace().next_back());
     (verdicts.take(4).map(str::to_owned).collect(), !output.status.success())
 }

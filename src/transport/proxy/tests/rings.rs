@@ -90,8 +90,9 @@ fn put(dst: u32, counter: usize) -> Put {
 }
 
 fn counter(world: &World, pe: u32, counter: usize) -> usize {
-    let word = world.heaps[pe as usize].word(COUNTERS + 8 * counter as u64).unwrap();
-    usize::try_from(word.load(Ordering::Acquire)).unwrap()
+    let at = COUNTERS + 8 * counter as u64;
+    let value = world.heaps[pe as usize].word(at).unwrap().load(Ordering::Acquire);
+    usize::try_from(value).unwrap()
 }
 
 fn world(rng: &mut Rng, widths: &[u16], weather: Weather) -> World {
@@ -173,15 +174,17 @@ fn a_quiet_of_a_ring_is_done_when_what_was_posted_before_it_has_landed() {
         for me in 0..pes {
             let mut other = || (me + 1 + u32::try_from(rng.below(u64::from(pes) - 1)).unwrap()) % pes;
             let host: Vec<_> = (0..20).map(|_| other()).collect();
-            host.iter().for_each(|&dst| expected[dst as usize][HOST] += 1);
+            for &dst in &host {
+                expected[dst as usize][HOST] += 1;
+            }
             let puts = host.into_iter().map(|dst| Step::Post(Command::Put(put(dst, HOST))));
             world.program(me as usize, puts.chain([Step::Quiet]));
-            let programs = (0..rng.between(1, 3)).map(|ring| {
+            let rings = usize::try_from(rng.between(1, 3)).unwrap();
+            let programs = (0..rings).map(|ring| {
                 let count = rng.below(40);
                 let mut posts = Vec::new();
                 for _ in 0..count {
                     let dst = (me + 1 + u32::try_from(rng.below(u64::from(pes) - 1)).unwrap()) % pes;
-                    let ring = usize::try_from(ring).unwrap();
                     posts.push(if rng.chance(30) {
                         Descriptor::Quiet
                     } else {
