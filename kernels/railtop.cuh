@@ -90,7 +90,8 @@ __device__ inline void rt_beat(const rt_pe &pe, u64 &last) {
     rt_store(pe.beat, now);
 }
 
-// Takes the next place in a ring; threads of a warp that come together ask once.
+// Takes the next place in a ring; threads of a warp that come together ask once. Has the effect of a fence at system scope, which is
+// waited for together with the answer: one after the other they would take twice as long.
 __device__ inline u64 rt_reserve(const rt_ring &ring) {
     u32 together = __match_any_sync(__activemask(), (u64)ring.next);
     u32 lane, before;
@@ -99,6 +100,7 @@ __device__ inline u64 rt_reserve(const rt_ring &ring) {
     int first = __ffs(together) - 1;
     u64 start = 0;
     if (lane == (u32)first) start = atomicAdd(ring.next, (u64)__popc(together));
+    rt_fence_sys();
     return __shfl_sync(together, start, first) + __popc(together & before);
 }
 
@@ -108,6 +110,8 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
                               u64 value) {
     // Never too high; asked for first, so that it is under way while a place is reserved.
     u64 taken = *(volatile u64 *)ring.seen;
+    // Its fence is for two orders: what the proxy has read in this place comes before what is written there, and the data before
+    // the descriptor.
     u64 index = rt_reserve(ring);
     u64 mark = ((index / pe.depth) & 127) + 1;
     u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
@@ -131,9 +135,6 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
             rt_go_on(pe, looks);
         }
         if (index - taken < pe.depth) {
-            // Two orders: what the proxy has read in this place comes before what is written there, and the data before
-            // the descriptor.
-            rt_fence_sys();
             rt_store2(slot + 6, (value >> 56) << 8 | mark, mark);
             rt_store2(slot + 4, offset << 8 | mark, value << 8 | mark);
             rt_store2(slot + 2, remote << 8 | mark, len << 8 | mark);
@@ -320,9 +321,12 @@ __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 loca
 
 // Waits until a word of this PE's heap is at least `value`; false when the job has failed before.
 __device__ inline bool rt_arrived(const rt_pe &pe, u64 word, u64 value) {
+    const u64 *at = (const u64 *)(pe.heap + word);
     u32 looks = 0;
-    while (rt_load_acquire((const u64 *)(pe.heap + word)) < value)
+    while (rt_load(at) < value)
         if (rt_failed(pe, looks)) return false;
+    // Once, and not with every look: that throws away what the multiprocessor has cached each time.
+    rt_load_acquire(at);
     return true;
 }
 
