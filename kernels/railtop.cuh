@@ -8,7 +8,7 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// One ring. `next`, `seen` and `full` lie in the GPU's own memory, the rest in the host's.
+// Where one ring has what. `next`, `seen` and `full` lie in the GPU's own memory, the rest in the host's.
 struct rt_ring {
     u64 *slots;       // depth descriptors of eight words
     const u64 *taken; // how many the proxy has taken
@@ -26,7 +26,9 @@ struct rt_pe {
     u32 near;         // the first PE that has one there
     u32 far;          // the first after the last of them
     u64 bytes;        // of each heap
-    const rt_ring *rings;
+    u64 *slots;       // of the first ring
+    u64 stride;       // words from one ring to the next
+    u64 *counters;    // of the first ring: RT_COUNTERS words for each
     const u64 *stop; // not 0: the job has failed, nobody answers any more
     u64 *beat;       // changes while a long kernel is at it
     u32 ring_count;  // at most RT_RINGS
@@ -38,6 +40,10 @@ struct rt_pe {
 };
 
 #define RT_RINGS 16
+
+// Words between figures of a ring that lie behind its slots, and words of its counters.
+#define RT_APART 16
+#define RT_COUNTERS 32
 
 enum rt_signal { RT_NO_SIGNAL = 0, RT_SET = 1, RT_ADD = 2 };
 enum rt_kind { RT_PUT = 1, RT_SIGNAL = 2, RT_QUIET = 3, RT_WRONG = 255 };
@@ -145,8 +151,14 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
     return index + 1;
 }
 
+// A ring by its number. All of it follows from the kernel's argument, so that nothing has to be loaded before a post.
+__device__ inline rt_ring rt_ring_at(const rt_pe &pe, u32 number) {
+    u64 *slots = pe.slots + pe.stride * number, *figures = slots + 8ull * pe.depth, *own = pe.counters + RT_COUNTERS * number;
+    return {slots, figures, figures + RT_APART, figures + 2 * RT_APART, own, own + 16, own + 24};
+}
+
 // The ring of this block.
-__device__ inline const rt_ring &rt_my_ring(const rt_pe &pe) { return pe.rings[blockIdx.x % pe.ring_count]; }
+__device__ inline rt_ring rt_my_ring(const rt_pe &pe) { return rt_ring_at(pe, blockIdx.x % pe.ring_count); }
 
 __device__ inline u64 rt_head(u32 kind, u32 op, u32 dst) { return (u64)kind | (u64)op << 8 | (u64)dst << 16; }
 
@@ -233,26 +245,27 @@ __device__ inline void rt_post_put_signal(const rt_pe &pe, u64 remote, u64 local
 }
 
 // A quiet in each of some rings, at most RT_RINGS, waited for.
-__device__ inline void rt_quiet_rings(const rt_pe &pe, const rt_ring *rings, u32 count) {
+__device__ inline void rt_quiet_rings(const rt_pe &pe, u32 first, u32 count) {
     // Within a ring what was reserved before is taken before.
     u64 numbers[RT_RINGS];
     u32 looks = 0;
-    for (u32 r = 0; r < count; r++) numbers[r] = rt_post(pe, rings[r], rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
+    for (u32 r = 0; r < count; r++)
+        numbers[r] = rt_post(pe, rt_ring_at(pe, first + r), rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
     for (u32 r = 0; r < count; r++) {
-        while (rt_load(rings[r].quiet) < numbers[r]) rt_go_on(pe, looks);
+        while (rt_load(rt_ring_at(pe, first + r).quiet) < numbers[r]) rt_go_on(pe, looks);
     }
 }
 
 // Everything that any thread of this PE has put before it met this one at a barrier has landed, and its signals are
 // applied, when this returns.
 __device__ inline void rt_quiet(const rt_pe &pe) {
-    if (pe.posts) rt_quiet_rings(pe, pe.rings, pe.ring_count);
+    if (pe.posts) rt_quiet_rings(pe, 0, pe.ring_count);
     rt_fence_sys();
 }
 
 // The same of what threads of this block have put.
 __device__ inline void rt_quiet_mine(const rt_pe &pe) {
-    if (pe.posts) rt_quiet_rings(pe, &rt_my_ring(pe), 1);
+    if (pe.posts) rt_quiet_rings(pe, blockIdx.x % pe.ring_count, 1);
     rt_fence_sys();
 }
 
