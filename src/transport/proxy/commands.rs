@@ -64,7 +64,7 @@ impl<N: Nic> Proxy<N> {
             match self.carry_out(command)? {
                 Done::Yes => worked = true,
                 Done::NoRoom => {
-                    self.stalled = next;
+                    (self.stalled, self.holds) = (next, true);
                     break;
                 }
                 Done::Stop => return Ok(None),
@@ -81,22 +81,24 @@ impl<N: Nic> Proxy<N> {
     /// The command that found no room, else the caller's next.
     #[inline]
     fn next_command(&mut self) -> Option<Command> {
+        if self.holds { self.next_held() } else { self.commands.pop() }
+    }
+
+    /// The same while something is held back. A quiet of the caller's speaks of what was posted before: what comes behind must
+    /// not keep it from ending.
+    #[cold]
+    fn next_held(&mut self) -> Option<Command> {
         if self.stalled.is_some() {
             return self.stalled.take();
         }
-        if self.quiets.hold_caller() || self.held.is_some() { self.next_held() } else { self.commands.pop() }
-    }
-
-    /// The caller's next while it has a quiet under way. That speaks of what was posted before: what comes behind must not
-    /// keep it from ending.
-    fn next_held(&mut self) -> Option<Command> {
-        if !self.quiets.hold_caller() {
-            return self.held.take();
+        if self.quiets.hold_caller() {
+            if self.held.is_none() {
+                self.held = self.commands.pop();
+            }
+            return self.held.take_if(|held| *held == Command::Stop);
         }
-        if self.held.is_none() {
-            self.held = self.commands.pop();
-        }
-        self.held.take_if(|held| *held == Command::Stop)
+        self.holds = false;
+        if self.held.is_some() { self.held.take() } else { self.commands.pop() }
     }
 
     /// Pieces and frames that wait for a NIC.

@@ -100,6 +100,8 @@ pub struct Proxy<N> {
     stalled: Option<Command>,
     /// The caller's next command, which waits for its quiet.
     held: Option<Command>,
+    /// Whether one of these may be there, or the caller's quiet: every put asks.
+    holds: bool,
     selector: Selector,
     /// The same policy for signals, atomics and acknowledgements.
     control: Selector,
@@ -164,6 +166,7 @@ impl<N: Nic> Proxy<N> {
             took_posts: false,
             stalled: None,
             held: None,
+            holds: false,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
             place,
