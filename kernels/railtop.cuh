@@ -8,7 +8,7 @@ typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// One ring. `next`, `seen` and `full` lie in the GPU's own memory, the rest in the host's.
+// Where one ring has what. `next`, `seen` and `full` lie in the GPU's own memory, the rest in the host's.
 struct rt_ring {
     u64 *slots;       // depth descriptors of eight words
     const u64 *taken; // how many the proxy has taken
@@ -26,7 +26,9 @@ struct rt_pe {
     u32 near;         // the first PE that has one there
     u32 far;          // the first after the last of them
     u64 bytes;        // of each heap
-    const rt_ring *rings;
+    u64 *slots;       // of the first ring
+    u64 stride;       // words from one ring to the next
+    u64 *counters;    // of the first ring: RT_COUNTERS words for each
     const u64 *stop; // not 0: the job has failed, nobody answers any more
     u64 *beat;       // changes while a long kernel is at it
     u32 ring_count;  // at most RT_RINGS
@@ -38,6 +40,10 @@ struct rt_pe {
 };
 
 #define RT_RINGS 16
+
+// Words between figures of a ring that lie behind its slots, and words of its counters.
+#define RT_APART 16
+#define RT_COUNTERS 32
 
 enum rt_signal { RT_NO_SIGNAL = 0, RT_SET = 1, RT_ADD = 2 };
 enum rt_kind { RT_PUT = 1, RT_SIGNAL = 2, RT_QUIET = 3, RT_WRONG = 255 };
@@ -80,17 +86,18 @@ __device__ inline void rt_go_on(const rt_pe &pe, u32 &looks) {
     if (rt_failed(pe, looks)) asm volatile("exit;");
 }
 
-// Says now and then, some times a second, that a long kernel gets on: its iteration `i`. `last` is when it said so, by the
-// multiprocessor's clock; 0 at first.
-__device__ inline void rt_beat(const rt_pe &pe, u64 i, u64 &last) {
-    if (blockIdx.x != 0 || threadIdx.x != 0) return;
+// Says now and then, some times a second, that a long kernel gets on, whichever of its blocks are on the GPU. `last` is when this
+// thread said so, by the multiprocessor's clock; 0 at first.
+__device__ inline void rt_beat(const rt_pe &pe, u64 &last) {
+    if (threadIdx.x != 0) return;
     u64 now = clock64();
-    if (now - last < 1ull << 28) return;
+    if (now - last < 1ull << 26) return;
     last = now;
-    rt_store(pe.beat, i);
+    rt_store(pe.beat, now);
 }
 
-// Takes the next place in a ring; threads of a warp that come together ask once.
+// Takes the next place in a ring; threads of a warp that come together ask once. Has the effect of a fence at system scope, which is
+// waited for together with the answer: one after the other they would take twice as long.
 __device__ inline u64 rt_reserve(const rt_ring &ring) {
     u32 together = __match_any_sync(__activemask(), (u64)ring.next);
     u32 lane, before;
@@ -99,6 +106,7 @@ __device__ inline u64 rt_reserve(const rt_ring &ring) {
     int first = __ffs(together) - 1;
     u64 start = 0;
     if (lane == (u32)first) start = atomicAdd(ring.next, (u64)__popc(together));
+    rt_fence_sys();
     return __shfl_sync(together, start, first) + __popc(together & before);
 }
 
@@ -108,6 +116,8 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
                               u64 value) {
     // Never too high; asked for first, so that it is under way while a place is reserved.
     u64 taken = *(volatile u64 *)ring.seen;
+    // Its fence is for two orders: what the proxy has read in this place comes before what is written there, and the data before
+    // the descriptor.
     u64 index = rt_reserve(ring);
     u64 mark = ((index / pe.depth) & 127) + 1;
     u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
@@ -131,9 +141,6 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
             rt_go_on(pe, looks);
         }
         if (index - taken < pe.depth) {
-            // Two orders: what the proxy has read in this place comes before what is written there, and the data before
-            // the descriptor.
-            rt_fence_sys();
             rt_store2(slot + 6, (value >> 56) << 8 | mark, mark);
             rt_store2(slot + 4, offset << 8 | mark, value << 8 | mark);
             rt_store2(slot + 2, remote << 8 | mark, len << 8 | mark);
@@ -144,8 +151,14 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u6
     return index + 1;
 }
 
+// A ring by its number. All of it follows from the kernel's argument, so that nothing has to be loaded before a post.
+__device__ inline rt_ring rt_ring_at(const rt_pe &pe, u32 number) {
+    u64 *slots = pe.slots + pe.stride * number, *figures = slots + 8ull * pe.depth, *own = pe.counters + RT_COUNTERS * number;
+    return {slots, figures, figures + RT_APART, figures + 2 * RT_APART, own, own + 16, own + 24};
+}
+
 // The ring of this block.
-__device__ inline const rt_ring &rt_my_ring(const rt_pe &pe) { return pe.rings[blockIdx.x % pe.ring_count]; }
+__device__ inline rt_ring rt_my_ring(const rt_pe &pe) { return rt_ring_at(pe, blockIdx.x % pe.ring_count); }
 
 __device__ inline u64 rt_head(u32 kind, u32 op, u32 dst) { return (u64)kind | (u64)op << 8 | (u64)dst << 16; }
 
@@ -206,11 +219,6 @@ __device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 loca
     if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
 }
 
-// Thread scope: every thread that calls has a put of its own.
-__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, 0, 1);
-}
-
 // Signals a PE whose heap is at `peer` if this GPU reaches it: what this thread has written before is there before the signal,
 // and so is what others have that it has met at a barrier.
 __device__ inline void rt_signal_by(const rt_pe &pe, u8 *peer, u64 word, u64 value, u32 op, u32 dst) {
@@ -236,87 +244,102 @@ __device__ inline void rt_post_put_signal(const rt_pe &pe, u64 remote, u64 local
     rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, op, dst), local, remote, len, word, value);
 }
 
-__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    if (!peer) return rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    rt_put_by(pe, peer, remote, local, len, dst, 0, 1);
-    rt_signal_by(pe, peer, word, value, op, dst);
-}
-
 // A quiet in each of some rings, at most RT_RINGS, waited for.
-__device__ inline void rt_quiet_rings(const rt_pe &pe, const rt_ring *rings, u32 count) {
+__device__ inline void rt_quiet_rings(const rt_pe &pe, u32 first, u32 count) {
     // Within a ring what was reserved before is taken before.
     u64 numbers[RT_RINGS];
     u32 looks = 0;
-    for (u32 r = 0; r < count; r++) numbers[r] = rt_post(pe, rings[r], rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
+    for (u32 r = 0; r < count; r++)
+        numbers[r] = rt_post(pe, rt_ring_at(pe, first + r), rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
     for (u32 r = 0; r < count; r++) {
-        while (rt_load(rings[r].quiet) < numbers[r]) rt_go_on(pe, looks);
+        while (rt_load(rt_ring_at(pe, first + r).quiet) < numbers[r]) rt_go_on(pe, looks);
     }
 }
 
 // Everything that any thread of this PE has put before it met this one at a barrier has landed, and its signals are
 // applied, when this returns.
 __device__ inline void rt_quiet(const rt_pe &pe) {
-    if (pe.posts) rt_quiet_rings(pe, pe.rings, pe.ring_count);
+    if (pe.posts) rt_quiet_rings(pe, 0, pe.ring_count);
     rt_fence_sys();
 }
 
 // The same of what threads of this block have put.
 __device__ inline void rt_quiet_mine(const rt_pe &pe) {
-    if (pe.posts) rt_quiet_rings(pe, &rt_my_ring(pe), 1);
+    if (pe.posts) rt_quiet_rings(pe, blockIdx.x % pe.ring_count, 1);
     rt_fence_sys();
 }
 
-// Threads of this one's warp: the last warp of a block may have fewer than others.
-__device__ inline u32 rt_warp_ranks() { return min(32u, blockDim.x - threadIdx.x / 32 * 32); }
+// Threads that put together: which of them this one is, how many there are, and where they meet.
+struct rt_thread_scope {
+    static __device__ u32 rank() { return 0; }
+    static __device__ u32 ranks() { return 1; }
+    static __device__ void meet() {}
+};
+struct rt_warp_scope {
+    static __device__ u32 rank() { return threadIdx.x % 32; }
+    // The last warp of a block may have fewer than others.
+    static __device__ u32 ranks() { return min(32u, blockDim.x - threadIdx.x / 32 * 32); }
+    static __device__ void meet() { __syncwarp(); }
+};
+struct rt_block_scope {
+    static __device__ u32 rank() { return threadIdx.x; }
+    static __device__ u32 ranks() { return blockDim.x; }
+    static __device__ void meet() { __syncthreads(); }
+};
 
-// Warp and block scope: all threads call, and copy together or one of them posts.
+template <typename Scope> __device__ inline void rt_put_as(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
+    Scope::meet();
+    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, Scope::rank(), Scope::ranks());
+    Scope::meet();
+}
+
+template <typename Scope>
+__device__ inline void rt_put_signal_as(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    u8 *peer = rt_reach(pe, dst);
+    bool first = Scope::rank() == 0;
+    Scope::meet();
+    if (peer) {
+        rt_put_by(pe, peer, remote, local, len, dst, Scope::rank(), Scope::ranks());
+        Scope::meet();
+        if (first) rt_signal_by(pe, peer, word, value, op, dst);
+    } else if (first) {
+        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
+    }
+    Scope::meet();
+}
+
+// Thread scope: every thread that calls has a put of its own. Warp and block scope: all threads call, and copy together or one
+// of them posts.
+__device__ inline void rt_put(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
+    rt_put_as<rt_thread_scope>(pe, remote, local, len, dst);
+}
 __device__ inline void rt_put_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    __syncwarp();
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x % 32, rt_warp_ranks());
-    __syncwarp();
+    rt_put_as<rt_warp_scope>(pe, remote, local, len, dst);
 }
-
 __device__ inline void rt_put_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u32 dst) {
-    __syncthreads();
-    rt_put_by(pe, rt_reach(pe, dst), remote, local, len, dst, threadIdx.x, blockDim.x);
-    __syncthreads();
+    rt_put_as<rt_block_scope>(pe, remote, local, len, dst);
 }
 
+__device__ inline void rt_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    rt_put_signal_as<rt_thread_scope>(pe, remote, local, len, word, value, op, dst);
+}
 __device__ inline void rt_put_signal_warp(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                           u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    u32 lane = threadIdx.x % 32;
-    __syncwarp();
-    if (peer) {
-        rt_put_by(pe, peer, remote, local, len, dst, lane, rt_warp_ranks());
-        __syncwarp();
-        if (lane == 0) rt_signal_by(pe, peer, word, value, op, dst);
-    } else if (lane == 0) {
-        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    }
-    __syncwarp();
+    rt_put_signal_as<rt_warp_scope>(pe, remote, local, len, word, value, op, dst);
 }
-
 __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                            u32 dst) {
-    u8 *peer = rt_reach(pe, dst);
-    __syncthreads();
-    if (peer) {
-        rt_put_by(pe, peer, remote, local, len, dst, threadIdx.x, blockDim.x);
-        __syncthreads();
-        if (threadIdx.x == 0) rt_signal_by(pe, peer, word, value, op, dst);
-    } else if (threadIdx.x == 0) {
-        rt_post_put_signal(pe, remote, local, len, word, value, op, dst);
-    }
-    __syncthreads();
+    rt_put_signal_as<rt_block_scope>(pe, remote, local, len, word, value, op, dst);
 }
 
 // Waits until a word of this PE's heap is at least `value`; false when the job has failed before.
 __device__ inline bool rt_arrived(const rt_pe &pe, u64 word, u64 value) {
+    const u64 *at = (const u64 *)(pe.heap + word);
     u32 looks = 0;
-    while (rt_load_acquire((const u64 *)(pe.heap + word)) < value)
+    while (rt_load(at) < value)
         if (rt_failed(pe, looks)) return false;
+    // Once, and not with every look: that throws away what the multiprocessor has cached each time.
+    rt_load_acquire(at);
     return true;
 }
 

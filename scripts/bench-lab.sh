@@ -4,7 +4,7 @@
 #   scripts/bench-lab.sh RAILTOP [BENCH]
 #
 # RAILTOP is the program; BENCH, if given, the benchmark `transport` (cargo build --release --benches), for latencies.
-# Where Open MPI is installed (openmpi-bin, libopenmpi-dev), its all-to-all is measured beside ours.
+# Where Open MPI is installed (openmpi-bin, libopenmpi-dev), its all-to-all is measured beside ours; with UCX's tools (ucx-utils) its put.
 # Prints a row per figure: what, value, goal, whether it is met. Repeats each measurement and takes the median.
 set -euo pipefail
 
@@ -51,6 +51,26 @@ for size in 1M 4M; do
     bandwidth=$(repeat put_rate pair-seq "$size" 64 | field bw_gb_per_s | median)
     row "lab: put of $size, pair-seq, 4 NICs" "$(awk "BEGIN { print $bandwidth * 8e9 / (4 * $rate) * 100 }")" "%" ">= 98"
 done
+
+# The same puts by UCX's own benchmark, in turn with ours; both end when all have landed.
+ucx_rate() { lab 2 1 4 benches/peers/ucx-in-lab.sh "$1" 64 | awk -F, '/^ *64,/ { print $6 * 1048576 / 1e9 }'; }
+if command -v ucx_perftest >/dev/null; then
+    version=$(ucx_info -v | sed -nE "s/.*[Vv]ersion:? ([0-9.]+).*/\1/p" | head -n 1)
+    ucx_info -c | grep -q '^UCX_MAX_RMA_RAILS=' || version+=", which puts over one NIC"
+    for mib in 1 4; do
+        for ((round = 0; round < rounds; round++)); do
+            put_rate pair-seq ${mib}M 64 | field bw_gb_per_s >>"$work/put-ours"
+            ucx_rate $((mib << 20)) >>"$work/put-ucx" || echo "UCX's put did not end" >&2
+        done
+        if ours=$(median <"$work/put-ours") && theirs=$(median <"$work/put-ucx"); then
+            row "lab: put of $mib MiB, UCX $version" "$(awk "BEGIN { print $theirs * 8e9 / (4 * $rate) * 100 }")" "%"
+            row "    ours against it" "$(awk "BEGIN { print $ours / $theirs }")" "x"
+        fi
+        rm -f "$work"/put-*
+    done
+else
+    echo "UCX's tools are not here (ucx-utils): no comparison with its put"
+fi
 
 # One put at a time: nothing of the next can fill a NIC that has done its part.
 gain=$(for ((round = 0; round < rounds; round++)); do

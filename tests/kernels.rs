@@ -1,8 +1,11 @@
 //! Every kernel compiles for every architecture that is in use, without any GPU.
 
 use railtop::transport::gpu::compile::compile;
+use railtop::transport::gpu::descriptor::WORDS;
 use railtop::transport::gpu::source::{ALL, Source};
-use railtop::transport::gpu::{BlockId, Exchange, Gpu, GpuError, Moe, PeView, RING_VIEW_BYTES, Report};
+use railtop::transport::gpu::{
+    BlockId, Exchange, Gpu, GpuError, Moe, PeView, Report, quiet_at, stalls_at, taken_at,
+};
 
 /// A100, H100 and H200, B200.
 const ARCHS: [&str; 3] = ["compute_80", "compute_90", "compute_100"];
@@ -29,12 +32,14 @@ fn structures_are_as_large_on_both_sides() {
     let text = format!(
         "{}\nstatic_assert(sizeof(rt_pe) == {}, \"rt_pe\");\nstatic_assert(sizeof(rt_exchange) == {}, \"rt_exchange\");\n\
          static_assert(sizeof(rt_block) == {}, \"rt_block\");\nstatic_assert(sizeof(rt_report) == {}, \"rt_report\");\n\
-         static_assert(sizeof(rt_ring) == {RING_VIEW_BYTES}, \"rt_ring\");\n",
+         static_assert(RT_APART == {} && RT_APART == {}, \"figures of a ring\");\n",
         include_str!("../kernels/alltoall.cu"),
         size_of::<PeView>(),
         size_of::<Exchange>(),
         size_of::<BlockId>(),
         Report::BYTES,
+        quiet_at(8, WORDS) - taken_at(8, WORDS),
+        stalls_at(8, WORDS) - quiet_at(8, WORDS),
     );
     let moe = format!(
         "{}\nstatic_assert(sizeof(rt_moe) == {}, \"rt_moe\");\nstatic_assert(sizeof(rt_trip) == 16 && sizeof(rt_answer) == 16, \"rows\");\n\

@@ -137,7 +137,7 @@ impl Alone {
     }
 
     /// The proxy by itself, to be run by whoever posts otherwise, and its heap.
-    pub fn into_driver(mut self) -> (Driver<NullNic>, Arc<Heap>) {
+    pub fn into_driver(mut self) -> (Driver<Proxy<NullNic>>, Arc<Heap>) {
         self.proxy.turn().unwrap();
         (Driver::new(self.proxy), self.heap)
     }

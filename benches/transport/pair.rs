@@ -2,17 +2,22 @@
 //!
 //! `railtop lab` starts them. The time ends when PE 1 has everything and has said so over the rendezvous, for both ways.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use railtop::cli::pe::PeArgs;
 use railtop::transport::fault::Fault;
+use railtop::transport::gpu::descriptor::Descriptor;
 use railtop::transport::gpu::{Gpu, KernelHeap, Post, PostKernels, RingMemory, Visible};
 use railtop::transport::pe::Pe;
+use railtop::transport::ring::Put;
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp, Until};
 
 use crate::bare::Bare;
+use crate::posted::{words, write_descriptor};
 
 /// Ends a hang.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -26,6 +31,8 @@ pub enum Way {
     Bare,
     /// Through the transport, started by a kernel: only there and back.
     Gpu,
+    /// The same, with a thread of the CPU in the kernel's place.
+    Played,
 }
 
 /// What is measured.
@@ -129,6 +136,7 @@ pub fn run(args: &[String]) {
             ours.pe.finish().unwrap();
         }
         Way::Gpu => gpu_ping_pong(Pe::start(&config).unwrap(), &args),
+        Way::Played => played_ping_pong(Pe::start(&config).unwrap(), &args),
         Way::Bare => {
             let session = config.rendezvous.as_ref().unwrap().join(&Fault::default()).unwrap();
             let address = config.nics[0].address.clone().unwrap();
@@ -151,18 +159,60 @@ fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
     let visible = Visible::new(&gpu, pe.rank(), pe.world(), heap, &rings).unwrap();
     pe.take_from(&rings, false).unwrap();
     let post = Post { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, word };
-    let mut landed = 0;
-    let mut pass = |count: u64| {
-        pe.allgather(b"go").unwrap();
-        let start = Instant::now();
+    time_passes(pe, args.count, |pe, landed, count| {
         let [_, end] = kernels.ping_pong(&gpu, visible.view(), post, landed, count).unwrap();
         pe.run_for("a kernel", || end.try_is_complete().unwrap()).unwrap();
+    });
+}
+
+/// The same without a GPU: what is left is not PCIe's.
+fn played_ping_pong(mut pe: Pe, args: &PairArgs) {
+    let (data, word) = (pe.allocate(args.bytes).unwrap(), pe.allocate(8).unwrap());
+    let rings = RingMemory::create(1, 4096).unwrap();
+    pe.take_from(&rings, false).unwrap();
+    let signal = Some(Signal { offset: word, op: SignalOp::Add, value: 1 });
+    let put = Put { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, signal };
+    let payload = Descriptor::Put(put).encode();
+    let (mut next, heap) = (0, Arc::clone(pe.heap()));
+    time_passes(pe, args.count, |pe, landed, count| {
+        let begins = pe.rank() == 0;
+        let play = || {
+            let (word, ring) = (heap.word(word).unwrap(), words(&rings));
+            for round in 1..=count {
+                if begins {
+                    write_descriptor(ring, next + round - 1, payload);
+                }
+                while word.load(Ordering::Acquire) < landed + round {
+                    std::hint::spin_loop();
+                }
+                if !begins {
+                    write_descriptor(ring, next + round - 1, payload);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let player = scope.spawn(play);
+            pe.run_for("a thread", || player.is_finished()).unwrap();
+            player.join().unwrap();
+        });
+        pe.quiet().unwrap();
+        next += count;
+    });
+}
+
+/// Two passes of `pass`, which gets what has landed before and how many rounds to make; prints the time of the second.
+fn time_passes(mut pe: Pe, count: u64, mut pass: impl FnMut(&mut Pe, u64, u64)) {
+    let mut landed = 0;
+    let mut time = |count: u64| {
+        pe.allgather(b"go").unwrap();
+        let start = Instant::now();
+        pass(&mut pe, landed, count);
         pe.allgather(b"there").unwrap();
         landed += count;
         start.elapsed().as_nanos()
     };
-    pass(args.count.div_ceil(10).min(1000));
-    let elapsed = pass(args.count);
+    time(count.div_ceil(10).min(1000));
+    let elapsed = time(count);
     if pe.rank() == 0 {
         println!("{elapsed} 0");
     }

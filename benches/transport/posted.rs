@@ -1,13 +1,13 @@
 //! What a GPU posts, without one: descriptors that the CPU writes into a ring as a kernel does, through the proxy to a NIC
 //! that completes at once.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
 use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
 use railtop::transport::gpu::{RingMemory, Rings, taken_at, words_for};
-use railtop::transport::proxy::{Clock, Drive, Driver, Turn};
+use railtop::transport::proxy::{Clock, Drive, Driver, Proxy, Turn};
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
 
@@ -16,9 +16,24 @@ use crate::null::{Alone, DATA, NullNic, SIGNAL};
 /// Descriptors of a ring.
 const DEPTH: usize = 4096;
 
+/// The words of the first ring, which has [`DEPTH`] descriptors.
+pub fn words(memory: &RingMemory) -> &[AtomicU64] {
+    memory.mapping().words(0, words_for(DEPTH, WORDS) as u64).unwrap()
+}
+
+/// Writes descriptor number `index` into a ring, as a kernel does; there must be room.
+pub fn write_descriptor(words: &[AtomicU64], index: u64, payload: [u64; WORDS]) {
+    let mark = mark_of(index / DEPTH as u64);
+    let slot = usize::try_from(index % DEPTH as u64).unwrap() * WORDS;
+    fence(Ordering::Release);
+    for (word, payload) in words[slot..slot + WORDS].iter().zip(payload) {
+        word.store(marked(payload, mark), Ordering::Relaxed);
+    }
+}
+
 /// One ring, who posts into it, and the proxy that takes from it.
 pub struct Posted {
-    driver: Driver<NullNic>,
+    driver: Driver<Proxy<NullNic>>,
     memory: RingMemory,
     /// A put-signal of 8 bytes.
     payload: [u64; WORDS],
@@ -36,26 +51,18 @@ impl Posted {
         Self { driver, memory, payload: Descriptor::Put(put).encode(), next: 0 }
     }
 
-    fn words(&self) -> &[AtomicU64] {
-        self.memory.mapping().words(0, words_for(DEPTH, WORDS) as u64).unwrap()
-    }
-
     /// Posts into the empty ring.
     fn post(&mut self, count: u64) {
-        let words = self.words();
+        let words = words(&self.memory);
         for index in self.next..self.next + count {
-            let mark = mark_of(index / DEPTH as u64);
-            let slot = usize::try_from(index % DEPTH as u64).unwrap() * WORDS;
-            for (word, payload) in words[slot..slot + WORDS].iter().zip(self.payload) {
-                word.store(marked(payload, mark), Ordering::Relaxed);
-            }
+            write_descriptor(words, index, self.payload);
         }
         self.next += count;
     }
 
     /// Takes turns until all is taken, and done.
     fn take(&self) {
-        while self.words()[taken_at(DEPTH, WORDS)].load(Ordering::Acquire) < self.next
+        while words(&self.memory)[taken_at(DEPTH, WORDS)].load(Ordering::Acquire) < self.next
             || self.driver.has_work()
         {
             assert_ne!(self.driver.turn(), Some(Turn::Stop), "the proxy has failed");

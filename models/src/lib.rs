@@ -5,13 +5,18 @@
 
 #[path = "../../src/transport/answers.rs"]
 pub mod answers;
+#[path = "../../src/transport/proxy/attendance.rs"]
+pub mod attendance;
 #[path = "../../src/counters/bytes.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod bytes;
+#[path = "../../src/transport/proxy/driver.rs"]
+pub mod driver;
 #[path = "../../src/transport/event/count.rs"]
 pub mod event;
 #[path = "../../src/transport/gpu/ring.rs"]
 pub mod gpu_ring;
+pub mod idle;
 #[path = "../../src/counters/layout.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod layout;

@@ -9,8 +9,8 @@ mod owned;
 mod park;
 
 pub use fence::fence;
-pub use loom::sync::Arc;
 pub use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+pub use loom::sync::{Arc, Mutex, MutexGuard};
 pub use owned::OwnedWord;
 pub use park::{Thread, current_thread, park_timeout};
 /// Nobody waits for it, so it can be the standard library's: to loom setting it is one step.

@@ -1,6 +1,8 @@
 //! Operations between heaps that this process reaches by itself: no NIC is needed. The caller carries them out, or the
 //! proxy for a GPU.
 
+use std::sync::atomic::Ordering;
+
 use super::atomic::Atomic;
 use super::event::Event;
 use super::heap::{Heap, HeapError};
@@ -15,6 +17,21 @@ pub enum IntraNode {
     Direct,
     /// Over NICs, as PEs of other nodes.
     Nic,
+}
+
+/// Where a PE counts in its own heap's reserved page what it does for others without any NIC: who waits for it on this node
+/// sees by that, and by nothing else, that it gets on.
+const LIFE_WORD: u64 = 512;
+
+/// Says that a PE gets on, in its own heap.
+pub(super) fn show_life(own: &Heap) -> Result<(), HeapError> {
+    own.word(LIFE_WORD)?.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A number that changes whenever the PE says so whose heap this is.
+pub(super) fn signs_of_life(of: &Heap) -> u64 {
+    of.word(LIFE_WORD).map_or(0, |word| word.load(Ordering::Relaxed))
 }
 
 impl Put {

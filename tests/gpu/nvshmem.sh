@@ -4,14 +4,16 @@
 #   tests/gpu/nvshmem.sh RAILTOP PERFTEST [ROUNDS]    PERFTEST: the folder perftest of NVSHMEM's source, of the version
 #                                                     that is installed
 #
-# Needs nvcc, Open MPI and NVSHMEM (NVSHMEM_HOME, or the Python wheel nvidia-nvshmem-cu13). Built in a folder that is removed.
+# Ends with a table of goals, and with 1 when one is missed. Needs nvcc, Open MPI and NVSHMEM (NVSHMEM_HOME, or the Python wheel nvidia-nvshmem-cu13). Built in a folder that is removed.
 set -euo pipefail
 
 railtop=$1 perftest=$2 rounds=${3:-3}
 
 home=${NVSHMEM_HOME:-$(python3 -c 'import nvidia.nvshmem as n; print(list(n.__path__)[0])')}
+# shellcheck source=tests/gpu/goals.sh
+source "$(dirname "${BASH_SOURCE[0]}")/goals.sh"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work" "$goals"' EXIT
 
 # The wheel has no links without a number.
 mkdir "$work/lib"
@@ -75,3 +77,15 @@ sort -k1,1 -k2,2 -k3,3n -k4,4g "$work/results" | awk '
 echo "put: GB/s; alltoall: us, by one block of threads and by 32; better than NVSHMEM above 1"
 printf '%-12s %10s %12s %12s %8s\n' what bytes ours NVSHMEM better
 cat "$work/table"
+
+# Our figure, and how much better it is, in a row of the table: WHAT BYTES.
+ours_at() { awk -v what="$1" -v bytes="$2" '$1 == what && $2 == bytes { print $3 }' "$work/table"; }
+better_at() { awk -v what="$1" -v bytes="$2" '$1 == what && $2 == bytes { print $5 }' "$work/table"; }
+for ((bytes = 65536; bytes <= 67108864; bytes *= 4)); do
+    goal "put of $bytes B, bandwidth against NVSHMEM's" "$(better_at put "$bytes")" x ">= 0.95"
+done
+for bytes in 16 64 256 1024 4096; do
+    goal "all-to-all of $bytes B, 1 block" "$(ours_at alltoall "$bytes")" us "<= 15"
+done
+goal "all-to-all of 16 MiB, up to 32 blocks, against NVSHMEM's" "$(better_at alltoall-32 16777216)" x ">= 5"
+verdicts

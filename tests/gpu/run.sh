@@ -4,7 +4,10 @@
 #   tests/gpu/run.sh RAILTOP BENCH TESTS [PART…]      the program, the benchmark `transport` and the tests `on_gpu`
 #                                                     (cargo bench --no-run, cargo test --no-run)
 #
-# Parts, all of them without any: tests sanitizer ring nics node moe refusals ending
+# Parts, all of them without any: tests sanitizer ring nics node moe refusals ending lab
+#
+# Ends with a table of the goals that the parts have to do with, and with 1 when one is missed or something has failed. Those
+# beside NVSHMEM are in nvshmem.sh.
 #
 # Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric. PEs that share a GPU take turns of some milliseconds on
 # it unless NVIDIA's MPS runs; this starts one of its own where it is installed, and ends it.
@@ -12,8 +15,18 @@ set -euo pipefail
 
 railtop=$1 bench=$2 tests=$3
 shift 3
-parts=" ${*:-tests sanitizer ring nics node moe refusals ending} "
+parts=" ${*:-tests sanitizer ring nics node moe refusals ending lab} "
 failed=0
+
+# shellcheck source=tests/gpu/goals.sh
+source "$(dirname "${BASH_SOURCE[0]}")/goals.sh"
+work=$(mktemp -d)
+mps_runs=
+finish() {
+    [[ -z $mps_runs ]] || echo quit | nvidia-cuda-mps-control
+    rm -rf "$work" "$goals"
+}
+trap finish EXIT
 
 wanted() { [[ $parts == *" $1 "* ]]; }
 
@@ -93,11 +106,46 @@ ending() {
 
 mps() {
     command -v nvidia-cuda-mps-control >/dev/null || return 0
-    dir=$(mktemp -d)
-    export CUDA_MPS_PIPE_DIRECTORY=$dir/pipe CUDA_MPS_LOG_DIRECTORY=$dir/log
+    export CUDA_MPS_PIPE_DIRECTORY=$work/pipe CUDA_MPS_LOG_DIRECTORY=$work/log
     mkdir "$CUDA_MPS_PIPE_DIRECTORY" "$CUDA_MPS_LOG_DIRECTORY"
     nvidia-cuda-mps-control -d
-    trap 'echo quit | nvidia-cuda-mps-control; rm -rf "$dir"' EXIT
+    mps_runs=yes
+}
+
+# Rates of ring and proxy, with as many rings as `bench` takes, and what a kernel's put-signal costs more than the host's.
+ring() {
+    try "$bench" gpu | tee "$work/ring"
+    # `try` counts in a process of its own here.
+    ! grep -q "^FAILED" "$work/ring" || failed=$((failed + 1))
+    local name="GPU, 8 B put-signal,"
+    goal "put-signals to a NIC that completes at once, 32 blocks" \
+        "$(figure "$work/ring" "$name 32 blocks of 256, rings: 4")" M/s ">= 10"
+    goal "the same, 1 block" "$(figure "$work/ring" "$name 1 blocks of 256, rings: 4")" M/s ">= 2"
+    goal "8 B one way from a kernel, more than from the host" "$(figure "$work/ring" "more than from the host")" us "<= 3"
+}
+
+# GB/s of a kernel's puts over four NICs of 1 Gbit/s: POLICY.
+over_nics() {
+    timeout 120 "$railtop" lab --nodes 2 --pes-per-node 1 --nics-per-pe 4 --nic-rate 1gbit -- \
+        "$railtop" bench put --initiator gpu --policy "$1" -b 4M -e 4M --format json |
+        sed -nE '/"type":"row"/s/.*"bw_gb_per_s":([0-9.e+-]+).*/\1/p'
+}
+lab() {
+    local one all
+    one=$(over_nics single) || one=
+    all=$(over_nics pair-seq) || all=
+    goal "put over 4 NICs of 1 Gbit/s against one" "$(awk -v one="$one" -v all="$all" 'BEGIN { if (one > 0) printf "%.2f", all / one }')" \
+        x ">= 3.8"
+}
+
+# Every size that issues ask for, over NICs, with every byte checked.
+verified() {
+    local before=$failed
+    for policy in single round-robin round-robin-offset pair-seq; do
+        job 2 1 put --policy "$policy" -b 64K -e 256M -f 16 -n 2 -w 1 --verify
+        job 2 2 alltoall --policy "$policy" -b 16 -e 256M -f 16 -n 2 -w 1 -s block --bits 32 --verify
+    done
+    goal "jobs with a wrong byte or an error, 16 B to 256 MiB" $((failed - before)) "of 8" "<= 0"
 }
 
 nvidia-smi -L 2>/dev/null || echo "no nvidia-smi"
@@ -114,16 +162,14 @@ if wanted ending; then
 fi
 mps
 if wanted ring; then
-    try "$bench" gpu
+    ring
 fi
 if wanted nics; then
     for scope in block warp thread; do
         job 2 1 put -s "$scope" -b 64K -e 16M -f 4 --verify
     done
     job 2 1 put --bidir -b 64K -e 16M -f 4 --verify
-    for policy in single round-robin round-robin-offset pair-seq; do
-        job 2 2 alltoall --policy "$policy" -b 16 -e 16M -f 16 -s block --bits 32 --verify
-    done
+    verified
     job 2 2 alltoall -b 16 -e 16M -f 16 -c 8 --verify
     job 2 2 alltoall -b 64K -e 64K -c 8 -n 1000 --verify -s block --bits 32
     job 1 2 alltoall -b 16 -e 16M -f 16 --verify --intra-node nic -s block
@@ -177,5 +223,11 @@ if wanted refusals; then
     refused 2 "use a smaller -c" alltoall -b 64M -e 64M -c 60000 -s block --bits 32
 fi
 
+if wanted lab; then
+    lab
+fi
+
+met=yes
+verdicts || met=
 echo "$failed failed"
-exit $((failed > 0))
+[[ $failed == 0 && $met ]]

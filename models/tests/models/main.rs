@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a model that panics has failed")]
 
 mod answers;
+mod driver;
 mod event;
 mod gpu_ring;
 mod page;

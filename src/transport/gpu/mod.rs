@@ -34,4 +34,4 @@ pub use rings::{MOST_RINGS, RingFigures, RingMemory, Rings};
 pub use share::{Allgather, HeapKind, Party, Shared, share};
 pub use verify::{BlockId, Report, VerifyKernels, Wrong};
 pub use version::Version;
-pub use view::{PeView, RING_VIEW_BYTES, Visible};
+pub use view::{PeView, Visible};

@@ -4,38 +4,15 @@
 
 use std::mem::offset_of;
 
-use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr, ValidAsZeroBits};
+use cudarc::driver::{CudaSlice, DevicePtr, DeviceRepr};
 
-use super::descriptor::WORDS;
 use super::device::{Gpu, Pinned};
 use super::error::GpuError;
 use super::heap::KernelHeap;
-use super::ring::{quiet_at, stalls_at, taken_at};
 use super::rings::RingMemory;
 
-/// Bytes of the GPU's memory that a ring's counters take: two lines.
-const COUNTER_BYTES: usize = 256;
-
-/// `rt_ring`.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-struct RingView {
-    slots: u64,
-    taken: u64,
-    quiet: u64,
-    stalls: u64,
-    next: u64,
-    seen: u64,
-    full: u64,
-}
-
-/// Bytes of an `rt_ring`.
-pub const RING_VIEW_BYTES: usize = size_of::<RingView>();
-
-// SAFETY: seven addresses, as `rt_ring` has them.
-unsafe impl DeviceRepr for RingView {}
-// SAFETY: zeros are addresses of nothing.
-unsafe impl ValidAsZeroBits for RingView {}
+/// Words of the GPU's memory that a ring's counters take (`RT_COUNTERS`): two lines.
+const COUNTER_WORDS: usize = 32;
 
 /// `rt_pe`: what kernels get as their argument.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +23,9 @@ pub struct PeView {
     near: u32,
     far: u32,
     bytes: u64,
-    rings: u64,
+    slots: u64,
+    stride: u64,
+    counters: u64,
     stop: u64,
     beat: u64,
     ring_count: u32,
@@ -59,13 +38,15 @@ pub struct PeView {
 
 impl PeView {
     /// Its fields as `rt_pe` must have them, and at which byte each begins.
-    pub const OFFSETS: [(&'static str, usize); 14] = [
+    pub const OFFSETS: [(&'static str, usize); 16] = [
         ("heap", offset_of!(Self, heap)),
         ("peers", offset_of!(Self, peers)),
         ("near", offset_of!(Self, near)),
         ("far", offset_of!(Self, far)),
         ("bytes", offset_of!(Self, bytes)),
-        ("rings", offset_of!(Self, rings)),
+        ("slots", offset_of!(Self, slots)),
+        ("stride", offset_of!(Self, stride)),
+        ("counters", offset_of!(Self, counters)),
         ("stop", offset_of!(Self, stop)),
         ("beat", offset_of!(Self, beat)),
         ("ring_count", offset_of!(Self, ring_count)),
@@ -77,7 +58,7 @@ impl PeView {
     ];
 }
 
-// SAFETY: the layout of `rt_pe`: five addresses, a length, and eight 32-bit numbers in pairs.
+// SAFETY: the layout of `rt_pe`: six addresses, two lengths, and eight 32-bit numbers in pairs.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
@@ -86,7 +67,7 @@ pub struct Visible {
     view: PeView,
     heap: KernelHeap,
     /// Kept, not used: what the addresses lead to.
-    _kept: (Pinned, CudaSlice<u8>, CudaSlice<RingView>, CudaSlice<u64>),
+    _kept: (Pinned, CudaSlice<u64>, CudaSlice<u64>),
 }
 
 impl Visible {
@@ -97,24 +78,9 @@ impl Visible {
     pub fn new(gpu: &Gpu, me: u32, pes: u32, heap: KernelHeap, rings: &RingMemory) -> Result<Self, GpuError> {
         let stream = gpu.stream();
         let memory = gpu.pin(rings.mapping())?;
-        let count = rings.count() as usize;
         let counters = stream
-            .alloc_zeros::<u8>(count * COUNTER_BYTES)
+            .alloc_zeros::<u64>(rings.count() as usize * COUNTER_WORDS)
             .map_err(GpuError::of("taking memory for the rings' counters"))?;
-        let first_counter = counters.device_ptr(stream).0;
-        let depth = rings.depth() as usize;
-        let views: Vec<_> = (0..count as u64)
-            .map(|ring| {
-                let slots = memory.address() + rings.stride() * ring;
-                let word = |at: usize| slots + 8 * at as u64;
-                let (taken, quiet) = (word(taken_at(depth, WORDS)), word(quiet_at(depth, WORDS)));
-                let next = first_counter + COUNTER_BYTES as u64 * ring;
-                let part = |nth: u64| next + COUNTER_BYTES as u64 / 4 * nth;
-                let stalls = word(stalls_at(depth, WORDS));
-                RingView { slots, taken, quiet, stalls, next, seen: part(2), full: part(3) }
-            })
-            .collect();
-        let views = stream.clone_htod(&views).map_err(GpuError::of("telling the GPU of its rings"))?;
         let addresses = heap.addresses(me, pes);
         let signals = heap.is_device();
         let posts = !signals || addresses.contains(&0);
@@ -127,7 +93,9 @@ impl Visible {
             near,
             far,
             bytes: heap.len(),
-            rings: views.device_ptr(stream).0,
+            slots: memory.address(),
+            stride: rings.stride() / 8,
+            counters: counters.device_ptr(stream).0,
             stop: memory.address() + rings.stop_offset(),
             beat: memory.address() + rings.beat_offset(),
             ring_count: rings.count(),
@@ -137,7 +105,7 @@ impl Visible {
             signals: u32::from(signals),
             posts: u32::from(posts),
         };
-        Ok(Self { view, heap, _kept: (memory, counters, views, peers) })
+        Ok(Self { view, heap, _kept: (memory, counters, peers) })
     }
 
     /// The kernels' argument.

@@ -102,7 +102,7 @@ impl Pe {
         self.check_pe(src)?;
         let Some(source) = self.local(src) else { return Ok(false) };
         source.copy_to(remote, &self.heap, local, len)?;
-        self.shared.count_local(len);
+        self.count_local(len)?;
         Ok(true)
     }
 
@@ -143,7 +143,7 @@ impl Pe {
             if let Some(signal) = signal {
                 signal.apply(target)?;
             }
-            self.shared.count_local(bytes.len() as u64);
+            self.count_local(bytes.len() as u64)?;
             return Ok(());
         }
         let chunks = bytes.chunks(usize::try_from(self.staging.chunk()).unwrap_or(1));
@@ -175,7 +175,7 @@ impl Pe {
         self.check_pe(src)?;
         if let Some(source) = self.local(src) {
             source.read(remote, bytes)?;
-            self.shared.count_local(bytes.len() as u64);
+            self.count_local(bytes.len() as u64)?;
             return Ok(());
         }
         let mut offset = remote;

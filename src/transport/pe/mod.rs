@@ -23,6 +23,7 @@ use super::bootstrap::{BootstrapError, Session};
 use super::error::TransportError;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
+use super::on_node::show_life;
 use super::proxy::{Drive, Progress, Shared, Totals};
 use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
@@ -182,8 +183,13 @@ impl Pe {
             return self.push(Command::Put(put));
         };
         put.copy(&self.heap, target)?;
-        self.shared.count_local(put.len);
-        Ok(())
+        self.count_local(put.len)
+    }
+
+    /// Counts what needed no NIC.
+    fn count_local(&self, bytes: u64) -> Result<(), TransportError> {
+        self.shared.count_local(bytes);
+        Ok(show_life(&self.heap)?)
     }
 
     /// Changes one word at `dst`, without data.
@@ -304,22 +310,12 @@ impl Pe {
     }
 
     /// Hands a command to the proxy, waiting for room if need be.
-    ///
-    /// The first command after a wait is carried out at once where the proxy's thread rests: waking it takes longer. From
-    /// the second on there is enough to do for two.
     fn push(&mut self, command: Command) -> Result<(), TransportError> {
         while !self.producer.try_push(command) {
             let what = || format!("PE {}: room in the command ring", self.rank());
             self.wait_for(what, || self.shared.waited_for(), || self.producer.has_room())?;
         }
-        let first = !self.streak.swap(true, Ordering::Relaxed);
-        if first && self.progress == Progress::Adaptive {
-            let turn = self.driver.turn();
-            if turn.is_some() && !self.driver.has_work() {
-                return Ok(());
-            }
-        }
-        self.shared.wake();
+        self.driver.asked(!self.streak.swap(true, Ordering::Relaxed));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::wait::Patience;
 use crate::transport::error::TransportError;
 use crate::transport::gpu::{RingMemory, Rings};
 use crate::transport::heap::Heap;
+use crate::transport::on_node::show_life;
 use crate::transport::proxy::Turn;
 
 /// Turns of the proxy before others may have the core.
@@ -40,7 +41,8 @@ impl Pe {
     }
 
     /// As [`Self::run_for`], for kernels that get on without any NIC, too: `beat` gives `None` when they have ended, and
-    /// another number than before whenever they have got on. It never sleeps, since a GPU wakes nobody.
+    /// another number than before whenever they have got on; PEs of this node that wait are told. It never sleeps, since a GPU
+    /// wakes nobody.
     ///
     /// # Errors
     /// As [`Self::run_for`].
@@ -55,7 +57,9 @@ impl Pe {
         let mut last = 0;
         while let Some(beat) = beat() {
             if beat != last {
-                (last, patience) = (beat, Patience::new(self.wait_limit));
+                last = beat;
+                // For this PE's own wait, and for who waits for it.
+                show_life(&self.heap)?;
             }
             for _ in 0..LOOKS {
                 let mut worked = false;
@@ -73,7 +77,7 @@ impl Pe {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
-            if patience.is_over(&self.shared) {
+            if patience.is_over(self.moved()) {
                 let what = format!("PE {}: {what}", self.rank());
                 return Err(TransportError::Timeout {
                     what,

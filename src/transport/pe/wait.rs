@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::Pe;
 use crate::transport::error::TransportError;
 use crate::transport::event::Event;
-use crate::transport::proxy::{Drive, Idle, Progress, Rest, Shared, Turn};
+use crate::transport::on_node::signs_of_life;
+use crate::transport::proxy::{Drive, Idle, Progress, Rest, Turn};
 use crate::transport::silence::Silence;
 
 /// Looks at a condition before a waiter asks whether the job has failed.
@@ -57,7 +58,7 @@ impl Pe {
                 if let Some(error) = self.failure() {
                     return Err(error);
                 }
-                if patience.is_over(&self.shared) {
+                if patience.is_over(self.moved()) {
                     let (limit, waiting_for) = (self.wait_limit, whom());
                     return Err(TransportError::Timeout { what: what(), limit, waiting_for });
                 }
@@ -75,19 +76,24 @@ impl Pe {
         }
     }
 
+    /// A number that changes whenever something moves on this PE's NICs, or a PE of this node gets on without any.
+    pub(super) fn moved(&self) -> u64 {
+        let near = self.locals.iter().flatten().map(|heap| signs_of_life(heap));
+        near.fold(self.shared.moved(), u64::wrapping_add)
+    }
+
     /// Takes the proxy's work over while this PE waits, unless that has a core to itself.
     pub(super) fn drive(&self) -> Driving<'_> {
         let driver = (self.progress == Progress::Adaptive).then_some(&*self.driver);
-        if driver.is_some() {
-            self.shared.begin_driving();
+        if let Some(driver) = driver {
+            driver.come();
         }
-        Driving { shared: &self.shared, driver }
+        Driving { driver }
     }
 }
 
 /// A caller at the proxy's work; see [`Pe::drive`].
 pub(super) struct Driving<'a> {
-    shared: &'a Shared,
     driver: Option<&'a dyn Drive>,
 }
 
@@ -99,8 +105,8 @@ impl Driving<'_> {
 
     /// It takes long: the proxy's thread may sleep deeply.
     fn go_on(&self) {
-        if self.driver.is_some() {
-            self.shared.drive_on();
+        if let Some(driver) = self.driver {
+            driver.stay();
         }
     }
 
@@ -113,14 +119,13 @@ impl Driving<'_> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        let Some(driver) = self.driver else { return };
-        if self.shared.end_driving() || driver.has_work() {
-            self.shared.wake();
+        if let Some(driver) = self.driver {
+            driver.leave();
         }
     }
 }
 
-/// How long a wait goes on: a limit on the time in which nothing moves on this PE's NICs, not on the whole of a long
+/// How long a wait goes on: a limit on the time in which nothing moves ([`Pe::moved`]), not on the whole of a long
 /// transfer. A piece counts when it is complete. Time in which this PE itself stood still (in a debugger) does not.
 pub(super) struct Patience {
     silence: Silence,
@@ -132,8 +137,7 @@ impl Patience {
         Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
-    pub(super) fn is_over(&mut self, shared: &Shared) -> bool {
-        let moved = shared.moved();
+    pub(super) fn is_over(&mut self, moved: u64) -> bool {
         if moved != self.moved {
             self.moved = moved;
             self.silence.broken(Instant::now());

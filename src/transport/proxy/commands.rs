@@ -4,7 +4,6 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::lane::Lane;
-use super::quiet::Asker;
 use super::{Proxy, Totals};
 use crate::counters::RxSource;
 use crate::transport::answers::NOBODY;
@@ -65,7 +64,7 @@ impl<N: Nic> Proxy<N> {
             match self.carry_out(command)? {
                 Done::Yes => worked = true,
                 Done::NoRoom => {
-                    self.stalled = next;
+                    (self.stalled, self.holds) = (next, true);
                     break;
                 }
                 Done::Stop => return Ok(None),
@@ -82,7 +81,24 @@ impl<N: Nic> Proxy<N> {
     /// The command that found no room, else the caller's next.
     #[inline]
     fn next_command(&mut self) -> Option<Command> {
-        if self.stalled.is_some() { self.stalled.take() } else { self.commands.pop() }
+        if self.holds { self.next_held() } else { self.commands.pop() }
+    }
+
+    /// The same while something is held back. A quiet of the caller's speaks of what was posted before: what comes behind must
+    /// not keep it from ending.
+    #[cold]
+    fn next_held(&mut self) -> Option<Command> {
+        if self.stalled.is_some() {
+            return self.stalled.take();
+        }
+        if self.quiets.hold_caller() {
+            if self.held.is_none() {
+                self.held = self.commands.pop();
+            }
+            return self.held.take_if(|held| *held == Command::Stop);
+        }
+        self.holds = false;
+        if self.held.is_some() { self.held.take() } else { self.commands.pop() }
     }
 
     /// Pieces and frames that wait for a NIC.
@@ -100,10 +116,6 @@ impl<N: Nic> Proxy<N> {
     /// What is rare has a function of its own: this is in the way of every put.
     #[inline]
     fn carry_out(&mut self, command: &Command) -> Result<Done, String> {
-        // A quiet speaks of what was posted before it: what comes behind must not keep it from ending.
-        if self.quiet.is_some() && *command != Command::Stop {
-            return Ok(Done::NoRoom);
-        }
         match *command {
             Command::Put(ref put) => return self.put(put),
             Command::Signal { dst, signal } => return self.bare(dst, Action::Change(Atomic::from(signal))),
@@ -114,8 +126,8 @@ impl<N: Nic> Proxy<N> {
             Command::Probe { dst, nic, remote, signal } => {
                 return self.probe(dst, nic, remote, Action::Change(Atomic::from(signal)));
             }
-            Command::Quiet { ticket, pe } => self.begin_quiet(Asker::Caller { ticket }, pe)?,
-            Command::RingQuiet { ring, posted } => self.begin_quiet(Asker::Ring { ring, posted }, None)?,
+            Command::Quiet { ticket, pe } => self.begin_quiet(ticket, pe)?,
+            Command::RingQuiet { ring, posted } => self.begin_ring_quiet(ring, posted)?,
             Command::Fence => self.fence_all()?,
             Command::Snapshot(ticket) => self.snapshot(ticket),
             Command::SetPolicy(kind) => self.set_policy(kind),

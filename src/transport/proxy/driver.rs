@@ -5,65 +5,73 @@
 //! cores a put of 8 bytes took 144 us one way, and takes 9 if the one who waits polls. So the
 //! proxy lies behind a lock that is almost never contended: a waiting caller takes turns itself, and the thread sleeps
 //! meanwhile.
+//!
+//! What the work is this file does not know, so that `models/` can run the very same hand-over.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-use super::idle::{Idle, LONGEST_SLEEP, Rest};
-use super::{Progress, Proxy, Shared, Turn};
-use crate::transport::gpu::Rings;
-use crate::transport::nic::Nic;
-
-/// How long after a NIC's failure the news of a lost PE may take.
-const ECHO: Duration = Duration::from_millis(300);
+use super::attendance::Attendance;
+use super::idle::{Idle, LONGEST_SLEEP, Progress, Rest};
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// How long the thread sleeps before it looks whether callers still do its work. One that waits for one message after
 /// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
 /// has come for as long, and others may have to wait for this PE twice that time.
 const DRIVEN_REST: Duration = Duration::from_micros(500);
 
-/// A proxy that any thread can move on.
-pub trait Drive: fmt::Debug + Send + Sync {
-    /// One turn; `None` while another thread is in one.
-    fn turn(&self) -> Option<Turn>;
+/// What is done in turns.
+pub trait Work {
+    /// One turn.
+    ///
+    /// # Errors
+    /// When something has failed for good.
+    fn turn(&mut self) -> Result<Turn, String>;
 
-    /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
+    /// Whether anything waits to be posted, answered or completed.
     fn has_work(&self) -> bool;
 
-    /// The proxy takes what a GPU posts into these rings from now on; `false` while others are in use.
-    fn attach(&self, rings: Rings) -> bool;
-
-    /// Nothing is sent from when this returns.
-    fn hush(&self);
+    /// Whether anything has been asked for that no turn has taken yet.
+    fn is_asked(&self) -> bool;
 }
 
-/// The lock around a proxy, and the loop of its thread.
-pub struct Driver<N> {
-    proxy: Mutex<Running<N>>,
-    shared: Arc<Shared>,
+/// What a turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Something has moved.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// The proxy was told to stop, or the job has failed.
+    Stop,
+}
+
+/// The lock around the work, and the loop of its thread.
+pub struct Driver<W> {
+    running: Mutex<Running<W>>,
+    attendance: Arc<Attendance>,
     progress: Progress,
     /// As [`Running::end`]: the thread ends, whoever drives.
     ended: AtomicBool,
 }
 
-struct Running<N> {
-    proxy: Proxy<N>,
+struct Running<W> {
+    work: W,
     /// How it has ended, told or failed. Then nobody takes another turn.
     end: Option<Result<(), String>>,
     /// Turns that callers have taken.
     by_callers: u64,
 }
 
-impl<N: Nic> Running<N> {
+impl<W: Work> Running<W> {
     fn turn(&mut self) -> Turn {
         if self.end.is_some() {
             return Turn::Stop;
         }
         // What a panic leaves half done goes no further, in whichever thread it was; the hook has told it by now.
-        let turn = catch_unwind(AssertUnwindSafe(|| self.proxy.turn()));
+        let turn = catch_unwind(AssertUnwindSafe(|| self.work.turn()));
         match turn.unwrap_or_else(|_| Err("the proxy panicked".to_owned())) {
             Ok(Turn::Stop) => self.end = Some(Ok(())),
             Ok(turn) => return turn,
@@ -73,57 +81,59 @@ impl<N: Nic> Running<N> {
     }
 }
 
-impl<N: Nic + Send> Driver<N> {
-    /// Makes `proxy` ready to be run.
+impl<W: Work> Driver<W> {
+    /// Makes `work` ready to be done by those who attend.
     #[must_use]
-    pub fn new(proxy: Proxy<N>) -> Self {
-        let (shared, progress) = (Arc::clone(&proxy.shared), proxy.progress);
-        let running = Running { proxy, end: None, by_callers: 0 };
-        Self { proxy: Mutex::new(running), shared, progress, ended: AtomicBool::new(false) }
+    pub fn over(work: W, attendance: Arc<Attendance>, progress: Progress) -> Self {
+        let running = Running { work, end: None, by_callers: 0 };
+        Self { running: Mutex::new(running), attendance, progress, ended: AtomicBool::new(false) }
     }
 
     /// Whether nothing has come since a turn before which callers had taken `by_callers`. Work that they leave behind is
     /// work to do; what is in flight is not, it will show in time. Who is in a turn at this moment wakes the thread if need be.
     fn is_idle_since(&self, by_callers: u64) -> bool {
-        self.try_lock().is_none_or(|running| {
-            running.by_callers == by_callers
-                && running.proxy.commands.is_empty()
-                && running.proxy.rings.is_empty()
-        })
+        self.try_lock().is_none_or(|running| running.by_callers == by_callers && !running.work.is_asked())
     }
 
     /// Whether the thread may leave everything to callers, who have come `drives` times and had come `before` times when it
     /// last looked.
     fn is_covered(&self, drives: u64, before: u64) -> bool {
-        let covered = self.shared.is_driven() || drives != before && !self.has_work();
+        let covered = self.attendance.is_driven() || drives != before && !self.has_work();
         covered && !self.ended.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Running<N>> {
+    fn lock(&self) -> MutexGuard<'_, Running<W>> {
         // Nothing that holds it panics: a turn's panic is caught.
-        self.proxy.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_lock(&self) -> Option<MutexGuard<'_, Running<N>>> {
-        match self.proxy.try_lock() {
+    fn try_lock(&self) -> Option<MutexGuard<'_, Running<W>>> {
+        match self.running.try_lock() {
             Ok(running) => Some(running),
             Err(TryLockError::Poisoned(running)) => Some(running.into_inner()),
             Err(TryLockError::WouldBlock) => None,
         }
     }
 
-    /// The proxy's thread: works until told to stop or until something fails for good, here or on another PE.
-    pub fn run(&self) {
-        self.shared.sleeper.begin();
+    /// Does something with the work between two turns.
+    pub fn with<T>(&self, what: impl FnOnce(&mut W) -> T) -> T {
+        what(&mut self.lock().work)
+    }
+
+    /// The thread's turns, until told to stop or until something fails for good.
+    ///
+    /// # Errors
+    /// What has failed, here or in a caller's turn.
+    pub fn attend(&self) -> Result<(), String> {
+        self.attendance.sleeper.begin();
         let mut idle = Idle::for_thread(self.progress);
-        self.lock().proxy.begin();
         let mut drives = 0;
         loop {
-            let before = std::mem::replace(&mut drives, self.shared.drives());
+            let before = std::mem::replace(&mut drives, self.attendance.drives());
             if self.is_covered(drives, before) {
                 // A caller that has waited for long wakes the thread when it leaves.
-                let limit = if self.shared.is_deep() { LONGEST_SLEEP } else { DRIVEN_REST };
-                self.shared.sleeper.sleep(limit, || self.is_covered(drives, before));
+                let limit = if self.attendance.is_deep() { LONGEST_SLEEP } else { DRIVEN_REST };
+                self.attendance.sleeper.sleep(limit, || self.is_covered(drives, before));
                 idle.reset();
                 continue;
             }
@@ -137,24 +147,17 @@ impl<N: Nic + Send> Driver<N> {
                 Turn::Idle => match idle.rest() {
                     Rest::Spin => std::hint::spin_loop(),
                     Rest::Yield => std::thread::yield_now(),
-                    Rest::Sleep(limit) => self.shared.sleeper.sleep(limit, || self.is_idle_since(by_callers)),
+                    Rest::Sleep(limit) => {
+                        self.attendance.sleeper.sleep(limit, || self.is_idle_since(by_callers));
+                    }
                 },
             }
         }
-        let end = self.lock().end.replace(Ok(()));
-        if let Some(Err(reason)) = end {
-            // A NIC that fails because a PE is gone is only the echo of that: the rendezvous says so a moment later, and
-            // better.
-            let fault = self.lock().proxy.fault.clone();
-            fault.await_reason(ECHO);
-            self.lock().proxy.fail(reason);
-        }
-        self.lock().proxy.wind_up();
+        self.lock().end.replace(Ok(())).unwrap_or(Ok(()))
     }
-}
 
-impl<N: Nic + Send> Drive for Driver<N> {
-    fn turn(&self) -> Option<Turn> {
+    /// A caller's turn; `None` while another thread is in one.
+    pub fn turn(&self) -> Option<Turn> {
         let turn = {
             let mut running = self.try_lock()?;
             running.by_callers += 1;
@@ -163,25 +166,44 @@ impl<N: Nic + Send> Drive for Driver<N> {
         if turn == Turn::Stop {
             // The thread says so to everybody, and closes the NICs.
             self.ended.store(true, Ordering::Release);
-            self.shared.wake();
+            self.attendance.wake();
         }
         Some(turn)
     }
 
-    fn has_work(&self) -> bool {
-        self.try_lock().is_some_and(|running| running.proxy.has_work())
+    /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
+    pub fn has_work(&self) -> bool {
+        self.try_lock().is_some_and(|running| running.work.has_work())
     }
 
-    fn attach(&self, rings: Rings) -> bool {
-        self.lock().proxy.attach(rings)
+    /// A caller has asked for something. Its `first` since it last waited is carried out at once where the thread rests: waking
+    /// it takes longer. From the second on there is enough to do for two.
+    pub fn asked(&self, first: bool) {
+        let done = first && self.progress == Progress::Adaptive && self.turn().is_some() && !self.has_work();
+        if !done {
+            self.attendance.wake();
+        }
     }
 
-    fn hush(&self) {
-        self.lock().proxy.hush();
+    /// A caller begins to wait, and to take turns.
+    pub fn come(&self) {
+        self.attendance.come();
+    }
+
+    /// It goes on waiting, for long already.
+    pub fn stay(&self) {
+        self.attendance.stay();
+    }
+
+    /// It ends, and takes no more turns.
+    pub fn leave(&self) {
+        if self.attendance.leave() || self.has_work() {
+            self.attendance.wake();
+        }
     }
 }
 
-impl<N> fmt::Debug for Driver<N> {
+impl<W> fmt::Debug for Driver<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("progress", &self.progress).finish_non_exhaustive()
     }

@@ -4,8 +4,10 @@
 //! hand pieces and frames to the NICs, poll the NICs, publish counters. Who takes the turns, and rests when nothing
 //! happened, is the [`Driver`]'s matter: a thread, or a caller that waits.
 
+mod attendance;
 mod clock;
 mod commands;
+mod drive;
 mod driver;
 mod idle;
 mod lane;
@@ -23,12 +25,14 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use attendance::Attendance;
 pub use clock::Clock;
 use commands::Done;
-pub use driver::{Drive, Driver};
+pub use drive::Drive;
+pub use driver::{Driver, Turn, Work};
 pub use idle::{Idle, Progress, Rest};
 use lane::{Lane, Outcome};
-use quiet::Quiet;
+use quiet::Quiets;
 use recovery::Recovery;
 pub use shared::{Shared, Totals};
 use state::State;
@@ -94,6 +98,10 @@ pub struct Proxy<N> {
     took_posts: bool,
     /// A command that found no room; nothing else is taken until it goes.
     stalled: Option<Command>,
+    /// The caller's next command, which waits for its quiet.
+    held: Option<Command>,
+    /// Whether one of these may be there, or the caller's quiet: every put asks.
+    holds: bool,
     selector: Selector,
     /// The same policy for signals, atomics and acknowledgements.
     control: Selector,
@@ -103,8 +111,8 @@ pub struct Proxy<N> {
     wide_immediate: bool,
     /// Puts of at most this many bytes travel within a frame.
     inline_max: u64,
-    /// The quiet under way: its ticket, and the PE it is about or all.
-    quiet: Option<Quiet>,
+    /// Quiets under way.
+    quiets: Quiets,
     shared: Arc<Shared>,
     fault: Fault,
     page: Option<PageWriter>,
@@ -157,6 +165,8 @@ impl<N: Nic> Proxy<N> {
             earlier: RingFigures::default(),
             took_posts: false,
             stalled: None,
+            held: None,
+            holds: false,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
             place,
@@ -164,7 +174,7 @@ impl<N: Nic> Proxy<N> {
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
             inline_max: parts.inline_max.min(MAX_INLINE as u64),
-            quiet: None,
+            quiets: Quiets::default(),
             shared: Arc::clone(&shared),
             fault,
             page,
@@ -207,7 +217,7 @@ impl<N: Nic> Proxy<N> {
             worked |= self.serve()?;
             worked |= self.send_acks();
             self.look_after_ways()?;
-            self.settle_quiet();
+            self.settle_quiets()?;
         }
         if self.state.wake {
             self.state.wake = false;
@@ -229,7 +239,8 @@ impl<N: Nic> Proxy<N> {
         !self.commands.is_empty()
             || !self.rings.is_empty()
             || self.stalled.is_some()
-            || self.quiet.is_some()
+            || self.held.is_some()
+            || !self.quiets.is_empty()
             || !self.state.requests.is_empty()
             || self.lanes.iter().any(Lane::has_work)
     }
@@ -328,7 +339,7 @@ impl<N: Nic> Proxy<N> {
 
     fn beat(&mut self, now: u64) {
         self.next_heartbeat = now + HEARTBEAT_NS;
-        if self.quiet.is_some() || self.stalled.is_some() {
+        if !self.quiets.is_empty() || self.stalled.is_some() {
             let unsettled = self.state.unsettled().collect();
             *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
         }
@@ -346,17 +357,6 @@ impl<N: Nic> Proxy<N> {
 fn most_pieces<N: Nic>(nics: &[N], pe: u32, width: u16) -> u64 {
     let each = nics.first().map_or(u64::MAX, |nic| nic.room_at(PeerNic { pe, nic: 0 }));
     each.max(1).saturating_mul(nics.len().max(usize::from(width)) as u64)
-}
-
-/// What a round of the proxy's loop came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// Something has moved.
-    Worked,
-    /// There was nothing to do.
-    Idle,
-    /// The proxy was told to stop, or the job has failed.
-    Stop,
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! What a GPU has posted: checked as a caller's operations are, and carried out at once where no NIC is needed.
 
 use super::Proxy;
-use super::quiet::Asker;
 use crate::transport::gpu::{RingFigures, Rings};
 use crate::transport::heap::HeapError;
 use crate::transport::nic::Nic;
+use crate::transport::on_node::show_life;
 use crate::transport::ring::Command;
 
 impl<N: Nic> Proxy<N> {
     /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
     pub(super) fn attach(&mut self, rings: Rings) -> bool {
-        let asked = self.quiet.as_ref().is_some_and(|quiet| matches!(quiet.asker, Asker::Ring { .. }));
-        let free = self.rings.is_empty() && self.stalled.is_none() && !asked;
+        let free = self.rings.is_empty() && self.stalled.is_none() && !self.quiets.are_asked_by_rings();
         if free {
             self.count_posts();
             self.rings = rings;
@@ -52,6 +51,7 @@ impl<N: Nic> Proxy<N> {
                 let Some(target) = target else { return Ok(None) };
                 put.copy(&self.heap, target)?;
                 self.shared.count_local(put.len);
+                show_life(&self.heap)?;
                 Ok(Some(put.len))
             }
             Command::Signal { signal, .. } => {

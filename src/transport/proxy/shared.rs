@@ -1,9 +1,9 @@
 //! What the proxy and its caller share: tickets, totals, and who sleeps.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::sleeper::Sleeper;
+use super::attendance::Attendance;
 use crate::counters::NicCounts;
 use crate::transport::answers::Answers;
 
@@ -13,14 +13,8 @@ pub struct Shared {
     pub(super) quiet_done: AtomicU64,
     pub(super) snapshot_done: AtomicU64,
     pub(super) snapshot: Mutex<Totals>,
-    /// Where the proxy's thread sleeps.
-    pub(super) sleeper: Sleeper,
-    /// Callers that do the proxy's work while they wait.
-    driving: AtomicU32,
-    /// One of them has waited for long.
-    deep: AtomicBool,
-    /// How often one has begun to.
-    drives: AtomicU64,
+    /// The proxy's thread, and callers that do its work while they wait.
+    pub(super) attendance: Arc<Attendance>,
     /// Bytes sent and received per NIC, for samplers.
     pub(super) live: Vec<[AtomicU64; 2]>,
     pub(super) local_ops: AtomicU64,
@@ -99,40 +93,7 @@ impl Shared {
 
     /// Wakes the proxy's thread if it rests. Called after a command is in the ring.
     pub fn wake(&self) {
-        self.sleeper.wake();
-    }
-
-    /// Whether some caller does the proxy's work.
-    pub(super) fn is_driven(&self) -> bool {
-        self.driving.load(Ordering::Acquire) > 0
-    }
-
-    /// A number that changes whenever a caller begins to do the proxy's work.
-    pub(super) fn drives(&self) -> u64 {
-        self.drives.load(Ordering::Relaxed)
-    }
-
-    /// Whether a caller has waited for long.
-    pub(super) fn is_deep(&self) -> bool {
-        self.deep.load(Ordering::Relaxed)
-    }
-
-    /// A caller begins to do the proxy's work.
-    pub(in crate::transport) fn begin_driving(&self) {
-        self.driving.fetch_add(1, Ordering::Release);
-        self.drives.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// It goes on waiting, for long already.
-    pub(in crate::transport) fn drive_on(&self) {
-        self.deep.store(true, Ordering::Relaxed);
-    }
-
-    /// It ends; whether it had waited for long: then the thread may sleep deeply and is to be woken.
-    pub(in crate::transport) fn end_driving(&self) -> bool {
-        let deep = self.deep.swap(false, Ordering::Relaxed);
-        self.driving.fetch_sub(1, Ordering::Release);
-        deep
+        self.attendance.wake();
     }
 }
 

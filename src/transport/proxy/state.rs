@@ -156,13 +156,18 @@ impl State {
     }
 
     /// By PE: groups started towards it.
-    pub(super) fn sent_so_far(&self) -> Vec<u64> {
-        self.peers.iter().map(|peer| peer.outbound.started()).collect()
+    pub(super) fn sent_so_far(&self) -> impl Iterator<Item = u64> {
+        self.peers.iter().map(|peer| peer.outbound.started())
     }
 
-    /// Whether all groups below `mark` towards `pe` are released, and everything asked of it is answered.
-    pub(super) fn is_settled_with(&self, pe: u32, mark: u64) -> bool {
-        self.peers.get(pe as usize).is_none_or(|peer| peer.is_settled(mark))
+    /// Whether all groups below `mark` towards `pe` are released there.
+    pub(super) fn has_landed_at(&self, pe: u32, mark: u64) -> bool {
+        self.peers.get(pe as usize).is_none_or(|peer| peer.has_landed(mark))
+    }
+
+    /// Whether everything asked of `pe` is answered.
+    pub(super) fn is_answered_by(&self, pe: u32) -> bool {
+        self.peers.get(pe as usize).is_none_or(Peer::has_answered)
     }
 
     /// Whether another fetch or get may be asked of `pe`: it has to remember each until it is answered.
@@ -189,7 +194,7 @@ impl State {
     /// PEs that something is still owed by.
     pub(super) fn unsettled(&self) -> impl Iterator<Item = u32> {
         let all = (0..).zip(&self.peers);
-        all.filter(|(_, peer)| !peer.is_settled(peer.outbound.started())).map(|(pe, _)| pe)
+        all.filter(|(_, peer)| !peer.is_settled()).map(|(pe, _)| pe)
     }
 
     pub(super) fn received(&self, nic: usize) -> Received {

@@ -74,8 +74,18 @@ impl Peer {
         (0..nics).map(|nic| Progress { through: at(&self.arrivals, nic), by: at(&self.heard, nic) }).collect()
     }
 
-    /// Whether all groups below `mark` towards it are released, and everything asked of it is answered.
-    pub(super) fn is_settled(&self, mark: u64) -> bool {
-        self.outbound.low() >= mark && self.asked == 0
+    /// Whether all groups below `mark` towards it are released.
+    pub(super) fn has_landed(&self, mark: u64) -> bool {
+        self.outbound.low() >= mark
+    }
+
+    /// Whether everything asked of it is answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.asked == 0
+    }
+
+    /// Whether nothing is owed by it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.has_landed(self.outbound.started()) && self.has_answered()
     }
 }

@@ -11,7 +11,7 @@ use super::world::{Setup, Step, World};
 use crate::counters::RxSource;
 use crate::transport::heap::RESERVED;
 use crate::transport::nic::PeerNic;
-use crate::transport::proxy::{Drive, Driver, Turn};
+use crate::transport::proxy::{Driver, Proxy, Turn};
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
 use crate::transport::signal::{Signal, SignalOp};
@@ -71,7 +71,7 @@ fn threads_and_callers_share_the_work() {
         }
     }
     // From here on the sender's thread rests before long, and its caller does the work.
-    sender.shared.begin_driving();
+    drivers[0].come();
     while !producer.try_push(Command::Quiet { ticket: 1, pe: None }) {
         own_turns += u64::from(drivers[0].turn().is_some());
     }
@@ -79,7 +79,7 @@ fn threads_and_callers_share_the_work() {
         own_turns += u64::from(drivers[0].turn().is_some());
         assert!(Instant::now() < deadline, "quiet never ends");
     }
-    sender.shared.end_driving();
+    drivers[0].leave();
     assert_eq!(heaps[1].word(COUNTER).unwrap().load(Ordering::Acquire), PUTS);
     over.store(true, Ordering::Relaxed);
     assert!(own_turns > 0 && waiter.join().unwrap() > 0, "only the threads worked");
@@ -117,7 +117,7 @@ fn the_thread_tells_of_a_failure_while_a_caller_drives() {
     }
     let caller = world.callers.remove(0);
     let driver = Arc::new(Driver::new(caller.proxy));
-    caller.shared.begin_driving();
+    driver.come();
     let thread = std::thread::spawn({
         let driver = Arc::clone(&driver);
         move || driver.run()
@@ -173,7 +173,7 @@ fn nothing_is_sent_once_hushed() {
         turns += 1;
         assert!(turns < 10_000, "the signal never arrives");
     }
-    driver.hush();
+    driver.with(Proxy::hush);
     // Long enough for an acknowledgement to be due.
     world.clock.fetch_add(1_000_000_000, Ordering::Relaxed);
     (0..100).for_each(|_| {

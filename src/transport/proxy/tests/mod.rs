@@ -8,6 +8,7 @@ mod judge;
 mod mock;
 mod pressure;
 mod program;
+mod rings;
 mod rng;
 mod world;
 
