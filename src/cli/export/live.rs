@@ -87,9 +87,6 @@ fn pass_on(interrupt: Interrupt, call: Sender<Call>) -> anyhow::Result<()> {
         let deadline = Instant::now() + FOR_EVER;
         let end = interrupt.wait_until(deadline).map(|_asked| ());
         let _ended = call.send(Call::End(end));
-        // Kept: the second signal ends the process by way of it.
-        thread::park();
-        drop(interrupt);
     };
     thread::Builder::new().name("end".to_owned()).spawn(wait).context("cannot start a thread")?;
     Ok(())
