@@ -1,6 +1,7 @@
 //! `railtop export` under the real Prometheus, beside a job that runs in a lab: the alert on imbalance fires and resolves,
 //! and every query of the dashboard has data.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -49,8 +50,11 @@ struct Devices<'a> {
     done: AtomicBool,
 }
 
-/// Device, driver, and its counters, which rise by so much at each step.
-const DEVICES: [(&str, &str, &[(&str, u64)]); 2] = [
+/// A counter, and by how much it rises at each step.
+type Rising = (&'static str, u64);
+
+/// Device, driver, and its counters.
+const DEVICES: [(&str, &str, &[Rising]); 2] = [
     (
         "rdmap0s0",
         "efa",
@@ -169,7 +173,10 @@ impl Prometheus {
 
     /// The result of a query now.
     fn query(&self, expression: &str) -> Vec<Value> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mut encoded = String::new();
+        for byte in expression.bytes() {
+            write!(encoded, "%{byte:02X}").unwrap();
+        }
         self.api(&format!("/api/v1/query?query={encoded}"))["result"].as_array().unwrap().clone()
     }
 

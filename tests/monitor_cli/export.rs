@@ -35,7 +35,7 @@ impl Exporter {
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
         let first = said.recv_timeout(LIMIT).unwrap();
         let address = first.split_once("://").and_then(|(_, rest)| rest.split_once("/metrics"));
-        let address = address.unwrap_or_else(|| panic!("{first}")).0.parse().unwrap();
+        let address = address.map(|(address, _)| address.parse().unwrap()).expect(&first);
         Self { child, address, said }
     }
 
@@ -242,6 +242,7 @@ fn what_cannot_be_is_said_with_the_right_code() {
         ),
         (vec!["--listen", "0", "--tls-cert", &path("absent")], 2, "--tls-key"),
         (vec!["--textfile", &path("absent/rdma.prom")], 1, "cannot write"),
+        (vec!["--textfile", "/dev/null", "-n", "1"], 1, "no file's name"),
         (vec!["--textfile", &path("a.prom"), "--listen", "0"], 2, "cannot be used with"),
         (vec![], 2, "say what to export"),
     ] {

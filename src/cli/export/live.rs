@@ -2,6 +2,7 @@
 //!
 //! This thread owns the monitor and reads when it is asked; the server's thread asks.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::monitor::{Monitor, Ticker};
 
 /// Scrapes within this share a read, unless told otherwise.
 const LEAST_AGE: Duration = Duration::from_secs(1);
-/// How often a file is written, unless told otherwise: node_exporter is usually scraped every 15 or 30 s.
+/// How often a file is written, unless told otherwise: `node_exporter` is usually scraped every 15 or 30 s.
 const WRITE_EVERY: Duration = Duration::from_secs(15);
 /// Longer than the exporter runs.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -129,7 +130,9 @@ fn answer(reader: &mut Reader, server: &Server, calls: &Receiver<Call>) -> anyho
 pub(super) fn write(args: &ExportArgs, global: &GlobalArgs, path: &Path) -> anyhow::Result<ExitCode> {
     let interval = args.interval.unwrap_or(WRITE_EVERY);
     let mut reader = reader(args, global, Duration::ZERO)?;
-    let file = Textfile::new(path).with_context(|| format!("--textfile {}", path.display()))?;
+    let named = path != Path::new("-");
+    let file = named.then(|| Textfile::new(path)).transpose();
+    let file = file.with_context(|| format!("--textfile {}", path.display()))?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
     let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
@@ -138,7 +141,10 @@ pub(super) fn write(args: &ExportArgs, global: &GlobalArgs, path: &Path) -> anyh
     while left != Some(0) && !interrupt.wait_until(ticker.deadline())? {
         reader.refresh(Instant::now(), |_| {});
         let page = reader.page(Format::Prometheus);
-        file.write(&page).with_context(|| format!("cannot write {}", path.display()))?;
+        match &file {
+            Some(file) => file.write(&page).with_context(|| format!("cannot write {}", path.display()))?,
+            None => print(&page).map_err(exit::output_error)?,
+        }
         if let Some(view) = reader.take_view() {
             told.tell(view);
             nothing.clone_from(&view.nothing);
@@ -150,6 +156,12 @@ pub(super) fn write(args: &ExportArgs, global: &GlobalArgs, path: &Path) -> anyh
         Some(reason) if args.count.is_some() => Err(ExitError::Nothing(reason).into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn print(page: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(page)?;
+    out.flush()
 }
 
 fn reader(args: &ExportArgs, global: &GlobalArgs, least_age: Duration) -> anyhow::Result<Reader> {

@@ -32,7 +32,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["recording", "textfile"])]
     pub listen: Option<String>,
 
-    /// Write metrics to this file again and again, for node_exporter's textfile collector: a name that ends in .prom
+    /// Write metrics to this file again and again, for `node_exporter`'s textfile collector: a name that ends in .prom; - is
+    /// stdout
     #[arg(long, value_name = "FILE", conflicts_with = "recording")]
     pub textfile: Option<PathBuf>,
 

@@ -149,14 +149,11 @@ impl Families {
     /// else make a page that nobody reads.
     pub fn add(&mut self, meta: &Meta, labels: &Labels, value: Option<impl Into<Value>>) {
         let Some(value) = value else { return };
-        let index = match self.by_name.get(&meta.name) {
-            Some(index) => *index,
-            None => {
-                self.all.push(Family { meta: meta.clone(), samples: Vec::new() });
-                self.by_name.insert(meta.name.clone(), self.all.len() - 1);
-                self.all.len() - 1
-            }
-        };
+        let index = self.by_name.get(&meta.name).copied().unwrap_or_else(|| {
+            self.all.push(Family { meta: meta.clone(), samples: Vec::new() });
+            self.by_name.insert(meta.name.clone(), self.all.len() - 1);
+            self.all.len() - 1
+        });
         if self.seen.insert((index, labels.clone()))
             && let Some(family) = self.all.get_mut(index)
         {

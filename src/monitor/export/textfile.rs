@@ -17,10 +17,14 @@ impl Textfile {
     /// Makes nothing yet.
     ///
     /// # Errors
-    /// When the path has no file name.
+    /// When what is there is no file: a device or a link (`/dev/stdout` is one) must not be replaced.
     pub fn new(path: &Path) -> io::Result<Self> {
-        let name = path.file_name().filter(|_| !path.is_dir());
-        let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "not a file's name"))?;
+        let no_file =
+            || io::Error::new(io::ErrorKind::InvalidInput, "this is no file's name, or of something else");
+        let name = path.file_name().ok_or_else(no_file)?;
+        if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(no_file());
+        }
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
         hidden.push(".railtop-new");
@@ -92,17 +96,19 @@ mod tests {
         fs::write(&other, "mine").unwrap();
         let file = Textfile::new(&path).unwrap();
         symlink(&other, &file.new).unwrap();
-        symlink(&other, &path).unwrap();
         file.write(b"page\n").unwrap();
         assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
         assert_eq!(fs::read_to_string(&path).unwrap(), "page\n");
         assert_eq!(names(dir.path()), ["other", "rdma.prom"]);
+        let link = dir.path().join("link.prom");
+        symlink(&other, &link).unwrap();
+        assert!(Textfile::new(&link).is_err() && Textfile::new(Path::new("/dev/null")).is_err());
+        assert!(Textfile::new(dir.path()).is_err() && Textfile::new(Path::new("/")).is_err());
     }
 
     #[test]
     fn a_failed_write_leaves_the_page_that_was_there() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(Textfile::new(dir.path()).is_err());
         let target = dir.path().join("rdma.prom");
         let file = Textfile::new(&target).unwrap();
         // A directory that is not empty cannot be replaced by a file.

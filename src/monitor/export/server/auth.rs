@@ -190,7 +190,7 @@ mod tests {
     fn a_wrong_file_says_where_and_shows_no_password() {
         let hash = bcrypt::hash("x", 4).unwrap();
         for (text, expected) in [
-            ("".to_owned(), "it has no user"),
+            (String::new(), "it has no user"),
             ("\nana".to_owned(), "line 2: not USER:HASH"),
             ("ana:geheim".to_owned(), "line 1: the hash is none of bcrypt's"),
             (format!("ana:{hash}\nana:{hash}"), "line 2: the user is there twice"),
