@@ -12,6 +12,7 @@
 
 mod bench;
 mod demo;
+mod deploy;
 mod failover;
 mod hang;
 #[path = "../support/http.rs"]
