@@ -66,4 +66,14 @@ mod tests {
             assert_eq!(negotiate(accept), expected, "{accept}");
         }
     }
+
+    proptest::proptest! {
+        /// Who asks for plain text alone, in whatever words beside it, never gets anything else.
+        #[test]
+        fn any_header_has_an_answer(any in ".{0,200}", words in "[a-z/*;=,.0-9 q-]{0,200}") {
+            let _either = negotiate(&any);
+            let without = words.replace("openmetrics", "");
+            proptest::prop_assert_eq!(negotiate(&without), Format::Prometheus);
+        }
+    }
 }

@@ -55,7 +55,7 @@ const PHYSICAL_STATE: Meta = gauge(
 );
 const READABLE: Meta =
     gauge("rdma_port_readable", "1 where the last read of the port gave its numbers, 0 where it failed.");
-const DEVICE: Meta = info("rdma_device", "What is known about a device.");
+const DEVICE: Meta = info("rdma_device", "What is known about a device, for each of its ports.");
 
 /// The rows of ports, each once, those included that a counter page shows.
 pub(super) fn rows(tick: &Tick) -> impl Iterator<Item = &NicView> {
@@ -93,8 +93,8 @@ pub(super) fn add(out: &mut Families, tick: &Tick, options: &Options) {
 
 fn port(out: &mut Families, row: &NicView, options: &Options) {
     let labels = labels(row);
-    let device = Labels::none()
-        .and("device", &row.device)
+    let device = labels
+        .clone()
         .and("driver", &row.driver)
         .and_some("pci", row.pci.as_deref())
         .and_some("numa", row.numa.map(|numa| numa.to_string()).as_deref())

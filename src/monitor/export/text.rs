@@ -165,4 +165,38 @@ old_bytes 0
         let texts = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1.5].map(|v| number(Value::Real(v)));
         assert_eq!(texts, ["NaN", "+Inf", "-Inf", "1.5"]);
     }
+
+    /// What a parser of the format makes of a label's value.
+    fn unescaped(text: &str) -> String {
+        let mut chars = text.chars();
+        let mut out = String::new();
+        while let Some(c) = chars.next() {
+            out.push(match c {
+                '\\' => match chars.next() {
+                    Some('n') => '\n',
+                    Some(c) => c,
+                    None => panic!("ends in a backslash: {text}"),
+                },
+                c => c,
+            });
+        }
+        out
+    }
+
+    proptest::proptest! {
+        /// A name stays within its quotation marks, and is what it was but for characters that do harm.
+        #[test]
+        fn any_name_is_one_label_on_one_line(name in ".{1,300}", open in proptest::bool::ANY) {
+            let mut families = Families::default();
+            families.add(&gauge_in("a_bytes", "bytes", "A."), &Labels::none().and("name", &name), Some(1_u64));
+            let text = page(&families.finish(), if open { Format::OpenMetrics } else { Format::Prometheus });
+            let lines: Vec<&str> = text.split('\n').filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+            proptest::prop_assert_eq!(lines.len(), 1);
+            let value = lines[0].strip_prefix("a_bytes{name=\"").and_then(|rest| rest.strip_suffix("\"} 1"));
+            proptest::prop_assert_eq!(unescaped(value.unwrap()), crate::text::printable(&name));
+            // No quotation mark ends it early.
+            let inside = value.unwrap().replace("\\\\", "").replace("\\\"", "");
+            proptest::prop_assert!(!inside.contains('"'));
+        }
+    }
 }

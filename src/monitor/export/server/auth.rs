@@ -200,4 +200,18 @@ mod tests {
             assert!(told.contains(expected) && !told.contains("geheim"), "{told}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_somebody_or_nobody(any in proptest::collection::vec(0_u8.., 0..100), user in "[^:]{0,20}", password in ".{0,20}") {
+            let _nobody = credentials(&any);
+            let sent = header(&format!("{user}:{password}"));
+            proptest::prop_assert_eq!(credentials(&sent), Some((user, password.into_bytes())));
+        }
+
+        #[test]
+        fn any_file_is_users_or_an_error(text in ".{0,200}") {
+            proptest::prop_assert!(Auth::parse(&text).is_err());
+        }
+    }
 }
