@@ -28,7 +28,7 @@ pub struct ExportArgs {
     #[arg(value_name = "RECORDING")]
     pub recording: Option<PathBuf>,
 
-    /// Serve metrics over HTTP here: 127.0.0.1:9812, [::]:9812; a port alone is one of 127.0.0.1, port 0 any that is free
+    /// Serve metrics over HTTP here, at HOST:PORT, such as 127.0.0.1:9812 or `[::1]:9812`; a port alone is one of 127.0.0.1, port 0 any that is free
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["recording", "textfile"])]
     pub listen: Option<String>,
 

@@ -1,6 +1,6 @@
 //! The HTTP server: a thread with a runtime of its own, which knows how to ask for a page and nothing of counters.
 //!
-//! What it withstands: half-open connections and slow readers ([`connections`]), requests without end (hyper's limits
+//! What it withstands: half-open connections and slow readers (`connections`), requests without end (hyper's limits
 //! below), wrong passwords ([`auth`]), and more scrapes at once than there are threads, since all share one read.
 
 mod answer;
