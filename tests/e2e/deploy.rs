@@ -1,4 +1,4 @@
-//! What lies in `deploy/` runs: the commands of the unit and of the DaemonSet, without privileges.
+//! What lies in `deploy/` runs: the commands of the unit and of the `DaemonSet`, without privileges.
 
 use std::fs;
 use std::net::SocketAddr;
