@@ -80,6 +80,8 @@ if [ "$purpose" = test ]; then
     has munged || missing+=(munge)
     has mpirun || missing+=(openmpi-bin)
     compgen -G '/usr/lib/*/pmix2/lib/libpmix.so' >/dev/null || missing+=(libpmix-dev)
+    # For tests/e2e/prometheus.rs, which starts its own.
+    { has prometheus && has promtool; } || missing+=(prometheus)
     # For tests/report.rs, with a font to draw with. Ubuntu's package of that name is another packager's, which containers lack.
     if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
         has chromium || missing+=(chromium fonts-dejavu-core)
@@ -120,8 +122,23 @@ export DEBIAN_FRONTEND=noninteractive
 # Quiet unless it fails: the log is shown then.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+# The tests start what they need, so no daemon of a package is to run: not now (unless this system has a policy of its own), and
+# not after the next boot.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$log" "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
 if ! { apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "could not install ${missing[*]}; go on without them with NO_INSTALL=1 make …" >&2
     exit 1
 fi
+case " ${missing[*]} " in
+    *" prometheus "*)
+        if has systemctl; then
+            systemctl disable -q prometheus.service 2>>"$log" || echo "could not disable prometheus.service; it starts at the next boot" >&2
+        fi
+        ;;
+esac

@@ -20,6 +20,11 @@ pub(super) fn allow_many() {
     }
 }
 
+/// How many files this process may have open.
+pub(super) fn limit() -> usize {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX))
+}
+
 /// Opens a file to be written. It is new unless told otherwise, so that nothing is lost to a typing error; one that is there
 /// is [emptied](empty) by who has looked what it is.
 pub(super) fn open_new(path: &Path, force: bool) -> anyhow::Result<File> {

@@ -13,6 +13,7 @@
 pub mod check;
 pub mod clock;
 pub mod counter;
+pub mod export;
 pub mod failover;
 pub mod glob;
 pub mod host;

@@ -162,6 +162,11 @@ impl Running {
         self.text("stdout")
     }
 
+    /// What it has said so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.text("stderr")
+    }
+
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().unwrap().try_wait().unwrap()
     }

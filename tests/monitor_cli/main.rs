@@ -1,11 +1,14 @@
-//! `railtop log`, `check` and `list` as a user runs them, on trees in `tests/fixtures/sys` and on trees the test drives.
+//! `railtop log`, `check`, `list` and `export` as a user runs them, on trees in `tests/fixtures/sys` and on trees the test drives.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails, fails the test")]
 
 mod check;
 mod events;
+mod export;
 #[path = "../support/fault.rs"]
 mod fault;
+#[path = "../support/http.rs"]
+mod http;
 mod list;
 mod output;
 mod pages;

@@ -1,67 +1,31 @@
-//! `railtop export`: a recording for other tools.
+//! A recording as a trace for ui.perfetto.dev.
 
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use super::GlobalArgs;
-use super::config::{Given, Settings};
-use super::exit::{self, ExitError};
-use super::files::{empty, open_new};
-use super::log::same_file;
-use super::replay::open_recording;
-use super::source::{Selection, SourceArg};
+use super::ExportArgs;
+use crate::cli::GlobalArgs;
+use crate::cli::config::{Given, Settings};
+use crate::cli::exit::{self, ExitError};
+use crate::cli::files::{empty, open_new};
+use crate::cli::log::same_file;
+use crate::cli::replay::open_recording;
+use crate::cli::source::SourceArg;
 use crate::monitor::perfetto::Trace;
 use crate::monitor::record::Recording;
 use crate::monitor::replay::{Filter, Replayer};
-
-/// Turn a recording into a trace for ui.perfetto.dev
-#[derive(Debug, Clone, clap::Args)]
-#[command(
-    after_help = "Open the trace at https://ui.perfetto.dev. Its time is the wall clock of the recording.\n\
-    A rate stands at the beginning of the time it was measured over; where there is none, a slice says why."
-)]
-pub struct ExportArgs {
-    /// A recording made by `railtop log --record` or with the screen's key for it
-    #[arg(value_name = "RECORDING")]
-    pub recording: Option<PathBuf>,
-
-    /// Write a Perfetto trace to this new file; - is stdout
-    #[arg(long, value_name = "FILE")]
-    pub perfetto: Option<PathBuf>,
-
-    /// Replace FILE if it is there
-    #[arg(long)]
-    pub force: bool,
-
-    /// Which NICs, by which source.
-    #[command(flatten)]
-    pub selection: Selection,
-
-    /// Not there yet; known so that the answer can say what is.
-    #[arg(long, hide = true, value_name = "ADDR")]
-    pub listen: Option<String>,
-    /// Not there yet either.
-    #[arg(long, hide = true, value_name = "FILE")]
-    pub textfile: Option<PathBuf>,
-}
 
 /// Writes the trace.
 ///
 /// # Errors
 /// When the recording cannot be read to its end, the configuration is wrong, or the trace cannot be written.
-pub fn run(args: &ExportArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    let usage = |text: &str| ExitError::Usage(text.to_owned());
-    if args.listen.is_some() || args.textfile.is_some() {
-        return Err(usage(
-            "this version exports recordings only: `railtop export RECORDING --perfetto FILE`; for numbers as they \
-             come, use `railtop log`",
-        )
-        .into());
-    }
-    let (Some(from), Some(to)) = (&args.recording, &args.perfetto) else {
-        return Err(usage("name a recording and a trace: `railtop export RECORDING --perfetto FILE`").into());
-    };
+pub(super) fn run(
+    args: &ExportArgs,
+    global: &GlobalArgs,
+    from: &Path,
+    to: &Path,
+) -> anyhow::Result<ExitCode> {
     let recording = open_recording(from)?;
     let settings = Settings::load(global, &Given::default())?;
     let out = create(to, args.force, &recording)?;

@@ -1,0 +1,191 @@
+//! Pages made of samples, as a whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::text::{Format, page};
+use super::*;
+use crate::monitor::counter::Desc;
+use crate::monitor::model::Model;
+use crate::monitor::model::view::SourceKind;
+use crate::monitor::sample::made;
+use crate::monitor::sample::{
+    PageNic, PageState, PortFacts, PortSample, RawCounter, Reading, Sample, Traffic,
+};
+use crate::monitor::table::{self, Dir};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Bytes and packets sent and received, with these counters.
+fn reading(tick: u64, tx: u64, rx: Option<u64>, counters: Vec<RawCounter>) -> Reading {
+    Reading {
+        mono_ns: (10 + tick) * 1_000_000_000,
+        traffic: Traffic { tx_bytes: Some(tx), rx_bytes: rx, tx_ops: Some(tx / 1000), rx_ops: None },
+        counters,
+        ..Reading::default()
+    }
+}
+
+fn port(device: &str, driver: &str, reading: Result<Reading, String>) -> PortSample {
+    let facts = PortFacts {
+        device: device.to_owned(),
+        port: 1,
+        driver: Some(driver.to_owned()),
+        pci: Some("0000:4f:00.0".to_owned()),
+        numa: Some(0),
+        link_bits_per_s: Some(100_000_000_000),
+        link_layer: Some("InfiniBand".to_owned()),
+        state: Some("ACTIVE".to_owned()),
+        phys_state: Some("LinkUp".to_owned()),
+        fw_ver: Some("28.1".to_owned()),
+        ..PortFacts::default()
+    };
+    PortSample { facts: Arc::new(facts), source: SourceKind::Sysfs, reading }
+}
+
+fn counter(driver: &str, dir: Dir, name: &str, value: u64) -> RawCounter {
+    RawCounter { desc: table::of(Some(driver)).desc(dir, name), value }
+}
+
+/// A NIC of a PE that has sent and received so much.
+fn nic(index: usize, tick: u64, tx: u64, rx: u64) -> PageNic {
+    let counters = [("tx_errors", tick), ("down", 0), ("failures", 0), ("not exported", 5)];
+    let counters = counters.map(|(name, value)| RawCounter::unknown(name, value)).to_vec();
+    PageNic { in_flight_bytes: Some(65_536), ..made::nic(index, reading(tick, tx, Some(rx), counters)) }
+}
+
+/// A ConnectX, an EFA that stops to answer, and a PE whose two NICs share what they send and not what they receive.
+fn sample(tick: u64) -> Sample {
+    let mlx5 = vec![
+        counter("mlx5_core", Dir::Counters, "port_xmit_data", 3_000_000_000 * tick / 4),
+        counter("mlx5_core", Dir::Counters, "symbol_error", 65_535),
+        counter("mlx5_core", Dir::HwCounters, "out_of_sequence", 7 * tick),
+        counter("mlx5_core", Dir::HwCounters, "np_cnp_sent", 3),
+        counter("mlx5_core", Dir::HwCounters, "lifespan", 10),
+    ];
+    let efa = vec![
+        counter("efa", Dir::HwCounters, "retrans_bytes", 99),
+        counter("efa", Dir::HwCounters, "rx_drops", 1),
+        RawCounter { desc: Arc::new(Desc::unknown("odd\" name\n".to_owned())), value: 4 },
+    ];
+    let efa = if tick == 0 { Ok(reading(tick, 5, Some(6), efa)) } else { Err("does not answer".to_owned()) };
+    let share = 10_000_000 * tick;
+    Sample {
+        realtime_ns: 1_795_000_000_250_000_000 + i128::from(tick) * 1_000_000_000,
+        mono_ns: (10 + tick) * 1_000_000_000,
+        ports: vec![
+            port("mlx5_0", "mlx5_core", Ok(reading(tick, 3_000_000_000 * tick, None, mlx5))),
+            port("rdmap79s0", "efa", efa),
+        ],
+        pages: vec![made::page(
+            PageState::Alive,
+            vec![nic(0, tick, share, 2 * share), nic(1, tick, share, 0)],
+        )],
+        ..Sample::default()
+    }
+}
+
+/// The page after these samples, a second apart.
+fn exported(samples: &[Sample], options: &Options, format: Format) -> String {
+    let mut model = Model::new("node-a".to_owned());
+    let mut tally = Tally::default();
+    let mut all = Families::default();
+    for sample in samples {
+        let tick = model.update(sample, SECOND);
+        tally.count(&tick, Duration::from_millis(2));
+        all = families(&tick, &tally, options);
+    }
+    page(&all.finish(), format)
+}
+
+fn lines<'a>(page: &'a str, start: &str) -> Vec<&'a str> {
+    page.lines().filter(|line| line.starts_with(start)).collect()
+}
+
+#[test]
+fn the_page_is_what_it_was() {
+    let samples = [sample(0), sample(1)];
+    let all = Options { compat: vec![Compat::NodeInfiniband, Compat::NodeAmazonefa], ..Options::default() };
+    let version = env!("CARGO_PKG_VERSION");
+    insta::assert_snapshot!(
+        "first",
+        exported(&samples[..1], &all, Format::Prometheus).replace(version, "VERSION")
+    );
+    let second = exported(&samples, &Options::default(), Format::OpenMetrics);
+    insta::assert_snapshot!("second", second.replace(version, "VERSION"));
+}
+
+#[test]
+fn a_reset_shows_as_it_is_and_is_counted() {
+    let port_at = |tick, tx| Sample {
+        mono_ns: (10 + tick) * 1_000_000_000,
+        ports: vec![port("mlx5_0", "mlx5_core", Ok(reading(tick, tx, Some(tx), Vec::new())))],
+        ..Sample::default()
+    };
+    let samples = [port_at(0, 500), port_at(1, 20), port_at(2, 30)];
+    let page = exported(&samples, &Options::default(), Format::Prometheus);
+    assert_eq!(
+        lines(&page, "rdma_port_transmit_bytes_total"),
+        ["rdma_port_transmit_bytes_total{device=\"mlx5_0\",port=\"1\"} 30"]
+    );
+    assert_eq!(
+        lines(&page, "railtop_resets_total"),
+        ["railtop_resets_total{device=\"mlx5_0\",port=\"1\"} 1"]
+    );
+}
+
+#[test]
+fn pes_are_bounded_and_dead_ones_are_dropped() {
+    let with_pe = |pe, state| {
+        let page = made::page(state, vec![nic(0, 0, 1, 1)]);
+        crate::monitor::sample::PageSample { key: format!("job/node0/{pe}"), pe, ..page }
+    };
+    let pages: Vec<_> =
+        (0..5).map(|pe| with_pe(pe, if pe == 1 { PageState::Dead } else { PageState::Alive })).collect();
+    let samples = [Sample { pages, ..Sample::default() }];
+    let options = Options { max_pes: 2, raw: false, ..Options::default() };
+    let page = exported(&samples, &options, Format::Prometheus);
+    let pes: Vec<_> = lines(&page, "rdma_pe_info")
+        .iter()
+        .map(|line| line.split("pe=\"").nth(1).unwrap().chars().next())
+        .collect();
+    assert_eq!(pes, [Some('0'), Some('2')]);
+    assert_eq!(lines(&page, "railtop_pes_left_out"), ["railtop_pes_left_out 2"]);
+    assert_eq!(
+        lines(&page, "railtop_pes{"),
+        [
+            "railtop_pes{state=\"alive\"} 4",
+            "railtop_pes{state=\"stalled\"} 0",
+            "railtop_pes{state=\"dead\"} 1"
+        ]
+    );
+    // Groups of PEs that are left out are too.
+    assert_eq!(lines(&page, "rdma_group_nics").len(), 2);
+}
+
+#[test]
+fn what_names_hold_does_not_get_out() {
+    let hostile = "a\"\\\n\u{1b}]0;x\u{7}} 1\n# EOF\nrdma_device_info{device=\"b";
+    let mut sample = sample(0);
+    sample.ports =
+        vec![port(hostile, hostile, Ok(reading(0, 1, Some(1), vec![RawCounter::unknown(hostile, 1)])))];
+    let page = sample.pages.first_mut().unwrap();
+    (page.job, page.node, page.provider) = (hostile.to_owned(), hostile.to_owned(), hostile.to_owned());
+    (page.policy, page.gpu) = (Some(hostile.repeat(100)), Some(hostile.to_owned()));
+    page.nics[0].device = hostile.to_owned();
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        let text = exported(
+            std::slice::from_ref(&sample),
+            &Options { compat: vec![Compat::NodeInfiniband], ..Options::default() },
+            format,
+        );
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+        assert!(text.lines().all(|line| line.chars().count() < 2000));
+        let of_b = lines(&text, "rdma_device_info")
+            .into_iter()
+            .filter(|line| line.starts_with("rdma_device_info{device=\"b"));
+        assert_eq!(of_b.count(), 0);
+        assert_eq!(lines(&text, "# EOF").len(), usize::from(format == Format::OpenMetrics));
+        assert_eq!(lines(&text, "rdma_port_transmit_bytes_total{").len(), 1);
+    }
+}
