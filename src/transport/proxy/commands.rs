@@ -35,6 +35,38 @@ pub(super) enum Done {
     Stop,
 }
 
+/// Commands that were taken and wait.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// One that found no room; nothing else is taken until it goes.
+    stalled: Option<Command>,
+    /// The caller's next, which waits for its quiet.
+    behind: Option<Command>,
+    /// Whether one of these may be there, or the caller's quiet: every put asks.
+    look: bool,
+}
+
+impl Held {
+    fn stall(&mut self, command: Option<Command>) {
+        (self.stalled, self.look) = (command, true);
+    }
+
+    /// The caller's next command may have to wait.
+    pub(super) fn look(&mut self) {
+        self.look = true;
+    }
+
+    /// Whether one waits for room.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// Whether any waits.
+    pub(super) fn is_any(&self) -> bool {
+        self.is_stalled() || self.behind.is_some()
+    }
+}
+
 impl<N: Nic> Proxy<N> {
     /// Carries out what the caller has posted; `None` when it was told to stop.
     pub(super) fn take_commands(&mut self) -> Result<Option<bool>, String> {
@@ -64,7 +96,7 @@ impl<N: Nic> Proxy<N> {
             match self.carry_out(command)? {
                 Done::Yes => worked = true,
                 Done::NoRoom => {
-                    (self.stalled, self.holds) = (next, true);
+                    self.held.stall(next);
                     break;
                 }
                 Done::Stop => return Ok(None),
@@ -81,24 +113,25 @@ impl<N: Nic> Proxy<N> {
     /// The command that found no room, else the caller's next.
     #[inline]
     fn next_command(&mut self) -> Option<Command> {
-        if self.holds { self.next_held() } else { self.commands.pop() }
+        if self.held.look { self.next_held() } else { self.commands.pop() }
     }
 
-    /// The same while something is held back. A quiet of the caller's speaks of what was posted before: what comes behind must
-    /// not keep it from ending.
+    /// The same while something may be held back. A quiet of the caller's speaks of what was posted before: what comes behind
+    /// must not keep it from ending.
     #[cold]
     fn next_held(&mut self) -> Option<Command> {
-        if self.stalled.is_some() {
-            return self.stalled.take();
+        let Held { stalled, behind, look } = &mut self.held;
+        if stalled.is_some() {
+            return stalled.take();
         }
         if self.quiets.hold_caller() {
-            if self.held.is_none() {
-                self.held = self.commands.pop();
+            if behind.is_none() {
+                *behind = self.commands.pop();
             }
-            return self.held.take_if(|held| *held == Command::Stop);
+            return behind.take_if(|command| *command == Command::Stop);
         }
-        self.holds = false;
-        if self.held.is_some() { self.held.take() } else { self.commands.pop() }
+        *look = false;
+        if behind.is_some() { behind.take() } else { self.commands.pop() }
     }
 
     /// Pieces and frames that wait for a NIC.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use attendance::Attendance;
 pub use clock::Clock;
-use commands::Done;
+use commands::{Done, Held};
 pub use drive::Drive;
 pub use driver::{Driver, Turn, Work};
 pub use idle::{Idle, Progress, Rest};
@@ -43,7 +43,7 @@ use super::fault::Fault;
 use super::gpu::{RingFigures, Rings};
 use super::heap::Heap;
 use super::nic::{Nic, PeerNic};
-use super::ring::{Command, Consumer};
+use super::ring::Consumer;
 use super::select::{Place, PolicyKind, Selector};
 use super::wire::{MAX_INLINE, Record};
 use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock};
@@ -96,12 +96,8 @@ pub struct Proxy<N> {
     earlier: RingFigures,
     /// Whether this turn took something from a ring.
     took_posts: bool,
-    /// A command that found no room; nothing else is taken until it goes.
-    stalled: Option<Command>,
-    /// The caller's next command, which waits for its quiet.
-    held: Option<Command>,
-    /// Whether one of these may be there, or the caller's quiet: every put asks.
-    holds: bool,
+    /// Commands that wait.
+    held: Held,
     selector: Selector,
     /// The same policy for signals, atomics and acknowledgements.
     control: Selector,
@@ -164,9 +160,7 @@ impl<N: Nic> Proxy<N> {
             rings: Rings::default(),
             earlier: RingFigures::default(),
             took_posts: false,
-            stalled: None,
-            held: None,
-            holds: false,
+            held: Held::default(),
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
             place,
@@ -238,8 +232,7 @@ impl<N: Nic> Proxy<N> {
     fn has_work(&self) -> bool {
         !self.commands.is_empty()
             || !self.rings.is_empty()
-            || self.stalled.is_some()
-            || self.held.is_some()
+            || self.held.is_any()
             || !self.quiets.is_empty()
             || !self.state.requests.is_empty()
             || self.lanes.iter().any(Lane::has_work)
@@ -339,7 +332,7 @@ impl<N: Nic> Proxy<N> {
 
     fn beat(&mut self, now: u64) {
         self.next_heartbeat = now + HEARTBEAT_NS;
-        if !self.quiets.is_empty() || self.stalled.is_some() {
+        if !self.quiets.is_empty() || self.held.is_stalled() {
             let unsettled = self.state.unsettled().collect();
             *self.shared.waited_for.lock().unwrap_or_else(PoisonError::into_inner) = unsettled;
         }

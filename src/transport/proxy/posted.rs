@@ -10,7 +10,7 @@ use crate::transport::ring::Command;
 impl<N: Nic> Proxy<N> {
     /// Takes commands from a GPU's rings from now on, too; `false` while others are in use.
     pub(super) fn attach(&mut self, rings: Rings) -> bool {
-        let free = self.rings.is_empty() && self.stalled.is_none() && !self.quiets.are_asked_by_rings();
+        let free = self.rings.is_empty() && !self.held.is_stalled() && !self.quiets.are_asked_by_rings();
         if free {
             self.count_posts();
             self.rings = rings;

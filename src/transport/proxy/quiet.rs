@@ -92,7 +92,7 @@ impl<N: Nic> Proxy<N> {
         let mut mark = Mark::default();
         mark.set(&self.state, &self.lanes);
         self.quiets.caller = Some(Asked { ticket, pe, mark });
-        self.holds = true;
+        self.held.look();
         Ok(())
     }
 

@@ -171,8 +171,8 @@ impl<N: Nic> Proxy<N> {
             self.lanes.iter().map(|lane| (lane.waiting(), lane.is_busy(), lane.load())).collect();
         let unsettled: Vec<_> = self.state.unsettled().collect();
         format!(
-            "PE {} at {} ms: quiets {:?}, stalled {:?}, unsettled {unsettled:?}, lanes {lanes:?}\n  {:?}\n  {:?}",
-            self.place.me, self.now_ms, self.quiets, self.stalled, self.ways, self.recovery
+            "PE {} at {} ms: quiets {:?}, held {:?}, unsettled {unsettled:?}, lanes {lanes:?}\n  {:?}\n  {:?}",
+            self.place.me, self.now_ms, self.quiets, self.held, self.ways, self.recovery
         )
     }
 }
