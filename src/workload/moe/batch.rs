@@ -41,13 +41,14 @@ const LEAST_CHUNK: u64 = 32 << 10;
 /// Larger ones save nothing more, and the receiver would wait longer for the first.
 const MOST_CHUNK: u64 = 256 << 10;
 
-/// How many rows of `row_bytes` one put takes, when there are `rows` for one PE and `nics` NICs: each NIC gets a part, but none
-/// that is too small.
+/// How many rows of `row_bytes` one put takes, when there are `rows` for one PE and `nics` NICs: as many puts as give each NIC
+/// the same, unless they became too small.
 #[must_use]
 pub fn rows_of_chunk(row_bytes: u64, rows: u64, nics: u64) -> u64 {
-    let row_bytes = row_bytes.max(1);
-    let share = rows.div_ceil(nics.max(1)).saturating_mul(row_bytes);
-    (share.clamp(LEAST_CHUNK, MOST_CHUNK).div_ceil(row_bytes)).max(1)
+    let (bytes, nics) = (row_bytes.saturating_mul(rows), nics.max(1));
+    let worth = bytes / LEAST_CHUNK;
+    let puts = if worth < nics { worth.max(1) } else { bytes.div_ceil(MOST_CHUNK).next_multiple_of(nics) };
+    rows.div_ceil(puts).max(1)
 }
 
 #[cfg(test)]
@@ -56,11 +57,16 @@ mod tests {
 
     #[test]
     fn nics_share_what_is_worth_sharing() {
-        assert_eq!(rows_of_chunk(7424, 256, 4), 36, "of 64 each no more than 256 KiB in one put");
+        let puts = |rows: u64, chunk: u64| rows.div_ceil(chunk);
+        let chunk = rows_of_chunk(14_336, 515, 4);
+        assert_eq!((chunk, puts(515, chunk)), (19, 28), "of 7.4 MB seven for each NIC");
+        let chunk = rows_of_chunk(4096, 384, 4);
+        assert_eq!((chunk, puts(384, chunk)), (48, 8), "six would keep two NICs busy longer than the others");
         assert_eq!(rows_of_chunk(7424, 64, 4), 16);
-        assert_eq!(rows_of_chunk(7424, 8, 4), 5, "less than 32 KiB for each: fewer NICs");
+        assert_eq!(rows_of_chunk(7424, 8, 4), 8, "less than 32 KiB for each of two");
+        assert_eq!(rows_of_chunk(7424, 16, 4), 6, "three NICs");
         assert_eq!(rows_of_chunk(1 << 20, 8, 4), 1);
-        assert_eq!(rows_of_chunk(0, 0, 0), LEAST_CHUNK);
+        assert_eq!(rows_of_chunk(0, 0, 0), 1, "and no row is no put's worth");
     }
 
     #[test]
