@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench clean
+.PHONY: help build demo test lint bench reproduce clean
 
 CARGO ?= cargo
 # For `make demo`: flags for `railtop demo`, as in `make demo ARGS="--duration 20"`.
@@ -31,12 +31,18 @@ test: ## run every test, the transport with two versions of libfabric
 	@scripts/test.sh
 
 lint: ## formatting, clippy, rustdoc and the shell scripts, warnings as errors
+	@scripts/install-deps.sh lint
 	@scripts/lint.sh
 
 bench: ## measure the transport against its goals, and the counter page
 	@scripts/install-deps.sh run
 	$(CARGO) bench --locked --bench transport
 	$(CARGO) bench --locked --bench counter_page
+
+reproduce: ## the article's experiments in the lab, our figures beside its own (a quarter of an hour); OUT=DIR keeps them there
+	@scripts/install-deps.sh run
+	@$(MAKE) --no-print-directory build
+	@scripts/reproduce.sh "$${CARGO_TARGET_DIR:-target}/release/railtop" "$${OUT:-$${CARGO_TARGET_DIR:-target}/reproduction-$$(date +%Y%m%d-%H%M%S)}"
 
 clean: ## remove what was built and fetched
 	$(CARGO) clean

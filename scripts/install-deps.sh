@@ -3,6 +3,7 @@
 #
 #   scripts/install-deps.sh run     to run the lab, the workloads and the demo
 #   scripts/install-deps.sh test    also what the tests look at
+#   scripts/install-deps.sh lint    to check the scripts
 #
 # Silent, quick and without the network when nothing is missing. As root it installs with apt-get; otherwise it prints
 # the one line to run and exits with 1. NO_INSTALL=1 goes on without: the tests then skip what they cannot do.
@@ -10,9 +11,9 @@ set -euo pipefail
 
 purpose=${1:-run}
 case $purpose in
-    run | test) ;;
+    run | test | lint) ;;
     *)
-        echo "usage: $0 run|test" >&2
+        echo "usage: $0 run|test|lint" >&2
         exit 2
         ;;
 esac
@@ -60,8 +61,12 @@ if ! has cargo; then
     exit 1
 fi
 has cc || missing+=(gcc libc6-dev)
-has_libfabric || missing+=(libfabric1)
-{ has ip && has tc; } || missing+=(iproute2)
+if [ "$purpose" = lint ]; then
+    has shellcheck || missing+=(shellcheck)
+else
+    has_libfabric || missing+=(libfabric1)
+    { has ip && has tc; } || missing+=(iproute2)
+fi
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
     has_headers || missing+=(libfabric-dev)
@@ -69,6 +74,12 @@ if [ "$purpose" = test ]; then
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     # For tests/instructions.rs.
     has valgrind || missing+=(valgrind)
+    # For tests/slurm and tests/launchers.rs: a Slurm (its daemons are not started by this), and Open MPI's mpirun. Slurm's PMIx
+    # opens libpmix.so, which only the development package has.
+    { has slurmctld && has slurmd && has sbatch; } || missing+=(slurm-wlm)
+    has munged || missing+=(munge)
+    has mpirun || missing+=(openmpi-bin)
+    compgen -G '/usr/lib/*/pmix2/lib/libpmix.so' >/dev/null || missing+=(libpmix-dev)
     # For tests/report.rs, with a font to draw with. Ubuntu's package of that name is another packager's, which containers lack.
     if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
         has chromium || missing+=(chromium fonts-dejavu-core)

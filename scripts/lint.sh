@@ -15,11 +15,18 @@ done
 "$cargo" clippy --workspace --all-targets --locked -- -D warnings
 RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --no-deps --document-private-items --locked
 
-scripts=(scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh .ci/run)
+scripts=(
+    scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
+    examples/*/*.sh examples/*/*.sbatch
+)
 for script in "${scripts[@]}"; do
     bash -n "$script"
 done
-# Not required: it is one more thing to install.
+# Where nothing can be installed it may be missing.
 if command -v shellcheck >/dev/null 2>&1; then
     shellcheck "${scripts[@]}"
 fi
+
+for script in scripts/*.py; do
+    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
+done

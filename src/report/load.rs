@@ -90,7 +90,7 @@ impl Report {
                 report.file(file, &name)?;
             }
         }
-        report.courses.sort_by(|a, b| b.max_over_mean.total_cmp(&a.max_over_mean));
+        report.courses.sort_by(|a, b| b.max_over_mean().total_cmp(&a.max_over_mean()));
         if report.runs.is_empty() && report.courses.is_empty() {
             return Err(LoadError::Nothing { path: shown(path) });
         }
@@ -168,11 +168,11 @@ impl Report {
             }
             Line::Nic(nic) => {
                 run.policy(&nic.policy)?;
-                run.nics.push(nic);
+                run.nic(nic);
             }
             Line::Balance(balance) => {
                 run.policy(&balance.policy)?;
-                run.balances.push(balance);
+                run.balance(balance);
             }
             Line::Other => {}
         }
@@ -286,6 +286,26 @@ mod tests {
         let shapes: Vec<_> = report.runs.iter().map(|run| run.shape().nodes).collect();
         assert_eq!(shapes, [Some(2), Some(4)]);
         assert_eq!(report.runs[1].header.host.as_deref(), Some("\u{fffd}[2J"));
+    }
+
+    #[test]
+    fn rounds_of_a_run_add_up_and_their_worst_balance_counts() {
+        let round = |sent, ratio| {
+            [
+                made::header(2, 2, 4),
+                made::nic("single", 0, 0, sent, 7),
+                made::nic("single", 0, 1, 1, 0),
+                made::nic("single", 1, 0, 2, 2),
+                made::balance("single", "rx", ratio, 1),
+            ]
+        };
+        let report = made::report(&[round(5, 2.0), round(6, 4.0), round(7, 3.0)].concat());
+        let run = &report.runs[0];
+        assert_eq!(report.runs.len(), 1);
+        let moved: Vec<_> = run.nics.iter().map(|nic| (nic.pe, nic.tx_bytes, nic.rx_bytes)).collect();
+        assert_eq!(moved, [(0, 18, 21), (0, 3, 0), (1, 6, 6)]);
+        let ratios: Vec<_> = run.balances.iter().map(|balance| balance.max_over_mean).collect();
+        assert_eq!(ratios, [Some(4.0)]);
     }
 
     #[test]

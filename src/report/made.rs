@@ -16,6 +16,15 @@ pub(super) fn row(bench: &str, policy: &str, size: u64, figures: &str) -> String
     )
 }
 
+/// A row of `bench moe`, of the larger configuration.
+pub(super) fn moe_row(phase: &str, policy: &str, batch: &str, tokens: u64, gb_per_s: f64, us: f64) -> String {
+    let more = format!(
+        "\"phase\":\"{phase}\",\"experts\":256,\"topk\":8,\"dim\":7168,\"tokens\":{tokens},\"batch\":\"{batch}\",\
+         \"bw_gb_per_s\":{gb_per_s:?},\"latency_us\":{us:?}"
+    );
+    row("moe", policy, tokens * 8 * 7392, &more)
+}
+
 /// A run's header.
 pub(super) fn header(nodes: u64, pes: u64, nics: u64) -> String {
     format!(

@@ -15,6 +15,7 @@ pub(crate) mod fuzz;
 mod html;
 mod line;
 mod load;
+mod moe;
 mod run;
 mod tables;
 mod text;

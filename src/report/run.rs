@@ -1,8 +1,8 @@
 //! A run: one header, and the lines that followed it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use super::line::{Balance, Header, Nic, Row};
+use super::line::{Balance, Header, MoeRow, Nic, Row};
 use crate::text::plural;
 
 /// What one command printed.
@@ -18,6 +18,8 @@ pub(super) struct Run {
     policies: Vec<String>,
     shape: Shape,
     bench: Option<String>,
+    /// By policy, PE, node and name: which of `nics` it is.
+    places: HashMap<(String, u64, Option<String>, String), usize>,
 }
 
 /// Policies of a run: all there are, and all that anybody could add.
@@ -45,8 +47,33 @@ impl Run {
         Ok(())
     }
 
+    /// Takes what a NIC moved. A run that goes through its policies several times says so each time, of that time.
+    pub(super) fn nic(&mut self, nic: Nic) {
+        let key = (nic.policy.clone(), nic.pe, nic.node.clone(), nic.name.clone());
+        let place = *self.places.entry(key).or_insert(self.nics.len());
+        match self.nics.get_mut(place) {
+            Some(known) => {
+                known.tx_bytes = known.tx_bytes.saturating_add(nic.tx_bytes);
+                known.rx_bytes = known.rx_bytes.saturating_add(nic.rx_bytes);
+            }
+            None => self.nics.push(nic),
+        }
+    }
+
+    /// Takes how evenly a direction was shared; of several times the worst counts.
+    pub(super) fn balance(&mut self, balance: Balance) {
+        let same =
+            |known: &&mut Balance| known.policy == balance.policy && known.direction == balance.direction;
+        match self.balances.iter_mut().find(same) {
+            Some(known) if balance.max_over_mean > known.max_over_mean => *known = balance,
+            Some(_) => {}
+            None => self.balances.push(balance),
+        }
+    }
+
     /// All lines are there: works out what is asked for again and again.
     pub(super) fn finish(&mut self) {
+        self.places = HashMap::new();
         let distinct = |of: &dyn Fn(&Nic) -> Option<String>| {
             let all: BTreeSet<String> = self.nics.iter().filter_map(of).collect();
             (!all.is_empty()).then_some(all.len() as u64)
@@ -124,34 +151,8 @@ pub(super) struct Key {
     pub(super) threads: Option<u64>,
     pub(super) heap: Option<String>,
     pub(super) bidir: bool,
-    pub(super) moe: Moe,
     pub(super) size: u64,
-}
-
-/// What rows of dispatch and combine are told apart by; nothing of it in others.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub(super) struct Moe {
-    phase: Option<String>,
-    /// Experts, those of a token, and its length.
-    layer: Option<(u64, u64, u64)>,
-    tokens: Option<u64>,
-    batch: Option<String>,
-    skew: Option<String>,
-}
-
-impl Moe {
-    fn of(row: &Row) -> Self {
-        let Row { phase, experts, topk, dim, tokens, batch, skew, .. } = row.clone();
-        let layer = experts.zip(topk).zip(dim).map(|((experts, topk), dim)| (experts, topk, dim));
-        Self { phase, layer, tokens, batch, skew }
-    }
-
-    /// What is not the usual of it. The number of tokens is not said: each has a size of its own.
-    fn words(&self) -> impl Iterator<Item = String> {
-        let layer = self.layer.map(|(experts, _, _)| format!("{experts} experts"));
-        let batch = self.batch.clone().filter(|batch| batch != "off").map(|batch| format!("batch {batch}"));
-        [self.phase.clone(), layer, batch, self.skew.clone()].into_iter().flatten()
-    }
+    pub(super) moe: MoeRow,
 }
 
 impl Key {
@@ -167,9 +168,24 @@ impl Key {
             threads: row.threads,
             heap: row.heap.clone(),
             bidir: row.bidir,
-            moe: Moe::of(row),
             size: row.size,
+            moe: row.moe.clone(),
         }
+    }
+
+    /// What was measured: the pattern, and of MoE its phase and configuration.
+    pub(super) fn what(&self) -> String {
+        let MoeRow { phase, experts, topk, dim, tokens, .. } = &self.moe;
+        let number = |name: &str, value: &Option<u64>| value.map(|value| format!("{name} {value}"));
+        let parts = [
+            Some(self.bench.clone()),
+            phase.clone(),
+            number("E", experts),
+            number("topk", topk),
+            number("dim", dim),
+            number("tokens", tokens),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// What a line of a chart is called: the policy, and what else is not the usual.
@@ -184,7 +200,9 @@ impl Key {
             self.blocks.filter(|&blocks| blocks > 1).map(|blocks| format!("{blocks} blocks")),
             self.threads.filter(|&threads| threads > 1).map(|threads| format!("{threads} threads")),
             self.bidir.then(|| "both ways".to_owned()),
+            self.moe.batch.as_ref().filter(|&batch| batch != "off").map(|_| "batched".to_owned()),
+            self.moe.skew.as_ref().filter(|&skew| skew != "uniform").cloned(),
         ];
-        parts.into_iter().flatten().chain(self.moe.words()).collect::<Vec<_>>().join(", ")
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }

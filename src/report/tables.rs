@@ -17,7 +17,7 @@ pub(super) struct Table {
 }
 
 /// What is missing.
-const MISSING: &str = "-";
+pub(super) const MISSING: &str = "-";
 
 /// A line of a chart, or a column of a table: a value per size.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,23 +48,27 @@ pub(super) fn charts(runs: &[Run]) -> Vec<Chart> {
         for row in &run.rows {
             let Some(rate) = row.bw_gb_per_s.or(row.busbw_gb_per_s) else { continue };
             let key = Key::of(run, row);
-            let order = Order { rank: rank(&key.policy), name: key.series() };
+            if key.moe.phase.is_some() {
+                // Its sizes are not what it is looked at by: `moe` has it.
+                continue;
+            }
+            let order = Order::of(&key);
             let chart = values.entry((key.bench.clone(), key.shape.clone())).or_default();
             chart.entry(order).or_default().entry(key.size).or_default().push(rate);
         }
     }
-    let chart = |((bench, shape), series): ((String, Shape), Lines)| Chart {
-        title: format!("{}: {}", what(&bench), shape.words()),
-        unit: if bench == "alltoall" { "busbw, GB/s" } else { "GB/s" }.to_owned(),
-        series: series
-            .into_iter()
-            .enumerate()
-            .map(|(index, (order, points))| Series {
-                look: if order.is_plain() { order.rank } else { index },
-                name: order.name,
-                points: points.into_iter().map(|(size, values)| (size, median(&values))).collect(),
-            })
-            .collect(),
+    let chart = |((bench, shape), series): ((String, Shape), Lines)| {
+        let looks = looks(series.keys());
+        let series = series.into_iter().zip(looks).map(|((order, points), look)| Series {
+            look,
+            name: order.name,
+            points: points.into_iter().map(|(size, values)| (size, median(&values))).collect(),
+        });
+        Chart {
+            title: format!("{}: {}", what(&bench), shape.words()),
+            unit: if bench == "alltoall" { "busbw, GB/s" } else { "GB/s" }.to_owned(),
+            series: series.collect(),
+        }
     };
     values.into_iter().map(chart).collect()
 }
@@ -81,9 +85,9 @@ fn what(bench: &str) -> &str {
 
 /// Policies in the order of the story, the others after them by name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Order {
+pub(super) struct Order {
     rank: usize,
-    name: String,
+    pub(super) name: String,
 }
 
 /// The policies in the order of the story: one NIC, the collapse, the mend, and what is beyond it.
@@ -95,10 +99,29 @@ fn rank(policy: &str) -> usize {
 }
 
 impl Order {
-    /// Whether the policy is all there is to say.
+    pub(super) fn of(key: &Key) -> Self {
+        Self { rank: rank(&key.policy), name: key.series() }
+    }
+
     fn is_plain(&self) -> bool {
         STORY.get(self.rank).is_some_and(|&policy| policy == self.name)
     }
+}
+
+/// How many looks can be told apart.
+pub(super) const LOOKS: usize = 8;
+
+/// Colour and mark of each series: a policy's own where it is all there is to say, else one that is still free.
+pub(super) fn looks<'o>(orders: impl Iterator<Item = &'o Order> + Clone) -> Vec<usize> {
+    let mut taken: Vec<usize> =
+        orders.clone().filter(|order| order.is_plain()).map(|order| order.rank).collect();
+    let mut free = |index: usize| {
+        let look = (0..LOOKS).rev().find(|look| !taken.contains(look)).unwrap_or(index % LOOKS);
+        taken.push(look);
+        look
+    };
+    let look = |(index, order): (usize, &Order)| if order.is_plain() { order.rank } else { free(index) };
+    orders.enumerate().map(look).collect()
 }
 
 /// The middle one, or the mean of the two in the middle; of nothing 0.

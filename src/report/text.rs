@@ -3,20 +3,23 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Report;
-use super::course::Course;
+use super::line::Way;
+use super::moe;
 use super::tables::{self, Table};
 
 /// All tables, one below the other.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut all: Vec<Table> = tables::charts(&report.runs).iter().map(tables::Chart::table).collect();
+    let moe = moe::moe(&report.runs);
+    all.extend(moe.iter().flat_map(|of| of.phases.iter().map(|phase| of.table(phase))));
     all.extend(tables::balance(&report.runs));
     let bars = tables::bars(&report.runs);
     all.extend(bars.iter().flat_map(|(of, bars)| bars.iter().map(|bars| bars.table(of))));
     if !report.runs.is_empty() {
         all.push(tables::runs(&report.runs));
     }
-    all.extend(report.courses.iter().map(Course::table));
+    all.extend(report.courses.iter().flat_map(|course| [Way::Tx, Way::Rx].map(|way| course.table(way))));
     all.iter().map(show).collect::<Vec<_>>().join("\n")
 }
 

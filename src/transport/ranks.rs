@@ -3,6 +3,8 @@
 //! Order (contract): flags, torchrun (`RANK`, …), Open MPI, `PMIx`, Slurm. A launcher counts only when it names both rank
 //! and size, so that a half-set environment is an error that says which half is missing.
 
+mod slurm;
+
 use super::wire::MAX_PES;
 
 /// A PE's place in its job.
@@ -16,7 +18,7 @@ pub struct Ranks {
     pub local_rank: Option<u32>,
     /// PEs on this node, when the launcher says.
     pub local_world: Option<u32>,
-    /// Where the rendezvous is (host or address), when the launcher says.
+    /// Where the rendezvous is (host or address), when the launcher says; under Slurm, the step's first node.
     pub master_addr: Option<String>,
     /// Its port, when the launcher says.
     pub master_port: Option<u16>,
@@ -97,6 +99,11 @@ struct Launcher {
     local_world: &'static str,
 }
 
+/// What [`Ranks::from`] says where a rank is `PMIx`'s.
+pub(super) const PMIX: &str = "PMIx";
+/// What [`Ranks::from`] says under Slurm.
+pub(super) const SLURM: &str = "Slurm";
+
 const LAUNCHERS: [Launcher; 4] = [
     Launcher {
         name: "torchrun",
@@ -114,14 +121,14 @@ const LAUNCHERS: [Launcher; 4] = [
     },
     // PMIx itself sets no size; launchers that use it do (PRRTE: PMIX_SIZE is not standard, Slurm's SLURM_NTASKS is).
     Launcher {
-        name: "PMIx",
+        name: PMIX,
         rank: "PMIX_RANK",
         world: "PMIX_SIZE",
         local: "PMIX_LOCAL_RANK",
         local_world: "PMIX_LOCAL_SIZE",
     },
     Launcher {
-        name: "Slurm",
+        name: SLURM,
         rank: "SLURM_PROCID",
         world: "SLURM_NTASKS",
         local: "SLURM_LOCALID",
@@ -148,6 +155,13 @@ impl Ranks {
         };
         let master_addr =
             flags.master_addr.clone().or_else(|| get("MASTER_ADDR").filter(|addr| !addr.is_empty()));
+        // `srun --mpi=pmix` sets a rank of PMIx's and nothing else of it.
+        let step = match from {
+            SLURM | PMIX => slurm::Step::find(rank, &get)?,
+            _ => slurm::Step::default(),
+        };
+        let (local_rank, local_world) = (local_rank.or(step.local_rank), step.local_world.or(local_world));
+        let (master_addr, master_port) = (master_addr.or(step.master_addr), master_port.or(step.master_port));
         Ok(Self { rank, world, local_rank, local_world, master_addr, master_port, from })
     }
 
@@ -165,7 +179,7 @@ impl Ranks {
         for launcher in &LAUNCHERS {
             let rank = number(get, launcher.rank)?;
             let world = match (launcher.name, number(get, launcher.world)?) {
-                ("PMIx", None) => number(get, "SLURM_NTASKS")?,
+                (PMIX, None) => number(get, "SLURM_NTASKS")?,
                 (_, world) => world,
             };
             match (rank, world) {
@@ -176,7 +190,7 @@ impl Ranks {
                 }
                 // Slurm sets SLURM_NTASKS in batch scripts too, and PMIX_RANK may stand beside another launcher's
                 // size: only torchrun's and Open MPI's pair must be whole.
-                (Some(_), None) if launcher.name != "PMIx" => {
+                (Some(_), None) if launcher.name != PMIX => {
                     return Err(RankError::Missing { present: launcher.rank, missing: launcher.world });
                 }
                 (None, Some(_)) if launcher.name == "torchrun" => {
@@ -257,6 +271,68 @@ mod tests {
         let pmix = [("PMIX_RANK", "3"), ("SLURM_NTASKS", "8")];
         assert_eq!(find(&pmix).unwrap().from, "PMIx");
         assert_eq!(find(&[]).unwrap().world, 1);
+    }
+
+    /// A task of a step as Slurm 22.05 sets it: task 3 of 4 on 2 nodes, from a batch script that asked for 8 tasks a node.
+    const STEP: [(&str, &str); 11] = [
+        ("SLURM_JOB_ID", "7"),
+        ("SLURM_JOB_NODELIST", "node[0-3]"),
+        ("SLURM_LOCALID", "1"),
+        ("SLURM_NODEID", "1"),
+        ("SLURM_NTASKS", "4"),
+        ("SLURM_NTASKS_PER_NODE", "8"),
+        ("SLURM_PROCID", "3"),
+        ("SLURM_STEP_ID", "2"),
+        ("SLURM_STEP_NODELIST", "node[1-2]"),
+        ("SLURM_STEP_NUM_NODES", "2"),
+        ("SLURM_STEP_TASKS_PER_NODE", "2(x2)"),
+    ];
+
+    fn changed(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
+        STEP.into_iter().filter(|(key, _)| *key != name).chain([(name, value)]).collect()
+    }
+
+    #[test]
+    fn a_slurm_step_says_where_to_meet() {
+        let found = find(&STEP).unwrap();
+        assert_eq!((found.rank, found.world, found.from), (3, 4, "Slurm"));
+        assert_eq!((found.local_rank, found.local_world), (Some(1), Some(2)), "the step's, not the script's");
+        assert_eq!(found.master_addr.as_deref(), Some("node1"), "the step's first, not the job's");
+        assert!(found.master_port.is_some());
+        let reserved = find(&changed("SLURM_STEP_RESV_PORTS", "12000-12001")).unwrap();
+        assert_eq!(reserved.master_port, Some(12000));
+        let said = find(&changed("MASTER_ADDR", "10.0.0.9")).unwrap();
+        assert_eq!((said.master_addr.as_deref(), said.master_port), (Some("10.0.0.9"), found.master_port));
+        // One node needs no name that others know; an arbitrary order does not begin with the first.
+        for (name, value) in [("SLURM_STEP_NUM_NODES", "1"), ("SLURM_DISTRIBUTION", "arbitrary")] {
+            assert_eq!(find(&changed(name, value)).unwrap().master_addr, None, "{name}");
+        }
+        let cyclic = find(&changed("SLURM_DISTRIBUTION", "cyclic")).unwrap();
+        assert_eq!(cyclic.master_addr.as_deref(), Some("node1"));
+    }
+
+    #[test]
+    fn pmix_under_slurm_has_the_steps_neighbours() {
+        let found = find(&changed("PMIX_RANK", "3")).unwrap();
+        assert_eq!(
+            (found.from, found.rank, found.local_rank, found.local_world),
+            ("PMIx", 3, Some(1), Some(2))
+        );
+        assert_eq!(found.master_addr.as_deref(), Some("node1"));
+        // Somebody else's rank: what srun started was a daemon.
+        let found = find(&changed("PMIX_RANK", "0")).unwrap();
+        assert_eq!(
+            (found.rank, found.local_rank, found.master_addr, found.master_port),
+            (0, None, None, None)
+        );
+    }
+
+    #[test]
+    fn mpirun_in_a_slurm_job_is_not_the_step_of_its_daemons() {
+        let mut vars = STEP.to_vec();
+        vars.extend([("OMPI_COMM_WORLD_RANK", "3"), ("OMPI_COMM_WORLD_SIZE", "6")]);
+        let found = find(&vars).unwrap();
+        assert_eq!((found.from, found.master_addr, found.master_port), ("Open MPI", None, None));
     }
 
     #[test]

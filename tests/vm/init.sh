@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first process of the test VM: modules, then the host's file system with everything written going to memory, then
 # the agent in it. Shared from the host: `hostroot`, its root, read-only; `job`, a directory of this run, at /job.
 b=/bin/busybox

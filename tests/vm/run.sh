@@ -25,7 +25,7 @@ while IFS='=' read -r name file; do part[$name]=$file; done < <("$here/prepare.s
 
 job=$(mktemp -d)
 qemu=
-# shellcheck disable=SC2329 # called by the trap
+# shellcheck disable=SC2317,SC2329 # called by the trap
 clean() {
     [ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
     rm -rf "$job"

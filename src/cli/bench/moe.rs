@@ -90,6 +90,9 @@ pub struct MoeArgs {
     /// Compare every row that arrives and every result with what the seed says
     #[arg(long)]
     pub verify: bool,
+    /// Run the policies this many times over
+    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -133,6 +136,7 @@ impl MoeArgs {
             alltoall: !self.no_alltoall,
             verify: self.verify,
             policies: self.policy.clone(),
+            rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
             iters: self.iters,
             warmup: self.warmup,
             initiator: Initiator::Host,

@@ -11,7 +11,9 @@ use plotters::series::LineSeries;
 use plotters::style::{Color as _, IntoFont as _, RGBColor, TextStyle};
 
 use crate::report::course::Course;
-use crate::report::tables::{Bars, Chart};
+use crate::report::line::Way;
+use crate::report::moe::{Moe, Phase};
+use crate::report::tables::{Bars, Chart, LOOKS};
 use crate::units::{format_byte_rate, format_size};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -20,7 +22,7 @@ type Failed = Box<dyn std::error::Error>;
 /// Stands for the page's ink: nothing else is drawn in it.
 const INK: RGBColor = RGBColor(1, 2, 3);
 /// Each has a contrast of at least 3 on white and on the dark paper (WCAG 2, for graphics); hues as far apart as may be.
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; LOOKS] = [
     RGBColor(0x3b, 0x82, 0xc4),
     RGBColor(0xc8, 0x6a, 0x1c),
     RGBColor(0x2b, 0x94, 0x66),
@@ -139,11 +141,41 @@ fn size_at(log: f64) -> String {
 
 /// Two bars for each NIC: sent and received; `most` bytes fill the height.
 pub(super) fn bars(bars: &Bars, most: u64) -> String {
-    let top = most.max(1) as f64;
-    let nics = bars.nics.len();
+    let groups = bars.nics.iter().map(|(name, tx, rx)| Group {
+        name: name.clone(),
+        bars: vec![(0, Some(*tx as f64)), (1, Some(*rx as f64))],
+    });
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count of bytes"
+    )]
+    grouped(&groups.collect::<Vec<_>>(), most as f64, &|bytes| format_size(bytes as u64))
+}
+
+/// How fast a phase of MoE was: for each number of tokens a bar for each series.
+pub(super) fn phase(of: &Moe, phase: &Phase) -> String {
+    let groups = phase.tokens.iter().map(|(tokens, figures)| Group {
+        name: tokens.to_string(),
+        bars: of.series.iter().zip(figures).map(|((_, look), figures)| (*look, figures.gb_per_s)).collect(),
+    });
+    let groups: Vec<Group> = groups.collect();
+    let rates = groups.iter().flat_map(|group| group.bars.iter().filter_map(|(_, value)| *value));
+    grouped(&groups, rates.fold(0.0, f64::max), &|rate| format_byte_rate(rate * 1e9))
+}
+
+/// Bars that stand together, each with its look; none where there is no value.
+struct Group {
+    name: String,
+    bars: Vec<(usize, Option<f64>)>,
+}
+
+/// Groups of bars; `top` fills the height.
+fn grouped(groups: &[Group], top: f64, label: &dyn Fn(f64) -> String) -> String {
+    let top = if top > 0.0 { top } else { 1.0 };
     draw((460, 230), |area| {
         let (left, right, up, down) = (88.0, 452.0, 14.0, 192.0);
-        let step = (right - left) / nics.max(1) as f64;
+        let step = (right - left) / groups.len().max(1) as f64;
         let place = |value: f64| down - value / top * (down - up);
         for share in [0.0, 0.5, 1.0] {
             let y = pixel(place(top * share));
@@ -151,25 +183,21 @@ pub(super) fn bars(bars: &Bars, most: u64) -> String {
                 [(pixel(left), y), (pixel(right), y)],
                 INK.mix(0.2).stroke_width(1),
             ))?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of a count of bytes"
-            )]
-            let label = format_size((top * share) as u64);
-            area.draw_text(&label, &text(18), (2, y - 9))?;
+            area.draw_text(&label(top * share), &text(18), (2, y - 9))?;
         }
-        for (index, (name, tx, rx)) in bars.nics.iter().enumerate() {
+        for (index, group) in groups.iter().enumerate() {
             let x = left + step * (index as f64 + 0.12);
-            for (way, value) in [*tx, *rx].into_iter().enumerate() {
-                let from = x + step * 0.38 * way as f64;
+            let width = step * 0.76 / group.bars.len().max(1) as f64;
+            for (nth, (look, value)) in group.bars.iter().enumerate() {
+                let Some(value) = value else { continue };
+                let from = x + width * nth as f64;
                 let corners =
-                    [(pixel(from), pixel(place(value as f64))), (pixel(from + step * 0.36), pixel(down))];
-                area.draw(&Rectangle::new(corners, colour(way).filled()))?;
+                    [(pixel(from), pixel(place(*value))), (pixel(from + width * 0.94), pixel(down))];
+                area.draw(&Rectangle::new(corners, colour(*look).filled()))?;
             }
             // Names that would run into each other are in the table.
-            if nics <= 8 {
-                area.draw_text(name, &text(18), (pixel(x), 200))?;
+            if groups.len() <= 8 {
+                area.draw_text(&group.name, &text(18), (pixel(x), 200))?;
             }
         }
         Ok(())
@@ -182,12 +210,13 @@ fn pixel(value: f64) -> i32 {
     pixel
 }
 
-/// What each NIC received over time; a line where another policy begins.
-pub(super) fn course(course: &Course) -> String {
+/// What each NIC moved one way over time; a line where another policy begins. Both ways have one scale, since they are compared.
+pub(super) fn course(course: &Course, way: Way) -> String {
     let (Some(&from), Some(&to)) = (course.seconds.first(), course.seconds.last()) else {
         return String::new();
     };
-    let top = course.rx.iter().flatten().flatten().copied().fold(0.0, f64::max);
+    let rates = [&course.tx, &course.rx].into_iter().flat_map(|flow| flow.rates.iter().flatten().flatten());
+    let top = rates.copied().fold(0.0, f64::max);
     draw((1100, 320), |area| {
         let mut plot = ChartBuilder::on(area)
             .margin(8)
@@ -211,7 +240,7 @@ pub(super) fn course(course: &Course) -> String {
             area.draw(&PathElement::new([(x, line), (x, y)], INK.mix(0.6).stroke_width(1)))?;
             area.draw_text(policy, &text(15), (x + 4, line))?;
         }
-        for (index, points) in course.rx.iter().enumerate() {
+        for (index, points) in course.flow(way).rates.iter().enumerate() {
             // A gap is a gap: each stretch of known rates is a line of its own.
             for known in stretches(&course.seconds, points) {
                 plot.draw_series(LineSeries::new(known.iter().copied(), colour(index).stroke_width(2)))?;

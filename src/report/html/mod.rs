@@ -10,6 +10,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Report;
 use super::course::Course;
+use super::line::Way;
+use super::moe::{self, Moe};
 use super::tables::{self, Bars, Chart, Table};
 
 /// Courses that are drawn, the most uneven ones of all recordings: the others are like them, and a page ends somewhere.
@@ -19,6 +21,7 @@ const MOST_COURSES: usize = 4;
 #[must_use]
 pub fn page(report: &Report, title: &str) -> String {
     let charts = tables::charts(&report.runs);
+    let moe = moe::moe(&report.runs);
     let balance = tables::balance(&report.runs);
     let traffic = tables::bars(&report.runs);
     let body = html! {
@@ -40,6 +43,9 @@ pub fn page(report: &Report, title: &str) -> String {
                             @for (index, chart) in charts.iter().enumerate() {
                                 li { a href={ "#speed-" (index) } { (chart.title) } }
                             }
+                            @for (index, of) in moe.iter().enumerate() {
+                                li { a href={ "#moe-" (index) } { (of.title) } }
+                            }
                             @if balance.is_some() { li { a href="#balance" { "Balance" } } }
                             @if !traffic.is_empty() { li { a href="#nics" { "Traffic of each NIC" } } }
                             @if !report.courses.is_empty() { li { a href="#courses" { "Over time" } } }
@@ -49,6 +55,7 @@ pub fn page(report: &Report, title: &str) -> String {
                 }
                 main id="content" {
                     @for (index, chart) in charts.iter().enumerate() { (speed(index, chart)) }
+                    @for (index, of) in moe.iter().enumerate() { (phases(index, of)) }
                     @if let Some(table) = &balance {
                         section id="balance" aria-labelledby="balance-title" {
                             h2 id="balance-title" { "Balance" }
@@ -103,6 +110,27 @@ fn speed(index: usize, chart: &Chart) -> Markup {
     }
 }
 
+fn phases(index: usize, of: &Moe) -> Markup {
+    let id = format!("moe-{index}");
+    let title = format!("{id}-title");
+    html! {
+        section id=(id) aria-labelledby=(title) {
+            h2 id=(title) { (of.title) }
+            div.multiples {
+                @for phase in &of.phases {
+                    article {
+                        h3 { (phase.name) }
+                        p { "by tokens of each PE" }
+                        (drawing(&format!("{}, {}: bandwidth by tokens and policy; the table below has the figures", of.title, phase.name), chart::phase(of, phase)))
+                        (figures(&of.table(phase), false))
+                    }
+                }
+            }
+            (legend(of.series.iter().map(|(name, look)| (*look, name.as_str()))))
+        }
+    }
+}
+
 fn nics(of: &str, bars: &[Bars]) -> Markup {
     // One scale for all that stand side by side.
     let most = bars.iter().flat_map(|bars| &bars.nics).map(|(_, tx, rx)| *tx.max(rx)).max().unwrap_or(0);
@@ -123,13 +151,16 @@ fn nics(of: &str, bars: &[Bars]) -> Markup {
 }
 
 fn over_time(course: &Course) -> Markup {
-    let worst = format!("{:.2}", course.max_over_mean);
+    let [tx, rx] = [Way::Tx, Way::Rx].map(|way| format!("{:.2}", course.flow(way).max_over_mean));
     html! {
         h3 { (course.group) }
-        p { (course.file) ": bytes received by each NIC; max/mean under one policy up to " (worst) "." }
-        (drawing(&format!("received rate of each NIC of {} over time", course.group), chart::course(course)))
+        p { (course.file) ": what each NIC moved; max/mean under one policy up to " (tx) " Tx, " (rx) " Rx." }
+        @for way in [Way::Tx, Way::Rx] {
+            h4 { "Bytes " (way.verb()) }
+            (drawing(&format!("what each NIC of {} {} over time", course.group, way.verb()), chart::course(course, way)))
+            (figures(&course.table(way), false))
+        }
         (legend(course.nics.iter().map(String::as_str).enumerate()))
-        (figures(&course.table(), false))
     }
 }
 

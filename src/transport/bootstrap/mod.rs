@@ -20,7 +20,7 @@ pub use session::Session;
 use secret::Secret;
 
 use super::fault::Fault;
-use super::ranks::Ranks;
+use super::ranks::{PMIX, Ranks, SLURM};
 
 /// What a rendezvous needs to know.
 #[derive(Debug, Clone)]
@@ -56,16 +56,30 @@ impl Rendezvous {
             return Ok(None);
         }
         let missing = |name, help| BootstrapError::Missing { world: ranks.world, name, help };
-        let port = ranks
-            .master_port
-            .ok_or_else(|| missing("MASTER_PORT", "a free TCP port on PE 0's node, the same on every PE"))?;
+        let port = ranks.master_port.ok_or_else(|| {
+            // A task of a step has a port: this is the batch script itself, to which Slurm gives a rank as well.
+            let help = if ranks.from == SLURM {
+                "or start the PEs as the tasks of a job step: `srun railtop bench …`"
+            } else {
+                "a free TCP port on PE 0's node, the same on every PE"
+            };
+            missing("MASTER_PORT", help)
+        })?;
+        let addr = ranks.master_addr.clone().unwrap_or_else(|| "127.0.0.1".into());
+        let by_srun = [SLURM, PMIX].contains(&ranks.from);
+        if ranks.rank == 0 && by_srun && only_here(&addr, port, &get) {
+            return Err(missing(
+                "MASTER_ADDR",
+                "an address of PE 0's node that the other nodes reach; that node's own name leads to loopback there (see its /etc/hosts)",
+            ));
+        }
         let secret = get(secret::VARIABLE).ok_or_else(|| {
             missing(secret::VARIABLE, "the same on every PE; `railtop lab` makes it, else `export RAILTOP_JOB_SECRET=$(openssl rand -hex 32)` before the launch")
         })?;
         Ok(Some(Self {
             rank: ranks.rank,
             world: ranks.world,
-            addr: ranks.master_addr.clone().unwrap_or_else(|| "127.0.0.1".into()),
+            addr,
             port,
             secret: Secret::from_hex(&secret)?,
             join_time,
@@ -120,6 +134,16 @@ impl Rendezvous {
             })
             .map_err(error)
     }
+}
+
+/// Whether a job step on several nodes would meet where only this one is. Some distributions write a host's own name into its
+/// `/etc/hosts` as 127.0.1.1; the others would call in vain until their time is over.
+fn only_here(addr: &str, port: u16, get: &impl Fn(&str) -> Option<String>) -> bool {
+    let nodes = get("SLURM_STEP_NUM_NODES").and_then(|nodes| nodes.parse::<u32>().ok());
+    let Some(2..) = nodes else { return false };
+    // A name that leads nowhere is said when PE 0 listens.
+    let mut found = (addr, port).to_socket_addrs().into_iter().flatten().peekable();
+    found.peek().is_some() && found.all(|found| found.ip().is_loopback())
 }
 
 #[cfg(test)]

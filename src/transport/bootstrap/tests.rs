@@ -292,3 +292,35 @@ fn what_is_missing_is_said() {
         "loopback unless told otherwise"
     );
 }
+
+#[test]
+fn nodes_do_not_meet_on_the_loopback_of_one() {
+    let find = |from, rank, nodes: &str, addr: &str| {
+        let ranks = Ranks {
+            rank,
+            world: 2,
+            local_rank: None,
+            local_world: None,
+            master_addr: Some(addr.into()),
+            master_port: Some(1),
+            from,
+        };
+        Rendezvous::find(&ranks, LIMIT, LIMIT, |name| match name {
+            secret::VARIABLE => Some(SECRET.to_owned()),
+            "SLURM_STEP_NUM_NODES" => Some(nodes.to_owned()),
+            _ => None,
+        })
+    };
+    let error = find(SLURM, 0, "2", "localhost").unwrap_err().to_string();
+    assert!(error.contains("MASTER_ADDR") && error.contains("/etc/hosts"), "{error}");
+    // One node may; what a name means to PE 0 is PE 0's to know; and a lab inside of a step has nodes of its own.
+    for (from, rank, nodes, addr) in [
+        (SLURM, 0, "1", "localhost"),
+        (SLURM, 1, "2", "localhost"),
+        (SLURM, 0, "2", "192.0.2.1"),
+        (SLURM, 0, "x", "::1"),
+        ("torchrun", 0, "2", "127.0.0.1"),
+    ] {
+        assert!(find(from, rank, nodes, addr).is_ok(), "{from} {rank} {nodes} {addr}");
+    }
+}

@@ -31,6 +31,8 @@ pub struct MoeOptions {
     pub verify: bool,
     /// Policies, one after another over the same connections.
     pub policies: Vec<PolicyKind>,
+    /// How often they are gone through.
+    pub rounds: usize,
     /// Timed iterations.
     pub iters: u64,
     /// Iterations before them.
@@ -93,6 +95,7 @@ pub(crate) mod tests {
             alltoall: true,
             verify: true,
             policies: vec![PolicyKind::PairSeq],
+            rounds: 1,
             iters: 3,
             warmup: 1,
             initiator: Initiator::Host,

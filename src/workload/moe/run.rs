@@ -64,7 +64,7 @@ pub fn run(pe: &mut Pe, options: &MoeOptions, reporter: &mut dyn Reporter) -> Re
         eprintln!("railtop: warning: {warning}");
     }
     let scene = Scene::of(pe, bench.device.as_ref().and_then(|device| device.side.name()));
-    for &policy in &options.policies {
+    for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
         bench.policy(pe, &scene, policy, reporter)?;
     }
     bench.device.as_mut().map_or(Ok(()), |device| device.side.side().finish(pe))

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# What the jobs of this directory run, and its environment. Sourced by them, after ../slurm/job.sh.
+# What each variable does, and who says so: README.md.
+# Variables of the job script, and those that job.sh uses:
+# shellcheck disable=SC2034,SC2154
+
+GENERATOR=${GENERATOR:-nvshmem}
+# Where the variants of NVSHMEM are: IMAGES/nvshmem-VARIANT.sqsh, or, without containers, NVSHMEM_ROOT/VARIANT/{lib,bin}.
+IMAGES=${IMAGES:-$SLURM_SUBMIT_DIR}
+NVSHMEM_ROOT=${NVSHMEM_ROOT:-}
+
+case $GENERATOR in
+    nvshmem) VARIANTS=${VARIANTS:-3.5.21 3.6.5 3.6.5-pr76} ;;
+    railtop) VARIANTS=${VARIANTS:-single round-robin round-robin-offset pair-seq} ;;
+    *) die "GENERATOR=$GENERATOR is neither nvshmem nor railtop" ;;
+esac
+
+nvshmem_environment() {
+    export NVSHMEM_REMOTE_TRANSPORT=libfabric
+    export NVSHMEM_LIBFABRIC_PROVIDER=efa
+    export NVSHMEM_DISABLE_CUDA_VMM=1
+    export NVSHMEMTEST_USE_MPI_LAUNCHER=1
+    export FI_PROVIDER=efa
+    export FI_EFA_USE_DEVICE_RDMA=1
+    export FI_EFA_FORK_SAFE=1
+    export FI_EFA_ENABLE_SHM_TRANSFER=0
+    export NVIDIA_VISIBLE_DEVICES=all
+}
+
+# generator VARIANT: what differs between the two. `pattern`, `perftest` and `flags` are the job script's.
+generator() {
+    if [[ $GENERATOR == railtop ]]; then
+        railtop_generator "$pattern" "$1" "${flags[@]}"
+        return
+    fi
+    nvshmem_environment
+    launch=(--mpi="${MPI:-pmix}")
+    local home=/opt/nvshmem
+    if [[ -n $NVSHMEM_ROOT ]]; then
+        home=$NVSHMEM_ROOT/$1
+    else
+        launch+=(--container-image="$IMAGES/nvshmem-$1.sqsh" --container-name="nvshmem-$1")
+    fi
+    # One GPU each, in the order of the tasks of a node.
+    # shellcheck disable=SC2016
+    program=(bash -c 'export CUDA_VISIBLE_DEVICES=$SLURM_LOCALID LD_LIBRARY_PATH=$0/lib:${LD_LIBRARY_PATH:-}
+        exec "$@"' "$home" "$home/bin/perftest/$perftest" "${flags[@]}")
+    rows=(awk -v policy="NVSHMEM $1" -v nodes="$nodes" -v pes=$((nodes * tasks)) -v command="$perftest ${flags[*]}"
+        -f "$here/rows.awk")
+}

@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# What the job of this directory runs, and its environment. Sourced by it, after ../slurm/job.sh.
+# What each variable does, and who says so: README.md.
+# Variables of the job script, and those that job.sh uses:
+# shellcheck disable=SC2034,SC2154
+
+GENERATOR=${GENERATOR:-pplx}
+# Where the containers are, IMAGES/pplx-VARIANT.sqsh; without containers, PPLX_ROOT/VARIANT is where pplx-kernels' source is.
+IMAGES=${IMAGES:-$SLURM_SUBMIT_DIR}
+PPLX_ROOT=${PPLX_ROOT:-}
+# Samples of each row are averaged over so many repeats; pplx's own is 20.
+NUM_REPEAT=${NUM_REPEAT:-256}
+# The pattern of railtop's generator.
+PATTERN=${PATTERN:-moe}
+
+case $GENERATOR in
+    pplx) VARIANTS=${VARIANTS:-3.6.5 3.6.5-pr76} ;;
+    railtop) VARIANTS=${VARIANTS:-single round-robin round-robin-offset pair-seq} ;;
+    *) die "GENERATOR=$GENERATOR is neither pplx nor railtop" ;;
+esac
+
+pplx_environment() {
+    export NVSHMEM_REMOTE_TRANSPORT=libfabric
+    export NVSHMEM_LIBFABRIC_PROVIDER=efa
+    export NVSHMEM_DISABLE_CUDA_VMM=1
+    export NVSHMEM_SYMMETRIC_SIZE=${NVSHMEM_SYMMETRIC_SIZE:-4294967296}
+    export FI_PROVIDER=efa
+    export FI_EFA_USE_DEVICE_RDMA=1
+    export FI_EFA_FORK_SAFE=1
+    export FI_EFA_ENABLE_SHM_TRANSFER=0
+    export NVIDIA_VISIBLE_DEVICES=all
+    local first
+    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    MASTER_ADDR=$(getent hosts "$first" | awk 'NR == 1 { print $1 }')
+    export MASTER_ADDR
+    export MASTER_PORT=${MASTER_PORT:-29500}
+    export WORLD_SIZE=$((nodes * tasks)) WORLD_LOCAL_SIZE=$tasks
+    export NUM_REPEAT
+}
+
+# generator VARIANT: what differs between the two. `flags` are the job script's.
+generator() {
+    if [[ $GENERATOR == railtop ]]; then
+        railtop_generator "$PATTERN" "$1" "${flags[@]}"
+        return
+    fi
+    pplx_environment
+    rows=(awk -v policy="NVSHMEM $1" -v nodes="$nodes" -v pes="$WORLD_SIZE" -v command="bench_all_to_all ${flags[*]}"
+        -f "$here/rows.awk")
+    # It starts a process per GPU by itself.
+    tasks=1
+    launch=(--mpi=none)
+    local source=/opt/pplx-kernels
+    if [[ -n $PPLX_ROOT ]]; then
+        source=$PPLX_ROOT/$1
+    else
+        launch+=(--container-image="$IMAGES/pplx-$1.sqsh" --container-name="pplx-$1")
+    fi
+    # The number of repeats is written in the file, which is not ours to change for others: a copy is.
+    # shellcheck disable=SC2016
+    program=(bash -c 'set -e
+        work=$(mktemp -d)
+        trap "rm -rf $work" EXIT
+        cp -r "$0/tests" "$work"
+        cd "$work"
+        sed -i "s/num_repeat = 20\b/num_repeat = $NUM_REPEAT/" tests/bench_all_to_all.py
+        NODE_RANK=$SLURM_NODEID python3 -m tests.bench_all_to_all "$@"' "$source" "${flags[@]}")
+}
