@@ -31,8 +31,8 @@ impl Batch {
 /// With fewer rows there is nothing to save.
 const LEAST_ROWS: u64 = 2;
 
-/// Longer rows take longer to be gathered than their messages would: combine by batches took 0.5 to 0.8 of the time with rows
-/// of 2 to 32 KiB, and 1.2 to 1.5 times as long with 128 KiB (docs/performance.md).
+/// Longer rows take longer to be gathered than their messages would: combine by batches was 2.1, 1.2, 0.8 and 1.7 times as
+/// fast with rows of 2, 8, 14 and 32 KiB, and 0.7 times with 128 KiB (docs/performance.md).
 const MOST_ROW: u64 = 32 << 10;
 
 /// Bytes of a put from which on its bytes and not its messages are what takes time.
@@ -59,7 +59,7 @@ mod tests {
     fn nics_share_what_is_worth_sharing() {
         let puts = |rows: u64, chunk: u64| rows.div_ceil(chunk);
         let chunk = rows_of_chunk(14_336, 515, 4);
-        assert_eq!((chunk, puts(515, chunk)), (19, 28), "of 7.4 MB seven for each NIC");
+        assert_eq!((chunk, puts(515, chunk)), (17, 31), "of 7.4 MB eight for each NIC, seven for one");
         let chunk = rows_of_chunk(4096, 384, 4);
         assert_eq!((chunk, puts(384, chunk)), (48, 8), "six would keep two NICs busy longer than the others");
         assert_eq!(rows_of_chunk(7424, 64, 4), 16);
