@@ -1,7 +1,7 @@
 //! When rows travel together, and how many of them.
 
 /// Whether rows to one PE may share puts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Batch {
     /// A put for each token and expert, as in pplx-kernels.
     #[default]
