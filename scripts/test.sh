@@ -33,7 +33,7 @@ run() {
 
 run "all"
 if library=$(scripts/fetch-libfabric2.sh 2>"$logs/why"); then
-    RAILTOP_LIBFABRIC=$library run "libfabric-2.5" --test transport --test operations --test matrix --test reopen --test loopback --test load
+    RAILTOP_LIBFABRIC=$library run "libfabric-2.5" --test transport --test operations --test moe --test matrix --test reopen --test loopback --test load
 else
     echo "skipped: libfabric 2.5: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/extra.skipped"
     more_skipped=1

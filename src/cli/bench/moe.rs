@@ -24,6 +24,25 @@ pub enum ConfigArg {
     All,
 }
 
+/// Whether rows may share puts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum BatchArg {
+    /// A put for each token and expert, as in pplx-kernels.
+    #[default]
+    Off,
+    /// Few large puts where that is faster.
+    Auto,
+}
+
+impl From<BatchArg> for Batch {
+    fn from(arg: BatchArg) -> Self {
+        match arg {
+            BatchArg::Off => Self::Off,
+            BatchArg::Auto => Self::Auto,
+        }
+    }
+}
+
 /// Flags of `bench moe`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MoeArgs {
@@ -59,7 +78,7 @@ pub struct MoeArgs {
     pub seed: u64,
     /// Rows for a PE that NICs lead to: a put each, or few large puts where that is faster
     #[arg(long, value_enum, default_value_t)]
-    pub batch: Batch,
+    pub batch: BatchArg,
     /// Leave out the plain all-to-all, which moves the most bytes by far
     #[arg(long)]
     pub no_alltoall: bool,
@@ -112,7 +131,7 @@ fn parse_threads(text: &str) -> Result<u32, String> {
 impl MoeArgs {
     /// What the flags say, as if the host posted.
     fn options(&self) -> Result<MoeOptions, ExitError> {
-        if self.poster.initiator == InitiatorArg::Gpu && self.batch == Batch::Auto {
+        if self.poster.initiator == InitiatorArg::Gpu && self.batch == BatchArg::Auto {
             let text = "--batch auto is for --initiator host: a kernel puts each row by itself";
             return Err(ExitError::Usage(text.into()));
         }
@@ -132,7 +151,7 @@ impl MoeArgs {
             tokens: self.tokens.clone(),
             skew: self.skew,
             seed: self.seed,
-            batch: self.batch,
+            batch: self.batch.into(),
             alltoall: !self.no_alltoall,
             verify: self.verify,
             policies: self.policy.clone(),

@@ -24,7 +24,7 @@ pub struct Layout {
     pub results: u64,
     /// What the all-to-all sends.
     pub send: u64,
-    /// Signal words, see [`Words`].
+    /// Signal words: `Words` says which.
     pub words: u64,
 }
 

@@ -16,7 +16,7 @@ mod check;
 mod combine;
 mod device;
 mod dispatch;
-pub mod fp8;
+mod fp8;
 mod incoming;
 pub mod itinerary;
 mod layout;
