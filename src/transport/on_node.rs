@@ -20,8 +20,8 @@ pub enum IntraNode {
 }
 
 /// Where a PE counts in its own heap's reserved page what it does for others without any NIC: who waits for it on this node
-/// sees by that, and by nothing else, that it gets on.
-const LIFE_WORD: u64 = 512;
+/// sees by that, and by nothing else, that it gets on. Nothing else is in its line of the cache.
+const LIFE_WORD: u64 = 576;
 
 /// Says that a PE gets on, in its own heap.
 pub(super) fn show_life(own: &Heap) -> Result<(), HeapError> {
