@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::family::{Families, Labels, Meta, counter, gauge, gauge_in, info, seconds};
 use super::ports;
 use crate::monitor::Tick;
-use crate::monitor::model::view::Mark;
 
 const BUILD: Meta = info("railtop_build", "The version of railtop that made this page.");
 const READS: Meta = counter("railtop_reads", "Times the counters were read; scrapes share a read.");
@@ -37,6 +36,8 @@ pub(super) struct Tally {
 struct PortTally {
     errors: u64,
     resets: u64,
+    /// What it last said of bytes sent and received.
+    bytes: [Option<u64>; 2],
 }
 
 impl Tally {
@@ -49,8 +50,16 @@ impl Tally {
         for row in ports::rows(tick) {
             let key = (row.device.clone(), row.port);
             let mut port = before.remove(&key).unwrap_or_default();
-            port.errors += u64::from(!ports::is_live(row));
-            port.resets += u64::from(row.marks.contains(&Mark::Reset));
+            let live = ports::is_live(row);
+            port.errors += u64::from(!live);
+            if live {
+                // As who scrapes sees it: also over reads that failed, where the model only begins anew.
+                let bytes = [row.tx.bytes, row.rx.bytes];
+                let fell =
+                    |(now, then): (&Option<u64>, &Option<u64>)| now.zip(*then).is_some_and(|(n, t)| n < t);
+                port.resets += u64::from(bytes.iter().zip(&port.bytes).any(fell));
+                port.bytes = bytes;
+            }
             self.ports.insert(key, port);
         }
     }

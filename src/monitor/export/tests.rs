@@ -122,7 +122,12 @@ fn a_reset_shows_as_it_is_and_is_counted() {
         ports: vec![port("mlx5_0", "mlx5_core", Ok(reading(tick, tx, Some(tx), Vec::new())))],
         ..Sample::default()
     };
-    let samples = [port_at(0, 500), port_at(1, 20), port_at(2, 30)];
+    let silent = |tick| Sample {
+        ports: vec![port("mlx5_0", "mlx5_core", Err("does not answer".to_owned()))],
+        ..port_at(tick, 0)
+    };
+    // The second one happens while the device does not answer.
+    let samples = [port_at(0, 500), port_at(1, 20), silent(2), silent(3), port_at(4, 10), port_at(5, 30)];
     let page = exported(&samples, &Options::default(), Format::Prometheus);
     assert_eq!(
         lines(&page, "rdma_port_transmit_bytes_total"),
@@ -130,7 +135,7 @@ fn a_reset_shows_as_it_is_and_is_counted() {
     );
     assert_eq!(
         lines(&page, "railtop_resets_total"),
-        ["railtop_resets_total{device=\"mlx5_0\",port=\"1\"} 1"]
+        ["railtop_resets_total{device=\"mlx5_0\",port=\"1\"} 2"]
     );
 }
 
