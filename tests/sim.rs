@@ -66,7 +66,7 @@ fn a_report_shows_it_by_nodes() {
 }
 
 #[test_case(&["put"], "shmem"; "put")]
-#[test_case(&["moe", "--skew", "zipf:1.2"], "moe"; "moe")]
+#[test_case(&["moe", "--skew", "zipf:1.2", "--put-cost", "0.5us"], "moe"; "moe")]
 fn other_patterns_run(args: &[&str], _name: &str) {
     let text = stdout(&[&["sim"], args, &["--nodes", "2", "--preset", "lab"]].concat());
     assert_eq!(text.lines().count(), 2 + 6, "{text}");

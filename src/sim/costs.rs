@@ -176,7 +176,7 @@ impl Costs {
 }
 
 const GIVEN: &str = "given: --put-cost";
-const ASSUMED: &str = "assumed: no figure held against it depends on it by more than some per cent";
+const ASSUMED: &str = "assumed: neither measured nor fitted";
 
 /// A parameter, as results say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
