@@ -14,6 +14,7 @@ pub mod fuzzing;
 pub mod lab;
 pub mod monitor;
 pub mod report;
+pub mod sim;
 pub mod stats;
 mod sync;
 pub mod text;

@@ -68,6 +68,12 @@ pub fn window_ratios(curves: &[Curve], from_ns: u64, to_ns: u64, window_ns: u64)
         windows.push(bytes);
         begin += window_ns;
     }
+    ratios(&windows)
+}
+
+/// Busiest NIC over mean in each window that carries traffic: `windows` has a value per NIC for each.
+#[must_use]
+pub fn ratios(windows: &[Vec<f64>]) -> Vec<f64> {
     let totals: Vec<f64> = windows.iter().map(|bytes| bytes.iter().sum()).collect();
     let mean = totals.iter().sum::<f64>() / totals.len().max(1) as f64;
     windows

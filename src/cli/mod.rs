@@ -17,6 +17,7 @@ pub mod manual;
 pub mod pe;
 pub mod replay;
 mod report;
+mod sim;
 pub mod source;
 pub mod top;
 
@@ -67,6 +68,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Report(report::ReportArgs),
     Compare(report::CompareArgs),
+    Sim(sim::SimArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
 }
@@ -111,6 +113,7 @@ impl Cli {
             Some(Command::Demo(args)) => demo::run(&args, global),
             Some(Command::Report(args)) => report::run(&args),
             Some(Command::Compare(args)) => report::compare(&args),
+            Some(Command::Sim(args)) => sim::run(&args),
             Some(Command::Completions(args)) => manual::completions(args, Cli::command()),
             Some(Command::Man(args)) => manual::man(&args, Cli::command()),
         }

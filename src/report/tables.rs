@@ -1,11 +1,12 @@
 //! What a report says, as tables: the text and the page show the same ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::line::{Nic, Way};
 use super::run::{Key, Run, Shape};
 use crate::balance::max_over_mean;
 use crate::stats::Quantiles;
+use crate::text::plural;
 use crate::units::format_size;
 
 /// A table: titles, and rows of as many cells. The first column is text, the others are figures.
@@ -35,15 +36,47 @@ pub(super) struct Chart {
     pub(super) title: String,
     /// What the values are.
     pub(super) unit: String,
+    /// What the points are at.
+    pub(super) axis: Axis,
     pub(super) series: Vec<Series>,
+}
+
+/// What a chart's lines run over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Axis {
+    /// Bytes.
+    #[default]
+    Size,
+    /// Nodes, at one size.
+    Nodes,
+}
+
+impl Axis {
+    /// The axis's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Nodes => "nodes",
+        }
+    }
+
+    /// A point on it.
+    pub(super) fn show(self, at: u64) -> String {
+        match self {
+            Self::Size => format_size(at),
+            Self::Nodes => at.to_string(),
+        }
+    }
 }
 
 /// By series and size all values that were measured.
 type Lines = BTreeMap<Order, BTreeMap<u64, Vec<f64>>>;
 
-/// A chart per pattern and shape of cluster: how fast each policy was at each size.
+/// A chart per pattern and shape of cluster: how fast each policy was at each size; and one per pattern and size where clusters
+/// differ in their number of nodes alone.
 pub(super) fn charts(runs: &[Run]) -> Vec<Chart> {
     let mut values: BTreeMap<(String, Shape), Lines> = BTreeMap::new();
+    let mut clusters: BTreeMap<Cluster, Lines> = BTreeMap::new();
     for run in runs {
         for row in &run.rows {
             let Some(rate) = row.bw_gb_per_s.or(row.busbw_gb_per_s) else { continue };
@@ -53,24 +86,70 @@ pub(super) fn charts(runs: &[Run]) -> Vec<Chart> {
                 continue;
             }
             let order = Order::of(&key);
+            if let Some((nodes, cluster)) = Cluster::of(&key) {
+                let lines = clusters.entry(cluster).or_default();
+                lines.entry(order.clone()).or_default().entry(nodes).or_default().push(rate);
+            }
             let chart = values.entry((key.bench.clone(), key.shape.clone())).or_default();
             chart.entry(order).or_default().entry(key.size).or_default().push(rate);
         }
     }
-    let chart = |((bench, shape), series): ((String, Shape), Lines)| {
-        let looks = looks(series.keys());
-        let series = series.into_iter().zip(looks).map(|((order, points), look)| Series {
-            look,
-            name: order.name,
-            points: points.into_iter().map(|(size, values)| (size, median(&values))).collect(),
-        });
-        Chart {
-            title: format!("{}: {}", what(&bench), shape.words()),
-            unit: if bench == "alltoall" { "busbw, GB/s" } else { "GB/s" }.to_owned(),
-            series: series.collect(),
-        }
-    };
-    values.into_iter().map(chart).collect()
+    clusters.retain(|_, lines| {
+        let nodes: BTreeSet<u64> = lines.values().flat_map(|points| points.keys().copied()).collect();
+        nodes.len() > 1
+    });
+    // One size of one cluster is a point of those: it needs no chart of its own.
+    values.retain(|(bench, shape), lines| {
+        let sizes: BTreeSet<u64> = lines.values().flat_map(|points| points.keys().copied()).collect();
+        let told = sizes.first().and_then(|&size| Cluster::at(bench, shape, size));
+        !(sizes.len() == 1 && told.is_some_and(|(_, cluster)| clusters.contains_key(&cluster)))
+    });
+    let by_size = values.into_iter().map(|((bench, shape), lines)| {
+        let title = format!("{}: {}", what(&bench), shape.words());
+        chart(title, &bench, Axis::Size, lines)
+    });
+    let by_nodes = clusters.into_iter().map(|(cluster, lines)| {
+        let Cluster { bench, size, shape } = &cluster;
+        let pes = shape.pes.map_or_else(String::new, |pes| format!("{} each, ", plural(pes, "PE")));
+        let rest = Shape { pes: None, ..shape.clone() }.words();
+        let title = format!("{} of {} by nodes: {pes}{rest}", what(bench), format_size(*size));
+        chart(title, bench, Axis::Nodes, lines)
+    });
+    by_nodes.chain(by_size).collect()
+}
+
+fn chart(title: String, bench: &str, axis: Axis, lines: Lines) -> Chart {
+    let looks = looks(lines.keys());
+    let series = lines.into_iter().zip(looks).map(|((order, points), look)| Series {
+        look,
+        name: order.name,
+        points: points.into_iter().map(|(at, values)| (at, median(&values))).collect(),
+    });
+    let unit = if bench == "alltoall" { "busbw, GB/s" } else { "GB/s" };
+    Chart { title, unit: unit.to_owned(), axis, series: series.collect() }
+}
+
+/// What is compared over numbers of nodes: everything of a row but those.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Cluster {
+    bench: String,
+    size: u64,
+    /// Without nodes, and with the PEs of each node in place of all.
+    shape: Shape,
+}
+
+impl Cluster {
+    fn of(key: &Key) -> Option<(u64, Self)> {
+        Self::at(&key.bench, &key.shape, key.size)
+    }
+
+    /// With its number of nodes; `None` where that is not known, or nodes have different numbers of PEs.
+    fn at(bench: &str, shape: &Shape, size: u64) -> Option<(u64, Self)> {
+        let (nodes, pes) = (shape.nodes?, shape.pes?);
+        let each = pes.checked_div(nodes).filter(|each| each * nodes == pes)?;
+        let shape = Shape { nodes: None, pes: Some(each), ..shape.clone() };
+        Some((nodes, Self { bench: bench.to_owned(), size, shape }))
+    }
 }
 
 /// What a pattern is called.
@@ -136,10 +215,11 @@ impl Chart {
             self.series.iter().flat_map(|series| series.points.keys().copied()).collect();
         sizes.sort_unstable();
         sizes.dedup();
-        let head = std::iter::once("size".to_owned()).chain(self.series.iter().map(|s| s.name.clone()));
+        let head =
+            std::iter::once(self.axis.name().to_owned()).chain(self.series.iter().map(|s| s.name.clone()));
         let row = |size: &u64| {
             let cell = |s: &Series| s.points.get(size).map_or_else(|| MISSING.to_owned(), |&v| figure(v));
-            std::iter::once(format_size(*size)).chain(self.series.iter().map(cell)).collect()
+            std::iter::once(self.axis.show(*size)).chain(self.series.iter().map(cell)).collect()
         };
         Table {
             title: format!("{} ({})", self.title, self.unit),
@@ -335,3 +415,6 @@ pub(super) fn runs(runs: &[Run]) -> Table {
         rows: runs.iter().map(row).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use plotters::style::{Color as _, IntoFont as _, RGBColor, TextStyle};
 use crate::report::course::Course;
 use crate::report::line::Way;
 use crate::report::moe::{Moe, Phase};
-use crate::report::tables::{Bars, Chart, LOOKS};
+use crate::report::tables::{Axis, Bars, Chart, LOOKS};
 use crate::units::{format_byte_rate, format_size};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -80,7 +80,7 @@ pub(super) fn sample(index: usize) -> String {
     })
 }
 
-/// Speed by size, a line per policy. Sizes double from step to step, so their axis is logarithmic; speed begins at 0.
+/// Speed by size or number of nodes, a line per policy. They double from step to step, so their axis is logarithmic; speed begins at 0.
 pub(super) fn speed(chart: &Chart) -> String {
     let points = || chart.series.iter().flat_map(|series| series.points.iter());
     let place = |size: u64| (size.max(1) as f64).log2();
@@ -109,9 +109,9 @@ pub(super) fn speed(chart: &Chart) -> String {
             .light_line_style(INK.mix(0.0))
             .axis_style(INK.mix(0.5))
             .x_labels(12)
-            .x_label_formatter(&|log| size_at(*log))
+            .x_label_formatter(&|log| power_at(chart.axis, *log))
             .y_label_formatter(&|value| format!("{value:.digits$}"))
-            .x_desc("size")
+            .x_desc(chart.axis.name())
             .y_desc(chart.unit.as_str())
             .label_style(text(15))
             .axis_desc_style(text(16))
@@ -128,15 +128,15 @@ pub(super) fn speed(chart: &Chart) -> String {
     })
 }
 
-/// The size whose logarithm this is, at whole powers of two only.
-fn size_at(log: f64) -> String {
+/// The point whose logarithm this is, at whole powers of two only.
+fn power_at(axis: Axis, log: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the logarithm of a u64, rounded"
     )]
     let power = log.round().clamp(0.0, 63.0) as u32;
-    if (log - f64::from(power)).abs() < 1e-9 { format_size(1 << power) } else { String::new() }
+    if (log - f64::from(power)).abs() < 1e-9 { axis.show(1 << power) } else { String::new() }
 }
 
 /// Two bars for each NIC: sent and received; `most` bytes fill the height.

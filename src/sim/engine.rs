@@ -1,0 +1,367 @@
+//! The run itself: PEs post, NICs send and receive.
+//!
+//! ```text
+//!  stream ─▶ proxy ─▶ selector ─▶ waiting ─▶ Tx ──latency──▶ Rx ─▶ known to the sender
+//!            (put)    (policy)    (queue)    (window)
+//! ```
+//!
+//! - A PE's proxy posts one put after another, each for its cost, and stops while the NIC that it was given has no room.
+//! - A NIC takes turns among its waiting puts, a segment at a time, and sends while its window has room.
+//! - A receiving NIC takes segments in the order in which they arrive. So once a segment is sent it is known when it will have
+//!   arrived, and no event is needed for that: a put costs one event of its PE and one for each segment that had to wait.
+//! - A sender whose window is full waits for one NIC; a share of that wait that NIC is busy with what is sent again.
+//!
+//! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
+
+use std::ops::ControlFlow;
+
+use super::nic::{Flying, Nic, Waiting};
+use super::numbers::Numbers;
+use super::outcome::{Outcome, Way};
+use super::pe::{Pe, Planned};
+use super::scene::{PPM, Scene, wire};
+use super::traffic::{Put, Traffic};
+use super::wheel::Wheel;
+use super::windows::Windows;
+use crate::transport::select::{Op, Place, Plan, PolicyKind, Selector};
+
+/// Told how many puts have been posted, now and then; may end the run.
+pub type Watch<'w> = &'w mut dyn FnMut(u64) -> ControlFlow<()>;
+
+/// Whoever watched has ended the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the simulation was ended before its time")]
+pub struct Ended;
+
+/// Events between two looks of who watches: some hundredths of a second.
+const LOOK_EVERY: u64 = 1 << 18;
+/// A put is at most this many segments, so that events grow with puts and not with bytes.
+const MOST_SEGMENTS: u64 = 32;
+
+/// Everything that moves.
+struct Engine<'s, T: Traffic> {
+    scene: &'s Scene,
+    pes: Vec<Pe<T::Stream>>,
+    nics: Vec<Nic>,
+    /// Rings of the NICs, one behind the other.
+    waiting: Vec<Waiting>,
+    flying: Vec<Flying>,
+    wheel: Wheel,
+    windows: Windows,
+    segment: u64,
+    reads_load: bool,
+    loads: Vec<u64>,
+    /// When everything that was posted has arrived.
+    end: u64,
+    puts: u64,
+    events: u64,
+}
+
+/// Runs `traffic` in `scene` under `policy`.
+///
+/// # Errors
+/// When `watch` ends it.
+pub fn run<T: Traffic>(
+    scene: &Scene,
+    traffic: &T,
+    policy: PolicyKind,
+    watch: Watch<'_>,
+) -> Result<Outcome, Ended> {
+    let mut engine = Engine::new(scene, traffic, policy);
+    for round in 0..scene.iters {
+        engine.round(traffic, round, watch)?;
+    }
+    Ok(engine.finish(policy, scene.iters))
+}
+
+impl<'s, T: Traffic> Engine<'s, T> {
+    fn new(scene: &'s Scene, traffic: &T, policy: PolicyKind) -> Self {
+        let (world, all) = (scene.pes(), scene.nics());
+        let (queue, window) = (scene.costs.queue.max(1), scene.costs.window.max(1));
+        let nic = |nic| Nic { byte_time: scene.byte_time(nic), ..Nic::default() };
+        let nics: Vec<Nic> = (0..all).map(nic).collect();
+        let selector = |me| Selector::new(policy, Place { me, pes: world, nics: scene.nics_per_pe });
+        let pe =
+            |me| Pe::new(traffic.stream(me, 0), selector(me), Numbers::of(&[scene.seed, JITTER, me.into()]));
+        let byte_time = nics.iter().map(|nic| nic.byte_time).min().unwrap_or(1);
+        let segment = scene.costs.segment_bytes.max(traffic.largest().div_ceil(MOST_SEGMENTS)).max(1);
+        let per_pe = traffic.about() / u64::from(world.max(1));
+        let least = scene
+            .costs
+            .put_ps
+            .saturating_mul(per_pe)
+            .max(wire(traffic.largest() * per_pe / u64::from(scene.nics_per_pe.max(1)), byte_time));
+        // As many events a day as are sorted in no time: in all 16 of every PE's puts, or every NIC's segments.
+        let apart = scene.costs.put_ps.max(1).min(wire(segment.min(traffic.largest()), byte_time).max(1));
+        let day = 16 * apart / u64::from(world.max(1));
+        Self {
+            scene,
+            pes: (0..world).map(pe).collect(),
+            waiting: vec![Waiting::default(); nics.len() * usize::from(queue)],
+            flying: vec![Flying::default(); nics.len() * usize::from(window)],
+            wheel: Wheel::new(day),
+            windows: Windows::new(nics.len(), least.saturating_mul(scene.iters.into())),
+            nics,
+            segment,
+            reads_load: selector(0).reads_load(),
+            loads: vec![0; usize::from(scene.nics_per_pe)],
+            end: 0,
+            puts: 0,
+            events: 0,
+        }
+    }
+
+    /// One round of the pattern: begins when everything of the last has arrived.
+    fn round(&mut self, traffic: &T, round: u32, watch: Watch<'_>) -> Result<(), Ended> {
+        let begin = self.end;
+        for me in 0..self.scene.pes() {
+            self.pes[me as usize].stream = traffic.stream(me, round);
+            let cost = self.cost(me);
+            self.wheel.push(begin + cost, me);
+        }
+        let world = self.scene.pes();
+        while let Some((at, who)) = self.wheel.pop() {
+            self.events += 1;
+            if self.events.is_multiple_of(LOOK_EVERY) && watch(self.puts).is_break() {
+                return Err(Ended);
+            }
+            if who < world {
+                self.post(who, at);
+            } else {
+                let nic = (who - world) as usize;
+                self.nics[nic].woken = false;
+                self.serve(nic, at);
+            }
+        }
+        if let Some(rate) = self.scene.costs.copy_bytes_per_s {
+            let copy = u128::from(traffic.copied()) * 1_000_000_000_000 / u128::from(rate.max(1));
+            self.end = self.end.max(begin.saturating_add(u64::try_from(copy).unwrap_or(u64::MAX)));
+        }
+        Ok(())
+    }
+
+    /// What the next put costs the proxy of a PE.
+    fn cost(&mut self, pe: u32) -> u64 {
+        let put = self.scene.costs.put_ps;
+        let most =
+            u64::try_from(u128::from(put) * u128::from(self.scene.jitter_ppm) / u128::from(PPM)).unwrap_or(0);
+        if most == 0 {
+            return put;
+        }
+        (put + self.pes[pe as usize].chance.below(2 * most + 1)).saturating_sub(most)
+    }
+
+    /// The proxy has dealt with a put: its parts go to their NICs.
+    fn post(&mut self, pe: u32, at: u64) {
+        let (dst, mut part, mut parts) = if let Some(held) = self.pes[pe as usize].held.take() {
+            held
+        } else {
+            let ahead = !self.reads_load;
+            let Some(Planned { put, plan }) = self.pes[pe as usize].next(self.scene.nics_per_pe, ahead)
+            else {
+                return;
+            };
+            self.puts += 1;
+            let plan = if self.reads_load { self.choose(pe, put, at) } else { plan };
+            let mut parts = plan.parts(put.len);
+            let Some(part) = parts.next() else { return };
+            (put.dst, part, parts)
+        };
+        let (nics, queue) = (u32::from(self.scene.nics_per_pe), self.scene.costs.queue.max(1));
+        let mut cost = 0;
+        loop {
+            let local = (pe * nics + u32::from(part.route.local)) as usize;
+            let nic = &mut self.nics[local];
+            if nic.waits.len == queue {
+                nic.wanted = true;
+                self.pes[pe as usize].held = Some((dst, part, parts));
+                return;
+            }
+            let to = dst * nics + u32::from(part.route.remote);
+            nic.load += part.len;
+            let put = Waiting { to, fresh: true, left: part.len, segment: self.segment };
+            if nic.woken || nic.waits.len > 0 || self.ready(local, at) > at {
+                self.wait(local, put);
+            } else {
+                // Most puts of a large cluster: the NIC is idle, and its queue is not touched.
+                self.send(local, at, put);
+            }
+            if !self.nics[local].woken {
+                self.serve(local, at);
+            }
+            cost += self.cost(pe);
+            match parts.next() {
+                Some(next) => part = next,
+                None => break,
+            }
+        }
+        self.wheel.push(at + cost, pe);
+    }
+
+    /// Asks a policy that looks at the load.
+    fn choose(&mut self, pe: u32, put: Put, at: u64) -> Plan {
+        let nics = self.scene.nics_per_pe;
+        let first = pe as usize * usize::from(nics);
+        for local in 0..usize::from(nics) {
+            self.retire(first + local, at);
+            self.loads[local] = self.nics[first + local].load;
+        }
+        let op = Op { dst: put.dst, len: put.len, peer_nics: nics };
+        self.pes[pe as usize].selector.next(op, &self.loads)
+    }
+
+    /// Lets go what is known to have arrived.
+    fn retire(&mut self, nic: usize, at: u64) {
+        let window = self.scene.costs.window.max(1);
+        let of = &mut self.nics[nic];
+        while of.flies.len > 0 {
+            let first = &self.flying[nic * usize::from(window) + of.flies.place(0, window)];
+            if first.known > at {
+                break;
+            }
+            of.load -= u64::from(first.bytes);
+            of.flies.drop_first(window);
+        }
+    }
+
+    /// Sends what a NIC can send now, and has it woken for the next.
+    fn serve(&mut self, nic: usize, at: u64) {
+        while self.nics[nic].waits.len > 0 {
+            let ready = self.ready(nic, at);
+            if ready > at {
+                self.nics[nic].woken = true;
+                #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
+                let who = self.scene.pes() + nic as u32;
+                self.wheel.push(ready, who);
+                return;
+            }
+            let queue = self.scene.costs.queue.max(1);
+            let waits = &mut self.nics[nic].waits;
+            let put = self.waiting[nic * usize::from(queue) + waits.place(0, queue)];
+            waits.drop_first(queue);
+            self.send(nic, at, put);
+        }
+    }
+
+    /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
+    /// comes to the head.
+    fn ready(&mut self, nic: usize, at: u64) -> u64 {
+        let window = self.scene.costs.window.max(1);
+        let free = self.nics[nic].tx_free.max(at);
+        if self.nics[nic].flies.len < window {
+            return free;
+        }
+        self.retire(nic, free);
+        let flies = self.nics[nic].flies;
+        if flies.len < window {
+            return free;
+        }
+        let ring = &mut self.flying[nic * usize::from(window)..(nic + 1) * usize::from(window)];
+        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return free };
+        ring.swap(first, flies.head.into());
+        let first = ring[usize::from(flies.head)];
+        if first.known <= free {
+            self.retire(nic, free);
+            return free;
+        }
+        self.stall(first, first.known - free);
+        first.known
+    }
+
+    /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
+    fn stall(&mut self, first: Flying, wait: u64) {
+        let lost = u128::from(wait) * u128::from(self.scene.costs.stall_ppm) / u128::from(PPM);
+        let to = &mut self.nics[first.to as usize];
+        // Not more than all of it once more.
+        let lost = u64::try_from(lost).unwrap_or(u64::MAX).min(wire(first.bytes.into(), to.byte_time));
+        to.rx_free += lost;
+    }
+
+    /// Puts a put at the end of a NIC's queue.
+    fn wait(&mut self, nic: usize, put: Waiting) {
+        let queue = self.scene.costs.queue.max(1);
+        let waits = &mut self.nics[nic].waits;
+        let place = nic * usize::from(queue) + waits.place(waits.len, queue);
+        waits.len += 1;
+        self.waiting[place] = put;
+    }
+
+    /// Sends a segment of a put; what is left of it waits for its next turn.
+    fn send(&mut self, nic: usize, at: u64, mut put: Waiting) {
+        let window = self.scene.costs.window.max(1);
+        let latency = self.scene.costs.latency_ps;
+        self.retire(nic, at);
+        let from = &mut self.nics[nic];
+        let bytes = put.left.min(put.segment);
+        let sent = at + wire(bytes, from.byte_time);
+        from.tx_free = sent;
+        from.tx.bytes += bytes;
+        from.tx.ops += u64::from(put.fresh);
+        let mut tx = from.tx;
+
+        let to = &mut self.nics[put.to as usize];
+        let begin = to.rx_free.max(at + latency);
+        // As fast as the NIC is where others are to be received, too; not before it has been sent.
+        to.rx_free = begin + wire(bytes, to.byte_time);
+        let arrived = to.rx_free.max(sent + latency);
+        let busy_until = to.rx_free;
+        to.rx.bytes += bytes;
+        to.rx.ops += u64::from(put.fresh);
+        to.count_open(put.fresh, at + latency, (bytes == put.left).then_some(busy_until));
+        let mut rx = to.rx;
+        self.end = self.end.max(arrived);
+
+        while self.windows.is_beyond(busy_until.max(sent)) {
+            self.merge_windows();
+            (tx.window, rx.window) = (tx.window / 2, rx.window / 2);
+        }
+        self.windows.add(Way::Tx, nic, &mut tx, at, sent, bytes);
+        self.windows.add(Way::Rx, put.to as usize, &mut rx, begin, busy_until, bytes);
+        self.nics[nic].tx = tx;
+        self.nics[put.to as usize].rx = rx;
+
+        let from = &mut self.nics[nic];
+        let place = nic * usize::from(window) + from.flies.place(from.flies.len, window);
+        from.flies.len += 1;
+        let known = arrived + latency;
+        self.flying[place] = Flying { known, to: put.to, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
+        put.left -= bytes;
+        put.fresh = false;
+        if put.left > 0 {
+            self.wait(nic, put);
+        } else if from.wanted {
+            from.wanted = false;
+            #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
+            let pe = (nic / usize::from(self.scene.nics_per_pe)) as u32;
+            self.wheel.push(at, pe);
+        }
+    }
+
+    fn merge_windows(&mut self) {
+        self.windows.merge();
+        for nic in &mut self.nics {
+            nic.tx.window /= 2;
+            nic.rx.window /= 2;
+        }
+    }
+
+    fn finish(mut self, policy: PolicyKind, iters: u32) -> Outcome {
+        for (index, nic) in self.nics.iter_mut().enumerate() {
+            self.windows.settle(Way::Tx, index, &mut nic.tx);
+            self.windows.settle(Way::Rx, index, &mut nic.rx);
+        }
+        Outcome {
+            policy,
+            iters,
+            span_ps: self.end,
+            puts: self.puts,
+            events: self.events,
+            nics_per_pe: self.scene.nics_per_pe.into(),
+            nics: self.nics,
+            windows: self.windows,
+        }
+    }
+}
+
+/// What numbers are for, so that no other use of the seed has the same.
+const JITTER: u64 = 3 << 32;

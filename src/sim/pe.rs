@@ -1,0 +1,60 @@
+//! A PE: what it sends, and which NICs its policy gives that.
+
+use super::numbers::Numbers;
+use super::traffic::Put;
+use crate::transport::select::{Op, Part, Parts, Plan, Route, Selector};
+
+/// Puts that a PE takes from its stream at a time: eight counters of a policy that counts per destination are one cache line, which
+/// would else be fetched anew for each.
+const BATCH: usize = 8;
+
+/// A put with its NICs, where the policy can tell them ahead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Planned {
+    pub(super) put: Put,
+    pub(super) plan: Plan,
+}
+
+/// In place of a plan that is made when the put is posted.
+fn undecided() -> Plan {
+    Plan::one(Route::aligned(0))
+}
+
+/// A PE's state.
+pub(super) struct Pe<S> {
+    batch: [Planned; BATCH],
+    /// Puts of the batch that are posted, and all of them.
+    posted: u8,
+    filled: u8,
+    pub(super) stream: S,
+    pub(super) selector: Selector,
+    pub(super) chance: Numbers,
+    /// What found no room: its PE, the part that is next, and those behind it.
+    pub(super) held: Option<(u32, Part, Parts)>,
+}
+
+impl<S: Iterator<Item = Put>> Pe<S> {
+    pub(super) fn new(stream: S, selector: Selector, chance: Numbers) -> Self {
+        let none = Planned { put: Put { dst: 0, len: 0 }, plan: undecided() };
+        Self { batch: [none; BATCH], posted: 0, filled: 0, stream, selector, chance, held: None }
+    }
+
+    /// The next put. A policy that looks at no load answers the same whenever it is asked, so it is asked `ahead`.
+    pub(super) fn next(&mut self, nics: u16, ahead: bool) -> Option<Planned> {
+        if self.posted == self.filled {
+            (self.posted, self.filled) = (0, 0);
+            for place in &mut self.batch {
+                let Some(put) = self.stream.next() else { break };
+                let op = Op { dst: put.dst, len: put.len, peer_nics: nics };
+                let plan = if ahead { self.selector.next(op, &[]) } else { undecided() };
+                *place = Planned { put, plan };
+                self.filled += 1;
+            }
+            if self.filled == 0 {
+                return None;
+            }
+        }
+        self.posted += 1;
+        self.batch.get(usize::from(self.posted - 1)).copied()
+    }
+}

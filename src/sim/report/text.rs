@@ -1,0 +1,70 @@
+//! `--format text`: a line for each cluster and policy.
+
+use std::io::{self, Write};
+
+use super::{Reporter, Row, Work};
+use crate::sim::outcome::Way;
+use crate::text::plural;
+use crate::units::{format_bit_rate, format_size};
+
+/// Writes a table for each cluster.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    /// Nodes of the table that has begun.
+    begun: Option<u32>,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out, begun: None }
+    }
+}
+
+fn ratio(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
+impl<W: Write> Reporter for Text<W> {
+    fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
+        let (scene, outcome) = (row.scene, row.outcome);
+        let figures = row.figures();
+        if self.begun != Some(scene.nodes) {
+            if self.begun.replace(scene.nodes).is_some() {
+                writeln!(self.out)?;
+            }
+            writeln!(
+                self.out,
+                "# {}: {}, {}, {} each of {}; model {}; {}",
+                row.work.name(),
+                plural(scene.nodes, "node"),
+                plural(scene.pes(), "PE"),
+                plural(scene.nics_per_pe, "NIC"),
+                format_bit_rate(scene.nic_bits_per_s as f64),
+                scene.costs.preset.name(),
+                format_size(row.size)
+            )?;
+            let rate = if row.work == Work::AllToAll { "busbw(GB/s)" } else { "BW (GB/sec)" };
+            writeln!(
+                self.out,
+                "{:<18}  {:>14}  {:>11}  {:>8}  {:>8}  {:>8}  {:>8}  {:>7}",
+                "policy", "time(us)", rate, "Tx", "Rx", "Tx, p99", "Rx, p99", "at once"
+            )?;
+        }
+        let (tx, rx) = (outcome.balance(Way::Tx), outcome.balance(Way::Rx));
+        writeln!(
+            self.out,
+            "{:<18}  {:>14.3}  {:>11.3}  {:>8}  {:>8}  {:>8}  {:>8}  {:>7}",
+            outcome.policy.name(),
+            figures.latency_us,
+            figures.busbw.or(figures.bw).unwrap_or(0.0),
+            ratio(tx.worst.and_then(|spread| spread.max_over_mean)),
+            ratio(rx.worst.and_then(|spread| spread.max_over_mean)),
+            ratio(tx.window_p99),
+            ratio(rx.window_p99),
+            outcome.most_at_once(),
+        )?;
+        self.out.flush()
+    }
+}

@@ -1,0 +1,62 @@
+//! The model against what was published: "NVSHMEM Multi-NIC Support with AWS EFA", all-to-all of 1 GiB on 2 to 16 nodes, and against
+//! the lab. No parameter was fitted on these figures (see `costs`). What does not hold, and why, stands in docs/scale.md; those are
+//! not here.
+
+use test_case::test_case;
+
+use super::go;
+use crate::sim::costs::Preset;
+use crate::sim::made::scene;
+use crate::sim::traffic::{AllToAll, PutTest};
+use crate::transport::select::PolicyKind::{self, PairSeq, RoundRobin, RoundRobinOffset, Single};
+
+/// Time of a round of 1 GiB, in microseconds.
+fn gib(nodes: u32, policy: PolicyKind) -> f64 {
+    let mut scene = scene(Preset::EfaP5, nodes);
+    scene.iters = 4;
+    let traffic = AllToAll::new(&scene, 1 << 30).unwrap();
+    go(&scene, &traffic, policy).latency_us()
+}
+
+fn within(share: f64, value: f64, published: f64) {
+    let off = value / published - 1.0;
+    assert!(off.abs() <= share, "{value:.2} for {published}: {:+.1} %", off * 100.0);
+}
+
+#[test_case(2, 1.01)]
+#[test_case(4, 3.5)]
+#[test_case(8, 3.1)]
+#[test_case(16, 2.1)]
+fn gain_of_the_fix(nodes: u32, published: f64) {
+    within(0.25, gib(nodes, RoundRobin) / gib(nodes, RoundRobinOffset), published);
+}
+
+/// Of 3.5.21 over 3.6.5; on 8 and 16 nodes it does not hold.
+#[test_case(2, 1.0)]
+#[test_case(4, 1.29)]
+fn one_nic_against_four_that_collapse(nodes: u32, published: f64) {
+    within(0.25, gib(nodes, RoundRobin) / gib(nodes, Single), published);
+}
+
+/// Gb/s of a put of 128 MiB.
+#[test_case(Single, 97.8)]
+#[test_case(RoundRobin, 391.3)]
+fn a_put(policy: PolicyKind, published: f64) {
+    let mut scene = scene(Preset::EfaP5, 2);
+    scene.iters = 10;
+    let traffic = PutTest::new(&scene, 128 << 20, 32).unwrap();
+    let us = go(&scene, &traffic, policy).latency_us();
+    within(0.02, traffic.bytes() as f64 * 8.0 / us / 1e3, published);
+}
+
+/// Milliseconds of an all-to-all of 8 MiB, 2 nodes x 4 PEs x 4 NICs of 50 Mbit/s (docs/performance.md).
+#[test_case(Single, 709.0)]
+#[test_case(RoundRobin, 675.0)]
+#[test_case(RoundRobinOffset, 169.0)]
+#[test_case(PairSeq, 172.0)]
+fn the_lab(policy: PolicyKind, measured: f64) {
+    let mut scene = scene(Preset::Lab, 2);
+    (scene.pes_per_node, scene.nic_bits_per_s, scene.iters) = (4, 50_000_000, 4);
+    let traffic = AllToAll::new(&scene, 8 << 20).unwrap();
+    within(0.10, go(&scene, &traffic, policy).latency_us() / 1e3, measured);
+}
