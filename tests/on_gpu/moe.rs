@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use railtop::transport::gpu::{DeviceMemory, KernelHeap, Moe, MoeKernels, RingMemory, Rings, Visible};
+use railtop::transport::gpu::{
+    DeviceMemory, KernelHeap, Launched, Moe, MoeKernels, RingMemory, Rings, Visible,
+};
 use railtop::transport::ring::Command;
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
@@ -191,23 +193,16 @@ fn what_goes_elsewhere_is_posted_row_by_row() {
         wanted.insert(remote, put);
     }
     let mut signals = BTreeMap::new();
-    let mut over = false;
-    while !over {
-        over = launched.done.try_is_complete().unwrap();
-        while let Some(command) = taker.pop().unwrap() {
-            match command {
-                Command::Put(put) => {
-                    assert_eq!(wanted.remove(&put.remote), Some(put), "a row that is none, or came twice");
-                }
-                Command::Signal { dst: 1, signal } => {
-                    assert_eq!(signal.op, SignalOp::Set);
-                    assert_eq!(signals.insert(signal.offset, signal.value), None, "a count comes once");
-                }
-                Command::RingQuiet { ring, posted } => taker.quiet_done(ring, posted),
-                other => unreachable!("{other:?} of a dispatch"),
-            }
+    serve(&mut taker, &launched, |command| match command {
+        Command::Put(put) => {
+            assert_eq!(wanted.remove(&put.remote), Some(put), "a row that is none, or came twice");
         }
-    }
+        Command::Signal { dst: 1, signal } => {
+            assert_eq!(signal.op, SignalOp::Set);
+            assert_eq!(signals.insert(signal.offset, signal.value), None, "a count comes once");
+        }
+        other => unreachable!("{other:?} of a dispatch"),
+    });
     assert!(wanted.is_empty(), "{} rows have not come", wanted.len());
     let counts = (0..).zip(itinerary.to(1));
     let counts: BTreeMap<_, _> = counts
@@ -218,7 +213,20 @@ fn what_goes_elsewhere_is_posted_row_by_row() {
     assert_eq!(signals, counts);
 
     // Its own answers need no one, and PE 1's are there.
-    kernels.combine(&alone.gpu, visible.view(), moe, (2, 64)).unwrap();
-    alone.synchronize();
-    assert!(taker.pop().unwrap().is_none(), "nothing of it went elsewhere");
+    let launched = kernels.combine(&alone.gpu, visible.view(), moe, (2, 64)).unwrap();
+    serve(&mut taker, &launched, |command| unreachable!("{command:?}: nothing of it goes elsewhere"));
+}
+
+/// Takes what is posted until everything of a launch is over; its quiets, behind each launch, are answered.
+fn serve(taker: &mut Rings, launched: &Launched, mut take: impl FnMut(Command)) {
+    let mut over = false;
+    while !over {
+        over = launched.done.try_is_complete().unwrap();
+        while let Some(command) = taker.pop().unwrap() {
+            match command {
+                Command::RingQuiet { ring, posted } => taker.quiet_done(ring, posted),
+                other => take(other),
+            }
+        }
+    }
 }
