@@ -5,6 +5,7 @@
 //! [`counters`], the shared-memory page that lies between them.
 
 pub mod balance;
+pub mod chance;
 pub mod cli;
 pub mod counters;
 mod futex;
@@ -15,6 +16,7 @@ pub mod lab;
 pub mod monitor;
 pub mod report;
 pub mod sim;
+pub mod skew;
 pub mod stats;
 mod sync;
 pub mod text;

@@ -7,9 +7,10 @@ mod support;
 
 use std::time::Duration;
 
+use railtop::skew::Skew;
 use railtop::transport::pe::IntraNode;
 use railtop::transport::select::PolicyKind;
-use railtop::workload::moe::{self, Batch, Layout, MoeOptions, Shape, Skew};
+use railtop::workload::moe::{self, Batch, Layout, MoeOptions, Shape};
 use railtop::workload::options::Initiator;
 use railtop::workload::report::Json;
 use support::{Job, providers};

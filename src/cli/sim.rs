@@ -12,8 +12,9 @@ use super::interrupt::Interrupt;
 use super::source::TextOrJson;
 use crate::lab::Rate;
 use crate::sim::report::{Json, Reporter, Row, Text, Work};
-use crate::sim::traffic::{AllToAll, MOST_TOPK, Moe, PutTest, Shape, Skew, Traffic};
+use crate::sim::traffic::{AllToAll, MOST_TOPK, Moe, PutTest, Shape, Traffic};
 use crate::sim::{Costs, Preset, Scene, SceneError, Slow, run as simulate};
+use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
 

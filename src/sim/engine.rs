@@ -16,13 +16,13 @@
 use std::ops::ControlFlow;
 
 use super::nic::{Flying, Nic, Waiting};
-use super::numbers::Numbers;
 use super::outcome::{Outcome, Way};
 use super::pe::{Pe, Planned};
 use super::scene::{PPM, Scene, wire};
 use super::traffic::{Put, Traffic};
 use super::wheel::Wheel;
 use super::windows::Windows;
+use crate::chance::Numbers;
 use crate::transport::select::{Op, Place, Plan, PolicyKind, Selector};
 
 /// Told how many puts have been posted, now and then; may end the run.

@@ -6,7 +6,6 @@
 mod costs;
 mod engine;
 mod nic;
-mod numbers;
 mod outcome;
 mod pe;
 pub mod report;

@@ -1,7 +1,7 @@
 //! A PE: what it sends, and which NICs its policy gives that.
 
-use super::numbers::Numbers;
 use super::traffic::Put;
+use crate::chance::Numbers;
 use crate::transport::select::{Op, Part, Parts, Plan, Route, Selector};
 
 /// Puts that a PE takes from its stream at a time: eight counters of a policy that counts per destination are one cache line, which

@@ -8,7 +8,6 @@ pub mod alltoall;
 pub mod gather;
 mod gpu;
 pub mod meter;
-mod mix;
 pub mod moe;
 pub mod options;
 pub mod plan;

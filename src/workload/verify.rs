@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::mix::{STEP, mix};
+use crate::chance::{STEP, mix};
 use crate::transport::heap::{Heap, HeapError};
 
 /// What a block that nothing was written to holds.

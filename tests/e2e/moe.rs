@@ -1,9 +1,10 @@
 //! `railtop bench moe` in a lab: every row and result compared, and exactly the bytes on the NICs that the routing says.
 
+use railtop::skew::Skew;
 use railtop::transport::select::PolicyKind;
+use railtop::workload::moe::Shape as Layer;
 use railtop::workload::moe::itinerary::Itinerary;
 use railtop::workload::moe::route::Routing;
-use railtop::workload::moe::{Shape as Layer, Skew};
 use serde_json::Value;
 
 use crate::support::{Results, Shape, Site, has_libfabric, lab_machine, one_at_a_time, sum};

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use railtop::skew::Skew;
 use railtop::transport::gpu::{
     DeviceMemory, KernelHeap, Launched, Moe, MoeKernels, RingMemory, Rings, Visible,
 };
 use railtop::transport::ring::Command;
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
+use railtop::workload::moe::Shape;
 use railtop::workload::moe::itinerary::Itinerary;
 use railtop::workload::moe::route::Routing;
 use railtop::workload::moe::token::{self, Token};
-use railtop::workload::moe::{Shape, Skew};
 
 use super::{Alone, FIRST, memory};
 

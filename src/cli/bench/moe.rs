@@ -8,8 +8,9 @@ use super::{Job, WINDOW, unfit};
 use crate::cli::exit::{self, ExitError};
 use crate::cli::pe::PeArgs;
 use crate::cli::source::TextOrJson;
+use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
-use crate::workload::moe::{self, Batch, Layout, MOST_TOKENS, MoeOptions, Shape, Skew};
+use crate::workload::moe::{self, Batch, Layout, MOST_TOKENS, MoeOptions, Shape};
 use crate::workload::options::Initiator;
 
 /// pplx-kernels' configurations.

@@ -7,7 +7,8 @@ use crate::sim::costs::Preset;
 use crate::sim::made::scene;
 use crate::sim::outcome::{NicMoved, Outcome, Way};
 use crate::sim::scene::{Scene, Slow, wire};
-use crate::sim::traffic::{AllToAll, Moe, PutTest, Shape, Skew, Traffic};
+use crate::sim::traffic::{AllToAll, Moe, PutTest, Shape, Traffic};
+use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 
 fn any_policy() -> impl Strategy<Value = PolicyKind> {

@@ -1,7 +1,7 @@
 //! All-to-all: NVSHMEM's `alltoall_latency`.
 
 use super::{Put, Traffic, node};
-use crate::sim::numbers::Numbers;
+use crate::chance::Numbers;
 use crate::sim::scene::{MOST_BYTES, PPM, Scene, SceneError};
 use crate::workload::plan::block_bytes;
 

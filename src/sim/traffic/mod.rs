@@ -6,7 +6,7 @@ mod moe;
 mod put;
 
 pub use all_to_all::AllToAll;
-pub use moe::{MOST_TOPK, Moe, Shape, Skew};
+pub use moe::{MOST_TOPK, Moe, Shape};
 pub use put::PutTest;
 
 use super::scene::Scene;

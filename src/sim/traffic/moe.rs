@@ -1,49 +1,14 @@
 //! MoE dispatch, as pplx-kernels does it: a put for each token and chosen expert of another node.
 
-use std::fmt;
 use std::rc::Rc;
-use std::str::FromStr;
 
 use super::{Put, Traffic, node};
-use crate::sim::numbers::Numbers;
+use crate::chance::Numbers;
 use crate::sim::scene::{Scene, SceneError};
+use crate::skew::Skew;
 
 /// Experts that a token may take.
 pub const MOST_TOPK: usize = 16;
-
-/// How likely the experts are.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Skew {
-    /// All alike.
-    #[default]
-    Uniform,
-    /// The one in place r of a seeded order in proportion to r to the power of minus this.
-    Zipf(f64),
-}
-
-impl FromStr for Skew {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "uniform" {
-            return Ok(Self::Uniform);
-        }
-        let exponent = text.strip_prefix("zipf:").and_then(|number| number.parse().ok());
-        match exponent {
-            Some(exponent) if (0.0..=10.0).contains(&exponent) => Ok(Self::Zipf(exponent)),
-            _ => Err("uniform, or zipf:S with S from 0 to 10".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Skew {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Uniform => f.write_str("uniform"),
-            Self::Zipf(exponent) => write!(f, "zipf:{exponent}"),
-        }
-    }
-}
 
 /// What is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,7 +46,7 @@ impl Moe {
         let experts = shape.experts.max(scene.pes()).max(1);
         let topk = shape.topk.clamp(1, experts).min(u32::try_from(MOST_TOPK).unwrap_or(u32::MAX));
         let mut sum = 0;
-        let shares = shares(experts, shape.skew, scene.seed);
+        let shares = shape.skew.shares(experts, scene.seed);
         let sums = shares.into_iter().map(|share| {
             sum += share;
             sum
@@ -96,26 +61,7 @@ impl Moe {
     }
 }
 
-/// How likely each expert is, in whole numbers, since a power's last bit may differ between machines.
-fn shares(experts: u32, skew: Skew, seed: u64) -> Vec<u64> {
-    let Skew::Zipf(exponent) = skew else { return vec![1; experts as usize] };
-    let share = |place: u32| {
-        let share = f64::from(place).powf(-exponent) * f64::from(1 << 20);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1 to 2^20")]
-        let share = share.round().max(1.0) as u64;
-        share
-    };
-    let mut shares: Vec<u64> = (1..=experts).map(share).collect();
-    let mut numbers = Numbers::of(&[seed, POPULARITY]);
-    for last in (1..shares.len()).rev() {
-        let other = usize::try_from(numbers.below(last as u64 + 1)).unwrap_or(0);
-        shares.swap(last, other);
-    }
-    shares
-}
-
 /// What numbers are for, so that no other use of the seed has the same.
-const POPULARITY: u64 = 1 << 32;
 const CHOICES: u64 = 2 << 32;
 
 impl Traffic for Moe {
@@ -165,22 +111,33 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// An expert that this token has not taken yet.
+    /// An expert that this token has not taken yet, by the shares of those.
     fn choose(&mut self) -> u32 {
         let taken = self.taken as usize;
-        let all = self.sums.last().copied().unwrap_or(1);
-        loop {
-            let number = self.numbers.below(all);
-            let expert = self.sums.partition_point(|&sum| sum <= number);
-            let expert = u32::try_from(expert).unwrap_or(0);
-            if !self.chosen.iter().take(taken).any(|&known| known == expert) {
-                if let Some(place) = self.chosen.get_mut(taken) {
-                    *place = expert;
-                }
-                self.taken += 1;
-                return expert;
+        let begin = |expert: u32| match expert.checked_sub(1) {
+            Some(before) => self.sums.get(before as usize).copied().unwrap_or(0),
+            None => 0,
+        };
+        let end = |expert: u32| self.sums.get(expert as usize).copied().unwrap_or(0);
+        let chosen = self.chosen.get(..taken).unwrap_or_default();
+        let gone: u64 = chosen.iter().map(|&expert| end(expert) - begin(expert)).sum();
+        let left = self.sums.last().copied().unwrap_or(1).saturating_sub(gone);
+        let mut number = self.numbers.below(left);
+        // Of what is left, laid side by side: the ones that are gone, from the first to the last, are stepped over.
+        for &expert in chosen {
+            if number >= begin(expert) {
+                number += end(expert) - begin(expert);
             }
         }
+        let expert = u32::try_from(self.sums.partition_point(|&sum| sum <= number)).unwrap_or(0);
+        if let Some(place) = self.chosen.get_mut(taken) {
+            *place = expert;
+        }
+        self.taken += 1;
+        if let Some(chosen) = self.chosen.get_mut(..=taken) {
+            chosen.sort_unstable();
+        }
+        expert
     }
 }
 
@@ -237,18 +194,8 @@ mod tests {
 
     #[test]
     fn a_token_takes_an_expert_once() {
-        let shape = Shape { tokens: 50, experts: 16, topk: 16, bytes: 1, skew: Skew::Zipf(2.0) };
+        let shape = Shape { tokens: 50, experts: 16, topk: 16, bytes: 1, skew: Skew::Zipf(10.0) };
         let of = Moe::new(&scene(Preset::EfaP5, 2), shape).unwrap();
         assert_eq!(of.stream(3, 0).count(), 50 * 8, "all 16, of which 8 lie in the node");
-    }
-
-    #[test]
-    fn skew_is_read_as_it_is_written() {
-        for text in ["uniform", "zipf:1.2", "zipf:0"] {
-            assert_eq!(text.parse::<Skew>().unwrap().to_string(), text);
-        }
-        for text in ["", "zipf", "zipf:", "zipf:-1", "zipf:NaN", "zipf:11", "pareto:1"] {
-            assert!(text.parse::<Skew>().unwrap_err().contains("zipf:S"), "{text}");
-        }
     }
 }

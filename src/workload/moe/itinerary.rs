@@ -99,7 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::workload::moe::route::Skew;
+    use crate::skew::Skew;
 
     proptest! {
         #[test]

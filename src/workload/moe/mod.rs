@@ -34,7 +34,6 @@ pub use batch::Batch;
 pub use layout::Layout;
 pub(super) use memory::Memory;
 pub use options::{MoeOptions, TOKENS};
-pub use route::Skew;
 pub use row::{Latency, MoeRow, Phase, PhaseRow};
 pub use run::run;
 pub use shape::{MOST_TOKENS, Shape};

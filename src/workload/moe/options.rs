@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::route::Skew;
 use super::shape::Shape;
+use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 use crate::workload::WorkloadError;
 use crate::workload::options::Initiator;

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
-use super::route::Skew;
 use super::shape::Shape;
 use super::traffic::Traffic;
+use crate::skew::Skew;
 use crate::stats::Quantiles;
 use crate::transport::select::PolicyKind;
 use crate::workload::options::Initiator;

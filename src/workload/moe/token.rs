@@ -5,7 +5,7 @@ use half::bf16;
 
 use super::fp8;
 use super::shape::{Shape, VALUES_PER_SCALE};
-use crate::workload::mix::Numbers;
+use crate::chance::Numbers;
 
 /// What the numbers of this file are for.
 const CONTENT: u64 = 3;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::workload::moe::{Latency, MoeRow, Phase, PhaseRow, Skew};
+use crate::skew::Skew;
+use crate::workload::moe::{Latency, MoeRow, Phase, PhaseRow};
 
 /// One phase as a line of JSON.
 #[derive(Debug, Serialize)]

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::skew::Skew;
 use crate::workload::gather::tests::pe;
-use crate::workload::moe::{Batch, Latency, MoeRow, Phase, PhaseRow, Shape, Skew, Traffic};
+use crate::workload::moe::{Batch, Latency, MoeRow, Phase, PhaseRow, Shape, Traffic};
 use crate::workload::options::tests::options;
 use crate::workload::options::{HeapKind, Scope};
 
