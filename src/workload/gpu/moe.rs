@@ -67,7 +67,7 @@ impl MoeSide {
         Ok(self.held.tables.address())
     }
 
-    /// Runs a kernel of so many blocks and threads, and waits until what it has put has landed; returns the time that the
+    /// Runs a kernel of so many blocks and threads when all PEs are about to, and waits until what it has put has landed; returns the time that the
     /// kernel took on the GPU.
     pub(in crate::workload) fn run(
         &self,
@@ -82,6 +82,8 @@ impl MoeSide {
             return Err(GpuError::TooLarge { blocks, threads, most }.into());
         }
         let (view, size) = (self.side.held.visible.view(), (blocks, threads));
+        // Kernels wait for each other's rows: who begins early would time how long others take to make their tables.
+        pe.barrier()?;
         let (what, launched) = match part {
             Part::Dispatch => ("the kernel of a dispatch", kernels.dispatch(gpu, view, moe, size)?),
             Part::Combine => ("the kernel of a combine", kernels.combine(gpu, view, moe, size)?),

@@ -73,7 +73,7 @@ fn draw(left: &mut [u64], numbers: &mut Numbers) -> u32 {
 
 /// Between 0.5 and 1.5, before a token's are made to add up to 1.
 fn weight(numbers: &mut Numbers) -> f32 {
-    let number = u16::try_from(numbers.next() >> 48).unwrap_or(0);
+    let number = u16::try_from(numbers.number() >> 48).unwrap_or(0);
     0.5 + f32::from(number) / 65_536.0
 }
 

@@ -29,10 +29,10 @@ impl Token {
     pub fn write(self, shape: Shape, row: &mut Vec<u8>) {
         let Self { seed, pe, token, round } = self;
         let mut numbers = Numbers::of(&[seed, CONTENT, u64::from(pe), u64::from(token), round]);
-        let values = (0..shape.dim / 8).flat_map(|_| numbers.next().to_le_bytes().map(fp8::finite));
+        let values = (0..shape.dim / 8).flat_map(|_| numbers.number().to_le_bytes().map(fp8::finite));
         row.extend(values);
         for _ in 0..shape.scales() {
-            let mantissa = u32::try_from(numbers.next() >> 41).unwrap_or(0);
+            let mantissa = u32::try_from(numbers.number() >> 41).unwrap_or(0);
             row.extend(f32::from_bits(120 << 23 | mantissa).to_le_bytes());
         }
     }
