@@ -98,12 +98,12 @@ pub struct MoeArgs {
         default_value_t = 5
     )]
     pub warmup: u64,
-    /// Blocks of threads of a kernel with `--initiator gpu`
-    #[arg(short = 'c', long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    pub ctas: u32,
-    /// Threads of each, a multiple of 32
-    #[arg(short = 't', long = "threads_per_cta", visible_alias = "threads-per-cta", value_name = "COUNT", default_value_t = 256, value_parser = parse_threads)]
-    pub threads: u32,
+    /// Blocks of threads of a kernel with `--initiator gpu` (default: 32)
+    #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    pub ctas: Option<u32>,
+    /// Threads of each, a multiple of 32, with `--initiator gpu` (default: 256)
+    #[arg(short = 't', long = "threads_per_cta", visible_alias = "threads-per-cta", value_name = "COUNT", value_parser = parse_threads)]
+    pub threads: Option<u32>,
     /// Who posts.
     #[command(flatten)]
     pub poster: PosterArgs,
@@ -136,6 +136,15 @@ impl MoeArgs {
             let text = "--batch auto is for --initiator host: a kernel puts each row by itself";
             return Err(ExitError::Usage(text.into()));
         }
+        if self.poster.initiator == InitiatorArg::Host && (self.ctas.is_some() || self.threads.is_some()) {
+            return Err(ExitError::Usage(
+                "-c and -t are for --initiator gpu: the host has one thread".into(),
+            ));
+        }
+        if self.config_file.is_some() {
+            let text = "--config is the layer here: name the program's configuration file before `bench`";
+            return Err(ExitError::Usage(text.into()));
+        }
         let shapes = match (self.experts, self.topk, self.dim) {
             (Some(experts), Some(topk), Some(dim)) => vec![Shape { experts, topk, dim }],
             _ => match self.config {
@@ -160,7 +169,7 @@ impl MoeArgs {
             iters: self.iters,
             warmup: self.warmup,
             initiator: Initiator::Host,
-            ctas: self.ctas,
+            ctas: self.ctas.unwrap_or(32),
             window: WINDOW,
         })
     }
@@ -170,7 +179,8 @@ impl MoeArgs {
 pub(super) fn run(args: &MoeArgs) -> anyhow::Result<ExitCode> {
     let mut options = args.options()?;
     let ranks = args.job.ranks()?;
-    options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads)?;
+    options.initiator =
+        args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads.unwrap_or(256))?;
     let left_out = options.fit(ranks.world).map_err(|error| unfit(&error))?;
     if ranks.rank == 0 {
         for why in &left_out {
