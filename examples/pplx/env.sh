@@ -30,8 +30,12 @@ pplx_environment() {
     export FI_EFA_ENABLE_SHM_TRANSFER=0
     export NVIDIA_VISIBLE_DEVICES=all
     local first
-    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-    MASTER_ADDR=$(getent hosts "$first" | awk 'NR == 1 { print $1 }')
+    # Not `head`: it would close the pipe early, which pipefail takes for an error.
+    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p) || return
+    MASTER_ADDR=$(getent hosts "$first" | awk 'NR == 1 { print $1 }') || {
+        echo "$0: no address for the first node, $first" >&2
+        return 1
+    }
     export MASTER_ADDR
     export MASTER_PORT=${MASTER_PORT:-29500}
     export WORLD_SIZE=$((nodes * tasks)) WORLD_LOCAL_SIZE=$tasks
@@ -44,7 +48,7 @@ generator() {
         railtop_generator "$PATTERN" "$1" "${flags[@]}"
         return
     fi
-    pplx_environment
+    pplx_environment || return
     rows=(awk -v policy="NVSHMEM $1" -v nodes="$nodes" -v pes="$WORLD_SIZE" -v command="bench_all_to_all ${flags[*]}"
         -f "$here/rows.awk")
     # It starts a process per GPU by itself.
@@ -64,5 +68,9 @@ generator() {
         cp -r "$0/tests" "$work"
         cd "$work"
         sed -i "s/num_repeat = 20\b/num_repeat = $NUM_REPEAT/" tests/bench_all_to_all.py
+        grep -q "num_repeat = $NUM_REPEAT\b" tests/bench_all_to_all.py || {
+            echo "$0/tests/bench_all_to_all.py has no \"num_repeat = 20\" to set to $NUM_REPEAT: another version of pplx-kernels?" >&2
+            exit 1
+        }
         NODE_RANK=$SLURM_NODEID python3 -m tests.bench_all_to_all "$@"' "$source" "${flags[@]}")
 }

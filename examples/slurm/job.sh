@@ -84,11 +84,16 @@ finish() {
     exit "$status"
 }
 
-# run_variant VARIANT: one run of the generator; what it prints becomes rows for the report.
+# run_variant VARIANT: one run of the generator; what it prints becomes rows for the report. Its caller looks at the status, which
+# switches `set -e` off in here and in what this calls: each step is checked.
 run_variant() {
     local variant=$1 status=0
-    local tasks=$TASKS_PER_NODE launch=() program=() rows=() raw=$results/$variant.txt
-    generator "$variant"
+    local tasks=$TASKS_PER_NODE launch=() program=() rows=() raw=$results/$variant.txt result=$results/$variant.jsonl
+    generator "$variant" || status=$?
+    if ((status)); then
+        echo "$variant: not started: preparing it ended with status $status" >&2
+        return "$status"
+    fi
     echo "== $variant: ${program[*]}" >&2
     # In the background, so that a signal is heard at once.
     srun --export=ALL --nodes="$nodes" --ntasks=$((nodes * tasks)) --ntasks-per-node="$tasks" --kill-on-bad-exit=1 \
@@ -96,10 +101,19 @@ run_variant() {
     running=$!
     wait "$running" || status=$?
     running=''
-    "${rows[@]}" <"$raw" >"$results/$variant.jsonl"
-    # Rows as they were printed need no second copy.
-    [[ ${rows[0]} != cat ]] || rm -f "$raw"
     ((status == 0)) || echo "$variant: ended with status $status" >&2
+    if ! "${rows[@]}" <"$raw" >"$result"; then
+        echo "$variant: could not make $result of $raw" >&2
+        ((status)) || status=1
+    elif [[ ${rows[0]} == cat ]]; then
+        # Rows as they were printed need no second copy.
+        rm -f "$raw"
+    fi
+    # A program that printed nothing to measure has not succeeded, whatever its status.
+    if ! grep -q '"type":"row"' "$result"; then
+        echo "$variant: no rows in $result" >&2
+        ((status)) || status=1
+    fi
     return "$status"
 }
 
