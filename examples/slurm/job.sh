@@ -26,8 +26,8 @@ INTERVAL=${INTERVAL:-200ms}
 # A PE is several threads: its program's and those that keep its NICs going. Slurm would put all of them on one core.
 CPU_BIND=${CPU_BIND:-none}
 
-# Only who holds it may join a job of railtop's generator. Passed on by srun, in the environment.
-export RAILTOP_JOB_SECRET=${RAILTOP_JOB_SECRET:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
+# Only who holds it may join a job of railtop's generator, and nobody else gets it: see railtop_generator.
+export -n RAILTOP_JOB_SECRET
 
 monitor='' running=''
 
@@ -140,6 +140,11 @@ job() {
 
 # railtop_generator PATTERN POLICY FLAGS…: sets what run_variant starts, for railtop's own generator.
 railtop_generator() {
+    # Passed on by srun, in the environment.
+    if [[ -z ${RAILTOP_JOB_SECRET:-} ]]; then
+        RAILTOP_JOB_SECRET=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n') || return
+    fi
+    export RAILTOP_JOB_SECRET
     export NODE_NICS=${NODE_NICS:-}
     launch=(--mpi=none)
     program=("$examples/slurm/task.sh" "$RAILTOP" bench "$1" --policy "$2" --format json "${@:3}")
