@@ -20,15 +20,8 @@ case $GENERATOR in
 esac
 
 pplx_environment() {
-    export NVSHMEM_REMOTE_TRANSPORT=libfabric
-    export NVSHMEM_LIBFABRIC_PROVIDER=efa
-    export NVSHMEM_DISABLE_CUDA_VMM=1
+    efa_environment
     export NVSHMEM_SYMMETRIC_SIZE=${NVSHMEM_SYMMETRIC_SIZE:-4294967296}
-    export FI_PROVIDER=efa
-    export FI_EFA_USE_DEVICE_RDMA=1
-    export FI_EFA_FORK_SAFE=1
-    export FI_EFA_ENABLE_SHM_TRANSFER=0
-    export NVIDIA_VISIBLE_DEVICES=all
     local first
     # Not `head`: it would close the pipe early, which pipefail takes for an error.
     first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p) || return

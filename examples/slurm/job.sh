@@ -150,3 +150,16 @@ railtop_generator() {
     program=("$examples/slurm/task.sh" "$RAILTOP" bench "$1" --policy "$2" --format json "${@:3}")
     rows=(cat)
 }
+
+# efa_environment: NVSHMEM and libfabric on EFA, in containers or not. What each variable does, and who says so:
+# examples/nvshmem/README.md.
+efa_environment() {
+    export NVSHMEM_REMOTE_TRANSPORT=libfabric
+    export NVSHMEM_LIBFABRIC_PROVIDER=efa
+    export NVSHMEM_DISABLE_CUDA_VMM=1
+    export FI_PROVIDER=efa
+    export FI_EFA_USE_DEVICE_RDMA=1
+    export FI_EFA_FORK_SAFE=1
+    export FI_EFA_ENABLE_SHM_TRANSFER=0
+    export NVIDIA_VISIBLE_DEVICES=all
+}
