@@ -10,8 +10,6 @@ IMAGES=${IMAGES:-$SLURM_SUBMIT_DIR}
 PPLX_ROOT=${PPLX_ROOT:-}
 # Samples of each row are averaged over so many repeats; pplx's own is 20.
 NUM_REPEAT=${NUM_REPEAT:-256}
-# The pattern of railtop's generator.
-PATTERN=${PATTERN:-moe}
 
 case $GENERATOR in
     pplx) VARIANTS=${VARIANTS:-3.6.5 3.6.5-pr76} ;;
@@ -38,7 +36,7 @@ pplx_environment() {
 # generator VARIANT: what differs between the two. `flags` are the job script's.
 generator() {
     if [[ $GENERATOR == railtop ]]; then
-        railtop_generator "$PATTERN" "$1" "${flags[@]}"
+        railtop_generator moe "$1" "${flags[@]}"
         return
     fi
     pplx_environment || return
