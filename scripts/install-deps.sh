@@ -122,8 +122,13 @@ export DEBIAN_FRONTEND=noninteractive
 # Quiet unless it fails: the log is shown then.
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# The tests start what they need, so no daemon of a package is to run: not now (unless this system has a policy of its own), and
-# not after the next boot.
+# The tests start what they need, so no daemon that this brings is to run: not now (unless this system has a policy of its own), and
+# not after the next boot. One that was here before stays as it is.
+has_unit() { compgen -G "/*/systemd/system/$1.service" >/dev/null || compgen -G "/usr/*/systemd/system/$1.service" >/dev/null; }
+daemons=()
+for daemon in prometheus munge slurmctld slurmd slurmdbd; do
+    has_unit "$daemon" || daemons+=("$daemon")
+done
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$log" "$policy"' EXIT
@@ -135,10 +140,8 @@ if ! { apt-get update -q && apt-get install -y -q --no-install-recommends "${mis
     echo "could not install ${missing[*]}; go on without them with NO_INSTALL=1 make …" >&2
     exit 1
 fi
-case " ${missing[*]} " in
-    *" prometheus "*)
-        if has systemctl; then
-            systemctl disable -q prometheus.service 2>>"$log" || echo "could not disable prometheus.service; it starts at the next boot" >&2
-        fi
-        ;;
-esac
+has systemctl || exit 0
+for daemon in "${daemons[@]}"; do
+    has_unit "$daemon" || continue
+    systemctl disable -q "$daemon.service" 2>>"$log" || echo "could not disable $daemon.service; it starts at the next boot" >&2
+done

@@ -22,7 +22,7 @@ VERSIONS = [
 # Gb/s of one put stream, all NICs together.
 PUT = {"single": 97.80, "round-robin": 391.27}
 
-# All-to-all on 16 nodes: Gb/s of a node, and of each of its NICs, sent and received: lowest and highest.
+# All-to-all on 16 nodes: Gb/s of a node, and of each of its NICs, sent and received.
 SCREENS = {
     "single": "611.8; Tx and Rx 76 on 8 NICs, 0 on 24",
     "round-robin": "560.0; Tx 17.5 on all 32, Rx 69.9 on 8, 0 on 24",
@@ -118,8 +118,8 @@ def share(lines, policy, direction):
         active.add(sum(nic > 0 for nic in nics.values()))
     if not shares:
         return "-"
-    busy = "/".join(str(count) for count in sorted(active))
-    return f"{min(shares) * 100:.0f} to {max(shares) * 100:.0f} % each, {busy} of {len(nics)} busy"
+    busy, all_nics = ("/".join(str(count) for count in sorted(counts)) for counts in (active, {len(nics) for nics in pes.values()}))
+    return f"{min(shares) * 100:.0f} to {max(shares) * 100:.0f} % each, {busy} of {all_nics} busy"
 
 
 def screens(path, nodes):

@@ -4,9 +4,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -14,6 +17,9 @@ const RAILTOP: &str = env!("CARGO_BIN_EXE_railtop");
 
 /// Bounded, so that a job that hangs is a failure.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a job that reached the limit has to end in good order.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// The same on every PE; nobody else is on this machine's loopback with it.
 const SECRET: &str = "ffeeddccbbaa99887766554433221100";
@@ -63,15 +69,15 @@ fn finish(dir: &TempDir, commands: Vec<Command>) -> Vec<(bool, String, String)> 
     let file = |index: usize, end: &str| dir.path().join(format!("{index}.{end}"));
     let children = commands.into_iter().enumerate().map(|(index, mut command)| {
         let out = |end| fs::File::create(file(index, end)).unwrap();
-        command.stdout(out("out")).stderr(out("err")).spawn().unwrap()
+        command.stdout(out("out")).stderr(out("err")).process_group(0).spawn().unwrap()
     });
     let mut children: Vec<_> = children.collect();
+    // mpirun puts each PE into a group of its own and ends them all when it is asked to, once; killed, it would leave them.
+    let mut signals = [(LIMIT, Signal::SIGTERM), (LIMIT + GRACE, Signal::SIGKILL)].into_iter().peekable();
     let begun = Instant::now();
     while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
-        if begun.elapsed() > LIMIT {
-            for child in &mut children {
-                let _ = child.kill();
-            }
+        if let Some((_, signal)) = signals.next_if(|(limit, _)| begun.elapsed() > *limit) {
+            end_groups(&mut children, signal);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -80,6 +86,15 @@ fn finish(dir: &TempDir, commands: Vec<Command>) -> Vec<(bool, String, String)> 
         (child.wait().unwrap().success(), read("out"), read("err"))
     });
     ends.collect()
+}
+
+/// Sends a signal to the process groups of those that still run.
+fn end_groups(children: &mut [Child], signal: Signal) {
+    for child in children {
+        if child.try_wait().unwrap().is_none() {
+            let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal);
+        }
+    }
 }
 
 /// The lines of a verified all-to-all of so many PEs, two NICs each, with nothing lost and every PE once.

@@ -15,25 +15,14 @@ case $GENERATOR in
     *) die "GENERATOR=$GENERATOR is neither nvshmem nor railtop" ;;
 esac
 
-nvshmem_environment() {
-    export NVSHMEM_REMOTE_TRANSPORT=libfabric
-    export NVSHMEM_LIBFABRIC_PROVIDER=efa
-    export NVSHMEM_DISABLE_CUDA_VMM=1
-    export NVSHMEMTEST_USE_MPI_LAUNCHER=1
-    export FI_PROVIDER=efa
-    export FI_EFA_USE_DEVICE_RDMA=1
-    export FI_EFA_FORK_SAFE=1
-    export FI_EFA_ENABLE_SHM_TRANSFER=0
-    export NVIDIA_VISIBLE_DEVICES=all
-}
-
 # generator VARIANT: what differs between the two. `pattern`, `perftest` and `flags` are the job script's.
 generator() {
     if [[ $GENERATOR == railtop ]]; then
         railtop_generator "$pattern" "$1" "${flags[@]}"
         return
     fi
-    nvshmem_environment
+    efa_environment
+    export NVSHMEMTEST_USE_MPI_LAUNCHER=1
     launch=(--mpi="${MPI:-pmix}")
     local home=/opt/nvshmem
     if [[ -n $NVSHMEM_ROOT ]]; then

@@ -5,12 +5,14 @@
 # What the programs print: perftest/common/utils.cu and perftest/device in NVSHMEM's source. Everything that is no row of a
 # table is skipped: banners, which every PE prints, and what libraries say.
 
+# The size as it stands there: mawk's %d ends at 2^31 - 1.
 function row(bench, rest) {
-    printf "{\"type\":\"row\",\"bench\":\"%s\",\"initiator\":\"gpu\",\"policy\":\"%s\",\"size\":%d%s}\n", bench, policy, $1, rest
+    printf "{\"type\":\"row\",\"bench\":\"%s\",\"initiator\":\"gpu\",\"policy\":\"%s\",\"size\":%s%s}\n", bench, policy, $1, rest
 }
 
 BEGIN {
     gsub(/["\\]/, "", command)
+    gsub(/["\\\001-\037]/, "", policy)
     words = split(command, word, " ")
     for (i = 1; i <= words; i++) list = list (i > 1 ? "," : "") "\"" word[i] "\""
     printf "{\"type\":\"run\",\"policy\":\"%s\",\"nodes\":%d,\"pes\":%d,\"command\":[%s]}\n", policy, nodes, pes, list

@@ -10,8 +10,6 @@ IMAGES=${IMAGES:-$SLURM_SUBMIT_DIR}
 PPLX_ROOT=${PPLX_ROOT:-}
 # Samples of each row are averaged over so many repeats; pplx's own is 20.
 NUM_REPEAT=${NUM_REPEAT:-256}
-# The pattern of railtop's generator.
-PATTERN=${PATTERN:-moe}
 
 case $GENERATOR in
     pplx) VARIANTS=${VARIANTS:-3.6.5 3.6.5-pr76} ;;
@@ -20,18 +18,15 @@ case $GENERATOR in
 esac
 
 pplx_environment() {
-    export NVSHMEM_REMOTE_TRANSPORT=libfabric
-    export NVSHMEM_LIBFABRIC_PROVIDER=efa
-    export NVSHMEM_DISABLE_CUDA_VMM=1
+    efa_environment
     export NVSHMEM_SYMMETRIC_SIZE=${NVSHMEM_SYMMETRIC_SIZE:-4294967296}
-    export FI_PROVIDER=efa
-    export FI_EFA_USE_DEVICE_RDMA=1
-    export FI_EFA_FORK_SAFE=1
-    export FI_EFA_ENABLE_SHM_TRANSFER=0
-    export NVIDIA_VISIBLE_DEVICES=all
     local first
-    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-    MASTER_ADDR=$(getent hosts "$first" | awk 'NR == 1 { print $1 }')
+    # Not `head`: it would close the pipe early, which pipefail takes for an error.
+    first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p) || return
+    MASTER_ADDR=$(getent hosts "$first" | awk 'NR == 1 { print $1 }') || {
+        echo "$0: no address for the first node, $first" >&2
+        return 1
+    }
     export MASTER_ADDR
     export MASTER_PORT=${MASTER_PORT:-29500}
     export WORLD_SIZE=$((nodes * tasks)) WORLD_LOCAL_SIZE=$tasks
@@ -41,10 +36,10 @@ pplx_environment() {
 # generator VARIANT: what differs between the two. `flags` are the job script's.
 generator() {
     if [[ $GENERATOR == railtop ]]; then
-        railtop_generator "$PATTERN" "$1" "${flags[@]}"
+        railtop_generator moe "$1" "${flags[@]}"
         return
     fi
-    pplx_environment
+    pplx_environment || return
     rows=(awk -v policy="NVSHMEM $1" -v nodes="$nodes" -v pes="$WORLD_SIZE" -v command="bench_all_to_all ${flags[*]}"
         -f "$here/rows.awk")
     # It starts a process per GPU by itself.
@@ -64,5 +59,9 @@ generator() {
         cp -r "$0/tests" "$work"
         cd "$work"
         sed -i "s/num_repeat = 20\b/num_repeat = $NUM_REPEAT/" tests/bench_all_to_all.py
+        grep -q "num_repeat = $NUM_REPEAT\b" tests/bench_all_to_all.py || {
+            echo "$0/tests/bench_all_to_all.py has no \"num_repeat = 20\" to set to $NUM_REPEAT: another version of pplx-kernels?" >&2
+            exit 1
+        }
         NODE_RANK=$SLURM_NODEID python3 -m tests.bench_all_to_all "$@"' "$source" "${flags[@]}")
 }

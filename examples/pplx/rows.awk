@@ -8,6 +8,7 @@
 BEGIN {
     FS = "\t"
     gsub(/["\\]/, "", command)
+    gsub(/["\\\001-\037]/, "", policy)
     words = split(command, word, " ")
     for (i = 1; i <= words; i++) list = list (i > 1 ? "," : "") "\"" word[i] "\""
     printf "{\"type\":\"run\",\"policy\":\"%s\",\"nodes\":%d,\"pes\":%d,\"command\":[%s]}\n", policy, nodes, pes, list
@@ -22,7 +23,8 @@ NF == 16 && $1 ~ /^ *[0-9]+ *$/ && $3 ~ /^ *[0-9]+ *$/ {
         if (bytes > 0 && latency > 0) {
             printf "{\"type\":\"row\",\"bench\":\"moe\",\"phase\":\"%s\",\"initiator\":\"gpu\",\"policy\":\"%s\",", phase[i], policy
             printf "\"experts\":%d,\"topk\":%d,\"tokens\":%d,\"dim\":%d,", $1, $2, $3, $4
-            printf "\"size\":%d,\"latency_us\":%s,\"bw_gb_per_s\":%s}\n", bytes, latency, rate
+            # mawk's %d ends at 2^31 - 1, and %s of a number has 6 digits.
+            printf "\"size\":%.0f,\"latency_us\":%.4f,\"bw_gb_per_s\":%.3f}\n", bytes, latency, rate
         }
     }
 }

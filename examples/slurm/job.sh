@@ -26,8 +26,8 @@ INTERVAL=${INTERVAL:-200ms}
 # A PE is several threads: its program's and those that keep its NICs going. Slurm would put all of them on one core.
 CPU_BIND=${CPU_BIND:-none}
 
-# Only who holds it may join a job of railtop's generator. Passed on by srun, in the environment.
-export RAILTOP_JOB_SECRET=${RAILTOP_JOB_SECRET:-$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')}
+# Only who holds it may join a job of railtop's generator, and nobody else gets it: see railtop_generator.
+export -n RAILTOP_JOB_SECRET
 
 monitor='' running=''
 
@@ -84,11 +84,16 @@ finish() {
     exit "$status"
 }
 
-# run_variant VARIANT: one run of the generator; what it prints becomes rows for the report.
+# run_variant VARIANT: one run of the generator; what it prints becomes rows for the report. Its caller looks at the status, which
+# switches `set -e` off in here and in what this calls: each step is checked.
 run_variant() {
     local variant=$1 status=0
-    local tasks=$TASKS_PER_NODE launch=() program=() rows=() raw=$results/$variant.txt
-    generator "$variant"
+    local tasks=$TASKS_PER_NODE launch=() program=() rows=() raw=$results/$variant.txt result=$results/$variant.jsonl
+    generator "$variant" || status=$?
+    if ((status)); then
+        echo "$variant: not started: preparing it ended with status $status" >&2
+        return "$status"
+    fi
     echo "== $variant: ${program[*]}" >&2
     # In the background, so that a signal is heard at once.
     srun --export=ALL --nodes="$nodes" --ntasks=$((nodes * tasks)) --ntasks-per-node="$tasks" --kill-on-bad-exit=1 \
@@ -96,10 +101,19 @@ run_variant() {
     running=$!
     wait "$running" || status=$?
     running=''
-    "${rows[@]}" <"$raw" >"$results/$variant.jsonl"
-    # Rows as they were printed need no second copy.
-    [[ ${rows[0]} != cat ]] || rm -f "$raw"
     ((status == 0)) || echo "$variant: ended with status $status" >&2
+    if ! "${rows[@]}" <"$raw" >"$result"; then
+        echo "$variant: could not make $result of $raw" >&2
+        ((status)) || status=1
+    elif [[ ${rows[0]} == cat ]]; then
+        # Rows as they were printed need no second copy.
+        rm -f "$raw"
+    fi
+    # A program that printed nothing to measure has not succeeded, whatever its status.
+    if ! grep -q '"type":"row"' "$result"; then
+        echo "$variant: no rows in $result" >&2
+        ((status)) || status=1
+    fi
     return "$status"
 }
 
@@ -126,8 +140,26 @@ job() {
 
 # railtop_generator PATTERN POLICY FLAGS…: sets what run_variant starts, for railtop's own generator.
 railtop_generator() {
+    # Passed on by srun, in the environment.
+    if [[ -z ${RAILTOP_JOB_SECRET:-} ]]; then
+        RAILTOP_JOB_SECRET=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n') || return
+    fi
+    export RAILTOP_JOB_SECRET
     export NODE_NICS=${NODE_NICS:-}
     launch=(--mpi=none)
     program=("$examples/slurm/task.sh" "$RAILTOP" bench "$1" --policy "$2" --format json "${@:3}")
     rows=(cat)
+}
+
+# efa_environment: NVSHMEM and libfabric on EFA, in containers or not. What each variable does, and who says so:
+# examples/nvshmem/README.md.
+efa_environment() {
+    export NVSHMEM_REMOTE_TRANSPORT=libfabric
+    export NVSHMEM_LIBFABRIC_PROVIDER=efa
+    export NVSHMEM_DISABLE_CUDA_VMM=1
+    export FI_PROVIDER=efa
+    export FI_EFA_USE_DEVICE_RDMA=1
+    export FI_EFA_FORK_SAFE=1
+    export FI_EFA_ENABLE_SHM_TRANSFER=0
+    export NVIDIA_VISIBLE_DEVICES=all
 }

@@ -1,8 +1,6 @@
 //! Each job, from submission to report.
 
-use std::process::Command;
-
-use crate::cluster::{Cluster, NICS, RAILTOP};
+use crate::cluster::{Cluster, NICS};
 use crate::job::{Results, code, launch, results, succeeds};
 
 const POLICIES: [&str; 4] = ["single", "round-robin", "round-robin-offset", "pair-seq"];
@@ -91,22 +89,18 @@ fn put_runs_inside_of_an_allocation_too() {
 #[test]
 fn moe_runs_with_railtops_generator() {
     let Some(cluster) = Cluster::start(2) else { return };
-    let has_moe = Command::new(RAILTOP).args(["bench", "moe", "--help"]).output().unwrap().status.success();
-    let (pattern, flags) = if has_moe {
-        ("moe", "--config e64 --tokens 4 -n 2 -w 1 --verify")
-    } else {
-        ("alltoall", "-b 1M -e 1M -n 4 -w 1")
-    };
+    let flags = "--config e64 --tokens 1,4 -n 2 -w 1 --verify";
     let mut command = launch(&cluster, "sbatch", "--parsable --ntasks-per-node=2", "pplx/moe.sbatch", flags);
-    succeeds(&cluster, command.env("TASKS_PER_NODE", "2").env("PATTERN", pattern));
+    succeeds(&cluster, command.env("TASKS_PER_NODE", "2"));
     let results = results(&cluster, "moe");
     for policy in POLICIES {
         let rows = results.of_type(policy, "row");
-        assert!(!rows.is_empty() && rows.iter().all(|row| row["bench"] == pattern), "{rows:#?}");
-        if has_moe {
-            for phase in ["dispatch", "combine", "alltoall"] {
-                assert!(rows.iter().any(|row| row["phase"] == phase), "{phase}: {rows:#?}");
-            }
+        assert_eq!(rows.len(), 6, "{policy}: 2 numbers of tokens in 3 phases");
+        assert!(rows.iter().all(|row| row["verified"] == true && row["bench"] == "moe"), "{rows:#?}");
+        for phase in ["dispatch", "combine", "alltoall"] {
+            let of: Vec<_> = rows.iter().filter(|row| row["phase"] == phase).collect();
+            let tokens: Vec<_> = of.iter().map(|row| row["tokens"].as_u64().unwrap()).collect();
+            assert_eq!(tokens, [1, 4], "{policy}, {phase}");
         }
         results.assert_exact(policy, 2 * usize::from(NICS));
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::cluster::Cluster;
-use crate::job::{launch, results, succeeds};
+use crate::job::{end, launch, results, succeeds};
 
 /// As `perftest/device/pt-to-pt/shmem_put_bw.cu` prints it (formats of perftest/common/utils.cu), after the banner of each PE.
 const PUT: &str = r#"#!/bin/bash
@@ -95,6 +95,27 @@ fn perftest_gets_its_environment_and_its_tables_become_rows() {
         (Some(11.037), Some("block"))
     );
     assert_eq!(alltoall.of_type("3.6.5", "run")[0]["pes"].as_u64(), Some(4));
+}
+
+#[test]
+fn a_program_that_prints_no_row_has_not_succeeded() {
+    let Some(cluster) = Cluster::start(2) else { return };
+    let root = cluster.path("nvshmem");
+    for (version, text) in [("silent", "#!/bin/bash\necho 'mype: 0'\n"), ("3.6.5", PUT)] {
+        program(&root.join(version).join("bin/perftest/device/pt-to-pt/shmem_put_bw"), text);
+    }
+    let mut command = launch(&cluster, "sbatch", "--parsable", "nvshmem/put.sbatch", "");
+    command
+        .env("GENERATOR", "nvshmem")
+        .env("VARIANTS", "silent 3.6.5")
+        .env("MPI", "none")
+        .env("NVSHMEM_ROOT", &root)
+        .env("ENVIRONMENTS", cluster.path("environments"));
+    let (state, code) = end(&cluster, &mut command);
+    assert_eq!((state.as_str(), code.as_str()), ("FAILED", "1:0"), "{}", cluster.logs());
+    assert!(cluster.logs().contains("silent: no rows in "), "{}", cluster.logs());
+    let put = results(&cluster, "put");
+    assert_eq!((put.of_type("silent", "row").len(), put.of_type("3.6.5", "row").len()), (0, 2));
 }
 
 /// `bench_all_to_all.py`: a process per GPU is started by it, not by Slurm. The table as pplx-kernels writes it.

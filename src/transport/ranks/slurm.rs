@@ -8,6 +8,10 @@ use super::{RankError, number};
 /// Where a step's port is looked for when Slurm reserves none: below the ports that systems hand out by themselves.
 const PORTS: std::ops::Range<u64> = 20_000..30_000;
 
+/// Steps with this number and above are Slurm's own (the shell that `salloc` starts on a node is `0xffff_fffa`, a batch script
+/// `0xffff_fffb`): slurm.h, `SLURM_MAX_NORMAL_STEP_ID`. A program there is as much alone as outside of a step.
+const SPECIAL_STEPS: u32 = 0xffff_fff0;
+
 /// A task's place in its step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Step {
@@ -22,10 +26,10 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Of the task that has `rank`; nothing outside a step, and nothing when the rank is not srun's: `mpirun` starts its
+    /// Of the task that has `rank`; nothing outside a step or in one of Slurm's own, and nothing when the rank is not srun's: `mpirun` starts its
     /// daemons by srun, and what it starts has their variables.
     pub(super) fn find(rank: u32, get: &impl Fn(&str) -> Option<String>) -> Result<Self, RankError> {
-        let step = number::<u32>(get, "SLURM_STEP_ID")?;
+        let step = number::<u32>(get, "SLURM_STEP_ID")?.filter(|step| *step < SPECIAL_STEPS);
         let task = number::<u32>(get, "SLURM_PROCID")?;
         let (Some(step), Some(nodes)) = (step, get("SLURM_STEP_NODELIST")) else {
             return Ok(Self::default());
@@ -131,6 +135,30 @@ mod tests {
     #[test_case("4294967295(x4294967295),1(x4294967295)", 4_294_967_295, Some(1); "as large as it gets")]
     fn tasks_of_a_node(list: &str, node: u32, expected: Option<u32>) {
         assert_eq!(tasks_on(list, node), expected);
+    }
+
+    #[test_case("0", true; "the first")]
+    #[test_case("4294967279", true; "the last of users")]
+    #[test_case("4294967280", false; "the first that is special")]
+    #[test_case("4294967290", false; "the shell of salloc")]
+    #[test_case("4294967291", false; "a batch script")]
+    fn steps_of_slurms_own_are_none(id: &str, users: bool) {
+        let vars = [
+            ("SLURM_JOB_ID", "7"),
+            ("SLURM_LOCALID", "0"),
+            ("SLURM_NODEID", "0"),
+            ("SLURM_PROCID", "0"),
+            ("SLURM_STEP_ID", id),
+            ("SLURM_STEP_NODELIST", "node[1-2]"),
+            ("SLURM_STEP_NUM_NODES", "2"),
+            ("SLURM_STEP_TASKS_PER_NODE", "1(x2)"),
+        ];
+        let get =
+            |name: &str| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let step = Step::find(0, &get).unwrap();
+        assert_eq!(step.master_addr.as_deref(), users.then_some("node1"));
+        assert_eq!(step.local_world, users.then_some(1));
+        assert_eq!(step == Step::default(), !users);
     }
 
     #[test]
