@@ -32,7 +32,7 @@ pub fn without_controls(text: &str) -> String {
 /// C0, C1, DEL, line separators, and the characters that reorder text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// The one of `known` that a mistyped `word` was most likely meant to be: at most a third of it is wrong.
@@ -59,6 +59,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_pass() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+        assert_eq!(printable("a\u{61c}b\u{200f}c"), "a\u{fffd}b\u{fffd}c");
     }
 
     #[test]

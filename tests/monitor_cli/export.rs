@@ -285,6 +285,11 @@ fn a_file_is_written_again_and_again_and_stays() {
     assert!(page.contains("rdma_port_transmit_bytes_total{device=\"efa_0\",port=\"1\"} 42\n"), "{page}");
     assert!(page.contains("railtop_reads_total 3\n") && !page.contains("railtop_http"), "{page}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    // One alone reads twice, or it would have no rates.
+    assert_eq!(run(tree.dir.path(), &["-n", "1"]).status.code(), Some(0));
+    let page = fs::read_to_string(&path).unwrap();
+    let throughput = "rdma_group_throughput_bytes_per_second{group=\"node\",direction=\"transmit\"} 0\n";
+    assert!(page.contains("railtop_reads_total 2\n") && page.contains(throughput), "{page}");
     // What has nothing to say says so, and replaces what was true once.
     assert_eq!(run(&fixture("empty"), &["-n", "1"]).status.code(), Some(3));
     assert!(!fs::read_to_string(&path).unwrap().contains("efa_0"));
@@ -300,6 +305,34 @@ fn a_file_is_written_again_and_again_and_stays() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(fs::read_to_string(&path).unwrap().contains("railtop_reads_total"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_write_that_fails_later_is_said_once_and_the_next_ones_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (place, away) = (dir.path().join("textfile"), dir.path().join("away"));
+    fs::create_dir(&place).unwrap();
+    let path = place.join("rdma.prom");
+    let mut command = railtop(&fixture("efa-p5"));
+    command.args(["export", "-i", "10ms", "--textfile"]).arg(&path).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let there = || {
+        let there = (0..3000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            path.exists()
+        });
+        assert!(there);
+    };
+    there();
+    fs::rename(&place, &away).unwrap();
+    let mut said = lines.map_while(Result::ok);
+    assert!(said.any(|line| line.contains("cannot write") && line.contains("goes on")));
+    fs::create_dir(&place).unwrap();
+    there();
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(said.filter(|line| line.contains("cannot write")).count(), 0);
 }
 
 #[test]

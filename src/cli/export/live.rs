@@ -26,11 +26,14 @@ use crate::monitor::export::text::Format;
 use crate::monitor::export::textfile::Textfile;
 use crate::monitor::export::{Options, Reader};
 use crate::monitor::{Monitor, Ticker};
+use crate::text::without_controls;
 
 /// Scrapes within this share a read, unless told otherwise.
 const LEAST_AGE: Duration = Duration::from_secs(1);
 /// How often a file is written, unless told otherwise: `node_exporter` is usually scraped every 15 or 30 s.
 const WRITE_EVERY: Duration = Duration::from_secs(15);
+/// How long a single write waits for its second read, which gives the rates.
+const TWO_READS: Duration = Duration::from_secs(1);
 /// Longer than the exporter runs.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// File descriptors that connections leave to counters and to everything else.
@@ -49,7 +52,10 @@ enum Call {
 pub(super) fn serve(args: &ExportArgs, global: &GlobalArgs, address: &str) -> anyhow::Result<ExitCode> {
     let mut reader = reader(args, global, args.interval.unwrap_or(LEAST_AGE))?;
     let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(cert), Some(key)) => Some(Tls::load(cert.clone(), key.clone())?),
+        (Some(cert), Some(key)) => Some(Tls::load(cert.clone(), key.clone())?.on_error(|error| {
+            let error = without_controls(&error.to_string());
+            exit::say(&format!("railtop: the new certificate is not used, the one before stays: {error}"));
+        })),
         _ => None,
     };
     let auth = args
@@ -130,21 +136,21 @@ fn answer(reader: &mut Reader, server: &Server, calls: &Receiver<Call>) -> anyho
 pub(super) fn write(args: &ExportArgs, global: &GlobalArgs, path: &Path) -> anyhow::Result<ExitCode> {
     let interval = args.interval.unwrap_or(WRITE_EVERY);
     let mut reader = reader(args, global, Duration::ZERO)?;
-    let named = path != Path::new("-");
-    let file = named.then(|| Textfile::new(path)).transpose();
-    let file = file.with_context(|| format!("--textfile {}", path.display()))?;
+    let mut output = Output::new(path)?;
     let interrupt = Interrupt::install().context("cannot listen for signals")?;
+    if args.count == Some(1) {
+        reader.refresh(Instant::now(), |_| {});
+        if interrupt.wait_until(Instant::now() + interval.min(TWO_READS))? {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
     let mut ticker = Ticker::new(Instant::now(), interval);
     let mut told = Told::default();
     let mut nothing = None;
     let mut left = args.count;
     while left != Some(0) && !interrupt.wait_until(ticker.deadline())? {
         reader.refresh(Instant::now(), |_| {});
-        let page = reader.page(Format::Prometheus);
-        match &file {
-            Some(file) => file.write(&page).with_context(|| format!("cannot write {}", path.display()))?,
-            None => print(&page).map_err(exit::output_error)?,
-        }
+        output.put(&reader.page(Format::Prometheus))?;
         if let Some(view) = reader.take_view() {
             told.tell(view);
             nothing.clone_from(&view.nothing);
@@ -152,9 +158,48 @@ pub(super) fn write(args: &ExportArgs, global: &GlobalArgs, path: &Path) -> anyh
         left = left.map(|n| n - 1);
         ticker.advance(Instant::now());
     }
-    match nothing {
-        Some(reason) if args.count.is_some() => Err(ExitError::Nothing(reason).into()),
+    match (output.failed, nothing) {
+        (Some(error), _) if args.count.is_some() => Err(error),
+        (_, Some(reason)) if args.count.is_some() => Err(ExitError::Nothing(reason).into()),
         _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Where pages are written.
+struct Output {
+    /// stdout without.
+    file: Option<Textfile>,
+    path: String,
+    written: bool,
+    /// Why the last page was not.
+    failed: Option<anyhow::Error>,
+}
+
+impl Output {
+    fn new(path: &Path) -> anyhow::Result<Self> {
+        let named = path != Path::new("-");
+        let file = named.then(|| Textfile::new(path)).transpose();
+        let path = path.display().to_string();
+        let file = file.with_context(|| format!("--textfile {path}"))?;
+        Ok(Self { file, path, written: false, failed: None })
+    }
+
+    /// Writes a page. A first one that cannot be written is an error, since the place is wrong; a later one is said
+    /// once, and the next may succeed: a disk that is full need not stay so.
+    fn put(&mut self, page: &[u8]) -> anyhow::Result<()> {
+        let Some(file) = &self.file else { return print(page).map_err(exit::output_error) };
+        match file.write(page).with_context(|| format!("cannot write {}", self.path)) {
+            Ok(()) => (self.written, self.failed) = (true, None),
+            Err(error) if !self.written => return Err(error),
+            Err(error) => {
+                if self.failed.is_none() {
+                    let error = without_controls(&format!("{error:#}"));
+                    exit::say(&format!("railtop: {error}; goes on, and tries again each time"));
+                }
+                self.failed = Some(error);
+            }
+        }
+        Ok(())
     }
 }
 

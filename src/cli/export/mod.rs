@@ -42,7 +42,7 @@ pub struct ExportArgs {
     #[arg(short, long, value_name = "TIME", value_parser = parse_interval, conflicts_with = "perfetto")]
     pub interval: Option<Duration>,
 
-    /// End after this many writes
+    /// End after this many writes; with 1 the counters are read twice, a second apart
     #[arg(short = 'n', long, value_name = "COUNT", requires = "textfile", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
 
@@ -66,7 +66,7 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE", requires_all = ["listen", "tls_cert"])]
     pub tls_key: Option<PathBuf>,
 
-    /// Ask for user and password (HTTP basic); lines USER:HASH with bcrypt's hashes, as `htpasswd -nB USER` prints them
+    /// Ask for user and password (HTTP basic); lines USER:HASH with bcrypt's hashes, as `htpasswd -nB USER` prints them; read once, at the start
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub auth_file: Option<PathBuf>,
 

@@ -28,14 +28,20 @@ pub(super) struct Tally {
     reads: u64,
     took: Duration,
     last: Duration,
-    /// By device and port, of those that are there.
+    /// By device and port. One that went away is remembered, since a driver that is loaded again takes its devices with
+    /// it, and what they count then has begun again.
     ports: BTreeMap<(String, u8), PortTally>,
 }
+
+/// Most ports that are remembered, beside those that are there.
+const MAX_ABSENT: usize = 256;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct PortTally {
     errors: u64,
     resets: u64,
+    /// The read at which it was last there.
+    seen: u64,
     /// What it last said of bytes sent and received.
     bytes: [Option<u64>; 2],
 }
@@ -46,10 +52,9 @@ impl Tally {
         self.reads += 1;
         self.took += took;
         self.last = took;
-        let mut before = std::mem::take(&mut self.ports);
         for row in ports::rows(tick) {
-            let key = (row.device.clone(), row.port);
-            let mut port = before.remove(&key).unwrap_or_default();
+            let port = self.ports.entry((row.device.clone(), row.port)).or_default();
+            port.seen = self.reads;
             let live = ports::is_live(row);
             port.errors += u64::from(!live);
             if live {
@@ -60,8 +65,23 @@ impl Tally {
                 port.resets += u64::from(bytes.iter().zip(&port.bytes).any(fell));
                 port.bytes = bytes;
             }
-            self.ports.insert(key, port);
         }
+        self.forget();
+    }
+
+    /// Forgets who went away longest ago, where there are too many.
+    fn forget(&mut self) {
+        let mut absent: Vec<u64> =
+            self.ports.values().map(|port| port.seen).filter(|&seen| seen < self.reads).collect();
+        absent.sort_unstable();
+        if let Some(&last) = absent.iter().rev().nth(MAX_ABSENT) {
+            self.ports.retain(|_, port| port.seen > last);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.ports.len()
     }
 
     /// Adds the families.
@@ -75,7 +95,7 @@ impl Tally {
         let at = (tick.view.realtime_ns / 1_000_000) as f64 / 1e3;
         out.add(&LAST_READ_AT, &none, Some(at));
         out.add(&NOTICES, &none, Some(tick.view.notices.len() as u64));
-        for ((device, number), port) in &self.ports {
+        for ((device, number), port) in self.ports.iter().filter(|(_, port)| port.seen == self.reads) {
             let labels = Labels::none().and("device", device).and("port", &number.to_string());
             out.add(&ERRORS, &labels, Some(port.errors));
             out.add(&RESETS, &labels, Some(port.resets));

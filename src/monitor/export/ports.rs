@@ -53,20 +53,30 @@ const PHYSICAL_STATE: Meta = gauge(
     "rdma_port_physical_state",
     "Physical state: 1 sleep, 2 polling, 3 disabled, 4 training, 5 link up, 6 error recovery, 7 test.",
 );
-const READABLE: Meta =
-    gauge("rdma_port_readable", "1 where the last read of the port gave its numbers, 0 where it failed.");
+const READABLE: Meta = gauge(
+    "rdma_port_readable",
+    "1 where the last read of the port gave its numbers, 0 where it failed or the device is gone, for as long as that is news.",
+);
 const DEVICE: Meta = info("rdma_device", "What is known about a device, for each of its ports.");
 
-/// The rows of ports, each once, those included that a counter page shows.
+/// The rows of ports that are there, each once, those included that a counter page shows.
 pub(super) fn rows(tick: &Tick) -> impl Iterator<Item = &NicView> {
+    known(tick).filter(|row| !is_gone(row))
+}
+
+/// The same, and those that went away lately.
+fn known(tick: &Tick) -> impl Iterator<Item = &NicView> {
     let groups = tick.view.groups.iter().flat_map(|group| &group.nics);
     let mut seen = HashSet::new();
     groups
         .chain(&tick.kernel_rows)
         // Interfaces below a page's NICs are in namespaces of their own, and no RDMA devices.
         .filter(|row| row.source != SourceKind::Page && !is_interface(row))
-        .filter(|row| !row.marks.contains(&Mark::Gone))
         .filter(move |row| seen.insert((row.device.as_str(), row.port)))
+}
+
+fn is_gone(row: &NicView) -> bool {
+    row.marks.contains(&Mark::Gone)
 }
 
 /// Software RDMA's bytes are its interface's too, but it has a port with a state.
@@ -86,8 +96,11 @@ pub(super) fn labels(row: &NicView) -> Labels {
 
 /// Adds the families of all ports.
 pub(super) fn add(out: &mut Families, tick: &Tick, options: &Options) {
-    for row in rows(tick) {
-        port(out, row, options);
+    for row in known(tick) {
+        out.add(&READABLE, &labels(row), Some(is_live(row)));
+        if !is_gone(row) {
+            port(out, row, options);
+        }
     }
 }
 
@@ -104,13 +117,13 @@ fn port(out: &mut Families, row: &NicView, options: &Options) {
         .and("gpu", &row.gpus.join(","))
         .and("source", row.source.name());
     out.add(&DEVICE, &device, Some(1_u64));
-    out.add(&READABLE, &labels, Some(is_live(row)));
-    out.add(&STATE, &labels, row.state.as_deref().and_then(state));
-    out.add(&PHYSICAL_STATE, &labels, row.phys_state.as_deref().and_then(physical_state));
-    out.add(&LINK_RATE, &labels, row.link_bits_per_s.map(|bits| bits / 8));
+    // What a device that does not answer had before is not its state now.
     if !is_live(row) {
         return;
     }
+    out.add(&STATE, &labels, row.state.as_deref().and_then(state));
+    out.add(&PHYSICAL_STATE, &labels, row.phys_state.as_deref().and_then(physical_state));
+    out.add(&LINK_RATE, &labels, row.link_bits_per_s.map(|bits| bits / 8));
     out.add(&TX_BYTES, &labels, row.tx.bytes);
     out.add(&RX_BYTES, &labels, row.rx.bytes);
     out.add(&TX_PACKETS, &labels, row.tx.ops);

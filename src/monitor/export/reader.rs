@@ -35,6 +35,8 @@ pub struct Reader {
 #[derive(Debug)]
 struct Read {
     /// When it began.
+    begun: Instant,
+    /// When it was over. Its age counts from here: scrapes that came during a long read share it.
     at: Instant,
     /// How long it may be given out.
     life: Duration,
@@ -66,14 +68,15 @@ impl Reader {
         self.monitor.set_interval(NOMINAL);
         let sample = self.monitor.sample();
         // The model is told how long it really was: scrapes have no interval that it could know.
-        let since = self.last.as_ref().map_or(NOMINAL, age);
+        let since = self.last.as_ref().map_or(NOMINAL, |read| now.saturating_duration_since(read.begun));
         self.monitor.set_interval(since.clamp(NOMINAL, LONGEST));
         let tick = self.monitor.derive(&sample);
-        self.tally.count(&tick, now.elapsed());
+        let at = Instant::now();
+        self.tally.count(&tick, at.saturating_duration_since(now));
         let mut made = families(&tick, &self.tally, &self.options);
         more(&mut made);
         let life = self.least_age.max(lifespan(&tick));
-        self.last = Some(Read { at: now, life, tick, families: made.finish(), pages: [None, None] });
+        self.last = Some(Read { begun: now, at, life, tick, families: made.finish(), pages: [None, None] });
         self.news = true;
     }
 

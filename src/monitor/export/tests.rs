@@ -140,6 +140,94 @@ fn a_reset_shows_as_it_is_and_is_counted() {
 }
 
 #[test]
+fn a_driver_that_is_loaded_again_is_a_reset_and_its_device_is_said_to_be_gone() {
+    let at = |tick, ports| Sample { mono_ns: (10 + tick) * 1_000_000_000, ports, ..Sample::default() };
+    let there =
+        |tick, tx| at(tick, vec![port("mlx5_0", "mlx5_core", Ok(reading(tick, tx, Some(tx), Vec::new())))]);
+    let gone = exported(&[there(0, 500), at(1, Vec::new())], &Options::default(), Format::Prometheus);
+    assert_eq!(lines(&gone, "rdma_port_readable{"), ["rdma_port_readable{device=\"mlx5_0\",port=\"1\"} 0"]);
+    for family in ["rdma_port_state{", "rdma_port_link_rate", "rdma_device_info{", "railtop_resets_total{"] {
+        assert_eq!(lines(&gone, family), [""; 0], "{family}");
+    }
+    let samples = [there(0, 500), at(1, Vec::new()), at(60, Vec::new()), there(61, 20)];
+    let back = exported(&samples, &Options::default(), Format::Prometheus);
+    let resets = "railtop_resets_total{device=\"mlx5_0\",port=\"1\"} 1";
+    assert_eq!(lines(&back, "railtop_resets_total{"), [resets]);
+}
+
+#[test]
+fn ports_that_went_away_are_not_remembered_without_bound() {
+    let mut model = Model::new("node-a".to_owned());
+    let mut tally = Tally::default();
+    for tick in 0..1000 {
+        let name = format!("mlx5_{tick}");
+        let ports = vec![port(&name, "mlx5_core", Ok(reading(tick, 1, Some(1), Vec::new())))];
+        let sample = Sample { mono_ns: (10 + tick) * 1_000_000_000, ports, ..Sample::default() };
+        tally.count(&model.update(&sample, SECOND), SECOND);
+    }
+    assert_eq!(tally.remembered(), 257);
+}
+
+/// Two devices of one NUMA node, the second of which a PE's page shows, too.
+fn with_a_covered_device(tick: u64, state: PageState, other: Result<Reading, String>) -> Sample {
+    let device = nic(0, tick, tick * 1000, tick * 1000);
+    let name = device.device.clone();
+    let read = |tx| Ok(reading(tick, tx, Some(tx), Vec::new()));
+    Sample {
+        mono_ns: (10 + tick) * 1_000_000_000,
+        ports: vec![port("mlx5_8", "mlx5_core", other), port(&name, "mlx5_core", read(3_000_000 * tick))],
+        pages: vec![made::page(state, vec![device])],
+        ..Sample::default()
+    }
+}
+
+#[test]
+fn a_page_that_is_dead_or_left_out_takes_no_device_out_of_its_group() {
+    let page = |state, max_pes| {
+        let one = |tick| {
+            let read = Ok(reading(tick, 1_000_000 * tick, Some(0), Vec::new()));
+            with_a_covered_device(tick, state, read)
+        };
+        let options = Options { max_pes, ..Options::default() };
+        exported(&[one(0), one(1)], &options, Format::Prometheus)
+    };
+    let of_node = |page: &str, family: &str| {
+        let start = format!("{family}{{group=\"NUMA 0\"");
+        let found: Vec<_> =
+            lines(page, &start).iter().map(|line| line.split("} ").nth(1).unwrap().to_owned()).collect();
+        found
+    };
+    let shown = page(PageState::Alive, 64);
+    assert_eq!(of_node(&shown, "rdma_group_nics"), ["1"], "{shown}");
+    for page in [page(PageState::Dead, 64), page(PageState::Alive, 0)] {
+        assert_eq!(of_node(&page, "rdma_group_nics"), ["2"], "{page}");
+        assert_eq!(of_node(&page, "rdma_group_throughput_bytes_per_second"), ["4000000", "3000000"]);
+        assert_eq!(of_node(&page, "rdma_group_imbalance_ratio"), ["1.5", "2"]);
+        assert_eq!(of_node(&page, "rdma_group_unread_nics"), ["0", "0"]);
+    }
+}
+
+#[test]
+fn a_group_with_an_unread_nic_says_nothing_of_the_whole() {
+    let read = |tick| Ok(reading(tick, 1_000_000 * tick, Some(0), Vec::new()));
+    let samples = [
+        with_a_covered_device(0, PageState::Dead, read(0)),
+        with_a_covered_device(1, PageState::Dead, Err("does not answer".to_owned())),
+    ];
+    let page = exported(&samples, &Options::default(), Format::Prometheus);
+    assert_eq!(
+        lines(&page, "rdma_group_unread_nics{"),
+        [
+            "rdma_group_unread_nics{group=\"NUMA 0\",direction=\"transmit\"} 1",
+            "rdma_group_unread_nics{group=\"NUMA 0\",direction=\"receive\"} 1"
+        ]
+    );
+    for family in ["rdma_group_throughput", "rdma_group_imbalance", "rdma_group_active"] {
+        assert_eq!(lines(&page, family), [""; 0], "{family}");
+    }
+}
+
+#[test]
 fn pes_are_bounded_and_dead_ones_are_dropped() {
     let with_pe = |pe, state| {
         let page = made::page(state, vec![nic(0, 0, 1, 1)]);

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A file that is replaced at each write.
@@ -55,6 +55,8 @@ impl Textfile {
             .mode(0o644)
             .custom_flags(libc::O_CLOEXEC)
             .open(&self.new)?;
+        // Whatever the umask: the collector is another user.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
         file.write_all(page)
     }
 }

@@ -1,6 +1,6 @@
 //! Sums and spread of NICs that should share one load.
 
-use super::view::{Distribution, Flow, GroupFlow, NicView};
+use super::view::{Distribution, Flow, GroupFlow, GroupView, NicView};
 use crate::balance::Spread;
 
 /// One direction of a group: the sum over the NICs whose rate is known, and how evenly all of them share it, judged
@@ -26,6 +26,21 @@ pub(in crate::monitor) fn flow(
         distribution: Distribution::of(&rates, |counted| !nics[places[counted]].is_out())
             .map(|of| Distribution { slow: of.slow.map(|counted| places[counted]), ..of }),
         window_max_over_mean: None,
+    }
+}
+
+/// The same group with these NICs as well.
+pub(in crate::monitor) fn with(
+    group: &GroupView,
+    nics: impl IntoIterator<Item = NicView>,
+    max_over_mean: f64,
+) -> GroupView {
+    let nics: Vec<NicView> = group.nics.iter().cloned().chain(nics).collect();
+    GroupView {
+        tx: flow(&nics, max_over_mean, |n| n.tx),
+        rx: flow(&nics, max_over_mean, |n| n.rx),
+        nics,
+        ..group.clone()
     }
 }
 

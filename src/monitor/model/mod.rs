@@ -21,9 +21,9 @@ use std::time::Duration;
 use self::events::Events;
 use self::gpus::GpuTracks;
 use self::idle_efa::IdleEfa;
-use self::rows::Rows;
+use self::rows::{Made, Rows};
 use self::track::Tracks;
-use self::view::{NicView, Notice, View};
+use self::view::{GroupView, NicView, Notice, View};
 use self::windows::WindowHistory;
 use super::sample::Sample;
 use super::thresholds::Thresholds;
@@ -48,6 +48,8 @@ pub struct Derived {
     pub view: View,
     /// For NICs of counter pages: the kernel's own row for the same NIC, with the key of the page's row.
     pub kernel_rows: Vec<NicView>,
+    /// The groups that devices which a counter page shows, and which are in no group of `view` for that, would be in.
+    pub covered: Vec<GroupView>,
 }
 
 impl Model {
@@ -69,7 +71,7 @@ impl Model {
         let mut notices = Vec::new();
         let news = self.events.devices(sample);
         self.rows.rename(&sample.changes, &news.renamed);
-        let (mut groups, kernel_rows) =
+        let Made { mut groups, kernel_rows, covered } =
             self.rows.make(sample, &self.host, self.thresholds.max_over_mean, &mut self.tracks, &mut notices);
         self.windows.update(&mut groups);
         let gpus = sample.gpus.as_ref().map(|gpus| self.gpus.update(gpus, interval));
@@ -94,7 +96,7 @@ impl Model {
             gpus,
             events,
         };
-        Derived { view, kernel_rows }
+        Derived { view, kernel_rows, covered }
     }
 }
 

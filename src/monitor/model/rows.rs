@@ -21,6 +21,17 @@ use crate::monitor::sample::{
 /// How long the row of a device that is gone stays, in nanoseconds.
 const GONE_NS: u64 = 30_000_000_000;
 
+/// The rows of a tick.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// As they are shown.
+    pub(super) groups: Vec<GroupView>,
+    /// The kernel's rows of NICs that a page shows, with the key of the page's row.
+    pub(super) kernel_rows: Vec<NicView>,
+    /// Groups of the devices that are in none of `groups`, since a page shows them.
+    pub(super) covered: Vec<GroupView>,
+}
+
 /// The devices there were, so that one that goes away is said to be gone.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
@@ -47,7 +58,7 @@ impl Rows {
         self.names.guess(renamed);
     }
 
-    /// Makes all rows of a tick, groups judged under the limit `max_over_mean`. Also returns the kernel's rows of NICs that a page shows.
+    /// Makes all rows of a tick, groups judged under the limit `max_over_mean`.
     pub(super) fn make(
         &mut self,
         sample: &Sample,
@@ -55,8 +66,8 @@ impl Rows {
         max_over_mean: f64,
         tracks: &mut Tracks,
         notices: &mut Vec<Notice>,
-    ) -> (Vec<GroupView>, Vec<NicView>) {
-        let mut devices = self.devices(sample, tracks, notices);
+    ) -> Made {
+        let devices = self.devices(sample, tracks, notices);
         let mut kernel_rows = Vec::new();
         let mut covered = HashSet::new();
         let mut groups: Vec<GroupView> = Vec::new();
@@ -85,9 +96,10 @@ impl Rows {
             groups.push(page_group(page, nics, max_over_mean, page_counters(page, tracks)));
         }
         self.pairs.keep(|key| kernel_rows.iter().any(|row| row.key == key));
-        devices.retain(|(row, _)| !covered.contains(&row.key));
-        groups.extend(device_groups(devices, host, max_over_mean));
-        (groups, kernel_rows)
+        let (shown, others): (Vec<_>, Vec<_>) =
+            devices.into_iter().partition(|(row, _)| covered.contains(&row.key));
+        groups.extend(device_groups(others, host, max_over_mean));
+        Made { groups, kernel_rows, covered: device_groups(shown, host, max_over_mean) }
     }
 
     /// A row for every device port, those that went away lately included.
@@ -392,8 +404,8 @@ mod tests {
         let sample = Sample { mono_ns, ports, ..Sample::default() };
         tracks.begin(Duration::from_secs(1));
         rows.rename(changes, &[]);
-        let (groups, _) = rows.make(&sample, "h", 1.25, tracks, &mut Vec::new());
-        groups.into_iter().flat_map(|g| g.nics).collect()
+        let made = rows.make(&sample, "h", 1.25, tracks, &mut Vec::new());
+        made.groups.into_iter().flat_map(|g| g.nics).collect()
     }
 
     #[test]

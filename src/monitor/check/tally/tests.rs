@@ -34,7 +34,7 @@ fn judge(ticks: &[&[Port]]) -> Result<Report, String> {
         };
         let sample = Sample { mono_ns, ports: ports.iter().map(port).collect(), ..Sample::default() };
         let derived = model.update(&sample, Duration::from_secs(1));
-        tally.add(&Tick { view: derived.view, kernel_rows: derived.kernel_rows });
+        tally.add(&derived);
     }
     tally.judge(1.25, &[Direction::Tx])
 }
@@ -91,7 +91,7 @@ fn judge_page(state: PageState, down: &[u64]) -> GroupReport {
         let page = made::page(state, (0..3).map(nic).collect());
         let sample = Sample { mono_ns, pages: vec![page], ..Sample::default() };
         let derived = model.update(&sample, Duration::from_secs(1));
-        tally.add(&Tick { view: derived.view, kernel_rows: derived.kernel_rows });
+        tally.add(&derived);
     }
     tally.judge(1.25, &[Direction::Tx]).unwrap().groups.remove(0)
 }

@@ -83,12 +83,12 @@ pub(super) fn add(out: &mut Families, tick: &Tick) {
 
 fn port(out: &mut Families, row: &NicView) {
     let labels = ports::labels(row);
-    out.add(&STATE, &labels, row.state.as_deref().and_then(ports::state));
-    out.add(&PHYSICAL, &labels, row.phys_state.as_deref().and_then(ports::physical_state));
-    out.add(&RATE, &labels, row.link_bits_per_s.map(|bits| bits / 8));
     if !ports::is_live(row) {
         return;
     }
+    out.add(&STATE, &labels, row.state.as_deref().and_then(ports::state));
+    out.add(&PHYSICAL, &labels, row.phys_state.as_deref().and_then(ports::physical_state));
+    out.add(&RATE, &labels, row.link_bits_per_s.map(|bits| bits / 8));
     out.add(&RX_BYTES, &labels, row.rx.bytes);
     out.add(&TX_BYTES, &labels, row.tx.bytes);
     out.add(&RX_PACKETS, &labels, row.rx.ops);

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 
 use super::Scrape;
-use super::auth::Auth;
+use super::auth::{Auth, Verdict};
 use super::connections::Guard;
 use super::stats::Stats;
 use crate::monitor::export::accept::negotiate;
 
 const HELP: &str = "railtop exports the traffic of this machine's RDMA NICs.\n\n\
     /metrics  for Prometheus: OpenMetrics 1.0 or its text format, as the Accept header asks\n\
-    /healthz  whether the exporter runs\n";
+    /healthz  whether the server answers, whatever the counters do\n";
 
 /// The longest `Accept` that is looked at.
 const MAX_ACCEPT: usize = 4096;
@@ -60,11 +61,13 @@ impl Answers {
         }
         if let Some(auth) = &self.auth {
             let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            if !Auth::allows(auth, given.unwrap_or_default()).await {
-                let mut answer = plain(StatusCode::UNAUTHORIZED, "who are you?\n");
-                let realm = HeaderValue::from_static("Basic realm=\"railtop\", charset=\"UTF-8\"");
-                answer.headers_mut().insert(WWW_AUTHENTICATE, realm);
-                return answer;
+            guard.set_waits(true);
+            let verdict = Auth::judge(auth, given.unwrap_or_default()).await;
+            guard.set_waits(false);
+            match verdict {
+                Verdict::Allowed => {}
+                Verdict::Denied => return unknown(),
+                Verdict::Busy => return busy(),
             }
         }
         match path {
@@ -89,6 +92,26 @@ impl Answers {
             Err(_gone) => plain(StatusCode::SERVICE_UNAVAILABLE, "the exporter is ending\n"),
         }
     }
+}
+
+fn unknown() -> Answer {
+    let mut answer = last(plain(StatusCode::UNAUTHORIZED, "who are you?\n"));
+    let realm = HeaderValue::from_static("Basic realm=\"railtop\", charset=\"UTF-8\"");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, realm);
+    answer
+}
+
+fn busy() -> Answer {
+    let mut answer =
+        last(plain(StatusCode::SERVICE_UNAVAILABLE, "too many passwords to look at, come again\n"));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// Closes the connection after it: who was not let in is not to keep one by asking again and again.
+fn last(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 fn plain(code: StatusCode, text: &'static str) -> Answer {

@@ -1,8 +1,9 @@
 //! HTTP basic authentication against a file of bcrypt hashes, as `htpasswd -B` makes it.
 //!
 //! A hash takes tens of milliseconds on purpose. So it is computed on a thread apart, one at a time, and what was found
-//! right once is remembered (as a keyed digest, not as it was sent): a scraper's request costs no hash, and somebody
-//! who guesses passwords delays nobody but himself.
+//! right once is remembered (as a keyed digest, not as it was sent): from then on a scraper's request costs no hash and
+//! waits for nobody. Somebody who guesses passwords delays only the first request of others, and where too many wait
+//! for a hash already, all further ones are turned away at once.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
@@ -13,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 
 /// The longest file of users.
 const MAX_FILE: u64 = 1 << 20;
@@ -20,6 +22,8 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_USERS: usize = 1000;
 /// The longest header that is looked at.
 const MAX_HEADER: usize = 1024;
+/// Most requests that wait for their hash, beside the one whose hash is computed.
+const MAX_WAITING: usize = 16;
 /// The range of costs that is taken: `2^cost` rounds.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 
@@ -48,16 +52,31 @@ pub enum AuthError {
     Random(getrandom::Error),
 }
 
+/// What comes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is from somebody in the file.
+    Allowed,
+    /// It is from nobody who is there.
+    Denied,
+    /// Not known: too many wait already.
+    Busy,
+}
+
 /// Who may read the page.
 pub struct Auth {
     /// By name.
     hashes: HashMap<String, String>,
-    /// The hash that unknown users are held against, so that they take as long as known ones.
+    /// The hash that unknown users are held against, so that they take as long as known ones where all hashes have
+    /// the same cost.
     decoy: String,
     key: [u8; 32],
     /// Digests of headers that were right.
     known: Mutex<HashSet<[u8; 32]>>,
-    one_at_a_time: tokio::sync::Semaphore,
+    /// One hash at a time.
+    turn: Arc<Semaphore>,
+    /// Those who wait for their turn.
+    waiting: Semaphore,
 }
 
 impl std::fmt::Debug for Auth {
@@ -100,21 +119,27 @@ impl Auth {
         let decoy = hashes.values().next().cloned().ok_or(AuthError::Empty)?;
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(AuthError::Random)?;
-        let one_at_a_time = tokio::sync::Semaphore::new(1);
-        Ok(Self { hashes, decoy, key, known: Mutex::default(), one_at_a_time })
+        let (turn, waiting) = (Arc::new(Semaphore::new(1)), Semaphore::new(MAX_WAITING));
+        Ok(Self { hashes, decoy, key, known: Mutex::default(), turn, waiting })
     }
 
     /// Whether the value of an `Authorization` header is that of somebody in the file.
-    pub(super) async fn allows(this: &Arc<Self>, header: &[u8]) -> bool {
-        let Some(digest) = this.digest(header) else { return false };
+    pub(super) async fn judge(this: &Arc<Self>, header: &[u8]) -> Verdict {
+        let Some(digest) = this.digest(header) else { return Verdict::Denied };
         if this.known().contains(&digest) {
-            return true;
+            return Verdict::Allowed;
         }
-        let Some((user, password)) = credentials(header) else { return false };
-        let Ok(_turn) = this.one_at_a_time.acquire().await else { return false };
+        let Some((user, password)) = credentials(header) else { return Verdict::Denied };
+        let Ok(place) = this.waiting.try_acquire() else { return Verdict::Busy };
+        let Ok(turn) = Arc::clone(&this.turn).acquire_owned().await else { return Verdict::Busy };
+        drop(place);
         let ours = Arc::clone(this);
-        let checked = tokio::task::spawn_blocking(move || ours.is_right(&user, &password)).await;
-        let right = checked.unwrap_or(false);
+        let checked = tokio::task::spawn_blocking(move || {
+            // Here and not in the request, which ends when its client goes: the hash goes on, and so does the turn.
+            let _turn = turn;
+            ours.is_right(&user, &password)
+        });
+        let right = checked.await.unwrap_or(false);
         if right {
             let mut known = this.known();
             // As many as there are users, or somebody changes the case of `Basic` to fill memory.
@@ -123,7 +148,7 @@ impl Auth {
             }
             known.insert(digest);
         }
-        right
+        if right { Verdict::Allowed } else { Verdict::Denied }
     }
 
     fn is_right(&self, user: &str, password: &[u8]) -> bool {
@@ -180,10 +205,64 @@ mod tests {
                 (vec![b'x'; 100_000], false),
                 ([b"bAsIc ".as_slice(), STANDARD.encode("bo:b").as_bytes()].concat(), true),
             ] {
-                assert_eq!(Auth::allows(&auth, &sent).await, right, "{}", String::from_utf8_lossy(&sent));
+                let expected = if right { Verdict::Allowed } else { Verdict::Denied };
+                assert_eq!(Auth::judge(&auth, &sent).await, expected, "{}", String::from_utf8_lossy(&sent));
             }
         }
         assert_eq!(auth.known().len(), 3);
+    }
+
+    fn of_ana() -> Arc<Auth> {
+        Arc::new(Auth::parse(&format!("ana:{}", bcrypt::hash("a", 4).unwrap())).unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait_and_who_is_known_does_not() {
+        let auth = of_ana();
+        assert_eq!(Auth::judge(&auth, &header("ana:a")).await, Verdict::Allowed);
+        let turn = auth.turn.clone().acquire_owned().await.unwrap();
+        let guess = |n: usize| {
+            let auth = Arc::clone(&auth);
+            tokio::spawn(async move { Auth::judge(&auth, &header(&format!("ana:{n}"))).await })
+        };
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(guess).collect();
+        while auth.waiting.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(Auth::judge(&auth, &header("ana:b")).await, Verdict::Busy);
+        assert_eq!(Auth::judge(&auth, &header("ana:a")).await, Verdict::Allowed);
+        // One whose client goes makes room.
+        let gone = waiting.pop().unwrap();
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        assert_eq!(auth.waiting.available_permits(), 1);
+        drop(turn);
+        for guess in waiting {
+            assert_eq!(guess.await.unwrap(), Verdict::Denied);
+        }
+        assert_eq!((auth.waiting.available_permits(), auth.turn.available_permits()), (MAX_WAITING, 1));
+    }
+
+    #[test]
+    fn a_client_that_goes_does_not_let_a_second_hash_begin() {
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let auth = of_ana();
+            // Keeps the only thread, so that the hash waits behind it.
+            let (go_on, told) = std::sync::mpsc::channel::<()>();
+            let other = tokio::task::spawn_blocking(move || told.recv().unwrap());
+            let ours = Arc::clone(&auth);
+            let request = tokio::spawn(async move { Auth::judge(&ours, &header("ana:b")).await });
+            while auth.turn.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            request.abort();
+            assert!(request.await.unwrap_err().is_cancelled());
+            assert_eq!(auth.turn.available_permits(), 0, "its hash is still to be computed");
+            go_on.send(()).unwrap();
+            other.await.unwrap();
+            let _freed = auth.turn.acquire().await.unwrap();
+        });
     }
 
     #[test]

@@ -67,7 +67,10 @@ fn tls_serves_who_trusts_it_and_takes_a_renewed_certificate() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     let first = certify(&cert, &key);
-    let (server, ended) = server(Some(Tls::load(cert.clone(), key.clone()).unwrap()), None);
+    let (tell, told) = mpsc::channel();
+    let tls =
+        Tls::load(cert.clone(), key.clone()).unwrap().on_error(move |e| tell.send(e.to_string()).unwrap());
+    let (server, ended) = server(Some(tls), None);
     assert!(get(trusting(&server, first.clone()), "").unwrap().ends_with("\r\n\r\nPrometheus"));
     // Plain HTTP is no handshake, and gets an alert or an end.
     assert!(!get(stream(&server), "").is_ok_and(|answer| answer.contains("200")));
@@ -75,7 +78,11 @@ fn tls_serves_who_trusts_it_and_takes_a_renewed_certificate() {
     let half = fs::read(&key).unwrap();
     certify(&cert, &key);
     fs::write(&key, &half[..half.len() / 2]).unwrap();
-    assert!(get(trusting(&server, first.clone()), "").is_ok());
+    for _ in 0..3 {
+        assert!(get(trusting(&server, first.clone()), "").is_ok());
+    }
+    let told: Vec<_> = told.try_iter().collect();
+    assert!(matches!(&told[..], [once] if once.contains("cannot read the key")), "{told:?}");
     let second = certify(&cert, &key);
     assert!(get(trusting(&server, second), "").unwrap().ends_with("\r\n\r\nPrometheus"));
     assert!(get(trusting(&server, first), "").is_err(), "the old one is not served any more");
@@ -104,6 +111,8 @@ fn a_password_is_asked_for_and_healthz_has_none() {
     let with = |fields: &str| get(stream(&server), fields).unwrap();
     let refused = with("");
     assert!(refused.starts_with("HTTP/1.0 401") && refused.contains("www-authenticate: Basic"), "{refused}");
+    // Who was not let in keeps no connection.
+    assert!(with("Connection: keep-alive\r\n").contains("connection: close"));
     // ana:wrong, ana:secret
     assert!(with("Authorization: Basic YW5hOndyb25n\r\n").starts_with("HTTP/1.0 401"));
     assert!(with("Authorization: Basic YW5hOnNlY3JldA==\r\n").starts_with("HTTP/1.0 200"));

@@ -2,6 +2,7 @@
 //! needs no restart.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -41,10 +42,11 @@ pub struct Tls {
     cert: PathBuf,
     key: PathBuf,
     now: Mutex<(Stamp, TlsAcceptor)>,
+    tell: Box<dyn Fn(&TlsError) + Send + Sync>,
 }
 
-/// When the two files were last changed.
-type Stamp = [Option<SystemTime>; 2];
+/// What tells the two files from those that were last looked at: time of change, length, inode.
+type Stamp = [Option<(SystemTime, u64, u64)>; 2];
 
 impl Tls {
     /// Reads both, in PEM: the certificate with those that lead to its authority after it, and the key.
@@ -54,7 +56,13 @@ impl Tls {
     pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let stamp = stamp(&cert, &key);
         let acceptor = acceptor(&cert, &key)?;
-        Ok(Self { cert, key, now: Mutex::new((stamp, acceptor)) })
+        Ok(Self { cert, key, now: Mutex::new((stamp, acceptor)), tell: Box::new(|_| {}) })
+    }
+
+    /// The same, and `tell` is called once for each change of the files that cannot be used.
+    #[must_use]
+    pub fn on_error(self, tell: impl Fn(&TlsError) + Send + Sync + 'static) -> Self {
+        Self { tell: Box::new(tell), ..self }
     }
 
     /// What accepts the next connection. Files that have changed and cannot be used change nothing: the certificate that
@@ -62,10 +70,13 @@ impl Tls {
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.cert, &self.key);
-        if now.0 != stamp
-            && let Ok(new) = acceptor(&self.cert, &self.key)
-        {
-            *now = (stamp, new);
+        if now.0 != stamp {
+            // Also where it fails: else every connection would read the same files again.
+            now.0 = stamp;
+            match acceptor(&self.cert, &self.key) {
+                Ok(new) => now.1 = new,
+                Err(error) => (self.tell)(&error),
+            }
         }
         now.1.clone()
     }
@@ -78,7 +89,10 @@ impl std::fmt::Debug for Tls {
 }
 
 fn stamp(cert: &PathBuf, key: &PathBuf) -> Stamp {
-    [cert, key].map(|path| fs::metadata(path).and_then(|m| m.modified()).ok())
+    [cert, key].map(|path| {
+        let of = fs::metadata(path).ok()?;
+        Some((of.modified().ok()?, of.len(), of.ino()))
+    })
 }
 
 fn acceptor(cert: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, TlsError> {
