@@ -15,6 +15,7 @@
 
 use std::ops::ControlFlow;
 
+use super::limit::MOST_SEGMENTS;
 use super::nic::{Flying, Nic, Waiting};
 use super::outcome::{Outcome, Way};
 use super::pe::{Pe, Planned};
@@ -35,8 +36,6 @@ pub struct Ended;
 
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
-/// A put is at most this many segments, so that events grow with puts and not with bytes.
-const MOST_SEGMENTS: u64 = 32;
 
 /// Everything that moves.
 struct Engine<'s, T: Traffic> {
@@ -153,7 +152,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     /// The proxy has dealt with a put: its parts go to their NICs.
     fn post(&mut self, pe: u32, at: u64) {
-        let (dst, mut part, mut parts) = if let Some(held) = self.pes[pe as usize].held.take() {
+        let (dst, mut part, mut parts, mut cost) = if let Some(held) = self.pes[pe as usize].held.take() {
             held
         } else {
             let ahead = !self.reads_load;
@@ -165,21 +164,20 @@ impl<'s, T: Traffic> Engine<'s, T> {
             let plan = if self.reads_load { self.choose(pe, put, at) } else { plan };
             let mut parts = plan.parts(put.len);
             let Some(part) = parts.next() else { return };
-            (put.dst, part, parts)
+            (put.dst, part, parts, 0)
         };
         let (nics, queue) = (u32::from(self.scene.nics_per_pe), self.scene.costs.queue.max(1));
-        let mut cost = 0;
         loop {
             let local = (pe * nics + u32::from(part.route.local)) as usize;
             let nic = &mut self.nics[local];
             if nic.waits.len == queue {
                 nic.wanted = true;
-                self.pes[pe as usize].held = Some((dst, part, parts));
+                self.pes[pe as usize].held = Some((dst, part, parts, cost));
                 return;
             }
             let to = dst * nics + u32::from(part.route.remote);
             nic.load += part.len;
-            let put = Waiting { to, fresh: true, left: part.len, segment: self.segment };
+            let put = Waiting { to, fresh: true, left: part.len };
             if nic.woken || nic.waits.len > 0 || self.ready(local, at) > at {
                 self.wait(local, put);
             } else {
@@ -292,7 +290,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let latency = self.scene.costs.latency_ps;
         self.retire(nic, at);
         let from = &mut self.nics[nic];
-        let bytes = put.left.min(put.segment);
+        let bytes = put.left.min(self.segment);
         let sent = at + wire(bytes, from.byte_time);
         from.tx_free = sent;
         from.tx.bytes += bytes;
