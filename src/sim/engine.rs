@@ -37,6 +37,14 @@ pub struct Ended;
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
 
+/// When a NIC can send.
+#[derive(Clone, Copy)]
+struct Ready {
+    at: u64,
+    /// What it waits for where its window is full.
+    full: Option<Flying>,
+}
+
 /// Everything that moves.
 struct Engine<'s, T: Traffic> {
     scene: &'s Scene,
@@ -178,7 +186,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
             let to = dst * nics + u32::from(part.route.remote);
             nic.load += part.len;
             let put = Waiting { to, fresh: true, left: part.len };
-            if nic.woken || nic.waits.len > 0 || self.ready(local, at) > at {
+            if nic.woken || nic.waits.len > 0 || self.ready(local, at).at > at {
                 self.wait(local, put);
             } else {
                 // Most puts of a large cluster: the NIC is idle, and its queue is not touched.
@@ -226,11 +234,14 @@ impl<'s, T: Traffic> Engine<'s, T> {
     fn serve(&mut self, nic: usize, at: u64) {
         while self.nics[nic].waits.len > 0 {
             let ready = self.ready(nic, at);
-            if ready > at {
+            if ready.at > at {
+                if let Some(first) = ready.full {
+                    self.stall(first, ready.at - self.nics[nic].tx_free.max(at));
+                }
                 self.nics[nic].woken = true;
                 #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
                 let who = self.scene.pes() + nic as u32;
-                self.wheel.push(ready, who);
+                self.wheel.push(ready.at, who);
                 return;
             }
             let queue = self.scene.costs.queue.max(1);
@@ -242,28 +253,28 @@ impl<'s, T: Traffic> Engine<'s, T> {
     }
 
     /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
-    /// comes to the head.
-    fn ready(&mut self, nic: usize, at: u64) -> u64 {
+    /// comes to the head. Asking again changes nothing.
+    fn ready(&mut self, nic: usize, at: u64) -> Ready {
         let window = self.scene.costs.window.max(1);
         let free = self.nics[nic].tx_free.max(at);
+        let now = Ready { at: free, full: None };
         if self.nics[nic].flies.len < window {
-            return free;
+            return now;
         }
         self.retire(nic, free);
         let flies = self.nics[nic].flies;
         if flies.len < window {
-            return free;
+            return now;
         }
         let ring = &mut self.flying[nic * usize::from(window)..(nic + 1) * usize::from(window)];
-        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return free };
+        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return now };
         ring.swap(first, flies.head.into());
         let first = ring[usize::from(flies.head)];
         if first.known <= free {
             self.retire(nic, free);
-            return free;
+            return now;
         }
-        self.stall(first, first.known - free);
-        first.known
+        Ready { at: first.known, full: Some(first) }
     }
 
     /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
