@@ -55,6 +55,15 @@ fn puts_of_the_host_keep_their_receiver_waiting() {
 
 #[test]
 fn one_that_does_nothing_does_not() {
+    let [_, receiver] = waiting(|_, _| {
+        std::thread::sleep(5 * LIMIT);
+        Ok(())
+    });
+    assert!(matches!(receiver, Err(TransportError::Timeout { .. })), "{receiver:?}");
+}
+
+#[test]
+fn a_kernel_that_hangs_ends_the_job() {
     let ends = waiting(|pe, _| {
         let begun = Instant::now();
         pe.run_while("a kernel that hangs", || (begun.elapsed() < 20 * LIMIT).then_some(7))

@@ -65,9 +65,9 @@ fn a_report_shows_it_by_nodes() {
     assert!(page.contains("by nodes"));
 }
 
-#[test_case(&["put"], "shmem"; "put")]
-#[test_case(&["moe", "--skew", "zipf:1.2", "--put-cost", "0.5us"], "moe"; "moe")]
-fn other_patterns_run(args: &[&str], _name: &str) {
+#[test_case(&["put"]; "put")]
+#[test_case(&["moe", "--skew", "zipf:1.2", "--put-cost", "0.5us"]; "moe")]
+fn other_patterns_run(args: &[&str]) {
     let text = stdout(&[&["sim"], args, &["--nodes", "2", "--preset", "lab"]].concat());
     assert_eq!(text.lines().count(), 2 + 6, "{text}");
 }
@@ -80,6 +80,10 @@ fn other_patterns_run(args: &[&str], _name: &str) {
 #[test_case(&["put", "--message", "8"], "no byte"; "nothing to send")]
 #[test_case(&["moe", "--skew", "zipf"], "zipf:S"; "no skew")]
 #[test_case(&["alltoall", "--jitter", "200%"], "0% to 100%"; "too much jitter")]
+#[test_case(&["alltoall", "--nodes", "4096", "--nics-per-pe", "1"], "more than 16384 PEs"; "too many pairs")]
+#[test_case(&["put", "--nodes", "2", "--put-cost", "8000h"], "more than a second"; "a put of a year")]
+#[test_case(&["put", "--nodes", "2", "--nic-rate", "1mbit", "--message", "64G", "-c", "1", "--slow-nic", "64:0.001"], "53 simulated days"; "years on the wire")]
+#[test_case(&["moe", "--nodes", "2", "--message", "1000000T"], "at most 2^36"; "a token too large")]
 fn mistakes_are_named(args: &[&str], why: &str) {
     let output = railtop(&[&["sim"], args].concat()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);

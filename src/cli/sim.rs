@@ -13,7 +13,7 @@ use super::source::TextOrJson;
 use crate::lab::Rate;
 use crate::sim::report::{Json, Reporter, Row, Text, Work};
 use crate::sim::traffic::{AllToAll, MOST_TOPK, Moe, PutTest, Shape, Traffic};
-use crate::sim::{Costs, Preset, Scene, SceneError, Slow, run as simulate};
+use crate::sim::{Costs, Preset, Scene, SceneError, Slow, check_time, run as simulate};
 use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
@@ -103,8 +103,8 @@ pub struct ClusterArgs {
     /// Parameters of the model
     #[arg(long, value_enum, default_value_t = PresetArg::EfaP5)]
     pub preset: PresetArg,
-    /// What a put costs the proxy, instead of the preset's
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    /// What a put costs the proxy, instead of the preset's; at most 1s
+    #[arg(long, value_name = "TIME", value_parser = put_cost)]
     pub put_cost: Option<Duration>,
     /// So many NICs are slow: COUNT:SHARE of the others' rate, such as 1:0.5
     #[arg(long, value_name = "COUNT:SHARE", value_parser = slow)]
@@ -160,6 +160,12 @@ fn jitter(text: &str) -> Result<u64, String> {
     let percent = text.strip_suffix('%').unwrap_or(text);
     let read = millionths(percent, 100.0).map(|ppm| ppm / 100);
     read.ok_or_else(|| "a share from 0% to 100%, such as 20%".to_owned())
+}
+
+/// `0.5us`.
+fn put_cost(text: &str) -> Result<Duration, String> {
+    let cost = parse_duration(text).map_err(|error| error.to_string())?;
+    if cost > Duration::from_secs(1) { Err("more than a second for one put".to_owned()) } else { Ok(cost) }
 }
 
 impl ClusterArgs {
@@ -264,6 +270,7 @@ impl Session {
         work: Work,
         size: u64,
     ) -> anyhow::Result<ControlFlow<()>> {
+        check_time(scene, traffic).map_err(|error| ExitError::Usage(error.to_string()))?;
         let expected = traffic.about().saturating_mul(scene.iters.into());
         for &policy in &self.policies {
             let (interrupt, bar, nodes) = (&self.interrupt, &mut self.bar, scene.nodes);

@@ -108,6 +108,7 @@ impl Costs {
             unit,
             source: if lab { of_lab } else { efa },
         };
+        let put = |otherwise| if self.given { "given: --put-cost" } else { otherwise };
         vec![
             told(
                 "goodput",
@@ -120,12 +121,8 @@ impl Costs {
                 "put",
                 Some(self.put_ps),
                 "ps of the proxy for each message",
-                if self.given {
-                    GIVEN
-                } else {
-                    "published: all-to-all of the smallest sizes on 4 nodes, 207 us for 24 puts"
-                },
-                if self.given { GIVEN } else { "measured: 5 us over sockets (docs/performance.md)" },
+                put("fitted: the smallest all-to-all on 4 nodes (207 us for 24 puts)"),
+                put("measured: 5 us over sockets (docs/performance.md)"),
             ),
             told(
                 "latency",
@@ -175,7 +172,6 @@ impl Costs {
     }
 }
 
-const GIVEN: &str = "given: --put-cost";
 const ASSUMED: &str = "assumed: neither measured nor fitted";
 
 /// A parameter, as results say it.

@@ -15,6 +15,7 @@
 
 use std::ops::ControlFlow;
 
+use super::limit::MOST_SEGMENTS;
 use super::nic::{Flying, Nic, Waiting};
 use super::outcome::{Outcome, Way};
 use super::pe::{Pe, Planned};
@@ -35,8 +36,14 @@ pub struct Ended;
 
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
-/// A put is at most this many segments, so that events grow with puts and not with bytes.
-const MOST_SEGMENTS: u64 = 32;
+
+/// When a NIC can send.
+#[derive(Clone, Copy)]
+struct Ready {
+    at: u64,
+    /// What it waits for where its window is full.
+    full: Option<Flying>,
+}
 
 /// Everything that moves.
 struct Engine<'s, T: Traffic> {
@@ -153,7 +160,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     /// The proxy has dealt with a put: its parts go to their NICs.
     fn post(&mut self, pe: u32, at: u64) {
-        let (dst, mut part, mut parts) = if let Some(held) = self.pes[pe as usize].held.take() {
+        let (dst, mut part, mut parts, mut cost) = if let Some(held) = self.pes[pe as usize].held.take() {
             held
         } else {
             let ahead = !self.reads_load;
@@ -165,22 +172,21 @@ impl<'s, T: Traffic> Engine<'s, T> {
             let plan = if self.reads_load { self.choose(pe, put, at) } else { plan };
             let mut parts = plan.parts(put.len);
             let Some(part) = parts.next() else { return };
-            (put.dst, part, parts)
+            (put.dst, part, parts, 0)
         };
         let (nics, queue) = (u32::from(self.scene.nics_per_pe), self.scene.costs.queue.max(1));
-        let mut cost = 0;
         loop {
             let local = (pe * nics + u32::from(part.route.local)) as usize;
             let nic = &mut self.nics[local];
             if nic.waits.len == queue {
                 nic.wanted = true;
-                self.pes[pe as usize].held = Some((dst, part, parts));
+                self.pes[pe as usize].held = Some((dst, part, parts, cost));
                 return;
             }
             let to = dst * nics + u32::from(part.route.remote);
             nic.load += part.len;
-            let put = Waiting { to, fresh: true, left: part.len, segment: self.segment };
-            if nic.woken || nic.waits.len > 0 || self.ready(local, at) > at {
+            let put = Waiting { to, fresh: true, left: part.len };
+            if nic.woken || nic.waits.len > 0 || self.ready(local, at).at > at {
                 self.wait(local, put);
             } else {
                 // Most puts of a large cluster: the NIC is idle, and its queue is not touched.
@@ -228,11 +234,14 @@ impl<'s, T: Traffic> Engine<'s, T> {
     fn serve(&mut self, nic: usize, at: u64) {
         while self.nics[nic].waits.len > 0 {
             let ready = self.ready(nic, at);
-            if ready > at {
+            if ready.at > at {
+                if let Some(first) = ready.full {
+                    self.stall(first, ready.at - self.nics[nic].tx_free.max(at));
+                }
                 self.nics[nic].woken = true;
                 #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
                 let who = self.scene.pes() + nic as u32;
-                self.wheel.push(ready, who);
+                self.wheel.push(ready.at, who);
                 return;
             }
             let queue = self.scene.costs.queue.max(1);
@@ -244,28 +253,28 @@ impl<'s, T: Traffic> Engine<'s, T> {
     }
 
     /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
-    /// comes to the head.
-    fn ready(&mut self, nic: usize, at: u64) -> u64 {
+    /// comes to the head. Asking again changes nothing.
+    fn ready(&mut self, nic: usize, at: u64) -> Ready {
         let window = self.scene.costs.window.max(1);
         let free = self.nics[nic].tx_free.max(at);
+        let now = Ready { at: free, full: None };
         if self.nics[nic].flies.len < window {
-            return free;
+            return now;
         }
         self.retire(nic, free);
         let flies = self.nics[nic].flies;
         if flies.len < window {
-            return free;
+            return now;
         }
         let ring = &mut self.flying[nic * usize::from(window)..(nic + 1) * usize::from(window)];
-        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return free };
+        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return now };
         ring.swap(first, flies.head.into());
         let first = ring[usize::from(flies.head)];
         if first.known <= free {
             self.retire(nic, free);
-            return free;
+            return now;
         }
-        self.stall(first, first.known - free);
-        first.known
+        Ready { at: first.known, full: Some(first) }
     }
 
     /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
@@ -292,7 +301,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let latency = self.scene.costs.latency_ps;
         self.retire(nic, at);
         let from = &mut self.nics[nic];
-        let bytes = put.left.min(put.segment);
+        let bytes = put.left.min(self.segment);
         let sent = at + wire(bytes, from.byte_time);
         from.tx_free = sent;
         from.tx.bytes += bytes;

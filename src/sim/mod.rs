@@ -5,6 +5,7 @@
 
 mod costs;
 mod engine;
+mod limit;
 mod nic;
 mod outcome;
 mod pe;
@@ -21,5 +22,6 @@ mod tests;
 
 pub use costs::{Costs, Preset, Told};
 pub use engine::{Ended, Watch, run};
+pub use limit::check_time;
 pub use outcome::{Balance, NicMoved, Outcome, Way};
 pub use scene::{Scene, SceneError, Slow};

@@ -11,8 +11,6 @@ pub(super) struct Waiting {
     pub(super) fresh: bool,
     /// Bytes that are left.
     pub(super) left: u64,
-    /// Bytes that are sent at a time.
-    pub(super) segment: u64,
 }
 
 /// A segment on the way.

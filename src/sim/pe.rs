@@ -29,8 +29,8 @@ pub(super) struct Pe<S> {
     pub(super) stream: S,
     pub(super) selector: Selector,
     pub(super) chance: Numbers,
-    /// What found no room: its PE, the part that is next, and those behind it.
-    pub(super) held: Option<(u32, Part, Parts)>,
+    /// What found no room: its PE, the part that is next, those behind it, and what the ones before it have cost.
+    pub(super) held: Option<(u32, Part, Parts, u64)>,
 }
 
 impl<S: Iterator<Item = Put>> Pe<S> {

@@ -50,6 +50,14 @@ pub enum SceneError {
         /// NICs of each.
         nics: u16,
     },
+    /// More than the policies' counters for each destination have memory.
+    #[error("{nodes} nodes x {pes} PEs: more than {MOST_PES} PEs, and policies count for each pair of them")]
+    TooManyPes {
+        /// Nodes.
+        nodes: u32,
+        /// PEs of each.
+        pes: u32,
+    },
     /// Too many slow NICs.
     #[error("{slow} slow NICs of {all}")]
     TooSlow {
@@ -67,11 +75,18 @@ pub enum SceneError {
     /// More than one can wait for.
     #[error("{0} bytes in one put: at most 2^36")]
     TooManyBytes(u64),
+    /// Times that 64 bits cannot hold.
+    #[error(
+        "this could take more than 53 simulated days: name fewer bytes or iterations, or faster NICs and puts"
+    )]
+    TooLong,
 }
 
 /// NICs of a cluster, at most: eight times those of 1,024 nodes of the article's kind.
 pub const MOST_NICS: u64 = 1 << 18;
-/// Bytes of a put, at most: times in picoseconds stay far from the end of 64 bits, and a segment's bytes have 32.
+/// PEs of a cluster, at most: a counter of 8 bytes for each pair of them is 2 GiB.
+pub const MOST_PES: u32 = 1 << 14;
+/// Bytes of a put, at most: a segment, which is a 32nd of a large put, has 32 bits for its bytes.
 pub const MOST_BYTES: u64 = 1 << 36;
 
 impl Scene {
@@ -99,6 +114,9 @@ impl Scene {
         let all = u64::from(nodes).saturating_mul(pes.into()).saturating_mul(nics.into());
         if all > MOST_NICS {
             return Err(SceneError::TooLarge { nodes, pes, nics });
+        }
+        if self.pes() > MOST_PES {
+            return Err(SceneError::TooManyPes { nodes, pes });
         }
         match self.slow {
             Some(slow) if u64::from(slow.count) > all => Err(SceneError::TooSlow { slow: slow.count, all }),
@@ -167,7 +185,11 @@ mod tests {
         assert!(of.check().unwrap_err().to_string().contains("2 or more"));
         of.nodes = 1 << 20;
         assert!(matches!(of.check(), Err(SceneError::TooLarge { .. })));
-        of.nodes = 2;
+        (of.nodes, of.nics_per_pe) = (2049, 1);
+        assert_eq!(of.check(), Err(SceneError::TooManyPes { nodes: 2049, pes: 8 }));
+        of.nodes = 2048;
+        assert_eq!(of.check(), Ok(()));
+        (of.nodes, of.nics_per_pe) = (2, 4);
         of.slow = Some(Slow { count: 65, rate_ppm: 1 });
         assert_eq!(of.check(), Err(SceneError::TooSlow { slow: 65, all: 64 }));
     }

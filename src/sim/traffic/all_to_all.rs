@@ -44,8 +44,8 @@ impl Traffic for AllToAll {
         Ring { me: pe, world: self.scene.pes(), first, after, at: 0, len: self.block, order }
     }
 
-    fn peers(&self) -> u32 {
-        self.scene.pes() - self.scene.pes_per_node
+    fn each(&self) -> u64 {
+        u64::from(self.scene.pes() - self.scene.pes_per_node)
     }
 
     fn largest(&self) -> u64 {
@@ -53,7 +53,7 @@ impl Traffic for AllToAll {
     }
 
     fn about(&self) -> u64 {
-        u64::from(self.scene.pes()) * u64::from(self.peers())
+        u64::from(self.scene.pes()) * self.each()
     }
 
     fn copied(&self) -> u64 {

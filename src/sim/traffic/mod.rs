@@ -28,8 +28,8 @@ pub trait Traffic {
     /// What `pe` sends in round `round`, in the order in which it posts.
     fn stream(&self, pe: u32, round: u32) -> Self::Stream;
 
-    /// Remote PEs that a PE sends to, or receives from, whichever are more.
-    fn peers(&self) -> u32;
+    /// Puts that a PE posts in a round, at most.
+    fn each(&self) -> u64;
 
     /// Bytes of the largest put.
     fn largest(&self) -> u64;

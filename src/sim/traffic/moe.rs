@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Put, Traffic, node};
 use crate::chance::Numbers;
-use crate::sim::scene::{Scene, SceneError};
+use crate::sim::scene::{MOST_BYTES, Scene, SceneError};
 use crate::skew::Skew;
 
 /// Experts that a token may take.
@@ -38,10 +38,12 @@ impl Moe {
     /// A token takes at most [`MOST_TOPK`] experts, and there is at least one for each PE.
     ///
     /// # Errors
-    /// When a put has no byte.
+    /// When a put has no byte, or too many.
     pub fn new(scene: &Scene, shape: Shape) -> Result<Self, SceneError> {
-        if shape.bytes == 0 {
-            return Err(SceneError::NoBytes { size: 0 });
+        match shape.bytes {
+            0 => return Err(SceneError::NoBytes { size: 0 }),
+            bytes if bytes > MOST_BYTES => return Err(SceneError::TooManyBytes(bytes)),
+            _ => {}
         }
         let experts = shape.experts.max(scene.pes()).max(1);
         let topk = shape.topk.clamp(1, experts).min(u32::try_from(MOST_TOPK).unwrap_or(u32::MAX));
@@ -82,8 +84,8 @@ impl Traffic for Moe {
         }
     }
 
-    fn peers(&self) -> u32 {
-        self.scene.pes() - self.scene.pes_per_node
+    fn each(&self) -> u64 {
+        u64::from(self.shape.tokens) * u64::from(self.shape.topk)
     }
 
     fn largest(&self) -> u64 {
@@ -91,7 +93,7 @@ impl Traffic for Moe {
     }
 
     fn about(&self) -> u64 {
-        let all = u64::from(self.scene.pes()) * u64::from(self.shape.tokens) * u64::from(self.shape.topk);
+        let all = u64::from(self.scene.pes()) * self.each();
         all * u64::from(self.scene.nodes - 1) / u64::from(self.scene.nodes)
     }
 }

@@ -44,8 +44,8 @@ impl Traffic for PutTest {
         std::iter::repeat_n(Put { dst, len: self.len }, if sends { self.ctas as usize } else { 0 })
     }
 
-    fn peers(&self) -> u32 {
-        1
+    fn each(&self) -> u64 {
+        self.ctas.into()
     }
 
     fn largest(&self) -> u64 {

@@ -252,9 +252,11 @@ fn quiets_that_come_while_one_is_under_way_are_answered_together() {
     assert_eq!(world.callers[0].proxy.counts.quiets - before, ASKED as u64);
     assert_eq!(gpu.quiet_done(0), 0);
     world.fabric.trouble(PeerNic { pe: 1, nic: 0 }, None);
-    let mut seen = Vec::new();
+    let (mut seen, mut turns) = (Vec::new(), 0);
     while !gpu.is_done() {
         world.turn().unwrap();
+        turns += 1;
+        assert!(turns < 100_000, "the quiets never end");
         if seen.last() != Some(&gpu.quiet_done(0)) {
             seen.push(gpu.quiet_done(0));
         }
