@@ -129,7 +129,7 @@ impl Costs {
                 Some(self.latency_ps),
                 "ps",
                 ASSUMED,
-                "measured: 17.7 us one way over sockets (docs/performance.md)",
+                "rounded from 17.7 us, a whole one-way put over sockets with the proxy's part (docs/performance.md)",
             ),
             told("window", Some(self.window.into()), "segments of a NIC on the way", ASSUMED, ASSUMED),
             told("queue", Some(self.queue.into()), "puts of a NIC to do", ASSUMED, ASSUMED),
