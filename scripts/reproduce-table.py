@@ -161,6 +161,32 @@ def busbw(paths):
     table("All-to-all: bandwidth, as ratios of one run", head, rows)
 
 
+def simulated(path):
+    rates = medians(
+        load(path), lambda line: (line["nodes"], line["policy"]), lambda line: line.get("busbw_gb_per_s")
+    )
+    rows = []
+    for nodes, theirs in BUSBW.items():
+        one, collapsed, fixed, pairs = (rates.get((nodes, policy)) for policy, _ in VERSIONS)
+        row = [str(nodes), ", ".join(str(rate) for rate in theirs)]
+        row.append(", ".join(number(rate and rate * 8, 0) for rate in (one, collapsed, fixed)))
+        row += [number(ratio(theirs[0], theirs[1])), number(ratio(one, collapsed))]
+        row += [number(ratio(theirs[2], theirs[1])), number(ratio(fixed, collapsed))]
+        row.append(number(ratio(pairs, collapsed)))
+        rows.append(row)
+    head = [
+        "nodes",
+        "article, Gb/s: 3.5.21, 3.6.5, fix",
+        "model, Gb/s",
+        "article: 3.5.21 / 3.6.5",
+        "model",
+        "article: fix / 3.6.5",
+        "model",
+        "model: pair-seq / round-robin",
+    ]
+    table("All-to-all of 1 GiB in the model of the article's nodes (railtop sim)", head, rows)
+
+
 def of_moe(lines):
     return medians(
         lines,
@@ -239,6 +265,8 @@ def main():
         nodes = max(alltoall)
         screens(alltoall[nodes], nodes)
         busbw(alltoall)
+    if (directory / "sim.jsonl").exists():
+        simulated(directory / "sim.jsonl")
     nodes = by_nodes(directory, "moe")
     if nodes:
         moe(nodes)

@@ -5,7 +5,7 @@
 #   scripts/reproduce.sh RAILTOP DIR
 #
 # Writes into DIR, which must not be there: results (.jsonl), a recording (.rec), table.md, report.html, report.txt.
-# PARTS="put alltoall moe batch" runs some of it; ROUNDS repeats each measurement (3).
+# PARTS="put alltoall sim moe batch" runs some of it; ROUNDS repeats each measurement (3).
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
@@ -15,7 +15,7 @@ fi
 railtop=$(realpath "$1")
 dir=$2
 rounds=${ROUNDS:-3}
-parts=${PARTS:-put alltoall moe batch}
+parts=${PARTS:-put alltoall sim moe batch}
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 # NVSHMEM 3.5.21, 3.6.5, 3.6.5 with the fix, and what railtop takes by itself.
 policies=single,round-robin,round-robin-offset,pair-seq
@@ -65,6 +65,12 @@ for part in $parts; do
             done
             stop_recorder
             ;;
+        sim)
+            # The article's own cluster in the model (docs/scale.md), since it does not fit here.
+            say "sim: 2 to 16 nodes of 8 PEs, 4 NICs of 100 Gb/s each"
+            timeout 600 "$railtop" sim alltoall --preset efa-p5 --nodes 2,4,8,16 --message 1G -n 4 --policy "$policies" \
+                --format json >"$dir/sim.jsonl"
+            ;;
         moe)
             for nodes in 2 4; do
                 bench "moe-$nodes-nodes" "$nodes" 2 100mbit moe --config all --tokens 8,32,128 --batch off \
@@ -80,7 +86,7 @@ for part in $parts; do
             done
             ;;
         *)
-            echo "PARTS: there is no '$part': put, alltoall, moe, batch" >&2
+            echo "PARTS: there is no '$part': put, alltoall, sim, moe, batch" >&2
             exit 2
             ;;
     esac
