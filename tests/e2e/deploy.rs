@@ -52,11 +52,20 @@ fn what_the_unit_and_the_daemonset_start_serves_without_privileges() {
     let daemonset = deploy("kubernetes/daemonset.yaml");
     let args = daemonset.lines().find_map(|line| line.trim().strip_prefix("args: ")).unwrap();
     let of_daemonset: Vec<String> = serde_json::from_str(args).unwrap();
+    // A checkout may be its owner's alone; the tree that is read must not be.
+    let everybody = tempfile::tempdir().unwrap();
+    let tree = everybody.path().join("sys");
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sys/efa-p5");
+    for command in [["cp", "-a", fixture], ["chmod", "-R", "a+rX"]] {
+        let target = if command[0] == "cp" { &tree } else { everybody.path() };
+        assert!(Command::new(command[0]).args(&command[1..]).arg(target).status().unwrap().success());
+    }
+    let tree = tree.to_str().unwrap();
     for args in [of_unit, of_daemonset] {
         assert!(args.iter().any(|arg| arg.ends_with(":9812")), "{args:?}");
         let here = args.iter().map(|arg| match arg.as_str() {
             "$(HOST_IP):9812" | "127.0.0.1:9812" => "127.0.0.1:0".to_owned(),
-            "/host/sys" => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/sys/efa-p5").to_owned(),
+            "/host/sys" => tree.to_owned(),
             other => other.to_owned(),
         });
         let site = Site::new();
