@@ -85,11 +85,5 @@ fn labels(group: &GroupView) -> Labels {
         _ => "node".to_owned(),
     };
     let labels = Labels::none().and("group", &name);
-    if group.kind != GroupKind::Pe {
-        return labels;
-    }
-    labels
-        .and_some("job_name", group.job.as_deref())
-        .and("node_name", &group.node)
-        .and_some("pe", group.pe.map(|pe| pe.to_string()).as_deref())
+    if group.kind == GroupKind::Pe { pes::named(labels, group) } else { labels }
 }

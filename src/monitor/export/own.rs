@@ -96,7 +96,7 @@ impl Tally {
         out.add(&LAST_READ_AT, &none, Some(at));
         out.add(&NOTICES, &none, Some(tick.view.notices.len() as u64));
         for ((device, number), port) in self.ports.iter().filter(|(_, port)| port.seen == self.reads) {
-            let labels = Labels::none().and("device", device).and("port", &number.to_string());
+            let labels = ports::labels_of(device, *number);
             out.add(&ERRORS, &labels, Some(port.errors));
             out.add(&RESETS, &labels, Some(port.resets));
         }

@@ -50,8 +50,13 @@ fn living(tick: &Tick) -> impl Iterator<Item = &GroupView> {
 }
 
 /// The labels that a PE has everywhere. Not `job` and not `instance`, which belong to the scraper.
-pub(super) fn labels(group: &GroupView) -> Labels {
-    Labels::none()
+fn labels(group: &GroupView) -> Labels {
+    named(Labels::none(), group)
+}
+
+/// These labels, and with them those of a PE.
+pub(super) fn named(labels: Labels, group: &GroupView) -> Labels {
+    labels
         .and_some("job_name", group.job.as_deref())
         .and("node_name", &group.node)
         .and_some("pe", group.pe.map(|pe| pe.to_string()).as_deref())
@@ -99,6 +104,7 @@ fn of_nic(out: &mut Families, labels: &Labels, nic: &NicView) {
     }
 }
 
-fn value(counters: &[CounterView], name: &str) -> Option<u64> {
+/// The value of a counter, where it is there.
+pub(super) fn value(counters: &[CounterView], name: &str) -> Option<u64> {
     counters.iter().find(|counter| counter.name() == name).map(|counter| counter.value)
 }

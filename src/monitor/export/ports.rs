@@ -89,9 +89,14 @@ pub(super) fn is_live(row: &NicView) -> bool {
     !row.marks.iter().any(|mark| matches!(mark, Mark::Stale | Mark::Gone))
 }
 
-/// The labels of a port.
+/// The labels of a row's port.
 pub(super) fn labels(row: &NicView) -> Labels {
-    Labels::none().and("device", &row.device).and("port", &row.port.to_string())
+    labels_of(&row.device, row.port)
+}
+
+/// The labels of a port.
+pub(super) fn labels_of(device: &str, port: u8) -> Labels {
+    Labels::none().and("device", device).and("port", &port.to_string())
 }
 
 /// Adds the families of all ports.

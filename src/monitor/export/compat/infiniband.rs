@@ -6,7 +6,7 @@
 //! `board_id` and `hca_type`, which railtop does not read.
 
 use super::super::family::{Families, Labels, Meta, bytes, counter, gauge, gauge_in, info};
-use super::super::ports;
+use super::super::{pes, ports};
 use crate::monitor::Tick;
 use crate::monitor::model::view::NicView;
 
@@ -82,10 +82,10 @@ pub(super) fn add(out: &mut Families, tick: &Tick) {
 }
 
 fn port(out: &mut Families, row: &NicView) {
-    let labels = ports::labels(row);
     if !ports::is_live(row) {
         return;
     }
+    let labels = ports::labels(row);
     out.add(&STATE, &labels, row.state.as_deref().and_then(ports::state));
     out.add(&PHYSICAL, &labels, row.phys_state.as_deref().and_then(ports::physical_state));
     out.add(&RATE, &labels, row.link_bits_per_s.map(|bits| bits / 8));
@@ -94,9 +94,8 @@ fn port(out: &mut Families, row: &NicView) {
     out.add(&RX_PACKETS, &labels, row.rx.ops);
     out.add(&TX_PACKETS, &labels, row.tx.ops);
     for (kernel, theirs) in COUNTERS {
-        let found = row.counters.iter().find(|counter| counter.name() == *kernel);
         let meta = Meta { name: format!("node_infiniband_{theirs}").into(), ..counter("", HELP) };
-        out.add(&meta, &labels, found.map(|counter| counter.value));
+        out.add(&meta, &labels, pes::value(&row.counters, kernel));
     }
 }
 
