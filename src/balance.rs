@@ -1,6 +1,39 @@
 //! How evenly traffic is spread over the NICs of a group. Pure arithmetic, shared by the monitor and the workloads.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// A direction of traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Sent.
+    Tx,
+    /// Received.
+    Rx,
+}
+
+impl Direction {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Tx, Self::Rx];
+
+    /// `tx` or `rx`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tx => "tx",
+            Self::Rx => "rx",
+        }
+    }
+
+    /// What a NIC did that way: `sent` or `received`.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Tx => "sent",
+            Self::Rx => "received",
+        }
+    }
+}
 
 /// The busiest NIC's bytes over the mean of all NICs of the group: 1 = even, N = one NIC of N.
 ///

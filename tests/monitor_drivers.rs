@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use railtop::monitor::check::{Direction, Tally};
+use railtop::balance::Direction;
+use railtop::monitor::check::Tally;
 use railtop::monitor::counter::Health;
 use railtop::monitor::log::records;
 use railtop::monitor::model::view::{CounterView, GroupKind, Mark, NicView, SourceKind, View};

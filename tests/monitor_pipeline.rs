@@ -7,10 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use railtop::balance::Direction;
 use railtop::counters::{
     NicBlock, NicCounts, NicIdentity, PageDir, PageSpec, PageState, PageWriter, RxSource, monotonic_ns,
 };
-use railtop::monitor::check::{Direction, Tally, Word};
+use railtop::monitor::check::{Tally, Word};
 use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
 use railtop::monitor::sample::Needs;
 use railtop::monitor::{Config, Monitor, Sampler, Thresholds, Tick};

@@ -12,8 +12,8 @@ use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
 use super::interrupt::Interrupt;
 use super::source::{Selection, TextOrJson, Told};
-use crate::balance::to_show;
-use crate::monitor::check::{Direction, GroupReport, Report, Tally, Word};
+use crate::balance::{Direction, to_show};
+use crate::monitor::check::{GroupReport, Report, Tally, Word};
 use crate::monitor::failover::consequence;
 use crate::monitor::{Config, Monitor, Ticker};
 use crate::units::format_size;
@@ -171,7 +171,7 @@ fn text(out: &mut impl Write, report: &Report, limit: f64) -> io::Result<()> {
     }
     for g in &report.groups {
         if let Some(slow) = &g.slow {
-            let done = done(g.direction);
+            let done = g.direction.verb();
             writeln!(out, "{}: {slow} {done} far less than the others, which are even", g.group)?;
         }
     }
@@ -208,15 +208,8 @@ fn word(word: Word) -> &'static str {
     }
 }
 
-fn done(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Tx => "sent",
-        Direction::Rx => "received",
-    }
-}
-
 fn sentence(group: &GroupReport, limit: f64) -> String {
-    let done = done(group.direction);
+    let done = group.direction.verb();
     let ratio = to_show(group.max_over_mean.unwrap_or_default(), limit);
     let who = group.busiest.join(", ");
     if group.active_nics == 1 {

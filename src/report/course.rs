@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::line::Way;
 use super::tables::Table;
-use crate::balance::max_over_mean;
+use crate::balance::{Direction, max_over_mean};
 use crate::monitor::model::view::{GroupView, View};
 use crate::monitor::record::{ReadError, Recording};
 use crate::monitor::replay::{Filter, Replayer};
@@ -111,8 +110,8 @@ impl Gathered {
             rx: flow(&self.rx),
             policies: self.policies,
         };
-        course.tx.max_over_mean = course.worst(Way::Tx);
-        course.rx.max_over_mean = course.worst(Way::Rx);
+        course.tx.max_over_mean = course.worst(Direction::Tx);
+        course.rx.max_over_mean = course.worst(Direction::Rx);
         course
     }
 }
@@ -211,10 +210,10 @@ impl Course {
     }
 
     /// One direction of it.
-    pub(super) fn flow(&self, way: Way) -> &Flow {
+    pub(super) fn flow(&self, way: Direction) -> &Flow {
         match way {
-            Way::Tx => &self.tx,
-            Way::Rx => &self.rx,
+            Direction::Tx => &self.tx,
+            Direction::Rx => &self.rx,
         }
     }
 
@@ -224,13 +223,13 @@ impl Course {
     }
 
     /// Totals can be even while each policy's time is not, and that is what one looks at.
-    fn worst(&self, way: Way) -> f64 {
+    fn worst(&self, way: Direction) -> f64 {
         let parts = self.parts(way);
         parts.iter().filter_map(|part| max_over_mean(&part.bytes_per_s)).fold(0.0, f64::max)
     }
 
     /// Its policies' times, those in which something moved that way.
-    fn parts(&self, way: Way) -> Vec<Part> {
+    fn parts(&self, way: Direction) -> Vec<Part> {
         let rates = &self.flow(way).rates;
         let unnamed = [(0, "-".to_owned())];
         let policies = if self.policies.is_empty() { &unnamed[..] } else { &self.policies };
@@ -255,7 +254,7 @@ impl Course {
     }
 
     /// One direction as figures: a line for each policy's time.
-    pub(super) fn table(&self, way: Way) -> Table {
+    pub(super) fn table(&self, way: Direction) -> Table {
         let head = ["policy", "from, s", "until, s"].into_iter().map(str::to_owned);
         let row = |part: &Part| {
             let ratio =
@@ -345,8 +344,8 @@ mod tests {
             course.policies.iter().map(|(point, policy)| (*point, policy.as_str())).collect();
         assert_eq!(policies, [(0, "round-robin"), (11, "pair-seq")]);
         assert!((course.tx.max_over_mean - 1.0).abs() < 1e-9, "{:?}", course.tx);
-        assert_eq!(course.table(Way::Tx).rows[0][3..], ["2.00 MB/s", "2.00 MB/s", "1.00"]);
-        let table = course.table(Way::Rx);
+        assert_eq!(course.table(Direction::Tx).rows[0][3..], ["2.00 MB/s", "2.00 MB/s", "1.00"]);
+        let table = course.table(Direction::Rx);
         assert_eq!(table.head.len(), 6);
         let rows: Vec<_> =
             table.rows.iter().map(|row| row.iter().map(String::as_str).collect::<Vec<_>>()).collect();

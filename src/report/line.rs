@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use crate::balance::Direction;
 use crate::text::printable;
 
 /// A line, by its `type`.
@@ -166,7 +167,7 @@ pub(super) struct Nic {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Balance {
     pub(super) policy: String,
-    pub(super) direction: Way,
+    pub(super) direction: Direction,
     #[serde(default)]
     pub(super) max_over_mean: Option<f64>,
     #[serde(default)]
@@ -177,22 +178,4 @@ pub(super) struct Balance {
     pub(super) window_ms: Option<f64>,
     #[serde(default)]
     pub(super) p99_window_max_over_mean: Option<f64>,
-}
-
-/// A direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Way {
-    Tx,
-    Rx,
-}
-
-impl Way {
-    /// What a NIC did that way.
-    pub(super) fn verb(self) -> &'static str {
-        match self {
-            Self::Tx => "sent",
-            Self::Rx => "received",
-        }
-    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::line::{Nic, Way};
+use super::line::Nic;
 use super::run::{Key, Run, Shape};
-use crate::balance::max_over_mean;
+use crate::balance::{Direction, max_over_mean};
 use crate::stats::Quantiles;
 use crate::text::plural;
 use crate::units::format_size;
@@ -268,8 +268,8 @@ pub(super) fn balance(runs: &[Run]) -> Option<Table> {
     let several = Several::of(runs);
     for run in runs {
         for policy in run.policies() {
-            let of = |way: Way| run.balances.iter().find(|b| b.policy == policy && b.direction == way);
-            let (tx, rx) = (of(Way::Tx), of(Way::Rx));
+            let of = |way: Direction| run.balances.iter().find(|b| b.policy == policy && b.direction == way);
+            let (tx, rx) = (of(Direction::Tx), of(Direction::Rx));
             if tx.is_none() && rx.is_none() {
                 continue;
             }

@@ -1,9 +1,9 @@
 //! The report as text: the same tables that the page has.
 
+use crate::balance::Direction;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Report;
-use super::line::Way;
 use super::moe;
 use super::tables::{self, Table};
 
@@ -19,7 +19,7 @@ pub fn text(report: &Report) -> String {
     if !report.runs.is_empty() {
         all.push(tables::runs(&report.runs));
     }
-    all.extend(report.courses.iter().flat_map(|course| [Way::Tx, Way::Rx].map(|way| course.table(way))));
+    all.extend(report.courses.iter().flat_map(|course| Direction::BOTH.map(|way| course.table(way))));
     all.iter().map(show).collect::<Vec<_>>().join("\n")
 }
 

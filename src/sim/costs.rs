@@ -6,8 +6,7 @@
 use serde::Serialize;
 
 /// A set of values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Preset {
     /// AWS p5 with NVSHMEM's proxy, as "NVSHMEM Multi-NIC Support with AWS EFA" measured it.
     EfaP5,

@@ -17,12 +17,13 @@ use std::ops::ControlFlow;
 
 use super::limit::MOST_SEGMENTS;
 use super::nic::{Flying, Nic, Waiting};
-use super::outcome::{Outcome, Way};
+use super::outcome::Outcome;
 use super::pe::{Pe, Planned};
 use super::scene::{PPM, Scene, wire};
 use super::traffic::{Put, Traffic};
 use super::wheel::Wheel;
 use super::windows::Windows;
+use crate::balance::Direction;
 use crate::chance::Numbers;
 use crate::transport::select::{Op, Place, Plan, PolicyKind, Selector};
 
@@ -324,8 +325,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
             self.merge_windows();
             (tx.window, rx.window) = (tx.window / 2, rx.window / 2);
         }
-        self.windows.add(Way::Tx, nic, &mut tx, at, sent, bytes);
-        self.windows.add(Way::Rx, put.to as usize, &mut rx, begin, busy_until, bytes);
+        self.windows.add(Direction::Tx, nic, &mut tx, at, sent, bytes);
+        self.windows.add(Direction::Rx, put.to as usize, &mut rx, begin, busy_until, bytes);
         self.nics[nic].tx = tx;
         self.nics[put.to as usize].rx = rx;
 
@@ -356,8 +357,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     fn finish(mut self, policy: PolicyKind, iters: u32) -> Outcome {
         for (index, nic) in self.nics.iter_mut().enumerate() {
-            self.windows.settle(Way::Tx, index, &mut nic.tx);
-            self.windows.settle(Way::Rx, index, &mut nic.rx);
+            self.windows.settle(Direction::Tx, index, &mut nic.tx);
+            self.windows.settle(Direction::Rx, index, &mut nic.rx);
         }
         Outcome {
             policy,

@@ -23,5 +23,5 @@ mod tests;
 pub use costs::{Costs, Preset, Told};
 pub use engine::{Ended, Watch, run};
 pub use limit::check_time;
-pub use outcome::{Balance, NicMoved, Outcome, Way};
+pub use outcome::{Balance, NicMoved, Outcome};
 pub use scene::{Scene, SceneError, Slow};

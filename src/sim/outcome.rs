@@ -4,29 +4,9 @@ use std::time::Duration;
 
 use super::nic::{Moved, Nic};
 use super::windows::Windows;
-use crate::balance::{DEFAULT_MAX_OVER_MEAN, Spread};
+use crate::balance::{DEFAULT_MAX_OVER_MEAN, Direction, Spread};
 use crate::transport::select::PolicyKind;
 use crate::windows::{p99, ratios};
-
-/// Sending or receiving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Sent.
-    Tx,
-    /// Received.
-    Rx,
-}
-
-impl Way {
-    /// As results write it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tx => "tx",
-            Self::Rx => "rx",
-        }
-    }
-}
 
 /// A run under one policy.
 #[derive(Debug)]
@@ -105,7 +85,7 @@ impl Outcome {
     }
 
     /// How uneven the NICs of each PE were, by rank; `None` for one without traffic.
-    pub fn spreads(&self, way: Way) -> impl Iterator<Item = Option<Spread>> {
+    pub fn spreads(&self, way: Direction) -> impl Iterator<Item = Option<Spread>> {
         let of = move |nic: &Nic| moved(nic, way).bytes as f64;
         self.nics.chunks(self.nics_per_pe.max(1)).map(move |nics| {
             let bytes: Vec<f64> = nics.iter().map(of).collect();
@@ -115,7 +95,7 @@ impl Outcome {
 
     /// Balance of a direction.
     #[must_use]
-    pub fn balance(&self, way: Way) -> Balance {
+    pub fn balance(&self, way: Direction) -> Balance {
         let ratio = |spread: &Spread| spread.max_over_mean.unwrap_or(0.0);
         let worst = self.spreads(way).flatten().reduce(|a, b| if ratio(&b) > ratio(&a) { b } else { a });
         let pes = self.nics.len() / self.nics_per_pe.max(1);
@@ -123,7 +103,7 @@ impl Outcome {
         Balance { worst, window_p99 }
     }
 
-    fn window_ratios(&self, way: Way, pe: usize) -> Vec<f64> {
+    fn window_ratios(&self, way: Direction, pe: usize) -> Vec<f64> {
         let rows: Vec<&[u64]> =
             (0..self.nics_per_pe).map(|nic| self.windows.row(way, pe * self.nics_per_pe + nic)).collect();
         let windows = rows.first().map_or(0, |row| row.len());
@@ -135,9 +115,9 @@ impl Outcome {
     }
 }
 
-fn moved(nic: &Nic, way: Way) -> &Moved {
+fn moved(nic: &Nic, way: Direction) -> &Moved {
     match way {
-        Way::Tx => &nic.tx,
-        Way::Rx => &nic.rx,
+        Direction::Tx => &nic.tx,
+        Direction::Rx => &nic.rx,
     }
 }

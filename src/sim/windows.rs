@@ -1,7 +1,7 @@
 //! Bytes of every NIC over short windows: totals can hide that all senders meet on one NIC at a time.
 
 use super::nic::Moved;
-use super::outcome::Way;
+use crate::balance::Direction;
 
 /// Windows that are kept; when a run is longer, two become one. So a window is a 64th to a 128th of the time.
 const KEPT: u32 = 128;
@@ -50,7 +50,15 @@ impl Windows {
 
     /// Counts `bytes` that moved from one moment to another, evenly; each direction of a NIC in the order of time.
     #[inline]
-    pub(super) fn add(&mut self, way: Way, nic: usize, moved: &mut Moved, from: u64, to: u64, bytes: u64) {
+    pub(super) fn add(
+        &mut self,
+        way: Direction,
+        nic: usize,
+        moved: &mut Moved,
+        from: u64,
+        to: u64,
+        bytes: u64,
+    ) {
         let (first, last) = (from >> self.shift, to >> self.shift);
         if first == last && last == u64::from(moved.window) {
             moved.in_window += bytes;
@@ -73,16 +81,16 @@ impl Windows {
     }
 
     /// Writes down what has been counted of the current window.
-    pub(super) fn settle(&mut self, way: Way, nic: usize, moved: &mut Moved) {
-        let rows = if way == Way::Tx { &mut self.tx } else { &mut self.rx };
+    pub(super) fn settle(&mut self, way: Direction, nic: usize, moved: &mut Moved) {
+        let rows = if way == Direction::Tx { &mut self.tx } else { &mut self.rx };
         if let Some(window) = rows.get_mut(nic * KEPT as usize + moved.window.min(KEPT - 1) as usize) {
             *window += std::mem::take(&mut moved.in_window);
         }
     }
 
     /// The windows of a NIC.
-    pub(super) fn row(&self, way: Way, nic: usize) -> &[u64] {
-        let rows = if way == Way::Tx { &self.tx } else { &self.rx };
+    pub(super) fn row(&self, way: Direction, nic: usize) -> &[u64] {
+        let rows = if way == Direction::Tx { &self.tx } else { &self.rx };
         rows.get(nic * KEPT as usize..(nic + 1) * KEPT as usize).unwrap_or_default()
     }
 }
@@ -96,14 +104,14 @@ mod tests {
         let mut windows = Windows::new(2, 1280);
         assert_eq!(windows.window_ps(), 8);
         let mut moved = Moved::default();
-        windows.add(Way::Rx, 1, &mut moved, 4, 20, 160);
-        windows.add(Way::Rx, 1, &mut moved, 20, 24, 7);
-        windows.settle(Way::Rx, 1, &mut moved);
-        assert_eq!(windows.row(Way::Rx, 1)[..4], [40, 80, 47, 0]);
-        assert!(windows.row(Way::Tx, 1).iter().all(|&bytes| bytes == 0));
+        windows.add(Direction::Rx, 1, &mut moved, 4, 20, 160);
+        windows.add(Direction::Rx, 1, &mut moved, 20, 24, 7);
+        windows.settle(Direction::Rx, 1, &mut moved);
+        assert_eq!(windows.row(Direction::Rx, 1)[..4], [40, 80, 47, 0]);
+        assert!(windows.row(Direction::Tx, 1).iter().all(|&bytes| bytes == 0));
         assert!(!windows.is_beyond(1023) && windows.is_beyond(1024));
         windows.merge();
-        assert_eq!(windows.row(Way::Rx, 1)[..3], [120, 47, 0]);
+        assert_eq!(windows.row(Direction::Rx, 1)[..3], [120, 47, 0]);
         assert!(!windows.is_beyond(2047));
     }
 }

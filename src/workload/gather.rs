@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::WorkloadError;
-use crate::balance::Spread;
+use crate::balance::{Direction, Spread};
 use crate::transport::error::TransportError;
 use crate::transport::pe::Pe;
 use crate::transport::proxy::Totals;
@@ -59,16 +59,6 @@ impl PeResult {
             })
             .collect()
     }
-}
-
-/// Sending or receiving.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// Sent.
-    Tx,
-    /// Received.
-    Rx,
 }
 
 /// Gives every PE everyone's value, by rank.

@@ -6,50 +6,11 @@ use serde::Serialize;
 
 pub use tally::Tally;
 
-use super::model::view::{Flow, NicView, SourceKind};
+use crate::balance::Direction;
 
 /// A group that moved less than this share of what the busiest group of its kind (and job) moved is left out in that
 /// direction: acknowledgements and barriers are no load to balance.
 pub const LEFT_OUT_BELOW: f64 = 0.01;
-
-/// A direction of traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Sent.
-    Tx,
-    /// Received.
-    Rx,
-}
-
-impl Direction {
-    /// Both.
-    pub const BOTH: [Self; 2] = [Self::Tx, Self::Rx];
-
-    /// `tx` or `rx`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tx => "tx",
-            Self::Rx => "rx",
-        }
-    }
-
-    fn of(self, nic: &NicView, source: Option<SourceKind>) -> Flow {
-        let (tx, rx) = match (&nic.kernel, source) {
-            // Asked for the interfaces below a page's NICs, or in place of software RDMA's bytes.
-            (Some(kernel), Some(SourceKind::Netdev)) => (kernel.tx, kernel.rx),
-            (None, Some(SourceKind::Netdev)) if nic.source != SourceKind::Netdev => {
-                (Flow::default(), Flow::default())
-            }
-            _ => (nic.tx, nic.rx),
-        };
-        match self {
-            Self::Tx => tx,
-            Self::Rx => rx,
-        }
-    }
-}
 
 /// One word for a group or for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Direction, GroupReport, LEFT_OUT_BELOW, Report, Word};
-use crate::balance::{Spread, Verdict};
+use super::{GroupReport, LEFT_OUT_BELOW, Report, Word};
+use crate::balance::{Direction, Spread, Verdict};
 use crate::monitor::Tick;
 use crate::monitor::model::distribution::slow;
 use crate::monitor::model::view::{Flow, GroupKind, GroupView, Mark, NicView, SourceKind};
@@ -149,7 +149,7 @@ impl Tally {
                 tally.stale = nic.marks.iter().any(|m| matches!(m, Mark::Stale | Mark::Gone));
                 tally.reason.clone_from(&nic.reason);
                 tally.down = tally.down.then(nic.marks.contains(&Mark::Down));
-                let (tx, rx) = (Direction::Tx.of(nic, self.source), Direction::Rx.of(nic, self.source));
+                let (tx, rx) = flows(nic, self.source);
                 let is_another = tally.incarnation.replace(nic.incarnation) != Some(nic.incarnation);
                 tally.tx.add(tx, is_another);
                 tally.rx.add(rx, is_another);
@@ -318,6 +318,18 @@ impl GroupTally {
         let names = unread().map(|nic| nic.name.as_str()).collect::<Vec<_>>().join(", ");
         let why = unread().find_map(|nic| Some(format!(" ({}: {})", nic.name, nic.reason.as_ref()?)));
         format!("cannot read {names} of {} NICs{}", self.judged().count(), why.unwrap_or_default())
+    }
+}
+
+/// What a NIC sent and received, as `source` has it.
+fn flows(nic: &NicView, source: Option<SourceKind>) -> (Flow, Flow) {
+    match (&nic.kernel, source) {
+        // Asked for the interfaces below a page's NICs, or in place of software RDMA's bytes.
+        (Some(kernel), Some(SourceKind::Netdev)) => (kernel.tx, kernel.rx),
+        (None, Some(SourceKind::Netdev)) if nic.source != SourceKind::Netdev => {
+            (Flow::default(), Flow::default())
+        }
+        _ => (nic.tx, nic.rx),
     }
 }
 

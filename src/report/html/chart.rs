@@ -10,8 +10,8 @@ use plotters::prelude::{DrawingArea, IntoDrawingArea as _, SVGBackend};
 use plotters::series::LineSeries;
 use plotters::style::{Color as _, IntoFont as _, RGBColor, TextStyle};
 
+use crate::balance::Direction;
 use crate::report::course::Course;
-use crate::report::line::Way;
 use crate::report::moe::{Moe, Phase};
 use crate::report::tables::{Axis, Bars, Chart, LOOKS};
 use crate::units::{format_byte_rate, format_size};
@@ -211,7 +211,7 @@ fn pixel(value: f64) -> i32 {
 }
 
 /// What each NIC moved one way over time; a line where another policy begins. Both ways have one scale, since they are compared.
-pub(super) fn course(course: &Course, way: Way) -> String {
+pub(super) fn course(course: &Course, way: Direction) -> String {
     let (Some(&from), Some(&to)) = (course.seconds.first(), course.seconds.last()) else {
         return String::new();
     };

@@ -6,11 +6,11 @@
 mod chart;
 mod style;
 
+use crate::balance::Direction;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::Report;
 use super::course::Course;
-use super::line::Way;
 use super::moe::{self, Moe};
 use super::tables::{self, Bars, Chart, Table};
 
@@ -151,11 +151,11 @@ fn nics(of: &str, bars: &[Bars]) -> Markup {
 }
 
 fn over_time(course: &Course) -> Markup {
-    let [tx, rx] = [Way::Tx, Way::Rx].map(|way| format!("{:.2}", course.flow(way).max_over_mean));
+    let [tx, rx] = Direction::BOTH.map(|way| format!("{:.2}", course.flow(way).max_over_mean));
     html! {
         h3 { (course.group) }
         p { (course.file) ": what each NIC moved; max/mean under one policy up to " (tx) " Tx, " (rx) " Rx." }
-        @for way in [Way::Tx, Way::Rx] {
+        @for way in Direction::BOTH {
             h4 { "Bytes " (way.verb()) }
             (drawing(&format!("what each NIC of {} {} over time", course.group, way.verb()), chart::course(course, way)))
             (figures(&course.table(way), false))

@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Reporter, Row, Work};
+use crate::balance::Direction;
 use crate::sim::costs::Told;
-use crate::sim::outcome::{Outcome, Way};
+use crate::sim::outcome::Outcome;
+use crate::workload::report::BalanceLine;
 
 /// Writes JSON lines.
 #[derive(Debug)]
@@ -92,20 +94,6 @@ struct OmittedLine<'a> {
     nics: usize,
 }
 
-#[derive(Serialize)]
-struct BalanceLine<'a> {
-    r#type: &'a str,
-    policy: &'a str,
-    direction: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_over_mean: Option<f64>,
-    active_nics: usize,
-    nics: usize,
-    window_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    p99_window_max_over_mean: Option<f64>,
-}
-
 impl<W: Write> Json<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Self {
@@ -154,7 +142,7 @@ fn told(outcome: &Outcome, pes: usize) -> BTreeSet<usize> {
         return (0..pes).collect();
     }
     let mut told = BTreeSet::new();
-    for way in [Way::Tx, Way::Rx] {
+    for way in Direction::BOTH {
         let ratio =
             |(pe, spread): (usize, Option<crate::balance::Spread>)| Some((spread?.max_over_mean?, pe));
         let mut all: Vec<(f64, usize)> = outcome.spreads(way).enumerate().filter_map(ratio).collect();
@@ -214,18 +202,10 @@ impl<W: Write> Reporter for Json<W> {
             most_puts_at_one_nic: outcome.most_at_once(),
         })?;
         self.nics(row, policy)?;
-        for way in [Way::Tx, Way::Rx] {
+        for way in Direction::BOTH {
             let balance = outcome.balance(way);
-            self.line(&BalanceLine {
-                r#type: "balance",
-                policy,
-                direction: way.name(),
-                max_over_mean: balance.worst.and_then(|spread| spread.max_over_mean),
-                active_nics: balance.worst.map_or(0, |spread| spread.active_nics),
-                nics: scene.nics_per_pe.into(),
-                window_ms: outcome.window().as_secs_f64() * 1e3,
-                p99_window_max_over_mean: balance.window_p99,
-            })?;
+            let (nics, window) = (scene.nics_per_pe.into(), outcome.window());
+            self.line(&BalanceLine::of(policy, way, balance.worst, nics, window, balance.window_p99))?;
         }
         self.out.flush()
     }

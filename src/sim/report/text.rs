@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Reporter, Row, Work};
-use crate::sim::outcome::Way;
+use crate::balance::Direction;
 use crate::text::plural;
 use crate::units::{format_bit_rate, format_size};
 
@@ -52,7 +52,7 @@ impl<W: Write> Reporter for Text<W> {
                 "policy", "time(us)", rate, "Tx", "Rx", "Tx, p99", "Rx, p99", "at once"
             )?;
         }
-        let (tx, rx) = (outcome.balance(Way::Tx), outcome.balance(Way::Rx));
+        let (tx, rx) = (outcome.balance(Direction::Tx), outcome.balance(Direction::Rx));
         writeln!(
             self.out,
             "{:<18}  {:>14.3}  {:>11.3}  {:>8}  {:>8}  {:>8}  {:>8}  {:>7}",

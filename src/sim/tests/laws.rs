@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::go;
+use crate::balance::Direction;
 use crate::sim::costs::Preset;
 use crate::sim::made::scene;
-use crate::sim::outcome::{NicMoved, Outcome, Way};
+use crate::sim::outcome::{NicMoved, Outcome};
 use crate::sim::scene::{Scene, Slow, wire};
 use crate::sim::traffic::{AllToAll, Moe, PutTest, Shape, Traffic};
 use crate::skew::Skew;
@@ -45,11 +46,11 @@ fn holds(scene: &Scene, traffic: &impl Traffic, outcome: &Outcome) -> Result<(),
             least
         );
     }
-    for way in [Way::Tx, Way::Rx] {
+    for way in Direction::BOTH {
         for (pe, nics) in pes.iter().enumerate() {
             for (number, nic) in nics.iter().enumerate() {
                 let row = outcome.windows.row(way, pe * nics.len() + number);
-                let bytes = if way == Way::Tx { nic.tx_bytes } else { nic.rx_bytes };
+                let bytes = if way == Direction::Tx { nic.tx_bytes } else { nic.rx_bytes };
                 prop_assert_eq!(row.iter().sum::<u64>(), bytes, "windows of PE {} NIC {}", pe, number);
             }
         }
@@ -144,7 +145,7 @@ fn the_policies_are_as_even_as_docs_policies_says() {
         (PolicyKind::RoundRobinOffset, 1.0, 1.0),
         (PolicyKind::PairSeq, 1.0, 1.0),
     ] {
-        assert_eq!((worst(policy, Way::Tx), worst(policy, Way::Rx)), (tx, rx), "{policy}");
+        assert_eq!((worst(policy, Direction::Tx), worst(policy, Direction::Rx)), (tx, rx), "{policy}");
     }
 }
 

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::balance_line::BalanceLine;
 use super::moe::MoeLine;
 use super::{Reporter, Row, Summary, WorkloadError};
-use crate::balance::DEFAULT_MAX_OVER_MEAN;
+use crate::balance::{DEFAULT_MAX_OVER_MEAN, Direction};
 use crate::transport::select::PolicyKind;
-use crate::workload::gather::{Direction, balance};
+use crate::workload::gather::balance;
 use crate::workload::moe::MoeRow;
 use crate::workload::options::{Options, Pattern, Scope, Table};
 use crate::workload::scene::Scene;
@@ -104,20 +105,6 @@ struct NicLine<'a> {
 }
 
 #[derive(Serialize)]
-struct BalanceLine<'a> {
-    r#type: &'a str,
-    policy: &'a str,
-    direction: Direction,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_over_mean: Option<f64>,
-    active_nics: usize,
-    nics: usize,
-    window_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    p99_window_max_over_mean: Option<f64>,
-}
-
-#[derive(Serialize)]
 struct RunLine<'a> {
     r#type: &'a str,
     policy: &'a str,
@@ -196,19 +183,10 @@ impl<W: Write> Reporter for Json<W> {
                 })?;
             }
         }
-        for direction in [Direction::Tx, Direction::Rx] {
+        for direction in Direction::BOTH {
             let run = balance(summary.pes, direction, DEFAULT_MAX_OVER_MEAN);
             let nics = summary.pes.iter().map(|pe| pe.nics.len()).max().unwrap_or(0);
-            self.line(&BalanceLine {
-                r#type: "balance",
-                policy,
-                direction,
-                max_over_mean: run.worst.and_then(|spread| spread.max_over_mean),
-                active_nics: run.worst.map_or(0, |spread| spread.active_nics),
-                nics: run.worst.map_or(nics, |spread| spread.nics),
-                window_ms: summary.window.as_secs_f64() * 1e3,
-                p99_window_max_over_mean: run.window_p99,
-            })?;
+            self.line(&BalanceLine::of(policy, direction, run.worst, nics, summary.window, run.window_p99))?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What a benchmark reports, and the formats it can take: one small file each.
 
+mod balance_line;
 mod json;
 mod moe;
 mod progress;
@@ -7,6 +8,7 @@ mod text;
 
 use std::time::Duration;
 
+pub use balance_line::BalanceLine;
 pub use json::Json;
 pub use progress::Progress;
 pub use text::Text;

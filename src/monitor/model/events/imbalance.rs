@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::journal::Found;
 use super::latch::{Latch, Level, Turn};
 use super::words::{list, row as name_of, span};
-use crate::balance::Verdict;
-use crate::monitor::check::{Direction, LEFT_OUT_BELOW};
+use crate::balance::{Direction, Verdict};
+use crate::monitor::check::LEFT_OUT_BELOW;
 use crate::monitor::model::view::{EventKind, GroupFlow, GroupKind, GroupView, Severity};
 use crate::monitor::thresholds::Thresholds;
 use crate::units::format_byte_rate;
@@ -62,7 +62,7 @@ impl Imbalances {
                 let text = format!(
                     "{} is not there any more; its NICs did not share what it {} for {}.",
                     key.0,
-                    verb(key.1),
+                    key.1.verb(),
                     span(lasted)
                 );
                 let (kind, severity) = (EventKind::ImbalanceEnds, Severity::Info);
@@ -146,7 +146,7 @@ fn begins(group: &GroupView, direction: Direction, for_ns: u64, limits: &Thresho
         "The {} NICs of {who} have not shared what it {} for {}: max/mean {ratio:.2} (limit {}), {} of them active, {} \
          in all{busiest}{slow}{down}.",
         flow.spread.nics,
-        verb(direction),
+        direction.verb(),
         span(for_ns),
         limits.max_over_mean,
         flow.spread.active_nics,
@@ -162,13 +162,6 @@ fn ends(group: &GroupView, direction: Direction, lasted: u64) -> Found {
         None => "nothing moves now".to_owned(),
     };
     let text =
-        format!("The NICs of {who} did not share what it {} for {}; {now}.", verb(direction), span(lasted));
+        format!("The NICs of {who} did not share what it {} for {}; {now}.", direction.verb(), span(lasted));
     Found { kind: EventKind::ImbalanceEnds, severity: Severity::Info, subject: who, text }
-}
-
-fn verb(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Tx => "sent",
-        Direction::Rx => "received",
-    }
 }
