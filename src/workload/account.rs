@@ -1,6 +1,5 @@
 //! What is counted around the timed parts of a run, and the sums over a policy.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::WorkloadError;
@@ -27,7 +26,7 @@ impl Counted {
         let before = pe.totals()?;
         // Nobody starts before everybody has counted.
         pe.barrier()?;
-        let meter = Meter::start(Arc::clone(&pe.meter()), window)
+        let meter = Meter::start(pe.meter(), window)
             .map_err(|source| TransportError::System { what: "cannot start the meter", source })?;
         Ok(Self { before, meter })
     }

@@ -15,6 +15,7 @@ pub mod put;
 pub mod report;
 pub mod run;
 pub mod scene;
+mod turns;
 pub mod verify;
 
 use crate::transport::error::TransportError;

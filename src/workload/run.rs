@@ -15,6 +15,7 @@ use super::plan::{Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row};
 use super::scene::Scene;
+use super::turns::{switch, turns};
 use crate::stats::Quantiles;
 use crate::transport::pe::Pe;
 use crate::transport::select::PolicyKind;
@@ -56,7 +57,7 @@ pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Resul
         eprintln!("railtop: warning: {warning}");
     }
     let scene = Scene::of(pe, bench.gpu.as_ref().and_then(GpuSide::name));
-    for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
+    for policy in turns(&options.policies, options.rounds) {
         bench.policy(pe, &scene, policy, reporter)?;
     }
     bench.gpu.as_mut().map_or(Ok(()), |gpu| gpu.finish(pe))
@@ -122,9 +123,7 @@ impl Bench<'_> {
         policy: PolicyKind,
         reporter: &mut dyn Reporter,
     ) -> Result<(), WorkloadError> {
-        pe.barrier()?;
-        pe.set_policy(policy)?;
-        pe.barrier()?;
+        switch(pe, policy)?;
         if pe.rank() == 0 {
             reporter.begin(scene, policy, self.options.note())?;
         }

@@ -2,6 +2,7 @@
 
 mod moe;
 mod poster;
+mod repeat;
 mod sizes;
 
 use std::io::{self, Write};

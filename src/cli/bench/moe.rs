@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::poster::{InitiatorArg, PosterArgs};
+use super::repeat::RepeatArgs;
 use super::{Job, WINDOW, unfit};
 use crate::cli::exit::{self, ExitError};
 use crate::cli::pe::PeArgs;
 use crate::cli::source::TextOrJson;
 use crate::skew::Skew;
-use crate::transport::select::PolicyKind;
 use crate::workload::moe::{self, Batch, Layout, MOST_TOKENS, MoeOptions, Shape};
 use crate::workload::options::Initiator;
 
@@ -83,21 +83,9 @@ pub struct MoeArgs {
     /// Leave out the plain all-to-all, which moves the most bytes by far
     #[arg(long)]
     pub no_alltoall: bool,
-    /// NIC selection: single, round-robin, round-robin-offset, pair-seq, stripe or least-loaded; several, one after another, with commas
-    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',')]
-    pub policy: Vec<PolicyKind>,
-    /// Timed iterations of each number of tokens
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub iters: u64,
-    /// Iterations before them
-    #[arg(
-        short = 'w',
-        long = "warmup_iters",
-        visible_alias = "warmup-iters",
-        value_name = "COUNT",
-        default_value_t = 5
-    )]
-    pub warmup: u64,
+    /// Under which policies, and how often.
+    #[command(flatten)]
+    pub repeat: RepeatArgs,
     /// Blocks of threads of a kernel with `--initiator gpu` (default: 32)
     #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub ctas: Option<u32>,
@@ -110,9 +98,6 @@ pub struct MoeArgs {
     /// Compare every row that arrives and every result with what the seed says
     #[arg(long)]
     pub verify: bool,
-    /// Run the policies this many times over
-    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -164,10 +149,10 @@ impl MoeArgs {
             batch: self.batch.into(),
             alltoall: !self.no_alltoall,
             verify: self.verify,
-            policies: self.policy.clone(),
-            rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
-            iters: self.iters,
-            warmup: self.warmup,
+            policies: self.repeat.policy.clone(),
+            rounds: self.repeat.rounds(),
+            iters: self.repeat.iters,
+            warmup: self.repeat.warmup,
             initiator: Initiator::Host,
             ctas: self.ctas.unwrap_or(32),
             window: WINDOW,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::WINDOW;
 use super::poster::{InitiatorArg, PosterArgs};
+use super::repeat::RepeatArgs;
 use crate::cli::exit::ExitError;
 use crate::cli::pe::PeArgs;
 use crate::cli::source::TextOrJson;
-use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
 use crate::workload::options::{Initiator, Options, Pattern, Scope};
 
@@ -27,9 +27,9 @@ pub enum BitsArg {
 /// Flags of a benchmark; letters and defaults are NVSHMEM's.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// NIC selection: single, round-robin, round-robin-offset, pair-seq, stripe or least-loaded; several, one after another, with commas
-    #[arg(long, value_name = "P", default_value = "pair-seq", env = "RAILTOP_POLICY", value_delimiter = ',')]
-    pub policy: Vec<PolicyKind>,
+    /// Under which policies, and how often.
+    #[command(flatten)]
+    pub repeat: RepeatArgs,
     /// Smallest size in bytes (K, M, G: powers of 1024)
     #[arg(short = 'b', long = "min_size", visible_alias = "min-size", value_name = "SIZE", default_value = "4", value_parser = parse_size)]
     pub min_size: u64,
@@ -39,18 +39,6 @@ pub struct RunArgs {
     /// Factor from one size to the next
     #[arg(short = 'f', long = "step", value_name = "FACTOR", default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..))]
     pub step: u64,
-    /// Timed iterations of each size
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub iters: u64,
-    /// Iterations before them, not timed
-    #[arg(
-        short = 'w',
-        long = "warmup_iters",
-        visible_alias = "warmup-iters",
-        value_name = "COUNT",
-        default_value_t = 5
-    )]
-    pub warmup: u64,
     /// Puts per iteration of `put`, by a CTA each (default: 32); with `--initiator gpu` most CTAs of `alltoall`, too (default: 1, as NVSHMEM's)
     #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=65536))]
     pub ctas: Option<u64>,
@@ -85,9 +73,6 @@ pub struct RunArgs {
     /// Run each size this long instead of a number of iterations
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<Duration>,
-    /// Run the policies this many times over
-    #[arg(long, value_name = "COUNT", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rounds: u32,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -134,13 +119,13 @@ impl RunArgs {
         Ok(Options {
             pattern,
             initiator: Initiator::Host,
-            policies: self.policy.clone(),
-            rounds: usize::try_from(self.rounds).unwrap_or(usize::MAX),
+            policies: self.repeat.policy.clone(),
+            rounds: self.repeat.rounds(),
             min_bytes: self.min_size,
             max_bytes: self.max_size,
             step: self.step,
-            iters: self.iters,
-            warmup: self.warmup,
+            iters: self.repeat.iters,
+            warmup: self.repeat.warmup,
             ctas,
             scope: Scope::of(&self.scope),
             bits: match bits {

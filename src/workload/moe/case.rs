@@ -148,6 +148,12 @@ impl Case {
         (1..=world).map(move |step| (me + step) % world)
     }
 
+    /// Whether rows for any PE, and from it, travel together.
+    #[must_use]
+    pub fn has_batches(&self) -> bool {
+        self.together.contains(&true)
+    }
+
     /// Whether rows for `pe`, and from it, travel together.
     #[must_use]
     pub fn is_together(&self, pe: u32) -> bool {

@@ -5,6 +5,7 @@ use super::announce::{Announced, least};
 use super::batch::rows_of_chunk;
 use super::case::Case;
 use super::incoming::Incoming;
+use super::memory::Memory;
 use super::sums::Sums;
 use super::traffic::Traffic;
 use crate::transport::pe::Pe;
@@ -39,6 +40,7 @@ pub fn dispatch(
             await_each(pe, case, round, src, sums, &mut incoming)?;
         }
     }
+    incoming.read(case, Memory::Host(pe.heap()), false)?;
     Ok(incoming)
 }
 

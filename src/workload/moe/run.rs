@@ -27,6 +27,7 @@ use crate::workload::options::{Initiator, Scope};
 use crate::workload::report::{Progress, Reporter};
 use crate::workload::run::no_nic;
 use crate::workload::scene::Scene;
+use crate::workload::turns::{switch, turns};
 
 /// Runs the benchmark on this PE. PE 0 reports through `reporter`; the others' is not used.
 ///
@@ -64,7 +65,7 @@ pub fn run(pe: &mut Pe, options: &MoeOptions, reporter: &mut dyn Reporter) -> Re
         eprintln!("railtop: warning: {warning}");
     }
     let scene = Scene::of(pe, bench.device.as_ref().and_then(|device| device.side.name()));
-    for &policy in std::iter::repeat_n(&options.policies, options.rounds).flatten() {
+    for policy in turns(&options.policies, options.rounds) {
         bench.policy(pe, &scene, policy, reporter)?;
     }
     bench.device.as_mut().map_or(Ok(()), |device| device.side.side().finish(pe))
@@ -104,9 +105,7 @@ impl Bench<'_> {
         policy: PolicyKind,
         reporter: &mut dyn Reporter,
     ) -> Result<(), WorkloadError> {
-        pe.barrier()?;
-        pe.set_policy(policy)?;
-        pe.barrier()?;
+        switch(pe, policy)?;
         if pe.rank() == 0 {
             let checked = self.options.on_gpu() && self.options.verify && self.options.alltoall;
             let note = "the all-to-all's times include filling and checking on the GPU (--verify)";
@@ -190,20 +189,14 @@ impl Bench<'_> {
         let [there, back, plain] = &mut measured.phases;
         (there.1, back.1) = (Traffic::default(), Traffic::default());
 
-        pe.barrier()?;
         let (time, incoming, found) = match &self.device {
             None => {
+                pe.barrier()?;
                 let begun = Instant::now();
-                let mut incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?;
+                let incoming = dispatch(pe, &standing.case, self.round, &mut self.sums, &mut there.1)?;
                 // Where the rows of a batch lie says the batch alone, so to find them is part of it.
-                let memory = Memory::Host(pe.heap());
-                let together = standing.case.ring().any(|src| standing.case.is_together(src));
-                let found = if together {
-                    incoming.read(&standing.case, memory, false)?;
-                    Some(incoming.rows(&standing.case, memory)?)
-                } else {
-                    None
-                };
+                let find = || incoming.rows(&standing.case, Memory::Host(pe.heap()));
+                let found = standing.case.has_batches().then(find).transpose()?;
                 (begun.elapsed(), incoming, found)
             }
             Some(device) => {
@@ -228,9 +221,9 @@ impl Bench<'_> {
             standing.answered = true;
         }
 
-        pe.barrier()?;
         let time = match &self.device {
             None => {
+                pe.barrier()?;
                 let begun = Instant::now();
                 combine(pe, &standing.case, &incoming, &mut self.sums, &mut back.1)?;
                 begun.elapsed()
