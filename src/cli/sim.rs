@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -13,7 +14,7 @@ use super::source::TextOrJson;
 use crate::lab::Rate;
 use crate::sim::report::{Json, Reporter, Row, Text, Work};
 use crate::sim::traffic::{AllToAll, MOST_TOPK, Moe, PutTest, Shape, Traffic};
-use crate::sim::{Costs, Preset, Scene, SceneError, Slow, check_time, run as simulate};
+use crate::sim::{Costs, Outcome, Preset, Scene, SceneError, Slow, Watcher, check_time, memory, run_each};
 use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
@@ -115,6 +116,9 @@ pub struct ClusterArgs {
     /// Where all chance begins
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+    /// Policies that are run at a time [default: as many as there are cores, and as fit into 4 GiB]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
     /// How the results look
     #[arg(long, value_enum, default_value_t)]
     pub format: TextOrJson,
@@ -220,6 +224,7 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
             TextOrJson::Json => Box::new(Json::new(out)),
         },
         policies: cluster.policies(),
+        threads: cluster.threads,
         interrupt: Interrupt::install()?,
         bar: Bar::new(),
     };
@@ -257,13 +262,14 @@ const TOKEN_BYTES: u64 = 7408;
 struct Session {
     reporter: Box<dyn Reporter>,
     policies: Vec<PolicyKind>,
+    threads: Option<NonZeroUsize>,
     interrupt: Interrupt,
     bar: Bar,
 }
 
 impl Session {
     /// One cluster under all policies.
-    fn all<T: Traffic>(
+    fn all<T: Traffic + Sync>(
         &mut self,
         scene: &Scene,
         traffic: &T,
@@ -271,29 +277,55 @@ impl Session {
         size: u64,
     ) -> anyhow::Result<ControlFlow<()>> {
         check_time(scene, traffic).map_err(|error| ExitError::Usage(error.to_string()))?;
-        let expected = traffic.about().saturating_mul(scene.iters.into());
-        for &policy in &self.policies {
-            let (interrupt, bar, nodes) = (&self.interrupt, &mut self.bar, scene.nodes);
-            let mut deaf = None;
-            let outcome = simulate(scene, traffic, policy, &mut |puts| {
-                bar.show(nodes, policy, puts, expected);
-                match interrupt.wait_until(Instant::now()) {
-                    Ok(false) => ControlFlow::Continue(()),
-                    Ok(true) => ControlFlow::Break(()),
-                    Err(error) => {
-                        deaf = Some(error);
-                        ControlFlow::Break(())
-                    }
-                }
-            });
-            self.bar.clear();
-            if let Some(error) = deaf {
-                return Err(error.into());
-            }
-            let Ok(outcome) = outcome else { return Ok(ControlFlow::Break(())) };
-            self.reporter.row(&Row { scene, work, size, outcome: &outcome }).map_err(output_error)?;
-        }
-        Ok(ControlFlow::Continue(()))
+        let each = traffic.about().saturating_mul(scene.iters.into());
+        let expected = each.saturating_mul(self.policies.len() as u64);
+        let threads = self.threads.unwrap_or_else(|| {
+            let fit = usize::try_from(MOST_MEMORY / memory(scene).max(1)).unwrap_or(usize::MAX);
+            let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            NonZeroUsize::new(cores.min(fit)).unwrap_or(NonZeroUsize::MIN)
+        });
+        let mut rows = Rows {
+            reporter: &mut *self.reporter,
+            interrupt: &self.interrupt,
+            bar: &mut self.bar,
+            scene,
+            work,
+            size,
+            expected,
+        };
+        let ended = run_each(scene, traffic, &self.policies, threads, &mut rows);
+        self.bar.clear();
+        ended
+    }
+}
+
+/// What runs together may take, without `--threads`.
+const MOST_MEMORY: u64 = 4 << 30;
+
+/// Makes rows of the outcomes of one cluster.
+struct Rows<'s> {
+    reporter: &'s mut dyn Reporter,
+    interrupt: &'s Interrupt,
+    bar: &'s mut Bar,
+    scene: &'s Scene,
+    work: Work,
+    size: u64,
+    expected: u64,
+}
+
+impl Watcher for Rows<'_> {
+    type Error = anyhow::Error;
+
+    fn look(&mut self, running: &[PolicyKind], puts: u64) -> anyhow::Result<ControlFlow<()>> {
+        self.bar.show(self.scene.nodes, running, puts, self.expected);
+        let is_over = self.interrupt.wait_until(Instant::now())?;
+        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn done(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
+        self.bar.clear();
+        let row = Row { scene: self.scene, work: self.work, size: self.size, outcome };
+        self.reporter.row(&row).map_err(output_error)
     }
 }
 
@@ -309,7 +341,7 @@ impl Bar {
         Self { shows: io::stderr().is_terminal(), next: Instant::now() + EVERY, shown: false }
     }
 
-    fn show(&mut self, nodes: u32, policy: PolicyKind, puts: u64, expected: u64) {
+    fn show(&mut self, nodes: u32, running: &[PolicyKind], puts: u64, expected: u64) {
         let now = Instant::now();
         if !self.shows || now < self.next {
             return;
@@ -319,7 +351,9 @@ impl Bar {
         let percent = (puts.saturating_mul(100) / expected.max(1)).min(100);
         let filled = usize::try_from(percent / 5).unwrap_or(0);
         let bar = "#".repeat(filled) + &".".repeat(20 - filled);
-        let _gone = write!(io::stderr().lock(), "\r\x1b[K[{bar}] {percent:>3} %  {nodes} nodes, {policy}");
+        let running: Vec<&str> = running.iter().map(|policy| policy.name()).collect();
+        let running = running.join(", ");
+        let _gone = write!(io::stderr().lock(), "\r\x1b[K[{bar}] {percent:>3} %  {nodes} nodes: {running}");
     }
 
     fn clear(&mut self) {

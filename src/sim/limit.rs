@@ -1,7 +1,8 @@
-//! How long a run can take at most: times are picoseconds in 64 bits, and must not wrap.
+//! How long a run can take at most, since times are picoseconds in 64 bits and must not wrap; and how much memory.
 
 use super::scene::{POINT, Scene, SceneError};
 use super::traffic::Traffic;
+use super::windows;
 
 /// Simulated time that a run may need at most, picoseconds: 53 days, and a quarter of what 64 bits hold.
 const MOST_PS: u128 = 1 << 62;
@@ -35,6 +36,20 @@ fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     let copies = u128::from(traffic.copied()) * 1_000_000_000_000 / u128::from(rate);
     posting.saturating_add(wires).saturating_add(copies).saturating_mul(scene.iters.into())
 }
+
+/// About how many bytes of memory a run takes: a counter for each pair of PEs, which most policies have, and for each NIC what waits,
+/// what flies and its windows. The runs of docs/scale.md take some percent less.
+#[must_use]
+pub fn memory(scene: &Scene) -> u64 {
+    let (pes, nics) = (u64::from(scene.pes()), scene.nics());
+    let rings = u64::from(scene.costs.queue) * RING_ENTRY + u64::from(scene.costs.window) * RING_ENTRY;
+    (pes * pes * 8).saturating_add(nics * (rings + windows::BYTES + PER_NIC))
+}
+
+/// Bytes of an entry of a NIC's two rings.
+const RING_ENTRY: u64 = 16;
+/// What else a NIC has, and its share of its PE.
+const PER_NIC: u64 = 1024;
 
 #[cfg(test)]
 mod tests {

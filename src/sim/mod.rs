@@ -4,6 +4,7 @@
 //! time. It is a model: what it leaves out, and how far its figures are from measured ones, stands in docs/scale.md.
 
 mod costs;
+mod each;
 mod engine;
 mod limit;
 mod nic;
@@ -21,7 +22,8 @@ mod made;
 mod tests;
 
 pub use costs::{Costs, Preset, Told};
+pub use each::{Watcher, run_each};
 pub use engine::{Ended, Watch, run};
-pub use limit::check_time;
+pub use limit::{check_time, memory};
 pub use outcome::{Balance, NicMoved, Outcome};
 pub use scene::{Scene, SceneError, Slow};

@@ -24,6 +24,8 @@ pub(super) struct Wheel {
     far: Vec<Event>,
     /// Today's, the next one last.
     current: Vec<Event>,
+    /// Room of days that are over, for those to come: kept in its place, it would be there once for each day, and in no cache.
+    spare: Vec<Vec<Event>>,
 }
 
 fn place(day: u64) -> usize {
@@ -35,7 +37,16 @@ impl Wheel {
     pub(super) fn new(day_ps: u64) -> Self {
         let shift = day_ps.max(1).ilog2();
         let days = (0..DAYS).map(|_| Vec::new()).collect();
-        Self { shift, today: 0, end: DAYS, days, near: 0, far: Vec::new(), current: Vec::new() }
+        Self {
+            shift,
+            today: 0,
+            end: DAYS,
+            days,
+            near: 0,
+            far: Vec::new(),
+            current: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Notes an event, not before the last one that came.
@@ -46,6 +57,9 @@ impl Wheel {
             self.current.insert(place, (at, who));
         } else if day < self.end {
             if let Some(events) = self.days.get_mut(place(day)) {
+                if events.capacity() == 0 {
+                    *events = self.spare.pop().unwrap_or_default();
+                }
                 events.push((at, who));
                 self.near += 1;
             }
@@ -61,9 +75,9 @@ impl Wheel {
                 self.turn()?;
             }
             self.today += 1;
-            if let Some(events) = self.days.get_mut(place(self.today)) {
+            if let Some(events) = self.days.get_mut(place(self.today)).filter(|events| !events.is_empty()) {
                 self.near -= events.len();
-                std::mem::swap(&mut self.current, events);
+                self.spare.push(std::mem::replace(&mut self.current, std::mem::take(events)));
                 self.current.sort_unstable_by(|a, b| b.cmp(a));
             }
         }

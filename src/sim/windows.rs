@@ -6,6 +6,9 @@ use crate::balance::Direction;
 /// Windows that are kept; when a run is longer, two become one. So a window is a 64th to a 128th of the time.
 const KEPT: u32 = 128;
 
+/// Bytes that the windows of a NIC take.
+pub(super) const BYTES: u64 = 2 * KEPT as u64 * 8;
+
 /// A row of windows for each NIC and direction.
 #[derive(Debug)]
 pub(super) struct Windows {

@@ -1,6 +1,6 @@
 //! MoE dispatch, as pplx-kernels does it: a put for each token and chosen expert of another node.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Put, Traffic, node};
 use crate::chance::Numbers;
@@ -31,7 +31,7 @@ pub struct Moe {
     scene: Scene,
     shape: Shape,
     /// Sums of the experts' shares, the first one's first.
-    sums: Rc<[u64]>,
+    sums: Arc<[u64]>,
 }
 
 impl Moe {
@@ -80,7 +80,7 @@ impl Traffic for Moe {
             taken: 0,
             chosen: [0; MOST_TOPK],
             numbers: Numbers::of(&[self.scene.seed, CHOICES, pe.into(), round.into()]),
-            sums: Rc::clone(&self.sums),
+            sums: Arc::clone(&self.sums),
         }
     }
 
@@ -109,7 +109,7 @@ pub struct Tokens {
     taken: u32,
     chosen: [u32; MOST_TOPK],
     numbers: Numbers,
-    sums: Rc<[u64]>,
+    sums: Arc<[u64]>,
 }
 
 impl Tokens {

@@ -39,6 +39,12 @@ impl LeastLoaded {
             self.loads.iter_mut().for_each(|load| load.given = 0);
         }
     }
+
+    /// What the NIC of this route has to do.
+    fn bytes(&self, route: Route) -> u64 {
+        let load = self.loads.get(usize::from(route.local));
+        load.map_or(u64::MAX, |load| load.seen.saturating_add(load.given))
+    }
 }
 
 impl Policy for LeastLoaded {
@@ -52,12 +58,16 @@ impl Policy for LeastLoaded {
         self.look(in_flight);
         let start = self.pairs.take(op.dst);
         let nics = u16::try_from(self.loads.len()).unwrap_or(u16::MAX);
-        let candidates = (0..nics).map(|step| Route::at(start.wrapping_add(u64::from(step)), nics, op.peer_nics));
-        let bytes = |route: &Route| {
-            self.loads.get(usize::from(route.local)).map_or(u64::MAX, |load| load.seen.saturating_add(load.given))
-        };
-        // The first of several minima: that of the walk's start.
-        let route = candidates.min_by_key(bytes).unwrap_or(Route::aligned(0));
+        let mut walk = Route::at(start, nics, op.peer_nics);
+        let (mut route, mut least) = (walk, self.bytes(walk));
+        for _ in 1..nics {
+            walk = walk.next(nics, op.peer_nics);
+            let bytes = self.bytes(walk);
+            // The first of several minima: that of the walk's start.
+            if bytes < least {
+                (route, least) = (walk, bytes);
+            }
+        }
         if let Some(load) = self.loads.get_mut(usize::from(route.local)) {
             load.given = load.given.saturating_add(op.len);
         }

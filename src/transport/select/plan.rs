@@ -28,6 +28,13 @@ impl Route {
         let local = rail(value, own);
         Self { local, remote: if own == peer { local } else { rail(value, peer) } }
     }
+
+    /// The NICs of the value behind this one's.
+    #[inline]
+    pub(super) fn next(self, own: u16, peer: u16) -> Self {
+        let after = |nic: u16, nics: u16| if nic + 1 >= nics { 0 } else { nic + 1 };
+        Self { local: after(self.local, own), remote: after(self.remote, peer) }
+    }
 }
 
 /// `value % nics`, as a NIC index. `nics` of 0 counts as 1.
