@@ -13,10 +13,11 @@
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::limit::MOST_SEGMENTS;
-use super::nic::{Flying, Nic, Waiting};
+use super::nic::{Flying, Receiver, Sender, Speed, Waiting};
 use super::outcome::Outcome;
 use super::pe::{Pe, Planned};
 use super::scene::{PPM, Scene, wire};
@@ -50,7 +51,13 @@ struct Ready {
 struct Engine<'s, T: Traffic> {
     scene: &'s Scene,
     pes: Vec<Pe<T::Stream>>,
-    nics: Vec<Nic>,
+    /// The two sides of each NIC.
+    senders: Vec<Sender>,
+    receivers: Vec<Receiver>,
+    /// For [`Receiver::count_open`].
+    later: Vec<VecDeque<u64>>,
+    /// What a byte takes on a NIC of each [`Speed`].
+    byte_times: [u64; 2],
     /// Rings of the NICs, one behind the other.
     waiting: Vec<Waiting>,
     flying: Vec<Flying>,
@@ -86,12 +93,18 @@ impl<'s, T: Traffic> Engine<'s, T> {
     fn new(scene: &'s Scene, traffic: &T, policy: PolicyKind) -> Self {
         let (world, all) = (scene.pes(), scene.nics());
         let (queue, window) = (scene.costs.queue.max(1), scene.costs.window.max(1));
-        let nic = |nic| Nic { byte_time: scene.byte_time(nic), ..Nic::default() };
-        let nics: Vec<Nic> = (0..all).map(nic).collect();
+        let speed = |nic| if scene.is_slow(nic).is_some() { Speed::Slow } else { Speed::Full };
+        let senders: Vec<Sender> =
+            (0..all).map(|nic| Sender { speed: speed(nic), ..Sender::default() }).collect();
+        let receivers = (0..all).map(|nic| Receiver { speed: speed(nic), ..Receiver::default() }).collect();
+        let byte_time =
+            |speed| senders.iter().position(|nic| nic.speed == speed).map(|nic| scene.byte_time(nic as u64));
+        let (full, slow) = (byte_time(Speed::Full), byte_time(Speed::Slow));
+        let byte_times = [full.or(slow).unwrap_or(1), slow.or(full).unwrap_or(1)];
         let selector = |me| Selector::new(policy, Place { me, pes: world, nics: scene.nics_per_pe });
         let pe =
             |me| Pe::new(traffic.stream(me, 0), selector(me), Numbers::of(&[scene.seed, JITTER, me.into()]));
-        let byte_time = nics.iter().map(|nic| nic.byte_time).min().unwrap_or(1);
+        let byte_time = byte_times[0];
         let segment = scene.costs.segment_bytes.max(traffic.largest().div_ceil(MOST_SEGMENTS)).max(1);
         let per_pe = traffic.about() / u64::from(world.max(1));
         let least = scene
@@ -105,11 +118,14 @@ impl<'s, T: Traffic> Engine<'s, T> {
         Self {
             scene,
             pes: (0..world).map(pe).collect(),
-            waiting: vec![Waiting::default(); nics.len() * usize::from(queue)],
-            flying: vec![Flying::default(); nics.len() * usize::from(window)],
+            waiting: vec![Waiting::default(); senders.len() * usize::from(queue)],
+            flying: vec![Flying::default(); senders.len() * usize::from(window)],
             wheel: Wheel::new(day),
-            windows: Windows::new(nics.len(), least.saturating_mul(scene.iters.into())),
-            nics,
+            windows: Windows::new(senders.len(), least.saturating_mul(scene.iters.into())),
+            later: vec![VecDeque::new(); senders.len()],
+            senders,
+            receivers,
+            byte_times,
             segment,
             reads_load: selector(0).reads_load(),
             loads: vec![0; usize::from(scene.nics_per_pe)],
@@ -137,7 +153,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
                 self.post(who, at);
             } else {
                 let nic = (who - world) as usize;
-                self.nics[nic].woken = false;
+                self.senders[nic].woken = false;
                 self.serve(nic, at);
             }
         }
@@ -161,7 +177,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     /// The proxy has dealt with a put: its parts go to their NICs.
     fn post(&mut self, pe: u32, at: u64) {
-        let (dst, mut part, mut parts, mut cost) = if let Some(held) = self.pes[pe as usize].held.take() {
+        let (dst, mut part, mut parts, mut cost) = if let Some(held) = self.pes[pe as usize].take_held() {
             held
         } else {
             let ahead = !self.reads_load;
@@ -178,10 +194,10 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let (nics, queue) = (u32::from(self.scene.nics_per_pe), self.scene.costs.queue.max(1));
         loop {
             let local = (pe * nics + u32::from(part.route.local)) as usize;
-            let nic = &mut self.nics[local];
+            let nic = &mut self.senders[local];
             if nic.waits.len == queue {
                 nic.wanted = true;
-                self.pes[pe as usize].held = Some((dst, part, parts, cost));
+                self.pes[pe as usize].hold((dst, part, parts, cost));
                 return;
             }
             let to = dst * nics + u32::from(part.route.remote);
@@ -193,7 +209,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
                 // Most puts of a large cluster: the NIC is idle, and its queue is not touched.
                 self.send(local, at, put);
             }
-            if !self.nics[local].woken {
+            if !self.senders[local].woken {
                 self.serve(local, at);
             }
             cost += self.cost(pe);
@@ -211,7 +227,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let first = pe as usize * usize::from(nics);
         for local in 0..usize::from(nics) {
             self.retire(first + local, at);
-            self.loads[local] = self.nics[first + local].load;
+            self.loads[local] = self.senders[first + local].load;
         }
         let op = Op { dst: put.dst, len: put.len, peer_nics: nics };
         self.pes[pe as usize].selector.next(op, &self.loads)
@@ -220,7 +236,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
     /// Lets go what is known to have arrived.
     fn retire(&mut self, nic: usize, at: u64) {
         let window = self.scene.costs.window.max(1);
-        let of = &mut self.nics[nic];
+        let of = &mut self.senders[nic];
         while of.flies.len > 0 {
             let first = &self.flying[nic * usize::from(window) + of.flies.place(0, window)];
             if first.known > at {
@@ -233,20 +249,20 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     /// Sends what a NIC can send now, and has it woken for the next.
     fn serve(&mut self, nic: usize, at: u64) {
-        while self.nics[nic].waits.len > 0 {
+        while self.senders[nic].waits.len > 0 {
             let ready = self.ready(nic, at);
             if ready.at > at {
                 if let Some(first) = ready.full {
-                    self.stall(first, ready.at - self.nics[nic].tx_free.max(at));
+                    self.stall(first, ready.at - self.senders[nic].free.max(at));
                 }
-                self.nics[nic].woken = true;
+                self.senders[nic].woken = true;
                 #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
                 let who = self.scene.pes() + nic as u32;
                 self.wheel.push(ready.at, who);
                 return;
             }
             let queue = self.scene.costs.queue.max(1);
-            let waits = &mut self.nics[nic].waits;
+            let waits = &mut self.senders[nic].waits;
             let put = self.waiting[nic * usize::from(queue) + waits.place(0, queue)];
             waits.drop_first(queue);
             self.send(nic, at, put);
@@ -257,13 +273,13 @@ impl<'s, T: Traffic> Engine<'s, T> {
     /// comes to the head. Asking again changes nothing.
     fn ready(&mut self, nic: usize, at: u64) -> Ready {
         let window = self.scene.costs.window.max(1);
-        let free = self.nics[nic].tx_free.max(at);
+        let free = self.senders[nic].free.max(at);
         let now = Ready { at: free, full: None };
-        if self.nics[nic].flies.len < window {
+        if self.senders[nic].flies.len < window {
             return now;
         }
         self.retire(nic, free);
-        let flies = self.nics[nic].flies;
+        let flies = self.senders[nic].flies;
         if flies.len < window {
             return now;
         }
@@ -281,16 +297,18 @@ impl<'s, T: Traffic> Engine<'s, T> {
     /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
     fn stall(&mut self, first: Flying, wait: u64) {
         let lost = u128::from(wait) * u128::from(self.scene.costs.stall_ppm) / u128::from(PPM);
-        let to = &mut self.nics[first.to as usize];
+        let to = &mut self.receivers[first.to as usize];
         // Not more than all of it once more.
-        let lost = u64::try_from(lost).unwrap_or(u64::MAX).min(wire(first.bytes.into(), to.byte_time));
-        to.rx_free += lost;
+        let lost = u64::try_from(lost)
+            .unwrap_or(u64::MAX)
+            .min(wire(first.bytes.into(), self.byte_times[to.speed as usize]));
+        to.free += lost;
     }
 
     /// Puts a put at the end of a NIC's queue.
     fn wait(&mut self, nic: usize, put: Waiting) {
         let queue = self.scene.costs.queue.max(1);
-        let waits = &mut self.nics[nic].waits;
+        let waits = &mut self.senders[nic].waits;
         let place = nic * usize::from(queue) + waits.place(waits.len, queue);
         waits.len += 1;
         self.waiting[place] = put;
@@ -301,36 +319,32 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let window = self.scene.costs.window.max(1);
         let latency = self.scene.costs.latency_ps;
         self.retire(nic, at);
-        let from = &mut self.nics[nic];
+        let target = put.to as usize;
+        let (from, to) = (&mut self.senders[nic], &mut self.receivers[target]);
         let bytes = put.left.min(self.segment);
-        let sent = at + wire(bytes, from.byte_time);
-        from.tx_free = sent;
-        from.tx.bytes += bytes;
-        from.tx.ops += u64::from(put.fresh);
-        let mut tx = from.tx;
+        let sent = at + wire(bytes, self.byte_times[from.speed as usize]);
+        from.free = sent;
+        from.moved.bytes += bytes;
+        from.moved.ops += u64::from(put.fresh);
 
-        let to = &mut self.nics[put.to as usize];
-        let begin = to.rx_free.max(at + latency);
+        let begin = to.free.max(at + latency);
         // As fast as the NIC is where others are to be received, too; not before it has been sent.
-        to.rx_free = begin + wire(bytes, to.byte_time);
-        let arrived = to.rx_free.max(sent + latency);
-        let busy_until = to.rx_free;
-        to.rx.bytes += bytes;
-        to.rx.ops += u64::from(put.fresh);
-        to.count_open(put.fresh, at + latency, (bytes == put.left).then_some(busy_until));
-        let mut rx = to.rx;
+        to.free = begin + wire(bytes, self.byte_times[to.speed as usize]);
+        let arrived = to.free.max(sent + latency);
+        let busy_until = to.free;
+        to.moved.bytes += bytes;
+        to.moved.ops += u64::from(put.fresh);
+        let whole = (bytes == put.left).then_some(busy_until);
+        to.count_open(&mut self.later[target], put.fresh, at + latency, whole);
         self.end = self.end.max(arrived);
 
         while self.windows.is_beyond(busy_until.max(sent)) {
             self.merge_windows();
-            (tx.window, rx.window) = (tx.window / 2, rx.window / 2);
         }
-        self.windows.add(Direction::Tx, nic, &mut tx, at, sent, bytes);
-        self.windows.add(Direction::Rx, put.to as usize, &mut rx, begin, busy_until, bytes);
-        self.nics[nic].tx = tx;
-        self.nics[put.to as usize].rx = rx;
+        let (from, to) = (&mut self.senders[nic], &mut self.receivers[target]);
+        self.windows.add(Direction::Tx, nic, &mut from.moved, at, sent, bytes);
+        self.windows.add(Direction::Rx, target, &mut to.moved, begin, busy_until, bytes);
 
-        let from = &mut self.nics[nic];
         let place = nic * usize::from(window) + from.flies.place(from.flies.len, window);
         from.flies.len += 1;
         let known = arrived + latency;
@@ -349,16 +363,17 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
     fn merge_windows(&mut self) {
         self.windows.merge();
-        for nic in &mut self.nics {
-            nic.tx.window /= 2;
-            nic.rx.window /= 2;
-        }
+        let tx = self.senders.iter_mut().map(|nic| &mut nic.moved);
+        let rx = self.receivers.iter_mut().map(|nic| &mut nic.moved);
+        tx.chain(rx).for_each(|moved| moved.window /= 2);
     }
 
     fn finish(mut self, policy: PolicyKind, iters: u32) -> Outcome {
-        for (index, nic) in self.nics.iter_mut().enumerate() {
-            self.windows.settle(Direction::Tx, index, &mut nic.tx);
-            self.windows.settle(Direction::Rx, index, &mut nic.rx);
+        for (index, nic) in self.senders.iter_mut().enumerate() {
+            self.windows.settle(Direction::Tx, index, &mut nic.moved);
+        }
+        for (index, nic) in self.receivers.iter_mut().enumerate() {
+            self.windows.settle(Direction::Rx, index, &mut nic.moved);
         }
         Outcome {
             policy,
@@ -367,7 +382,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
             puts: self.puts,
             events: self.events,
             nics_per_pe: self.scene.nics_per_pe.into(),
-            nics: self.nics,
+            senders: self.senders,
+            receivers: self.receivers,
             windows: self.windows,
         }
     }

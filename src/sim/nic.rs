@@ -34,18 +34,18 @@ pub(super) struct Moved {
     pub(super) in_window: u64,
 }
 
-/// A NIC's state. Times are picoseconds.
+/// A NIC that sends. Times are picoseconds.
+///
+/// What a put touches of a NIC is a cache line of each side: with tens of thousands of NICs in no order, fetching them is most
+/// of what a put costs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Nic {
-    /// When it can send, and receive, the next segment.
-    pub(super) tx_free: u64,
-    pub(super) rx_free: u64,
-    /// What a byte takes.
-    pub(super) byte_time: u64,
+#[repr(align(64))]
+pub(super) struct Sender {
+    /// When it can send the next segment.
+    pub(super) free: u64,
     /// Bytes that wait or are on the way, as far as looked at.
     pub(super) load: u64,
-    pub(super) tx: Moved,
-    pub(super) rx: Moved,
+    pub(super) moved: Moved,
     /// Rings in the engine's two tables: where the first entry is, and how many there are.
     pub(super) waits: Span,
     pub(super) flies: Span,
@@ -53,26 +53,59 @@ pub(super) struct Nic {
     pub(super) woken: bool,
     /// Its PE waits for room here.
     pub(super) wanted: bool,
-    /// Puts whose first byte has arrived here and whose last one has not, and when each of those has.
-    pub(super) open: u32,
-    pub(super) whole: VecDeque<u64>,
-    pub(super) most_open: u32,
+    pub(super) speed: Speed,
 }
 
-impl Nic {
+/// A NIC that receives. Times are picoseconds.
+#[derive(Debug, Clone, Default)]
+#[repr(align(64))]
+pub(super) struct Receiver {
+    /// When it can receive the next segment.
+    pub(super) free: u64,
+    pub(super) moved: Moved,
+    /// Puts whose first byte has arrived here and whose last one has not.
+    pub(super) open: u32,
+    pub(super) most_open: u32,
+    /// When the first of them has arrived whole, of those whose last segment is on the way.
+    pub(super) first_whole: u64,
+    pub(super) whole: u32,
+    pub(super) speed: Speed,
+}
+
+const _: () = assert!(size_of::<Sender>() == 64 && size_of::<Receiver>() == 64);
+
+/// Which of the two rates a NIC has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Speed {
+    #[default]
+    Full,
+    Slow,
+}
+
+impl Receiver {
     /// Counts the puts that are on the way to this NIC: a segment comes at `at`, the first of its put where that is `fresh`, and the
-    /// last one where it is `whole` at a moment.
+    /// last one where it is `whole` at a moment. `later` has the moments behind the first.
     #[inline]
-    pub(super) fn count_open(&mut self, fresh: bool, at: u64, whole: Option<u64>) {
-        while self.whole.front().is_some_and(|&whole| whole <= at) {
-            self.whole.pop_front();
+    pub(super) fn count_open(&mut self, later: &mut VecDeque<u64>, fresh: bool, at: u64, whole: Option<u64>) {
+        while self.whole > 0 && self.first_whole <= at {
+            self.whole -= 1;
             self.open -= 1;
+            if self.whole > 0 {
+                self.first_whole = later.pop_front().unwrap_or(0);
+            }
         }
         if fresh {
             self.open += 1;
             self.most_open = self.most_open.max(self.open);
         }
-        self.whole.extend(whole);
+        if let Some(whole) = whole {
+            if self.whole == 0 {
+                self.first_whole = whole;
+            } else {
+                later.push_back(whole);
+            }
+            self.whole += 1;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::nic::{Moved, Nic};
+use super::nic::{Receiver, Sender};
 use super::windows::Windows;
 use crate::balance::{DEFAULT_MAX_OVER_MEAN, Direction, Spread};
 use crate::transport::select::PolicyKind;
@@ -22,7 +22,8 @@ pub struct Outcome {
     /// Events that it took.
     pub events: u64,
     pub(super) nics_per_pe: usize,
-    pub(super) nics: Vec<Nic>,
+    pub(super) senders: Vec<Sender>,
+    pub(super) receivers: Vec<Receiver>,
     pub(super) windows: Windows,
 }
 
@@ -70,25 +71,27 @@ impl Outcome {
     /// The most puts that were on the way to one NIC at a time: in an all-to-all the most senders that met there.
     #[must_use]
     pub fn most_at_once(&self) -> u32 {
-        self.nics.iter().map(|nic| nic.most_open).max().unwrap_or(0)
+        self.receivers.iter().map(|nic| nic.most_open).max().unwrap_or(0)
     }
 
     /// What the NICs of each PE moved, by rank.
     pub fn pes(&self) -> impl Iterator<Item = Vec<NicMoved>> {
-        let moved = |nic: &Nic| NicMoved {
-            tx_bytes: nic.tx.bytes,
-            rx_bytes: nic.rx.bytes,
-            tx_ops: nic.tx.ops,
-            rx_ops: nic.rx.ops,
+        let moved = |(from, to): (&Sender, &Receiver)| NicMoved {
+            tx_bytes: from.moved.bytes,
+            rx_bytes: to.moved.bytes,
+            tx_ops: from.moved.ops,
+            rx_ops: to.moved.ops,
         };
-        self.nics.chunks(self.nics_per_pe.max(1)).map(move |nics| nics.iter().map(moved).collect())
+        let each = self.nics_per_pe.max(1);
+        let sides = self.senders.chunks(each).zip(self.receivers.chunks(each));
+        sides.map(move |(from, to)| from.iter().zip(to).map(moved).collect())
     }
 
     /// How uneven the NICs of each PE were, by rank; `None` for one without traffic.
     pub fn spreads(&self, way: Direction) -> impl Iterator<Item = Option<Spread>> {
-        let of = move |nic: &Nic| moved(nic, way).bytes as f64;
-        self.nics.chunks(self.nics_per_pe.max(1)).map(move |nics| {
-            let bytes: Vec<f64> = nics.iter().map(of).collect();
+        self.pes().map(move |nics| {
+            let of = |nic: &NicMoved| if way == Direction::Tx { nic.tx_bytes } else { nic.rx_bytes };
+            let bytes: Vec<f64> = nics.iter().map(|nic| of(nic) as f64).collect();
             Some(Spread::of(&bytes, DEFAULT_MAX_OVER_MEAN)).filter(|spread| spread.max_over_mean.is_some())
         })
     }
@@ -98,7 +101,7 @@ impl Outcome {
     pub fn balance(&self, way: Direction) -> Balance {
         let ratio = |spread: &Spread| spread.max_over_mean.unwrap_or(0.0);
         let worst = self.spreads(way).flatten().reduce(|a, b| if ratio(&b) > ratio(&a) { b } else { a });
-        let pes = self.nics.len() / self.nics_per_pe.max(1);
+        let pes = self.senders.len() / self.nics_per_pe.max(1);
         let window_p99 = (0..pes).filter_map(|pe| p99(&self.window_ratios(way, pe))).max_by(f64::total_cmp);
         Balance { worst, window_p99 }
     }
@@ -112,12 +115,5 @@ impl Outcome {
             windows.min(usize::try_from(self.span_ps / self.windows.window_ps()).unwrap_or(windows));
         let window = |at: usize| rows.iter().map(|row| row.get(at).copied().unwrap_or(0) as f64).collect();
         ratios(&(0..windows).map(window).collect::<Vec<Vec<f64>>>())
-    }
-}
-
-fn moved(nic: &Nic, way: Direction) -> &Moved {
-    match way {
-        Direction::Tx => &nic.tx,
-        Direction::Rx => &nic.rx,
     }
 }

@@ -20,23 +20,48 @@ fn undecided() -> Plan {
     Plan::one(Route::aligned(0))
 }
 
-/// A PE's state.
+/// A PE's state, what every put touches first.
+#[repr(C)]
 pub(super) struct Pe<S> {
-    batch: [Planned; BATCH],
     /// Puts of the batch that are posted, and all of them.
     posted: u8,
     filled: u8,
+    /// There is something in `held`, which is looked at only then.
+    holds: bool,
+    batch: [Planned; BATCH],
     pub(super) stream: S,
     pub(super) selector: Selector,
     pub(super) chance: Numbers,
-    /// What found no room: its PE, the part that is next, those behind it, and what the ones before it have cost.
-    pub(super) held: Option<(u32, Part, Parts, u64)>,
+    held: Option<Held>,
 }
+
+/// See [`Pe::hold`].
+type Held = (u32, Part, Parts, u64);
 
 impl<S: Iterator<Item = Put>> Pe<S> {
     pub(super) fn new(stream: S, selector: Selector, chance: Numbers) -> Self {
         let none = Planned { put: Put { dst: 0, len: 0 }, plan: undecided() };
-        Self { batch: [none; BATCH], posted: 0, filled: 0, stream, selector, chance, held: None }
+        Self {
+            posted: 0,
+            filled: 0,
+            holds: false,
+            batch: [none; BATCH],
+            stream,
+            selector,
+            chance,
+            held: None,
+        }
+    }
+
+    /// Keeps what found no room: its PE, the part that is next, those behind it, and what the ones before it have cost.
+    pub(super) fn hold(&mut self, held: Held) {
+        (self.holds, self.held) = (true, Some(held));
+    }
+
+    /// What found no room before.
+    #[inline]
+    pub(super) fn take_held(&mut self) -> Option<Held> {
+        if std::mem::take(&mut self.holds) { self.held.take() } else { None }
     }
 
     /// The next put. A policy that looks at no load answers the same whenever it is asked, so it is asked `ahead`.
