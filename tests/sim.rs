@@ -65,11 +65,36 @@ fn a_report_shows_it_by_nodes() {
     assert!(page.contains("by nodes"));
 }
 
-#[test_case(&["put"]; "put")]
-#[test_case(&["moe", "--skew", "zipf:1.2", "--put-cost", "0.5us"]; "moe")]
-fn other_patterns_run(args: &[&str]) {
+#[test_case(&["put"], &["# put"]; "put")]
+#[test_case(&["moe", "--skew", "zipf:1.2", "--put-cost", "0.5us"], &["# moe dispatch", "# moe combine"]; "moe")]
+#[test_case(&["moe", "--phase", "combine"], &["# moe combine"]; "one phase")]
+fn other_patterns_run(args: &[&str], tables: &[&str]) {
     let text = stdout(&[&["sim"], args, &["--nodes", "2", "--preset", "lab"]].concat());
-    assert_eq!(text.lines().count(), 2 + 6, "{text}");
+    let begun: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    assert!(
+        begun.len() == tables.len() && begun.iter().zip(tables).all(|(line, begin)| line.starts_with(begin)),
+        "{text}"
+    );
+    // Headers and six policies each, and a line between tables.
+    assert_eq!(text.lines().count(), tables.len() * (2 + 6 + 1) - 1, "{text}");
+}
+
+#[test]
+fn rows_of_moe_name_their_phase_and_their_bytes() {
+    let args = ["sim", "moe", "--nodes", "2", "--policy", "pair-seq", "--format", "json", "--tokens", "16"];
+    let text = stdout(&args);
+    let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let rows: Vec<_> = rows.iter().filter(|row| row["type"] == "row").collect();
+    let told = |key: &str| rows.iter().map(|row| row[key].clone()).collect::<Vec<_>>();
+    assert_eq!(told("phase"), ["dispatch", "combine"]);
+    assert_eq!(told("size"), [16 * 8 * 7408, 16 * 8 * 14_336]);
+    assert_eq!(rows[0]["puts"], rows[1]["puts"]);
+}
+
+#[test]
+fn threads_change_nothing() {
+    let with = |threads| stdout(&[&SMALL[..], &["--threads", threads]].concat());
+    assert_eq!(with("1"), with("4"));
 }
 
 #[test_case(&["alltoall", "--nodes", "1"], "2 or more"; "a node alone")]
@@ -84,6 +109,7 @@ fn other_patterns_run(args: &[&str]) {
 #[test_case(&["put", "--nodes", "2", "--put-cost", "8000h"], "more than a second"; "a put of a year")]
 #[test_case(&["put", "--nodes", "2", "--nic-rate", "1mbit", "--message", "64G", "-c", "1", "--slow-nic", "64:0.001"], "53 simulated days"; "years on the wire")]
 #[test_case(&["moe", "--nodes", "2", "--message", "1000000T"], "at most 2^36"; "a token too large")]
+#[test_case(&["moe", "--phase", "both"], "dispatch, combine"; "no phase")]
 fn mistakes_are_named(args: &[&str], why: &str) {
     let output = railtop(&[&["sim"], args].concat()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);

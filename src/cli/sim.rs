@@ -1,23 +1,26 @@
 //! `railtop sim`: clusters that are not there.
 
+mod session;
+
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::exit::{self, ExitError, output_error};
-use super::interrupt::Interrupt;
+use self::session::Session;
+use super::exit::{self, ExitError};
 use super::source::TextOrJson;
 use crate::lab::Rate;
-use crate::sim::report::{Json, Reporter, Row, Text, Work};
-use crate::sim::traffic::{AllToAll, MOST_TOPK, Moe, PutTest, Shape, Traffic};
-use crate::sim::{Costs, Outcome, Preset, Scene, SceneError, Slow, Watcher, check_time, memory, run_each};
+use crate::sim::report::{Json, Reporter, Text, Work};
+use crate::sim::traffic::{AllToAll, Combine, MOST_TOPK, Moe, PutTest, Shape};
+use crate::sim::{Costs, Preset, Scene, SceneError, Slow};
 use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 use crate::units::{parse_duration, parse_size};
+use crate::workload::moe::Phase;
 
 /// Simulate a cluster of up to thousands of nodes: which NIC policy holds there
 ///
@@ -48,7 +51,7 @@ pub enum PatternArgs {
         #[command(flatten)]
         cluster: ClusterArgs,
     },
-    /// Every PE sends its tokens to their experts, as pplx-kernels' dispatch
+    /// Every PE sends its tokens to their experts, which answer, as pplx-kernels' dispatch and combine
     Moe {
         /// Flags that all have.
         #[command(flatten)]
@@ -65,7 +68,28 @@ pub enum PatternArgs {
         /// How likely the experts are: uniform, or zipf:S
         #[arg(long, value_name = "SKEW", default_value = "uniform")]
         skew: Skew,
+        /// What is run, each by itself
+        #[arg(
+            long,
+            value_enum,
+            value_name = "PHASE",
+            default_value = "dispatch,combine",
+            value_delimiter = ','
+        )]
+        phase: Vec<PhaseArg>,
+        /// Bytes of an expert's answer to a token; default: 7168 values of 16 bits
+        #[arg(long, value_name = "SIZE", default_value = "14336", value_parser = parse_size)]
+        answer: u64,
     },
+}
+
+/// Parts of MoE traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum PhaseArg {
+    /// Tokens to their experts.
+    Dispatch,
+    /// Answers back.
+    Combine,
 }
 
 /// Where the parameters are from.
@@ -218,16 +242,11 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
         scene.check().map_err(usage)?;
     }
     let out = io::BufWriter::new(io::stdout().lock());
-    let mut session = Session {
-        reporter: match cluster.format {
-            TextOrJson::Text => Box::new(Text::new(out)),
-            TextOrJson::Json => Box::new(Json::new(out)),
-        },
-        policies: cluster.policies(),
-        threads: cluster.threads,
-        interrupt: Interrupt::install()?,
-        bar: Bar::new(),
+    let reporter: Box<dyn Reporter> = match cluster.format {
+        TextOrJson::Text => Box::new(Text::new(out)),
+        TextOrJson::Json => Box::new(Json::new(out)),
     };
+    let mut session = Session::new(reporter, cluster.policies(), cluster.threads)?;
     for scene in &scenes {
         let done = match &args.pattern {
             PatternArgs::Put { ctas, .. } => {
@@ -239,13 +258,29 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
                 let traffic = AllToAll::new(scene, cluster.message.unwrap_or(1 << 30)).map_err(usage)?;
                 session.all(scene, &traffic, Work::AllToAll, traffic.bytes())?
             }
-            PatternArgs::Moe { tokens, experts, topk, skew, .. } => {
+            PatternArgs::Moe { tokens, experts, topk, skew, phase, answer, .. } => {
                 let bytes = cluster.message.unwrap_or(TOKEN_BYTES);
                 let shape = Shape { tokens: *tokens, experts: *experts, topk: *topk, bytes, skew: *skew };
                 let traffic = Moe::new(scene, shape).map_err(usage)?;
-                let shape = traffic.shape();
-                let size = shape.bytes.saturating_mul(u64::from(shape.tokens) * u64::from(shape.topk));
-                session.all(scene, &traffic, Work::Moe(shape), size)?
+                let phases: BTreeSet<PhaseArg> = phase.iter().copied().collect();
+                let mut done = ControlFlow::Continue(());
+                for phase in phases {
+                    done = match phase {
+                        PhaseArg::Dispatch => {
+                            let shape = traffic.shape();
+                            session.all(scene, &traffic, Work::Moe(Phase::Dispatch, shape), shape.sent())?
+                        }
+                        PhaseArg::Combine => {
+                            let answers = Combine::new(scene, &traffic, *answer).map_err(usage)?;
+                            let shape = answers.shape();
+                            session.all(scene, &answers, Work::Moe(Phase::Combine, shape), shape.sent())?
+                        }
+                    };
+                    if done.is_break() {
+                        break;
+                    }
+                }
+                done
             }
         };
         if done.is_break() {
@@ -258,113 +293,6 @@ pub fn run(args: &SimArgs) -> anyhow::Result<ExitCode> {
 
 /// Bytes of a token's put in pplx-kernels with 7168 values of 8 bits: values, scales and a header.
 const TOKEN_BYTES: u64 = 7408;
-
-struct Session {
-    reporter: Box<dyn Reporter>,
-    policies: Vec<PolicyKind>,
-    threads: Option<NonZeroUsize>,
-    interrupt: Interrupt,
-    bar: Bar,
-}
-
-impl Session {
-    /// One cluster under all policies.
-    fn all<T: Traffic + Sync>(
-        &mut self,
-        scene: &Scene,
-        traffic: &T,
-        work: Work,
-        size: u64,
-    ) -> anyhow::Result<ControlFlow<()>> {
-        check_time(scene, traffic).map_err(|error| ExitError::Usage(error.to_string()))?;
-        let each = traffic.about().saturating_mul(scene.iters.into());
-        let expected = each.saturating_mul(self.policies.len() as u64);
-        let threads = self.threads.unwrap_or_else(|| {
-            let fit = usize::try_from(MOST_MEMORY / memory(scene).max(1)).unwrap_or(usize::MAX);
-            let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-            NonZeroUsize::new(cores.min(fit)).unwrap_or(NonZeroUsize::MIN)
-        });
-        let mut rows = Rows {
-            reporter: &mut *self.reporter,
-            interrupt: &self.interrupt,
-            bar: &mut self.bar,
-            scene,
-            work,
-            size,
-            expected,
-        };
-        let ended = run_each(scene, traffic, &self.policies, threads, &mut rows);
-        self.bar.clear();
-        ended
-    }
-}
-
-/// What runs together may take, without `--threads`.
-const MOST_MEMORY: u64 = 4 << 30;
-
-/// Makes rows of the outcomes of one cluster.
-struct Rows<'s> {
-    reporter: &'s mut dyn Reporter,
-    interrupt: &'s Interrupt,
-    bar: &'s mut Bar,
-    scene: &'s Scene,
-    work: Work,
-    size: u64,
-    expected: u64,
-}
-
-impl Watcher for Rows<'_> {
-    type Error = anyhow::Error;
-
-    fn look(&mut self, running: &[PolicyKind], puts: u64) -> anyhow::Result<ControlFlow<()>> {
-        self.bar.show(self.scene.nodes, running, puts, self.expected);
-        let is_over = self.interrupt.wait_until(Instant::now())?;
-        Ok(if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }
-
-    fn done(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
-        self.bar.clear();
-        let row = Row { scene: self.scene, work: self.work, size: self.size, outcome };
-        self.reporter.row(&row).map_err(output_error)
-    }
-}
-
-/// How far a run is, on a terminal's last line.
-struct Bar {
-    shows: bool,
-    next: Instant,
-    shown: bool,
-}
-
-impl Bar {
-    fn new() -> Self {
-        Self { shows: io::stderr().is_terminal(), next: Instant::now() + EVERY, shown: false }
-    }
-
-    fn show(&mut self, nodes: u32, running: &[PolicyKind], puts: u64, expected: u64) {
-        let now = Instant::now();
-        if !self.shows || now < self.next {
-            return;
-        }
-        self.next = now + EVERY;
-        self.shown = true;
-        let percent = (puts.saturating_mul(100) / expected.max(1)).min(100);
-        let filled = usize::try_from(percent / 5).unwrap_or(0);
-        let bar = "#".repeat(filled) + &".".repeat(20 - filled);
-        let running: Vec<&str> = running.iter().map(|policy| policy.name()).collect();
-        let running = running.join(", ");
-        let _gone = write!(io::stderr().lock(), "\r\x1b[K[{bar}] {percent:>3} %  {nodes} nodes: {running}");
-    }
-
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            let _gone = write!(io::stderr().lock(), "\r\x1b[K");
-        }
-    }
-}
-
-/// Between two looks of the bar.
-const EVERY: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {

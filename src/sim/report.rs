@@ -11,6 +11,7 @@ pub use text::Text;
 use super::outcome::Outcome;
 use super::scene::Scene;
 use super::traffic::Shape;
+use crate::workload::moe::Phase;
 
 /// What was run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,8 +20,8 @@ pub enum Work {
     Put,
     /// All-to-all.
     AllToAll,
-    /// MoE dispatch.
-    Moe(Shape),
+    /// A phase of MoE: dispatch or combine.
+    Moe(Phase, Shape),
 }
 
 impl Work {
@@ -30,7 +31,7 @@ impl Work {
         match self {
             Self::Put => "put",
             Self::AllToAll => "alltoall",
-            Self::Moe(_) => "moe",
+            Self::Moe(..) => "moe",
         }
     }
 }
@@ -72,7 +73,7 @@ impl Row<'_> {
             Work::AllToAll => {
                 Figures { latency_us, bw: None, algbw: Some(rate), busbw: Some(rate * (pes - 1.0) / pes) }
             }
-            Work::Put | Work::Moe(_) => Figures { latency_us, bw: Some(rate), algbw: None, busbw: None },
+            Work::Put | Work::Moe(..) => Figures { latency_us, bw: Some(rate), algbw: None, busbw: None },
         }
     }
 }

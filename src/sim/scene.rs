@@ -75,6 +75,14 @@ pub enum SceneError {
     /// More than one can wait for.
     #[error("{0} bytes in one put: at most 2^36")]
     TooManyBytes(u64),
+    /// More than there is memory for.
+    #[error("{answers} answers in a round: at most {most}; name fewer tokens or experts of each")]
+    TooManyAnswers {
+        /// Tokens times the experts that each takes, of all PEs.
+        answers: u64,
+        /// The most.
+        most: u64,
+    },
     /// Times that 64 bits cannot hold.
     #[error(
         "this could take more than 53 simulated days: name fewer bytes or iterations, or faster NICs and puts"

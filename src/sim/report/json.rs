@@ -175,8 +175,8 @@ impl<W: Write> Reporter for Json<W> {
         })?;
         let figures = row.figures();
         let moe = match row.work {
-            Work::Moe(shape) => Some(MoeKeys {
-                phase: "dispatch",
+            Work::Moe(phase, shape) => Some(MoeKeys {
+                phase: phase.name(),
                 experts: shape.experts,
                 topk: shape.topk,
                 tokens: shape.tokens,

@@ -11,8 +11,8 @@ use crate::units::{format_bit_rate, format_size};
 #[derive(Debug)]
 pub struct Text<W> {
     out: W,
-    /// Nodes of the table that has begun.
-    begun: Option<u32>,
+    /// What the table that has begun is of: nodes, and the phase where there are several.
+    begun: Option<(u32, Option<&'static str>)>,
 }
 
 impl<W: Write> Text<W> {
@@ -30,14 +30,20 @@ impl<W: Write> Reporter for Text<W> {
     fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
         let (scene, outcome) = (row.scene, row.outcome);
         let figures = row.figures();
-        if self.begun != Some(scene.nodes) {
-            if self.begun.replace(scene.nodes).is_some() {
+        let phase = match row.work {
+            Work::Moe(phase, _) => Some(phase.name()),
+            Work::Put | Work::AllToAll => None,
+        };
+        let table = (scene.nodes, phase);
+        if self.begun != Some(table) {
+            if self.begun.replace(table).is_some() {
                 writeln!(self.out)?;
             }
             writeln!(
                 self.out,
-                "# {}: {}, {}, {} each of {}; model {}; {}",
+                "# {}{}: {}, {}, {} each of {}; model {}; {}",
                 row.work.name(),
+                phase.map(|phase| format!(" {phase}")).unwrap_or_default(),
                 plural(scene.nodes, "node"),
                 plural(scene.pes(), "PE"),
                 plural(scene.nics_per_pe, "NIC"),

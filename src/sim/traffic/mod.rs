@@ -2,10 +2,12 @@
 //! need no memory.
 
 mod all_to_all;
+mod combine;
 mod moe;
 mod put;
 
 pub use all_to_all::AllToAll;
+pub use combine::Combine;
 pub use moe::{MOST_TOPK, Moe, Shape};
 pub use put::PutTest;
 

@@ -19,10 +19,18 @@ pub struct Shape {
     pub experts: u32,
     /// Experts that a token takes.
     pub topk: u32,
-    /// Bytes of a token's put.
+    /// Bytes of a put: of a token, or of the answer to one.
     pub bytes: u64,
     /// How likely the experts are.
     pub skew: Skew,
+}
+
+impl Shape {
+    /// Bytes that a PE sends in a round, what stays in its node included; 2^64 - 1 where that is more.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.bytes.saturating_mul(u64::from(self.tokens) * u64::from(self.topk))
+    }
 }
 
 /// Dispatch to experts that lie in equal parts on all PEs.
@@ -143,10 +151,9 @@ impl Tokens {
     }
 }
 
-impl Iterator for Tokens {
-    type Item = Put;
-
-    fn next(&mut self) -> Option<Put> {
+impl Tokens {
+    /// The next expert of another node, and its PE.
+    fn next_choice(&mut self) -> Option<(u32, u32)> {
         loop {
             if self.taken == self.shape.topk {
                 (self.token, self.taken) = (self.token + 1, 0);
@@ -154,13 +161,26 @@ impl Iterator for Tokens {
             if self.token >= self.shape.tokens {
                 return None;
             }
-            let expert = u64::from(self.choose());
-            let dst = expert * u64::from(self.pes) / u64::from(self.shape.experts);
+            let expert = self.choose();
+            let dst = u64::from(expert) * u64::from(self.pes) / u64::from(self.shape.experts);
             let dst = u32::try_from(dst).unwrap_or(0);
             if dst < self.first || dst >= self.after {
-                return Some(Put { dst, len: self.shape.bytes });
+                return Some((expert, dst));
             }
         }
+    }
+
+    /// Every choice that leaves the node: the expert and its PE.
+    pub(super) fn choices(mut self) -> impl Iterator<Item = (u32, u32)> {
+        std::iter::from_fn(move || self.next_choice())
+    }
+}
+
+impl Iterator for Tokens {
+    type Item = Put;
+
+    fn next(&mut self) -> Option<Put> {
+        self.next_choice().map(|(_, dst)| Put { dst, len: self.shape.bytes })
     }
 }
 
