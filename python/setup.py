@@ -44,12 +44,12 @@ class BuildWithLibrary(build_py):
 
     def run(self) -> None:
         super().run()
-        if GIVEN == "none":
-            return
-        library = Path(GIVEN) if GIVEN else built_library()
         into = Path(self.editable_to() if self.editable_mode else os.path.join(self.build_lib, "railtop"))
         into.mkdir(parents=True, exist_ok=True)
-        shutil.copy(library, into / "librailtop.so")
+        # Of an earlier build: it must not come along where none is wanted, nor be written into while somebody runs it.
+        (into / "librailtop.so").unlink(missing_ok=True)
+        if GIVEN != "none":
+            shutil.copy(Path(GIVEN) if GIVEN else built_library(), into / "librailtop.so")
 
     def editable_to(self) -> str:
         """Where the package lies while it is worked on."""

@@ -80,7 +80,7 @@ impl GroupName {
     pub(crate) fn of(group: &GroupView) -> Self {
         Self {
             key: to_c(&group.key),
-            name: to_c(&group.name()),
+            name: to_c(&name_of(group)),
             kind: match group.kind {
                 GroupKind::Pe => c"pe",
                 GroupKind::Gpu => c"gpu",
@@ -106,6 +106,14 @@ impl GroupName {
             numa: self.numa.map_or(-1, i32::from),
             pe: self.pe.and_then(|pe| i32::try_from(pe).ok()).unwrap_or(-1),
         }
+    }
+}
+
+/// The groups of a host are told apart.
+fn name_of(group: &GroupView) -> String {
+    match group.numa {
+        Some(node) if group.kind == GroupKind::Numa => format!("{} NUMA {node}", group.name()),
+        _ => group.name(),
     }
 }
 

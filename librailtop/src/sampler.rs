@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use railtop::monitor::sample::Needs;
-use railtop::monitor::{Config, Monitor, Ticker};
+use railtop::monitor::{Config, Monitor, Ticker, clock};
 
 use crate::abi::Status;
 use crate::error::Error;
@@ -51,20 +51,28 @@ impl Sampler {
     /// Starts a thread and waits for its first round.
     pub(crate) fn start(config: Config, capacity: usize) -> Result<Self, Error> {
         let store = Store::new(config.host.clone(), capacity);
+        Self::spawn(store, config.interval, move |shared, stopped| run(config, shared, stopped))
+    }
+
+    /// The same for any `work`, which ends when it is told to.
+    fn spawn(
+        store: Store,
+        interval: Duration,
+        work: impl FnOnce(&Shared, &Receiver<()>) + Send + 'static,
+    ) -> Result<Self, Error> {
         let inner = Inner { store, running: true, bug: None };
         let shared = Arc::new(Shared { inner: Mutex::new(inner), news: Condvar::new() });
         let (stop, stopped) = mpsc::channel();
         let theirs = Arc::clone(&shared);
-        let interval = config.interval;
-        let spawn = move || {
-            let result = catch_unwind(AssertUnwindSafe(|| run(config, &theirs, &stopped)));
+        let whole = move || {
+            let result = catch_unwind(AssertUnwindSafe(|| work(&theirs, &stopped)));
             let mut inner = lock(&theirs.inner);
             inner.running = false;
             inner.bug = result.err().map(|panic| text_of(&*panic));
             drop(inner);
             theirs.news.notify_all();
         };
-        let thread = without_signals(|| thread::Builder::new().name("railtop".to_owned()).spawn(spawn))?;
+        let thread = without_signals(|| thread::Builder::new().name("railtop".to_owned()).spawn(whole))?;
         let sampler =
             Self { shared, thread: Mutex::new(Some((stop, thread))), interval, owner: std::process::id() };
         // Not in time: then the first round comes later, which is no reason not to begin.
@@ -165,13 +173,24 @@ fn run(config: Config, shared: &Shared, stopped: &Receiver<()>) {
         let sample = if last.is_none() { monitor.quick_sample() } else { monitor.sample() };
         let view = monitor.derive(&sample).view;
         last = Some(Instant::now());
-        lock(&shared.inner).store.add(&view, missed);
+        lock(&shared.inner).store.add(&view, wall_minus_mono_ns(), missed);
         shared.news.notify_all();
         if ends {
             return;
         }
         missed = ticker.advance(Instant::now());
     }
+}
+
+/// The distance of the two clocks. A thread may lose its core between two looks at them; so of several tries the quickest counts.
+fn wall_minus_mono_ns() -> i64 {
+    let tries = (0..5).map(|_| {
+        let before = clock::mono_ns();
+        let wall = clock::realtime_ns();
+        let after = clock::mono_ns();
+        (after.saturating_sub(before), wall - i128::from(clock::middle(before, after)))
+    });
+    tries.min_by_key(|&(took, _)| took).and_then(|(_, distance)| i64::try_from(distance).ok()).unwrap_or(0)
 }
 
 /// Starts threads that no signal of the program ever runs on: they inherit the mask.
@@ -187,4 +206,74 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
 /// A panic while a lock was held leaves a tick half added, which is no worse than one that was missed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use railtop::monitor::Thresholds;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn store() -> Store {
+        Store::new("host".to_owned(), 10)
+    }
+
+    #[test]
+    fn a_bug_in_the_thread_is_an_error_and_what_was_read_stays() {
+        let (go, gone) = mpsc::channel::<()>();
+        let sampler = Sampler::spawn(store(), 10 * MS, move |shared, _| {
+            lock(&shared.inner).store.ticks += 1;
+            shared.news.notify_all();
+            gone.recv().unwrap();
+            let inner = lock(&shared.inner);
+            panic!("bug number {}", inner.store.ticks);
+        })
+        .unwrap();
+        assert_eq!((sampler.status().running, sampler.notes().len()), (1, 0));
+        go.send(()).unwrap();
+        let said = sampler.wait(2, Duration::from_secs(60)).unwrap_err();
+        assert!(matches!(&said, Error::Bug(text) if text == "bug number 1"), "{said}");
+        assert_eq!((sampler.status().running, sampler.status().ticks), (0, 1));
+        assert_eq!(sampler.notes(), ["sampling ended by a bug: bug number 1"]);
+        assert!(matches!(sampler.stop(), Err(Error::Bug(_))));
+        assert!(sampler.wait(1, Duration::ZERO).is_ok(), "that one was done");
+    }
+
+    #[test]
+    fn waiting_ends_in_time_and_when_nobody_samples_any_more() {
+        let sampler = Sampler::spawn(store(), 10 * MS, |shared, stopped| {
+            lock(&shared.inner).store.ticks += 1;
+            shared.news.notify_all();
+            let _told = stopped.recv();
+        })
+        .unwrap();
+        assert!(matches!(sampler.wait(2, MS), Err(Error::Timeout { done: 1, wanted: 2 })));
+        sampler.stop().unwrap();
+        sampler.stop().unwrap();
+        assert!(matches!(sampler.wait(2, MS), Err(Error::Ended { done: 1, wanted: 2 })));
+    }
+
+    /// The interval is an hour, so that what is read at the end is read because of the end.
+    #[test]
+    fn the_end_reads_once_more() {
+        let config = Config {
+            sysfs_root: PathBuf::from("/nonexistent"),
+            page_dir: Some(PathBuf::from("/nonexistent")),
+            host: "host".to_owned(),
+            device: None,
+            source: None,
+            interval: Duration::from_secs(3600),
+            line_rates: Vec::new(),
+            thresholds: Thresholds::default(),
+        };
+        let sampler = Sampler::start(config, 10).unwrap();
+        assert_eq!(sampler.status().ticks, 1);
+        thread::sleep(2 * LIFESPAN);
+        sampler.stop().unwrap();
+        assert_eq!(sampler.status().ticks, 2);
+    }
 }

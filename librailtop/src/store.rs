@@ -109,11 +109,10 @@ impl Store {
         }
     }
 
-    /// Takes what one tick gave.
-    pub(crate) fn add(&mut self, view: &View, missed: u64) {
+    /// Takes what one tick gave, the distance of the clocks at it, and how many were left out before it.
+    pub(crate) fn add(&mut self, view: &View, wall: i64, missed: u64) {
         self.ticks += 1;
         self.missed += missed;
-        let wall = i64::try_from(view.realtime_ns - i128::from(view.mono_ns)).unwrap_or(0);
         let before = std::mem::take(&mut self.listed);
         for group in &view.groups {
             let Some(number) = self.group_number(group) else { continue };

@@ -95,7 +95,6 @@ fn a_program_has_the_exact_values_of_a_tree() {
     has("sample nic 1 tx 4000000000 rx 2000000000 idle");
     has("sample nic 2 tx 0 rx 0 idle");
     has("then 0");
-    has("notes: ");
     has("trace begins well");
     has("no sampler: 1 sampler is NULL");
     has("no size: 1 status: size is 0; set it to sizeof of the structure");
@@ -105,6 +104,16 @@ fn a_program_has_the_exact_values_of_a_tree() {
     has("no UTF-8: 1 devices is no text in UTF-8");
     assert!(printed.contains("never: 5 the sampler has ended after"), "{printed}");
     assert_eq!(lines.last(), Some(&"fine: 0 "), "a good call has no message");
+    // A machine with much to do may be too slow for every 10 ms, and says so.
+    let notes = lines.iter().find_map(|line| line.strip_prefix("notes: ")).unwrap();
+    assert!(notes.is_empty() || notes.contains("rounds of reads were left out"), "{notes}");
+}
+
+#[test]
+fn the_static_library_does_the_same() {
+    let Some(program) = Program::with_static_library("values") else { return };
+    let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
+    assert!(printed.contains("\nsample nic 0 tx 8000000000 rx 4000000000 idle\n"), "{printed}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ class Plugin(VizPluginBase):  # type: ignore[misc,unused-ignore]
 
     def __init__(self, interval: float = 0.01, devices: Union[str, Iterable[str], None] = None, **more: Any) -> None:
         super().__init__()
-        self._sampler = Sampler(interval, devices, **more)
+        #: What samples, for those who want its numbers too.
+        self.sampler = Sampler(interval, devices, **more)
         self._pending: Optional[dict[str, Any]] = None
 
     def support_version(self) -> str:
@@ -34,11 +35,11 @@ class Plugin(VizPluginBase):  # type: ignore[misc,unused-ignore]
     def message(self, m_type: str, payload: dict[str, Any]) -> dict[str, Any]:
         """What VizTracer says."""
         if m_type == "event" and payload["when"] == "pre-start":
-            self._sampler.start()
+            self.sampler.start()
         elif m_type == "event" and payload["when"] == "post-stop":
-            self._sampler.stop()
+            self.sampler.stop()
             # VizTracer's times are those of CLOCK_MONOTONIC.
-            self._pending = json.loads(self._sampler.trace("monotonic"))
+            self._pending = json.loads(self.sampler.trace("monotonic"))
         elif m_type == "event" and payload["when"] == "pre-save":
             return {"action": "handle_data", "handler": self._add}
         elif m_type == "command" and payload["cmd_type"] == "terminate":

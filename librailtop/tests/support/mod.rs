@@ -45,7 +45,12 @@ pub struct Program {
 impl Program {
     /// `tests/c/NAME.c`; `None` where there is no compiler, which is said.
     pub fn of_file(name: &str) -> Option<Self> {
-        Self::build(&manifest_dir().join("tests/c").join(name).with_extension("c"))
+        Self::build(&source(name), false)
+    }
+
+    /// The same with the library within.
+    pub fn with_static_library(name: &str) -> Option<Self> {
+        Self::build(&source(name), true)
     }
 
     /// A program that the test wrote.
@@ -53,23 +58,28 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join(name).with_extension("c");
         std::fs::write(&source, text).unwrap();
-        Self::build(&source)
+        Self::build(&source, false)
     }
 
-    fn build(source: &Path) -> Option<Self> {
+    fn build(source: &Path, within: bool) -> Option<Self> {
         if !has("cc") {
             eprintln!("skipped: no C compiler here");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
-        // As it is installed: found under this name when it is linked, and under that of its soname when it runs.
-        for name in ["librailtop.so", "librailtop.so.0"] {
-            std::os::unix::fs::symlink(library(), dir.path().join(name)).unwrap();
-        }
         let mut command = Command::new("cc");
         command.args(["-std=gnu99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-pthread"]);
         command.arg("-I").arg(manifest_dir().join("include")).arg(source);
-        command.arg("-L").arg(dir.path()).args(["-lrailtop", "-ldl", "-lm", "-o"]).arg(dir.path().join("program"));
+        if within {
+            command.arg(library().with_extension("a"));
+        } else {
+            // As it is installed: found under the first name when it is linked, and under that of its soname when it runs.
+            for name in ["librailtop.so", "librailtop.so.0"] {
+                std::os::unix::fs::symlink(library(), dir.path().join(name)).unwrap();
+            }
+            command.arg("-L").arg(dir.path()).arg("-lrailtop");
+        }
+        command.args(["-ldl", "-lm", "-o"]).arg(dir.path().join("program"));
         output_of(&mut command);
         Some(Self { dir })
     }
@@ -80,4 +90,8 @@ impl Program {
         command.env("LD_LIBRARY_PATH", self.dir.path()).env("RAILTOP_PAGE_DIR", self.dir.path().join("no-pages"));
         command
     }
+}
+
+fn source(name: &str) -> PathBuf {
+    manifest_dir().join("tests/c").join(name).with_extension("c")
 }
