@@ -4,7 +4,6 @@
 #![expect(clippy::missing_safety_doc, reason = "include/railtop.h says what callers have to keep to")]
 
 use std::ffi::{CStr, CString, c_char};
-use std::ptr::null;
 use std::time::Duration;
 
 use crate::abi::{ABI_MAJOR, ABI_MINOR, Balance, Group, Nic, Options, Sample, Status};
@@ -25,10 +24,11 @@ pub extern "C" fn railtop_abi_version() -> u32 {
 /// The loaded library's version.
 #[unsafe(no_mangle)]
 pub extern "C" fn railtop_version() -> *const c_char {
-    const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => c"",
-    };
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => c"",
+        };
     VERSION.as_ptr()
 }
 
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn railtop_sampler_read(
 ) -> i32 {
     let place = Place { cursor, out, stride: sample_size, max, count };
     // SAFETY: all as the header says.
-    guard(|| unsafe { read(sampler, place, |store| &store.samples) })
+    guard(|| unsafe { read(sampler, &place, |store| &store.samples) })
 }
 
 /// Copies balances of groups.
@@ -149,7 +149,7 @@ pub unsafe extern "C" fn railtop_sampler_read_balance(
 ) -> i32 {
     let place = Place { cursor, out, stride: balance_size, max, count };
     // SAFETY: all as the header says.
-    guard(|| unsafe { read(sampler, place, |store| &store.balances) })
+    guard(|| unsafe { read(sampler, &place, |store| &store.balances) })
 }
 
 /// What a person should know.
@@ -207,7 +207,7 @@ struct Place<T> {
 /// `sampler` is NULL or living; the pointers of `place` are NULL or the caller's, `out` to `max` rows of `stride` bytes.
 unsafe fn read<T: Plain>(
     sampler: *mut Sampler,
-    place: Place<T>,
+    place: &Place<T>,
     ring: impl FnOnce(&Store) -> &Ring<T>,
 ) -> Result<(), Error> {
     // SAFETY: NULL or a living sampler.
@@ -222,7 +222,10 @@ unsafe fn read<T: Plain>(
         }
     }
     if !(4..=4096).contains(&place.stride) {
-        return Err(Error::Argument(format!("the size of a row is {}; pass sizeof of the structure", place.stride)));
+        return Err(Error::Argument(format!(
+            "the size of a row is {}; pass sizeof of the structure",
+            place.stride
+        )));
     }
     // SAFETY: not NULL, so the caller's.
     let cursor = unsafe { place.cursor.read() };
@@ -269,7 +272,7 @@ unsafe fn asked(options: *const Options) -> Result<Asked, Error> {
 /// # Safety
 /// `at` is NULL or a text of C.
 unsafe fn text_at(at: *const c_char, name: &str) -> Result<Option<String>, Error> {
-    if at == null() {
+    if at.is_null() {
         return Ok(None);
     }
     // SAFETY: by the caller.

@@ -14,7 +14,8 @@ thread_local! {
 
 /// Runs a call. What it leaves half done by a panic belongs to the sampler, whose locks know how to go on.
 pub(crate) fn guard(call: impl FnOnce() -> Result<(), Error>) -> i32 {
-    let result = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Error::Bug(text_of(&*panic))));
+    let result =
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| Err(Error::Bug(text_of(&*panic))));
     let (code, message) = match result {
         Ok(()) => (0, String::new()),
         Err(error) => (error.code(), error.to_string()),

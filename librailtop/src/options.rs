@@ -30,7 +30,8 @@ impl Asked {
     /// The monitor's configuration, and the most samples to keep.
     pub(crate) fn resolve(&self) -> Result<(Config, usize), Error> {
         let root = self.sysfs_root.clone().map(PathBuf::from);
-        let root = root.or_else(|| std::env::var_os(ROOT_VARIABLE).filter(|dir| !dir.is_empty()).map(PathBuf::from));
+        let root =
+            root.or_else(|| std::env::var_os(ROOT_VARIABLE).filter(|dir| !dir.is_empty()).map(PathBuf::from));
         let device = self.devices.as_deref().map(str::parse::<Glob>).transpose();
         let device = device.map_err(|e: EmptyPattern| Error::Argument(format!("devices: {e}")))?;
         let config = Config {
@@ -91,11 +92,11 @@ mod tests {
         assert_eq!(capacity, 1_000_000);
     }
 
-    #[test_case(Asked { interval_ns: 9_999_999, ..Asked::default() }, "interval_ns: 9999999 is not between"; "too short")]
-    #[test_case(Asked { interval_ns: u64::MAX, ..Asked::default() }, "interval_ns"; "too long")]
-    #[test_case(Asked { devices: Some("a,,b".into()), ..Asked::default() }, "devices: an empty pattern"; "no pattern")]
-    #[test_case(Asked { source: Some("sys\x1bfs".into()), ..Asked::default() }, "\"sys\u{fffd}fs\" is none of"; "no source")]
-    fn what_makes_no_sense_is_said(asked: Asked, message: &str) {
+    #[test_case(&Asked { interval_ns: 9_999_999, ..Asked::default() }, "interval_ns: 9999999 is not between"; "too short")]
+    #[test_case(&Asked { interval_ns: u64::MAX, ..Asked::default() }, "interval_ns"; "too long")]
+    #[test_case(&Asked { devices: Some("a,,b".into()), ..Asked::default() }, "devices: an empty pattern"; "no pattern")]
+    #[test_case(&Asked { source: Some("sys\x1bfs".into()), ..Asked::default() }, "\"sys\u{fffd}fs\" is none of"; "no source")]
+    fn what_makes_no_sense_is_said(asked: &Asked, message: &str) {
         let error = asked.resolve().unwrap_err();
         assert_eq!(error.code(), 1);
         assert!(error.to_string().contains(message), "{error}");

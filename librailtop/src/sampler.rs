@@ -106,8 +106,11 @@ impl Sampler {
     pub(crate) fn wait(&self, wanted: u64, timeout: Duration) -> Result<(), Error> {
         let inner = lock(&self.shared.inner);
         let waits = |inner: &mut Inner| inner.store.ticks < wanted && inner.running;
-        let (inner, _timed_out) =
-            self.shared.news.wait_timeout_while(inner, timeout, waits).unwrap_or_else(PoisonError::into_inner);
+        let (inner, _timed_out) = self
+            .shared
+            .news
+            .wait_timeout_while(inner, timeout, waits)
+            .unwrap_or_else(PoisonError::into_inner);
         let done = inner.store.ticks;
         match &inner.bug {
             _ if done >= wanted => Ok(()),

@@ -8,16 +8,8 @@ use crate::abi::{Balance, FIRST_MARK, HAS_RX_BYTES, HAS_TX_BYTES, Sample};
 use crate::names::{GroupName, NicName};
 
 /// Marks in the order of their bits in [`Sample::flags`].
-pub(crate) const MARKS: [Mark; 8] = [
-    Mark::New,
-    Mark::Reset,
-    Mark::Stale,
-    Mark::Dead,
-    Mark::Stalled,
-    Mark::Torn,
-    Mark::Gone,
-    Mark::Down,
-];
+pub(crate) const MARKS: [Mark; 8] =
+    [Mark::New, Mark::Reset, Mark::Stale, Mark::Dead, Mark::Stalled, Mark::Torn, Mark::Gone, Mark::Down];
 
 /// Most NICs, and most groups, that get a number. PEs that come and go have new names all the time.
 const MAX_NAMES: usize = 1 << 16;
@@ -156,20 +148,29 @@ impl Store {
             ));
         }
         if self.missed > 0 {
-            notes.push(format!("{} rounds of reads were left out: this machine or a device was too slow", self.missed));
+            notes.push(format!(
+                "{} rounds of reads were left out: this machine or a device was too slow",
+                self.missed
+            ));
         }
         if self.too_many {
-            notes.push(format!("more than {MAX_NAMES} NICs or groups came and went; the later ones are not sampled"));
+            notes.push(format!(
+                "more than {MAX_NAMES} NICs or groups came and went; the later ones are not sampled"
+            ));
         }
         notes
     }
 
     fn group_number(&mut self, group: &GroupView) -> Option<u32> {
-        number(&mut self.group_numbers, &mut self.groups, &group.key, &mut self.too_many, || GroupName::of(group))
+        number(&mut self.group_numbers, &mut self.groups, &group.key, &mut self.too_many, || {
+            GroupName::of(group)
+        })
     }
 
     fn nic_number(&mut self, nic: &NicView, group: u32) -> Option<u32> {
-        number(&mut self.nic_numbers, &mut self.nics, &nic.key, &mut self.too_many, || NicName::of(nic, group))
+        number(&mut self.nic_numbers, &mut self.nics, &nic.key, &mut self.too_many, || {
+            NicName::of(nic, group)
+        })
     }
 }
 

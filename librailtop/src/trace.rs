@@ -1,4 +1,4 @@
-//! What is kept as a Chrome trace: the JSON of chrome://tracing, which Perfetto and everybody else reads too.
+//! What is kept as a Chrome trace: the JSON of Chrome's `about:tracing`, which Perfetto and everybody else reads too.
 //! Format: "Trace Event Format", Google, linked from <https://perfetto.dev/docs/faq>.
 //!
 //! A counter keeps its value until the next one, so a rate is written at the beginning of the time it was measured over,
@@ -27,7 +27,9 @@ impl Clock {
         match clock {
             CLOCK_MONOTONIC => Ok(Self { wall: false, base_ns }),
             CLOCK_REALTIME => Ok(Self { wall: true, base_ns }),
-            other => Err(Error::Argument(format!("clock: {other} is neither 1 (monotonic) nor 2 (realtime)"))),
+            other => {
+                Err(Error::Argument(format!("clock: {other} is neither 1 (monotonic) nor 2 (realtime)")))
+            }
         }
     }
 
@@ -106,7 +108,8 @@ impl<'a> Events<'a> {
         for nic in &store.nics {
             *labels.entry(nic.label()).or_default() += 1;
         }
-        let latest = store.samples.iter().map(|s| clock.at(s.mono_ns, s.wall_minus_mono_ns)).max().unwrap_or(0);
+        let latest =
+            store.samples.iter().map(|s| clock.at(s.mono_ns, s.wall_minus_mono_ns)).max().unwrap_or(0);
         let pid = process_of(&store.host);
         let mut events = Self { out: String::new(), clock, store, pid, by_nic, by_group, labels, latest };
         let name = text(&format!("NICs of {} (railtop)", store.host));
@@ -144,7 +147,10 @@ impl<'a> Events<'a> {
             Some(1) | None => name.label(),
             // The same device for several PEs.
             Some(_) => {
-                let group = store.groups.get(name.group as usize).map(|group| group.name.to_string_lossy().into_owned());
+                let group = store
+                    .groups
+                    .get(name.group as usize)
+                    .map(|group| group.name.to_string_lossy().into_owned());
                 format!("{} {}", group.unwrap_or_default(), name.label())
             }
         };
@@ -154,7 +160,9 @@ impl<'a> Events<'a> {
         let thread = number + 1;
         if !course.unknown.is_empty() {
             let label = text(&label);
-            self.add(&format!("\"tid\":{thread},\"ph\":\"M\",\"name\":\"thread_name\",\"args\":{{\"name\":{label}}}"));
+            self.add(&format!(
+                "\"tid\":{thread},\"ph\":\"M\",\"name\":\"thread_name\",\"args\":{{\"name\":{label}}}"
+            ));
         }
         for (begin, end, flags) in course.unknown {
             let name = text(&format!("no rate: {}", why(flags)));
@@ -165,12 +173,13 @@ impl<'a> Events<'a> {
 
     /// The balance of a group, where there is more than one NIC to share a load.
     fn group(&mut self, number: usize) {
+        type Ratio = fn(&Balance) -> f64;
         let balances = std::mem::take(&mut self.by_group[number]);
         if balances.iter().all(|balance| balance.nics < 2) {
             return;
         }
         let name = self.store.groups[number].name.to_string_lossy().into_owned();
-        let directions: [(&str, fn(&Balance) -> f64); 2] =
+        let directions: [(&str, Ratio); 2] =
             [("Tx", |balance| balance.tx_max_over_mean), ("Rx", |balance| balance.rx_max_over_mean)];
         for (direction, ratio) in directions {
             let mut points = Vec::new();
@@ -241,14 +250,16 @@ fn point(points: &mut Vec<(u64, f64)>, at: u64, bytes_per_s: f64) {
 
 /// Why a NIC has no rate.
 fn why(flags: u32) -> String {
-    let words: Vec<&str> = MARKS.into_iter().filter(|&mark| flags & bit(mark) != 0).map(Mark::words).collect();
+    let words: Vec<&str> =
+        MARKS.into_iter().filter(|&mark| flags & bit(mark) != 0).map(Mark::words).collect();
     if words.is_empty() { "not known".to_owned() } else { words.join("; ") }
 }
 
 /// A process number for a host's NICs that no process of Linux has (those end at 2^22), and that another host's traces do
 /// not have either when all are put together. The hash is FNV-1a.
 fn process_of(host: &str) -> u32 {
-    let hash = host.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let hash =
+        host.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     1 << 30 | (hash >> 8)
 }
 

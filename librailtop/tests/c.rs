@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
+#[path = "support/program.rs"]
+mod program;
 mod support;
 
 use std::fs;
@@ -10,8 +12,9 @@ use std::mem::offset_of;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use program::{Program, has};
 use railtop_c::abi;
-use support::{Program, fixture, has, library, manifest_dir, output_of};
+use support::{fixture, library, manifest_dir, output_of};
 use test_case::test_case;
 
 #[test_case("cc", "c99", "c"; "C99")]
@@ -26,10 +29,13 @@ fn the_header_compiles_without_a_warning(compiler: &str, standard: &str, ending:
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join(format!("use.{ending}"));
     // Twice: its guard. The initialiser is part of it.
-    let text = "#include \"railtop.h\"\n#include \"railtop.h\"\nrailtop_options options = RAILTOP_OPTIONS_INIT;\n";
+    let text =
+        "#include \"railtop.h\"\n#include \"railtop.h\"\nrailtop_options options = RAILTOP_OPTIONS_INIT;\n";
     fs::write(&source, text).unwrap();
     let mut command = Command::new(compiler);
-    command.args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]).arg(format!("-std={standard}"));
+    command
+        .args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"])
+        .arg(format!("-std={standard}"));
     output_of(command.arg("-I").arg(manifest_dir().join("include")).arg(source));
 }
 
@@ -68,8 +74,12 @@ fn the_header_and_the_library_agree_on_every_byte() {
         ("RAILTOP_CLOCK_REALTIME", 2),
     ];
     rows.extend(constants.map(|(name, value)| (name.to_owned(), value)));
-    let lines: Vec<String> = rows.iter().map(|(what, _)| format!("printf(\"%zu\\n\", (size_t)({what}));")).collect();
-    let text = format!("#include <stdio.h>\n#include \"railtop.h\"\nint main(void) {{\n{}\nreturn 0; }}\n", lines.join("\n"));
+    let lines: Vec<String> =
+        rows.iter().map(|(what, _)| format!("printf(\"%zu\\n\", (size_t)({what}));")).collect();
+    let text = format!(
+        "#include <stdio.h>\n#include \"railtop.h\"\nint main(void) {{\n{}\nreturn 0; }}\n",
+        lines.join("\n")
+    );
     let Some(program) = Program::of_text("layout", &text) else { return };
     let printed = output_of(&mut program.command());
     let theirs: Vec<usize> = printed.lines().map(|line| line.parse().unwrap()).collect();
@@ -77,7 +87,10 @@ fn the_header_and_the_library_agree_on_every_byte() {
         assert_eq!(ours, theirs, "{what}: library, header");
     }
     let soname = format!("librailtop.so.{}", abi::ABI_MAJOR);
-    assert!(fs::read_to_string(manifest_dir().join("build.rs")).unwrap().contains(&soname), "{soname} in build.rs");
+    assert!(
+        fs::read_to_string(manifest_dir().join("build.rs")).unwrap().contains(&soname),
+        "{soname} in build.rs"
+    );
 }
 
 #[test]
@@ -89,7 +102,9 @@ fn a_program_has_the_exact_values_of_a_tree() {
     has("running 0 lost 0 every 10000000 ns, at least 3 ticks: yes");
     // The files count words of four bytes.
     let pci = "driver mlx5_core source sysfs pci";
-    has(&format!("nic 0 mlx5_0 port 1 {pci} 0000:18:00.0 netdev ens0f0np0 numa 0 group 0 line rate 400000000000"));
+    has(&format!(
+        "nic 0 mlx5_0 port 1 {pci} 0000:18:00.0 netdev ens0f0np0 numa 0 group 0 line rate 400000000000"
+    ));
     has("sample nic 0 tx 8000000000 rx 4000000000 new no rate");
     has("sample nic 0 tx 8000000000 rx 4000000000 idle");
     has("sample nic 1 tx 4000000000 rx 2000000000 idle");
@@ -117,6 +132,41 @@ fn the_static_library_does_the_same() {
 }
 
 #[test]
+fn what_is_installed_is_found_by_pkg_config() {
+    if !(has("cc") && has("pkg-config")) {
+        eprintln!("skipped: no cc or no pkg-config here");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let prefix = dir.path().join("prefix");
+    let script = manifest_dir().join("../scripts/install-librailtop.sh");
+    output_of(Command::new(script).arg(&prefix).env("RAILTOP_BUILT", library().with_file_name("")));
+    let mut ask = Command::new("pkg-config");
+    ask.args(["--cflags", "--libs", "railtop"]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    let flags = output_of(&mut ask);
+    let program = dir.path().join("program");
+    let source = manifest_dir().join("tests/c/fork.c");
+    output_of(Command::new("cc").arg(source).args(flags.split_whitespace()).arg("-o").arg(&program));
+    let mut command = Command::new(&program);
+    command.env("LD_LIBRARY_PATH", prefix.join("lib")).env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce"));
+    assert_eq!(output_of(&mut command), "fine\n");
+    let entries = fs::read_dir(prefix.join("lib"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = entries.collect();
+    files.sort_unstable();
+    assert_eq!(files, ["librailtop.a", "librailtop.so", "librailtop.so.0", "pkgconfig"]);
+}
+
+#[test]
+fn the_program_in_the_docs_does_what_they_say() {
+    let text = support::examples("c").pop().unwrap();
+    let Some(program) = Program::of_text("docs", &text) else { return };
+    let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
+    assert!(printed.starts_with("mlx5_0 port 1: 0.000 Gbit/s sent\n"), "{printed}");
+}
+
+#[test]
 fn what_is_missing_is_not_zero() {
     let Some(program) = Program::of_file("values") else { return };
     let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("damage")));
@@ -141,7 +191,8 @@ fn the_library_stays_when_it_is_closed_and_no_signal_runs_on_its_threads() {
     let mut child = Reaped(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
     let masks = wait_for(|| {
         let tasks = fs::read_dir(format!("/proc/{}/task", child.0.id())).unwrap();
-        let texts = tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default());
+        let texts =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default());
         let texts: Vec<String> = texts.collect();
         let ours = texts.iter().any(|text| text.starts_with("Name:\trailtop\n"));
         (ours && texts.len() > 2).then(|| texts.iter().map(|text| blocked(text)).collect::<Vec<u64>>())
@@ -166,7 +217,7 @@ fn nothing_but_the_interface_is_exported() {
     let header = fs::read_to_string(manifest_dir().join("include/railtop.h")).unwrap();
     let mut declared: Vec<&str> = header
         .split("/*")
-        .flat_map(|piece| piece.split_once("*/").map(|(_, code)| code))
+        .filter_map(|piece| piece.split_once("*/").map(|(_, code)| code))
         .flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '('))
         .filter_map(|word| word.split_once('(').map(|(name, _)| name))
         .filter(|name| name.starts_with("railtop_"))

@@ -1,4 +1,4 @@
-//! The Python package: its own tests, with the real VizTracer, and installed by pip.
+//! The Python package: its own tests, those with the real `VizTracer`, and installed by pip.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
@@ -61,6 +61,29 @@ fn slices_of_viztracer_and_counters_are_on_one_clock() {
     unittest(python.env("PYTHONPATH", path), "tests.test_viztracer");
 }
 
+/// Neither `torch` nor a training is here, so that the examples are read and what they take from us is looked up.
+#[test]
+fn the_examples_in_the_docs_are_python_and_name_what_is_there() {
+    let Some(mut python) = python() else { return };
+    let check = "import ast, sys, railtop\n\
+        tree = ast.parse(sys.stdin.read())\n\
+        of = {'railtop': railtop, 'nics': railtop.Sampler}\n\
+        names = [(n.value.id, n.attr) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]\n\
+        ours = [(of[name], attribute) for name, attribute in names if name in of and attribute != 'viztracer']\n\
+        assert all(hasattr(*pair) for pair in ours), ours\n\
+        print(len(ours))";
+    let code = support::examples("python");
+    assert!(code.len() >= 4, "{code:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("examples.py");
+    fs::write(&file, code.concat()).unwrap();
+    python.args(["-c", check]).current_dir(repository().join("python")).stdin(fs::File::open(file).unwrap());
+    let output = python.output().unwrap();
+    let used = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(used.trim().parse::<usize>().unwrap() >= 5, "{used}");
+}
+
 /// `pip install ./python`, but with the library that is built already: a release takes minutes.
 #[test]
 fn pip_installs_it_with_the_library_inside() {
@@ -68,18 +91,28 @@ fn pip_installs_it_with_the_library_inside() {
     let dir = tempfile::tempdir().unwrap();
     let made = python.args(["-m", "venv"]).arg(dir.path().join("venv")).output().unwrap();
     if !made.status.success() {
-        eprintln!("skipped: python3 makes no virtual environment: {}", String::from_utf8_lossy(&made.stdout).trim());
+        eprintln!(
+            "skipped: python3 makes no virtual environment: {}",
+            String::from_utf8_lossy(&made.stdout).trim()
+        );
         return;
     }
     let program = |name: &str| {
         let mut command = Command::new(dir.path().join("venv/bin").join(name));
-        command.env_remove("PYTHONPATH").env_remove("RAILTOP_LIBRARY").current_dir(dir.path()).stdin(Stdio::null());
+        command
+            .env_remove("PYTHONPATH")
+            .env_remove("RAILTOP_LIBRARY")
+            .current_dir(dir.path())
+            .stdin(Stdio::null());
         command.env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
         command
     };
     let setuptools = program("pip").args(["install", "--quiet", "setuptools>=70.1"]).output().unwrap();
     if !setuptools.status.success() {
-        eprintln!("skipped: pip cannot have setuptools: {}", String::from_utf8_lossy(&setuptools.stderr).trim());
+        eprintln!(
+            "skipped: pip cannot have setuptools: {}",
+            String::from_utf8_lossy(&setuptools.stderr).trim()
+        );
         return;
     }
     let copy = dir.path().join("python");

@@ -10,7 +10,7 @@ from typing import Any
 
 #: The ABI of the header that this file was written to: a library of the same major and no lower minor number will do.
 ABI_MAJOR, ABI_MINOR = 0, 1
-#: Names the library to load; `none` is for setup.py.
+#: Names the library to load. `none` means something to setup.py alone.
 VARIABLE = "RAILTOP_LIBRARY"
 
 CLOCK_MONOTONIC, CLOCK_REALTIME = 1, 2
@@ -40,6 +40,19 @@ class RailtopError(Exception):
 
 class LibraryNotFound(ImportError):
     """There is no librailtop that this package can use."""
+
+
+class Handle:
+    """A sampler of the library's, freed with the last who holds it: calls that run on other threads do."""
+
+    def __init__(self, pointer: c_void_p) -> None:
+        # What ctypes passes on for this object. It holds the object itself for as long as the call takes.
+        self._as_parameter_ = pointer
+        # Kept here, since at the end of the interpreter modules may be empty already.
+        self._free = library().railtop_sampler_free
+
+    def __del__(self) -> None:
+        self._free(self._as_parameter_)
 
 
 class Options(ctypes.Structure):
@@ -188,7 +201,7 @@ def take_text(pointer: c_void_p) -> str:
 
 def _open() -> ctypes.CDLL:
     named = os.environ.get(VARIABLE, "")
-    if named:
+    if named not in ("", "none"):
         candidates = [named]
     else:
         beside = Path(__file__).with_name("librailtop.so")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -132,8 +131,7 @@ class Sampler:
             "interval_ns": round(interval * 1e9),
             "capacity": capacity,
         }
-        self._handle: Optional[int] = None
-        self._lock = threading.Lock()
+        self._handle: Optional[_library.Handle] = None
         self._said_overflow = False
 
     def start(self) -> Sampler:
@@ -141,10 +139,7 @@ class Sampler:
         options = _library.Options(size=ctypes.sizeof(_library.Options), **self._options)
         handle = ctypes.c_void_p()
         check(library().railtop_sampler_start(ctypes.byref(options), ctypes.byref(handle)))
-        with self._lock:
-            before, self._handle = self._handle, handle.value
-            self._said_overflow = False
-        library().railtop_sampler_free(before)
+        self._handle, self._said_overflow = _library.Handle(handle), False
         if not self.nics:
             # The job goes on without, but whoever looks for tracks shall know why there are none.
             warnings.warn(f"railtop: nothing to sample: {self.notes or 'no reason is known'}", RuntimeWarning, stacklevel=2)
@@ -165,11 +160,6 @@ class Sampler:
         where: Optional[TracebackType],
     ) -> None:
         self.stop()
-
-    def __del__(self) -> None:
-        handle, self._handle = getattr(self, "_handle", None), None
-        if handle is not None:
-            library().railtop_sampler_free(handle)
 
     def wait(self, ticks: int, timeout: float = 60.0) -> bool:
         """Waits until `ticks` rounds of reads are done since the start; False when that takes longer than `timeout` seconds."""
@@ -282,7 +272,7 @@ class Sampler:
         """Puts the counter tracks into a trace of VizTracer or PyTorch's profiler; see `railtop.merge`."""
         trace.merge(trace_file, self, out, clock=clock)
 
-    def _started(self) -> int:
+    def _started(self) -> _library.Handle:
         if self._handle is None:
             raise RuntimeError("this sampler was never started: use it as a context manager, or call start()")
         return self._handle

@@ -51,7 +51,8 @@ def merge(
             stacklevel=2,
         )
     target["traceEvents"].extend(ours["traceEvents"])
-    target.setdefault("railtop", []).append(ours["railtop"])
+    about = target.get("railtop", [])
+    target["railtop"] = [*(about if isinstance(about, list) else [about]), ours["railtop"]]
     write_text(trace_file if out is None else out, json.dumps(target, separators=(",", ":")))
 
 
@@ -88,7 +89,8 @@ def read(path: PathLike) -> dict[str, Any]:
     if raw[:2] == b"\x1f\x8b":
         raw = gzip.decompress(raw)
     try:
-        found = json.loads(raw)
+        # Names of functions and kernels may hold control characters, which Kineto writes as they are.
+        found = json.loads(raw, strict=False)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} is no JSON: {error}") from None
     if isinstance(found, list):
@@ -165,5 +167,6 @@ def _are_apart(theirs: list[Any], ours: list[Any]) -> bool:
 
 def _ends(events: list[Any]) -> Optional[tuple[float, float]]:
     """The first and the last moment of slices and counters."""
-    moments = [(e["ts"], e["ts"] + e.get("dur", 0)) for e in events if e.get("ph") in ("X", "C", "B", "E")]
+    timed = (e for e in events if isinstance(e, dict) and e.get("ph") in ("X", "C", "B", "E") and "ts" in e)
+    moments = [(float(e["ts"]), float(e["ts"]) + float(e.get("dur", 0))) for e in timed]
     return (min(m[0] for m in moments), max(m[1] for m in moments)) if moments else None

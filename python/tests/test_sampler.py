@@ -176,6 +176,29 @@ class Life(unittest.TestCase):
                 thread.join()
             self.assertEqual(failures, [])
 
+    def test_one_thread_may_start_it_again_while_others_ask(self) -> None:
+        with Tree("a") as tree, warnings.catch_warnings():
+            nics = railtop.Sampler(0.01, sysfs_root=tree.root).start()
+            failures: list[BaseException] = []
+            done = threading.Event()
+
+            def ask() -> None:
+                try:
+                    while not done.is_set():
+                        nics.samples(), nics.wait(1), nics.trace()
+                except BaseException as error:
+                    failures.append(error)
+
+            threads = [threading.Thread(target=ask) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for _ in range(10):
+                nics.start()
+            done.set()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(failures, [])
+
     def test_it_leaves_no_thread_behind(self) -> None:
         def ours() -> int:
             names = [Path(task, "comm").read_text() for task in Path("/proc/self/task").iterdir()]

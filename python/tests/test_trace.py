@@ -134,6 +134,22 @@ class Merge(unittest.TestCase):
             self.assertEqual(main([str(target), str(self.folder / "none"), "-o", str(out)]), 1)
         self.assertIn("railtop-trace: ", said.getvalue())
 
+    def test_counters_go_into_counters_too(self) -> None:
+        for clock in ("monotonic", "realtime"):
+            path = self.folder / f"{clock}.json"
+            self.nics.write(path, clock)
+            self.nics.merge(path)
+            self.assertEqual(len(trace.read(path)["railtop"]), 2)
+            steps = self.steps_of(path)
+            self.assertEqual(steps[0], steps[1])
+
+    def test_control_characters_in_names_are_no_reason_to_fail(self) -> None:
+        path = self.folder / "kineto.json"
+        text = json.dumps(kineto((self.began[1] - BASE_NS) / 1e3)).replace('"step"', '"a\tb"')
+        path.write_text(text)
+        self.nics.merge(path)
+        self.assertEqual(trace.read(path)["traceEvents"][0]["name"], "a\tb")
+
     def test_an_unknown_clock_has_to_be_named(self) -> None:
         path = self.path("other.json", [slice_at(self.began[0] / 1e3)])
         with self.assertRaisesRegex(railtop.UnknownClock, "clock='monotonic'"):
