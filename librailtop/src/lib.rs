@@ -5,7 +5,7 @@
 //!   with guard: no panic, no fork                                    names: texts that C may hold on to
 //! ```
 //!
-//! `unsafe` is in [`calls`] and [`sized`] alone: what a caller in C points to. All else is safe code that tests call directly.
+//! `unsafe` is in `calls` and `sized` alone: what a caller in C points to. All else is safe code that tests call directly.
 
 pub mod abi;
 pub mod calls;

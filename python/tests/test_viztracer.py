@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,22 @@ def segments(events: list[dict[str, Any]], name: str) -> list[tuple[float, float
     return [(at, until, value) for (at, value), (until, _) in pairs if value > 0]
 
 
+def mark() -> int:
+    return time.monotonic_ns()
+
+
 class OneClock(unittest.TestCase):
+    def test_its_times_are_those_of_our_clock(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trace.json")
+            with VizTracer(output_file=str(path), verbose=0):
+                moments = [mark() / 1e3 for _ in range(100)]
+            marks = slices(json.loads(path.read_text())["traceEvents"], "mark")
+        self.assertEqual(len(marks), len(moments))
+        for (begin, end), moment in zip(marks, moments):
+            # What VizTracer takes from the time stamp counter it fits to the clock; a millisecond is more than that is ever off.
+            self.assertTrue(begin - 1000 <= moment <= end + 1000, (begin, moment, end))
+
     def assert_lined_up(self, path: Path) -> None:
         events = json.loads(path.read_text())["traceEvents"]
         moves, rests = slices(events, "move"), slices(events, "rest")
