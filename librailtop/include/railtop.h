@@ -97,13 +97,13 @@ typedef struct railtop_nic {
     size_t size;            /* sizeof(railtop_nic), set before */
     const char *key;        /* its identity: the same across samples and samplers of one machine */
     const char *device;     /* device name, such as mlx5_0 */
-    const char *driver;     /* kernel driver, or libfabric's provider for a counter page */
+    const char *driver;     /* kernel driver, or libfabric's provider for a counter page, or NULL */
     const char *source;     /* "page", "sysfs", "netlink" or "netdev" */
     const char *pci;        /* PCI address, or NULL */
     const char *netdev;     /* network interface, or NULL */
     double link_bits_per_s; /* line rate, or NaN */
     int32_t numa;           /* NUMA node, or -1, as the kernel says it */
-    uint32_t port;          /* port of the device, from 1; 0 where ports have no meaning */
+    uint32_t port;          /* port of the device, from 1 */
     uint32_t group;         /* the group it was first seen in */
     uint32_t reserved;
 } railtop_nic;

@@ -13,7 +13,7 @@ use crate::guard::to_c;
 pub(crate) struct NicName {
     pub(crate) key: CString,
     pub(crate) device: CString,
-    driver: CString,
+    driver: Option<CString>,
     source: CString,
     pci: Option<CString>,
     netdev: Option<CString>,
@@ -28,7 +28,10 @@ impl NicName {
         Self {
             key: to_c(&nic.key),
             device: to_c(&nic.device),
-            driver: to_c(&nic.driver),
+            // How rows show one that is not known.
+            driver: Some(nic.driver.as_str())
+                .filter(|driver| !["unknown", "-", ""].contains(driver))
+                .map(to_c),
             source: to_c(nic.source.name()),
             pci: nic.pci.as_deref().map(to_c),
             netdev: nic.netdev.as_deref().map(to_c),
@@ -45,7 +48,7 @@ impl NicName {
             size: size_of::<abi::Nic>(),
             key: self.key.as_ptr(),
             device: self.device.as_ptr(),
-            driver: self.driver.as_ptr(),
+            driver: pointer(self.driver.as_deref()),
             source: self.source.as_ptr(),
             pci: pointer(self.pci.as_deref()),
             netdev: pointer(self.netdev.as_deref()),

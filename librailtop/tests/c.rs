@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
+#[path = "c/pages.rs"]
+mod pages;
 #[path = "support/program.rs"]
 mod program;
 mod support;

@@ -29,7 +29,7 @@ class Nic(NamedTuple):
     key: str
     device: str
     port: int
-    driver: str
+    driver: Optional[str]
     source: str
     pci: Optional[str]
     netdev: Optional[str]
@@ -189,7 +189,7 @@ class Sampler:
                     nic.key.decode(),
                     nic.device.decode(),
                     nic.port,
-                    nic.driver.decode(),
+                    _text(nic.driver),
                     nic.source.decode(),
                     _text(nic.pci),
                     _text(nic.netdev),
