@@ -72,6 +72,10 @@ if [ "$purpose" = test ]; then
     has_headers || missing+=(libfabric-dev)
     # For a second libfabric: scripts/fetch-libfabric2.sh.
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # For librailtop/tests: the header in C++, pkg-config, and a place for pip to install into.
+    has c++ || missing+=(g++)
+    has pkg-config || missing+=(pkg-config)
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
     # For tests/instructions.rs.
     has valgrind || missing+=(valgrind)
     # For tests/slurm and tests/launchers.rs: a Slurm (its daemons are not started by this), and Open MPI's mpirun. Slurm's PMIx

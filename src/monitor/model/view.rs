@@ -72,6 +72,23 @@ pub enum Mark {
     Down,
 }
 
+impl Mark {
+    /// What it is, in words: why a row may have no rate.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Reset => "the counters began again",
+            Self::Stale => "it could not be read",
+            Self::Dead => "its process ended without a word",
+            Self::Stalled => "its process does not publish",
+            Self::Torn => "its process was busy",
+            Self::New => "first sight, or a gap",
+            Self::Gone => "the device is gone",
+            Self::Down => "it has failed, and its PE does without it",
+        }
+    }
+}
+
 /// A named counter with its value and rate, for the detail pane and `log`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CounterView {

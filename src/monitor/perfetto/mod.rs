@@ -318,16 +318,7 @@ fn rates(nic: &NicView) -> Vec<(&'static str, Unit, Option<f64>)> {
 
 /// Why a NIC has no rate.
 fn why(nic: &NicView) -> String {
-    let mark = nic.marks.iter().map(|mark| match mark {
-        Mark::Reset => "the counters began again",
-        Mark::Stale => "it could not be read",
-        Mark::Dead => "its process ended without a word",
-        Mark::Stalled => "its process does not publish",
-        Mark::Torn => "its process was busy",
-        Mark::New => "first sight, or a gap",
-        Mark::Gone => "the device is gone",
-        Mark::Down => "it has failed, and its PE does without it",
-    });
+    let mark = nic.marks.iter().map(|mark| mark.words());
     let words: Vec<&str> = mark.chain(nic.reason.as_deref()).collect();
     if words.is_empty() { "not known".to_owned() } else { words.join("; ") }
 }

@@ -1,0 +1,125 @@
+"""With the real VizTracer: its slices and our counters on one clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+from viztracer import VizTracer
+
+import railtop
+from railtop.viztracer import Plugin
+
+from .tree import Tree
+
+#: How exact a rate times its interval is: times have three decimals of a microsecond, intervals ten milliseconds.
+TOLERANCE = 1e-5
+#: Bytes sent at a time, each of its own size, so that each can be told from the others.
+STEPS = [1_000_000, 3_000_000, 7_000_000, 20_000_000]
+
+
+def rest(nics: railtop.Sampler) -> None:
+    """Until it was read twice: once may have begun before."""
+    nics.wait(nics.status.ticks + 2)
+
+
+def move(tree: Tree, total: int, nics: railtop.Sampler) -> None:
+    """Moves the counters, and ends when that has been read."""
+    tree.set("a", total, total // 2)
+    nics.wait(nics.status.ticks + 2)
+
+
+def work(tree: Tree, nics: railtop.Sampler) -> None:
+    total = 0
+    rest(nics)
+    for step in STEPS:
+        total += step
+        move(tree, total, nics)
+        rest(nics)
+
+
+def slices(events: list[dict[str, Any]], name: str) -> list[tuple[float, float]]:
+    """From when to when a function ran, in microseconds."""
+    found = [e for e in events if e["ph"] == "X" and e["name"].startswith(f"{name} (")]
+    return sorted((e["ts"], e["ts"] + e["dur"]) for e in found)
+
+
+def segments(events: list[dict[str, Any]], name: str) -> list[tuple[float, float, float]]:
+    """From when to when a counter was above 0, and its value."""
+    points = [(e["ts"], e["args"]["Gbit/s"]) for e in events if e["ph"] == "C" and e["name"] == name]
+    pairs = zip(points, points[1:])
+    return [(at, until, value) for (at, value), (until, _) in pairs if value > 0]
+
+
+def mark() -> int:
+    return time.monotonic_ns()
+
+
+class OneClock(unittest.TestCase):
+    def test_its_times_are_those_of_our_clock(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trace.json")
+            with VizTracer(output_file=str(path), verbose=0):
+                moments = [mark() / 1e3 for _ in range(100)]
+            marks = slices(json.loads(path.read_text())["traceEvents"], "mark")
+        self.assertEqual(len(marks), len(moments))
+        for (begin, end), moment in zip(marks, moments):
+            # What VizTracer takes from the time stamp counter it fits to the clock; a millisecond is more than that is ever off.
+            self.assertTrue(begin - 1000 <= moment <= end + 1000, (begin, moment, end))
+
+    def assert_lined_up(self, path: Path) -> None:
+        events = json.loads(path.read_text())["traceEvents"]
+        moves, rests = slices(events, "move"), slices(events, "rest")
+        self.assertEqual((len(moves), len(rests)), (len(STEPS), len(STEPS) + 1))
+        for name, part in (("a Tx", 1.0), ("a Rx", 0.5)):
+            seen = segments(events, name)
+            for (begin, end), (_, quiet_since), step in zip(moves, [(0.0, 0.0), *moves], STEPS):
+                # What was moved within a slice was seen within it, by a read that comes after the slice before.
+                of_it = [s for s in seen if begin <= s[1] <= end]
+                self.assertTrue(all(at >= quiet_since for at, _, _ in of_it))
+                total = sum((until - at) * 1e-6 * gbit * 1e9 / 8 for at, until, gbit in of_it)
+                self.assertAlmostEqual(total / (step * part), 1.0, delta=TOLERANCE)
+            # And in the others nothing was.
+            stray = [s for s in seen if not any(begin <= s[1] <= end for begin, end in moves)]
+            self.assertEqual(stray, [])
+
+    def test_a_merged_trace(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
+            path, out = Path(folder, "trace.json"), Path(folder, "merged.json")
+            with VizTracer(output_file=str(path), verbose=0):
+                with railtop.Sampler(0.01, sysfs_root=tree.root) as nics:
+                    work(tree, nics)
+            nics.merge(path, out)
+            self.assert_lined_up(out)
+            self.assertEqual(json.loads(path.read_text())["viztracer_metadata"], json.loads(out.read_text())["viztracer_metadata"])
+
+    def test_the_plugin_in_a_program(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
+            path = Path(folder, "trace.json")
+            plugin = Plugin(sysfs_root=tree.root)
+            with VizTracer(output_file=str(path), verbose=0, plugins=[plugin]):
+                work(tree, plugin.sampler)
+            self.assert_lined_up(path)
+
+    def test_the_plugin_on_the_command_line(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Tree("a", "b") as tree:
+            path, program = Path(folder, "trace.json"), Path(folder, "program.py")
+            program.write_text("import time\ntime.sleep(0.05)\n")
+            command = [sys.executable, "-m", "viztracer", "--quiet", "-o", str(path)]
+            command += ["--plugins", "railtop.viztracer --interval 0.01 --devices b", "--", str(program)]
+            environment = {**os.environ, "RAILTOP_SYSFS_ROOT": str(tree.root)}
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+            events = json.loads(path.read_text())["traceEvents"]
+            names = {e["name"] for e in events if e["ph"] == "C"}
+            self.assertEqual(names, {"b Tx", "b Rx"})
+
+
+if __name__ == "__main__":
+    unittest.main()
