@@ -16,7 +16,7 @@ done
 RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --no-deps --document-private-items --locked
 
 scripts=(
-    scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
+    scripts/*.sh tests/packages/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
     examples/*/*.sh examples/*/*.sbatch
 )
 for script in "${scripts[@]}"; do
@@ -30,3 +30,5 @@ fi
 for script in scripts/*.py; do
     python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
 done
+
+scripts/deny.sh
