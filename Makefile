@@ -20,7 +20,7 @@ help: ## list the commands
 build: ## build target/release/railtop
 	$(CARGO) build --release --locked
 
-package: ## make a Debian package of it, in target/package
+package: ## make a Debian package of it, in target/debian
 	@scripts/install-deps.sh package
 	@scripts/package.sh
 

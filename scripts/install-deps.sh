@@ -77,6 +77,10 @@ if [ "$purpose" = package ] || { [ "$purpose" = test ] && has dpkg; }; then
     has dpkg-shlibdeps || missing+=(dpkg-dev)
     has python3 || missing+=(python3)
 fi
+if [ "$purpose" = test ] && has dpkg; then
+    # For tests/packages, which reads the man pages as users do.
+    has man || missing+=(man-db)
+fi
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
     has_headers || missing+=(libfabric-dev)

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes a Debian package, and prints where it is.
 #
-#   scripts/package.sh [--program FILE] [--fast] [OUT]      OUT: a directory (default: target/package)
+#   scripts/package.sh [--program FILE] [--fast] [OUT]      OUT: a directory (default: target/debian)
 #
 # Without --program the program is built first, for release. The package says which libraries the program is linked to, so it is
 # for systems at least as new as this one. --fast compresses less.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-program='' out=target/package fast=()
+program='' out=target/debian fast=()
 while [ $# -gt 0 ]; do
     case $1 in
         --program)
@@ -38,18 +38,13 @@ if [ -z "$program" ]; then
 fi
 
 # What goes in, where [package.metadata.deb] in Cargo.toml looks for it.
-stage=target/package/deb
-mkdir -p target/package "$out"
-exec 9>target/package/lock
+stage=target/debian/stage
+mkdir -p target/debian "$out"
+exec 9>target/debian/lock
 flock 9
 rm -rf $stage
-mkdir -p $stage/{man,completions,systemd}
-strip -o $stage/railtop "$program"
-$stage/railtop --generate-man=$stage/man
-$stage/railtop --generate-completions bash >$stage/completions/railtop.bash
-$stage/railtop --generate-completions zsh >$stage/completions/_railtop
-$stage/railtop --generate-completions fish >$stage/completions/railtop.fish
-CARGO=$cargo scripts/third-party.py >$stage/third-party-licenses.txt
+CARGO=$cargo scripts/stage.sh "$program" $stage
+mkdir $stage/systemd
 
 # A package's programs are not in /usr/local. cargo-deb knows the unit by this name.
 unit=$stage/systemd/railtop.railtop-exporter.service

@@ -23,7 +23,8 @@ def metadata():
     cargo = os.environ.get("CARGO", "cargo")
     version = subprocess.run([cargo, "-vV"], check=True, capture_output=True, text=True).stdout
     host = re.search(r"^host: (.*)$", version, re.MULTILINE).group(1)
-    command = [cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", host]
+    manifest = pathlib.Path(__file__).resolve().parent.parent / "Cargo.toml"
+    command = [cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", host, "--manifest-path", manifest]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 

@@ -50,6 +50,7 @@ fi
 
 # Images for containers leave manuals out, which is not what is tested.
 inside dpkg --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' -i /tmp/railtop.deb
+# shellcheck disable=SC2016  # dpkg's variable
 [ "$(inside dpkg-query -W -f '${Status}' railtop)" = 'install ok installed' ] || fail "dpkg does not call it installed"
 [ -z "$(inside dpkg --verify railtop)" ] || fail "files differ from what the package says: $(inside dpkg --verify railtop)"
 
@@ -96,9 +97,11 @@ fi
 # Again, as an upgrade; then gone, with the unit that was enabled.
 inside dpkg -i /tmp/railtop.deb
 inside dpkg --purge railtop
-left=$(cd "$layer/changed" && find . -iname '*railtop*')
+cd "$layer/changed"
+left=$(find . -iname '*railtop*')
 [ -z "$left" ] || fail "left behind: $left"
 # Other files that differ from before: dpkg's own data and caches alone.
-left=$(cd "$layer/changed" && find . ! -type d | grep -vE '^\./(var/(lib|log|cache)|root/\.cache|tmp|run)/|^\./etc/ld\.so\.cache$' || true)
+left=$(find . ! -type d | grep -vE '^\./(var/(lib|log|cache)|root/\.cache|tmp|run)/|^\./etc/ld\.so\.cache$' || true)
 [ -z "$left" ] || fail "changed and not put back: $left"
+cd /
 echo "installed and removed"
