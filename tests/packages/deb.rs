@@ -28,7 +28,8 @@ fn a_package_installs_runs_and_leaves_nothing_behind() {
         Ok(package) => package,
         Err(reason) => return eprintln!("skipped: cannot make a Debian package: {reason}"),
     };
-    let field = |name: &str| printed(&command("dpkg-deb").arg("-f").arg(&package).arg(name).output().unwrap());
+    let field =
+        |name: &str| printed(&command("dpkg-deb").arg("-f").arg(&package).arg(name).output().unwrap());
     assert_eq!(field("Version").trim(), concat!(env!("CARGO_PKG_VERSION"), "-1"));
     // Linked to glibc; everything else is opened at run time, and nobody has to have it.
     assert!(field("Depends").starts_with("libc6 (>= "), "{}", field("Depends"));
@@ -38,7 +39,11 @@ fn a_package_installs_runs_and_leaves_nothing_behind() {
     if is_there("lintian") {
         // What is not uploaded to Debian closes no bug of its.
         let lintian = command("lintian")
-            .args(["--allow-root", "--fail-on=error,warning", "--suppress-tags=initial-upload-closes-no-bugs"])
+            .args([
+                "--allow-root",
+                "--fail-on=error,warning",
+                "--suppress-tags=initial-upload-closes-no-bugs",
+            ])
             .arg(&package)
             .output()
             .unwrap();

@@ -17,8 +17,10 @@ fn every_command_has_its_man_page() {
     let dir = tempfile::tempdir().unwrap();
     let flag = format!("--generate-man={}", dir.path().display());
     assert_eq!(printed(&railtop(&[&flag])), "");
-    let mut names: Vec<String> =
-        fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     let mut all = String::new();
     for name in &names {
@@ -29,7 +31,10 @@ fn every_command_has_its_man_page() {
         assert!(page.contains(&format!(".TH {} 1 ", name.strip_suffix(".1").unwrap())), "{page}");
         writeln!(all, "==> {name} <==\n{}", unversioned(&page)).unwrap();
     }
-    assert_eq!(printed(&railtop(&["--generate-man"])), fs::read_to_string(dir.path().join("railtop.1")).unwrap());
+    assert_eq!(
+        printed(&railtop(&["--generate-man"])),
+        fs::read_to_string(dir.path().join("railtop.1")).unwrap()
+    );
     // No page names another one that is not there.
     for (at, _) in all.match_indices("(1)\n") {
         let line = all[..at].rsplit('\n').next().unwrap().trim_start_matches(".TP").replace('\\', "");
@@ -53,7 +58,11 @@ fn completions_of(shell: &str) {
 fn a_directory_that_is_not_there_is_named() {
     let output = railtop(&["--generate-man=/nowhere/at/all"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("cannot write the man page /nowhere/at/all/railtop.1: No such file"), "{}", said(&output));
+    assert!(
+        said(&output).contains("cannot write the man page /nowhere/at/all/railtop.1: No such file"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]

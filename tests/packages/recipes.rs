@@ -5,7 +5,7 @@ use std::fs;
 use crate::root;
 
 fn text(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    fs::read_to_string(root().join(name)).unwrap()
 }
 
 #[test]
@@ -26,8 +26,11 @@ fn what_an_image_is_built_from_is_not_left_out() {
     let ignored = text(".dockerignore");
     let kept: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
     let manifest: toml::Table = text("Cargo.toml").parse().unwrap();
-    let members = manifest["workspace"]["members"].as_array().unwrap().iter().map(|member| member.as_str().unwrap());
-    for needed in members.chain(["Cargo.toml", "Cargo.lock", "src", "kernels", "benches", "scripts/third-party.py"]) {
+    let members =
+        manifest["workspace"]["members"].as_array().unwrap().iter().map(|member| member.as_str().unwrap());
+    for needed in
+        members.chain(["Cargo.toml", "Cargo.lock", "src", "kernels", "benches", "scripts/third-party.py"])
+    {
         assert!(kept.contains(&needed), ".dockerignore keeps {needed} from the image's build");
     }
 }
@@ -38,7 +41,9 @@ fn workflows_run_what_is_there() {
     for workflow in ["ci", "release"] {
         let text = text(&format!(".github/workflows/{workflow}.yml"));
         let words = text.split(|c: char| c.is_whitespace() || "\"'`()=;".contains(c));
-        for word in words.filter(|word| [".ci/", "scripts/", "deploy/"].iter().any(|room| word.starts_with(room))) {
+        for word in
+            words.filter(|word| [".ci/", "scripts/", "deploy/"].iter().any(|room| word.starts_with(room)))
+        {
             assert!(root().join(word).exists(), "{workflow}.yml: {word} is not there");
             named += 1;
         }
