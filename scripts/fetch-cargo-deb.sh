@@ -11,7 +11,7 @@ if [ ! -x "$dir/bin/cargo-deb" ]; then
     work=$(mktemp -d .cache/fetch.XXXXXX)
     trap 'rm -rf "$work"' EXIT
     # --locked: with the versions of everything that cargo-deb was published with, by hash.
-    if ! CARGO_PROFILE_DEV_DEBUG=0 timeout 300 "${CARGO:-cargo}" install --quiet --locked --debug --no-default-features \
+    if ! CARGO_PROFILE_DEV_DEBUG=0 timeout 600 "${CARGO:-cargo}" install --quiet --locked --debug --no-default-features \
         --root "$work/installed" --target-dir "$work/target" "cargo-deb@$version" >"$work/log" 2>&1 </dev/null; then
         echo "cargo-deb $version cannot be installed: $(grep -m 1 '^error' "$work/log" || tail -n 1 "$work/log")" >&2
         exit 1
