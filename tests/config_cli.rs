@@ -235,7 +235,7 @@ fn man_pages_are_there_for_each_command() {
     assert!(log.contains(".TH railtop-log 1") && log.contains("\\-\\-count"), "{log}");
     let (code, _, said) = page(&["lgo"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("there is no command \"lgo\"; there are top, log"), "{said}");
+    assert!(said.contains("there is no command \"lgo\" of railtop; there are top, log"), "{said}");
 }
 
 #[test]

@@ -46,6 +46,19 @@ struct Cli {
     /// Print the commands of the screen with their keys, as the configuration file binds them
     #[arg(long)]
     print_keys: bool,
+    /// Print a completion script for a shell, as `completions` does
+    #[arg(long, value_name = "SHELL", conflicts_with_all = ["print_config", "print_keys", "generate_man"])]
+    generate_completions: Option<clap_complete::Shell>,
+    /// Print the man page of railtop; with a directory, write those of all commands into it
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with_all = ["print_config", "print_keys"]
+    )]
+    #[expect(clippy::option_option, reason = "clap's type of a flag whose value may be left out")]
+    generate_man: Option<Option<PathBuf>>,
     /// Without a command, the flags of `top`.
     #[command(flatten)]
     top: TopCommand,
@@ -94,6 +107,12 @@ impl Cli {
         if self.print_keys {
             let settings = Settings::load(global, &Given::default())?;
             return manual::print(settings.keymap.listing().as_bytes());
+        }
+        if let Some(shell) = self.generate_completions {
+            return manual::completions(manual::CompletionsArgs { shell }, Cli::command());
+        }
+        if let Some(dir) = &self.generate_man {
+            return manual::all_pages(dir.as_deref(), Cli::command());
         }
         if let None | Some(Command::Top(_) | Command::Log(_) | Command::Check(_) | Command::List(_)) =
             self.command

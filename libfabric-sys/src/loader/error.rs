@@ -49,8 +49,21 @@ pub enum Reason {
     },
 }
 
+/// Why no library can be opened at all, and what to do, where this program is linked statically.
+const STATIC: Option<&str> = if cfg!(target_feature = "crt-static") {
+    Some(
+        "This program is linked statically, for the monitor, and can open no libraries. \
+         Take one for this system's C library: its package, its archive for gnu, or one that is built here.",
+    )
+} else {
+    None
+};
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(why) = STATIC {
+            return write!(f, "cannot load libfabric. {why}");
+        }
         f.write_str("cannot load libfabric. Tried:")?;
         for Attempt { path, reason } in &self.attempts {
             write!(f, "\n  {}: {reason}", one_line(&path.to_string_lossy()))?;
