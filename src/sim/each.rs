@@ -30,14 +30,15 @@ pub trait Watcher {
     /// Ends it as well.
     fn look(&mut self, running: &[PolicyKind], puts: u64) -> Result<ControlFlow<()>, Self::Error>;
 
-    /// A run has ended, the next one in the order of the policies.
+    /// A run has ended, the next one in the order of the policies; where the watcher has ended it all, perhaps not the very next.
     ///
     /// # Errors
     /// Ends the others.
     fn done(&mut self, outcome: &Outcome) -> Result<(), Self::Error>;
 }
 
-/// Runs `traffic` in `scene` under each of `policies`, `threads` at a time. [`ControlFlow::Break`] when the watcher has ended it.
+/// Runs `traffic` in `scene` under each of `policies`, `threads` at a time. [`ControlFlow::Break`] when the watcher has ended it: then
+/// it has been handed what was finished until then.
 ///
 /// # Errors
 /// The watcher's.
@@ -48,64 +49,101 @@ pub fn run_each<T: Traffic + Sync, W: Watcher>(
     threads: NonZeroUsize,
     watcher: &mut W,
 ) -> Result<ControlFlow<()>, W::Error> {
-    let order = longest_first(policies);
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let posted: Vec<AtomicU64> = policies.iter().map(|_| AtomicU64::new(0)).collect();
-    let work = |tell: &mpsc::Sender<(usize, Outcome)>| {
-        while let Some(&index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = run(scene, traffic, policies[index], &mut |puts| {
-                posted[index].store(puts, Ordering::Relaxed);
-                if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let work = Work {
+        policies,
+        order: longest_first(policies),
+        next: AtomicUsize::new(0),
+        runs: policies.iter().map(|_| Run::default()).collect(),
+        stop: AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        // However this ends, also by a panic: nobody works on for a result that nobody takes.
+        let _stop = StopAtEnd(&work.stop);
+        let (tell, told) = mpsc::channel();
+        for _ in 1..threads.get().min(policies.len()) {
+            let (tell, work) = (tell.clone(), &work);
+            let named = thread::Builder::new().name("simulation".to_owned());
+            // Where no more threads are to be had, those that are there do it all.
+            let _fewer = named.spawn_scoped(scope, move || work.run(scene, traffic, &tell));
+        }
+        let work = &work;
+        scope.spawn(move || work.run(scene, traffic, &tell));
+        let mut ended: Vec<Option<Outcome>> = policies.iter().map(|_| None).collect();
+        let mut handed = 0;
+        loop {
+            match told.recv_timeout(LOOK_EVERY) {
+                Ok((index, outcome)) => ended[index] = Some(outcome),
+                Err(RecvTimeoutError::Timeout) => {}
+                // All have ended; a panic of one goes on where the scope ends.
+                Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Continue(())),
+            }
+            while let Some(outcome) = ended.get_mut(handed).and_then(Option::take) {
+                watcher.done(&outcome)?;
+                handed += 1;
+            }
+            let (running, puts) = work.look();
+            if watcher.look(&running, puts)?.is_break() {
+                ended.iter().flatten().try_for_each(|outcome| watcher.done(outcome))?;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    })
+}
+
+/// What is to be done, and how far it is.
+struct Work<'p> {
+    policies: &'p [PolicyKind],
+    /// Places in `policies`, in the order in which they are begun.
+    order: Vec<usize>,
+    next: AtomicUsize,
+    /// By place in `policies`.
+    runs: Vec<Run>,
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct Run {
+    is_on: AtomicBool,
+    puts: AtomicU64,
+}
+
+impl Work<'_> {
+    /// One run after another, while there are any.
+    fn run<T: Traffic>(&self, scene: &Scene, traffic: &T, tell: &mpsc::Sender<(usize, Outcome)>) {
+        while let Some(&index) = self.order.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let this = &self.runs[index];
+            this.is_on.store(true, Ordering::Relaxed);
+            let outcome = run(scene, traffic, self.policies[index], &mut |puts| {
+                this.puts.store(puts, Ordering::Relaxed);
+                if self.stop.load(Ordering::Relaxed) {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             });
+            this.is_on.store(false, Ordering::Relaxed);
             let Ok(outcome) = outcome else { return };
-            posted[index].store(outcome.puts, Ordering::Relaxed);
+            this.puts.store(outcome.puts, Ordering::Relaxed);
             if tell.send((index, outcome)).is_err() {
                 return;
             }
         }
-    };
-    thread::scope(|scope| {
-        let (tell, told) = mpsc::channel();
-        for _ in 0..threads.get().min(policies.len()) {
-            let (tell, work) = (tell.clone(), &work);
-            scope.spawn(move || work(&tell));
-        }
-        drop(tell);
-        let result = collect(&told, policies, watcher, |is_ended| {
-            let begun = order.iter().take(next.load(Ordering::Relaxed));
-            let running = begun.filter(|&&index| !is_ended(index)).map(|&index| policies[index]).collect();
-            (running, posted.iter().map(|posted| posted.load(Ordering::Relaxed)).sum())
-        });
-        // However it has ended, nobody works on for a result that nobody takes.
-        stop.store(true, Ordering::Relaxed);
-        result
-    })
+    }
+
+    /// What is being run, and the puts that have been posted under all policies.
+    fn look(&self) -> (Vec<PolicyKind>, u64) {
+        let each = || self.policies.iter().zip(&self.runs);
+        let running = each().filter(|(_, run)| run.is_on.load(Ordering::Relaxed)).map(|(&policy, _)| policy);
+        (running.collect(), each().map(|(_, run)| run.puts.load(Ordering::Relaxed)).sum())
+    }
 }
 
-/// Hands the outcomes over in order; `look` says, given what has ended, what is being run and how many puts have been posted.
-fn collect<W: Watcher>(
-    told: &mpsc::Receiver<(usize, Outcome)>,
-    policies: &[PolicyKind],
-    watcher: &mut W,
-    look: impl Fn(&dyn Fn(usize) -> bool) -> (Vec<PolicyKind>, u64),
-) -> Result<ControlFlow<()>, W::Error> {
-    let mut ended: Vec<Option<Outcome>> = policies.iter().map(|_| None).collect();
-    let mut handed = 0;
-    loop {
-        match told.recv_timeout(LOOK_EVERY) {
-            Ok((index, outcome)) => ended[index] = Some(outcome),
-            Err(RecvTimeoutError::Timeout) => {}
-            // All have ended; a panic of one goes on where the scope ends.
-            Err(RecvTimeoutError::Disconnected) => return Ok(ControlFlow::Continue(())),
-        }
-        while let Some(outcome) = ended.get_mut(handed).and_then(Option::take) {
-            watcher.done(&outcome)?;
-            handed += 1;
-        }
-        let (running, puts) = look(&|index| index < handed || ended[index].is_some());
-        if watcher.look(&running, puts)?.is_break() {
-            return Ok(ControlFlow::Break(()));
-        }
+/// Ends all runs when it goes out of scope.
+struct StopAtEnd<'s>(&'s AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -150,6 +188,10 @@ mod tests {
         }
     }
 
+    fn place(policy: PolicyKind) -> Option<usize> {
+        PolicyKind::ALL.iter().position(|other| *other == policy)
+    }
+
     fn go(threads: usize, notes: &mut Notes) -> Result<ControlFlow<()>, String> {
         let scene = scene(Preset::EfaP5, 4);
         let traffic = AllToAll::new(&scene, 1 << 20).unwrap();
@@ -170,7 +212,13 @@ mod tests {
     fn who_watches_can_end_it() {
         let mut notes = Notes { end_after: Some(1), ..Notes::default() };
         assert_eq!(go(1, &mut notes), Ok(ControlFlow::Break(())));
-        assert!((1..6).contains(&notes.outcomes.len()), "{:?}", notes.outcomes);
+        // What was finished when it was ended comes as well: least-loaded, which runs first and is the last in order.
+        let policies: Vec<PolicyKind> = notes.outcomes.iter().map(|outcome| outcome.0).collect();
+        assert!(
+            policies.starts_with(&[PolicyKind::Single]) && policies.is_sorted_by_key(|p| place(*p)),
+            "{policies:?}"
+        );
+        assert!(policies.len() == 6 || policies.contains(&PolicyKind::LeastLoaded), "{policies:?}");
         let mut notes = Notes { fail_after: Some(2), ..Notes::default() };
         assert_eq!(go(2, &mut notes), Err("full".to_owned()));
         assert_eq!(notes.outcomes.len(), 2);

@@ -114,9 +114,13 @@ impl Bar {
         let percent = (puts.saturating_mul(100) / expected.max(1)).min(100);
         let filled = usize::try_from(percent / 5).unwrap_or(0);
         let bar = "#".repeat(filled) + &".".repeat(20 - filled);
-        let running: Vec<&str> = running.iter().map(|policy| policy.name()).collect();
-        let running = running.join(", ");
-        let _gone = write!(io::stderr().lock(), "\r\x1b[K[{bar}] {percent:>3} %  {nodes} nodes: {running}");
+        let more = match running {
+            [] => String::new(),
+            [policy] => format!(", {policy}"),
+            // All of their names would be longer than a line.
+            [policy, others @ ..] => format!(", {policy} and {} more", others.len()),
+        };
+        let _gone = write!(io::stderr().lock(), "\r\x1b[K[{bar}] {percent:>3} %  {nodes} nodes{more}");
     }
 
     fn clear(&mut self) {

@@ -6,8 +6,8 @@ use super::moe::{Moe, Shape};
 use super::{Put, Traffic};
 use crate::sim::scene::{MOST_BYTES, Scene, SceneError};
 
-/// Answers of a round, at most: 8 bytes are kept for each.
-const MOST_ANSWERS: u64 = 1 << 28;
+/// Answers of a round, at most, which all runs share: 4 bytes are kept for each, and three times that while they are put in order.
+const MOST_ANSWERS: u64 = 1 << 26;
 
 /// What comes back from a dispatch. Each round answers the tokens of the first one.
 #[derive(Debug, Clone)]
