@@ -18,6 +18,7 @@
 mod amounts;
 mod detail;
 mod events;
+mod fleet;
 mod gpus;
 mod graph;
 mod group_row;
@@ -110,6 +111,10 @@ fn tab(state: &State, plan: Plan, buffer: &mut Buffer) {
             processes::lower(state, view, plan.graph, buffer);
         }
         Tab::Events => events::render(state, view, plan.titles, plan.list, buffer),
+        Tab::Fleet => {
+            fleet::render(state, view, plan.titles, plan.list, buffer);
+            graph::selected(state, plan.graph, buffer);
+        }
         Tab::Gpus => {
             gpus::render(state, view, plan.titles, plan.list, buffer);
             gpus::lower(state, view, plan.graph, buffer);

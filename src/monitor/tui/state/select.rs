@@ -64,7 +64,7 @@ impl State {
                 view.groups.iter().any(|g| g.key == *group && g.nics.iter().any(|n| n.key == *nic))
             }
             RowKey::Node(..) => view.groups.iter().any(|g| rows::node_key(g) == *key),
-            RowKey::Process(_) | RowKey::Event(..) | RowKey::Gpu(_) => true,
+            RowKey::Process(_) | RowKey::Event(..) | RowKey::Gpu(_) | RowKey::Remote(_) => true,
         };
         let selection = &self.selections[self.tab];
         if self.tab != Tab::Nics || selection.key.as_ref().is_none_or(there) || view.groups.is_empty() {
