@@ -76,7 +76,10 @@ fn config(args: &FleetArgs, settings: &Settings) -> anyhow::Result<Config> {
     if let Some(job) = &args.nodes_from_slurm {
         let job = Some(job.as_str()).filter(|job| !job.is_empty());
         let list = slurm::nodes(job, |name| std::env::var(name).ok());
-        lists.push(("--nodes-from-slurm", list.map_err(|error| usage(format!("--nodes-from-slurm: {error}")))?));
+        lists.push((
+            "--nodes-from-slurm",
+            list.map_err(|error| usage(format!("--nodes-from-slurm: {error}")))?,
+        ));
     }
     let mut targets = Vec::new();
     for (flag, list) in lists {

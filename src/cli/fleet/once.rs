@@ -29,7 +29,10 @@ pub(super) fn run(config: Config, format: TextOrJson) -> anyhow::Result<ExitCode
     let deadline = Instant::now() + config.interval * 2 + PATIENCE;
     let mut fleet = Fleet::start(config).context("cannot start the thread that asks the nodes")?;
     let (news, came) = mpsc::channel();
-    fleet.subscribe(move || drop(news.send(())));
+    fleet.subscribe(move || {
+        // Nobody waits only at the end.
+        let _ended = news.send(());
+    });
     let mut view: Option<Arc<View>> = None;
     loop {
         if let Some(newest) = fleet.latest() {
@@ -45,7 +48,10 @@ pub(super) fn run(config: Config, format: TextOrJson) -> anyhow::Result<ExitCode
         if interrupt.wait_until(Instant::now())? {
             return Ok(ExitCode::SUCCESS);
         }
-        anyhow::ensure!(fleet.is_alive(), "the thread that asks the nodes has panicked (message above); please report it");
+        anyhow::ensure!(
+            fleet.is_alive(),
+            "the thread that asks the nodes has panicked (message above); please report it"
+        );
         let _news = came.recv_timeout(LOOK);
     }
     let Some(view) = view else { return Err(ExitError::Nothing("no node was asked".to_owned()).into()) };
@@ -175,13 +181,24 @@ fn text(out: &mut impl Write, rows: &[Row<'_>]) -> io::Result<()> {
     let mut columns = Columns::new(&["NODE", "GROUP", "NICS", "TX", "TX M/M", "RX", "RX M/M", "WHAT"]);
     for row in rows {
         let rate = |way: &Option<Way>| {
-            way.as_ref().and_then(|way| way.bytes_per_s).map(|rate| format_bit_rate(rate * 8.0)).unwrap_or_default()
+            way.as_ref()
+                .and_then(|way| way.bytes_per_s)
+                .map(|rate| format_bit_rate(rate * 8.0))
+                .unwrap_or_default()
         };
         let ratio = |way: &Option<Way>| {
             let known = way.as_ref().filter(|way| way.bytes_per_s.is_some());
-            known.and_then(|way| way.spread.max_over_mean).map(|ratio| format!("{ratio:.2}")).unwrap_or_default()
+            known
+                .and_then(|way| way.spread.max_over_mean)
+                .map(|ratio| format!("{ratio:.2}"))
+                .unwrap_or_default()
         };
-        let active = row.tx.iter().chain(&row.rx).filter(|way| way.bytes_per_s.is_some()).map(|way| way.spread.active_nics);
+        let active = row
+            .tx
+            .iter()
+            .chain(&row.rx)
+            .filter(|way| way.bytes_per_s.is_some())
+            .map(|way| way.spread.active_nics);
         let active = active.max().map_or_else(|| "-".to_owned(), |active| active.to_string());
         let nics = if row.nics.is_empty() { String::new() } else { format!("{active}/{}", row.nics.len()) };
         let what = match (&row.what, row.reason) {

@@ -32,7 +32,9 @@ pub enum AccessError {
         why: String,
     },
     /// There is no file of authorities.
-    #[error("this system has no list of authorities that is known here; name the exporters' with --remote-ca FILE")]
+    #[error(
+        "this system has no list of authorities that is known here; name the exporters' with --remote-ca FILE"
+    )]
     NoAuthorities,
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
@@ -61,7 +63,9 @@ pub fn tls(file: Option<&Path>) -> Result<TlsConnector, AccessError> {
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(&path).map_err(|error| wrong(error.to_string()))?;
     for certificate in certificates {
-        let added = certificate.map_err(|error| error.to_string()).and_then(|der| roots.add(der).map_err(|e| e.to_string()));
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|der| roots.add(der).map_err(|e| e.to_string()));
         // Of the system's hundreds one may be odd; of those that were named none may.
         if let (Err(why), Some(_)) = (added, file) {
             return Err(wrong(why));

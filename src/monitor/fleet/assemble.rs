@@ -27,7 +27,12 @@ impl Assembler {
     }
 
     /// Everything known now.
-    pub fn view<'a>(&mut self, nodes: impl Iterator<Item = &'a mut Node>, interval: Duration, now: Instant) -> View {
+    pub fn view<'a>(
+        &mut self,
+        nodes: impl Iterator<Item = &'a mut Node>,
+        interval: Duration,
+        now: Instant,
+    ) -> View {
         let (mono_ns, realtime_ns) = (clock::mono_ns(), clock::realtime_ns());
         let (mut groups, mut notices, mut fleet) = (Vec::new(), Vec::new(), Vec::new());
         let before = self.events.len();
@@ -47,7 +52,9 @@ impl Assembler {
             self.events.drain(..self.events.len().saturating_sub(MAX_EVENTS));
             self.told = self.events.iter().cloned().collect();
         }
-        let nothing = groups.is_empty().then(|| "No node has numbers of now: see the first tab for the reasons.".to_owned());
+        let nothing = groups
+            .is_empty()
+            .then(|| "No node has numbers of now: see the first tab for the reasons.".to_owned());
         View {
             realtime_ns,
             mono_ns,

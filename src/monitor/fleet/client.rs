@@ -194,8 +194,14 @@ impl Client {
 
     async fn dial(&mut self) -> Result<TcpStream, FetchError> {
         if self.addresses.is_empty() {
-            let name = |error: io::Error| FetchError::Name(printable(&error.to_string()));
-            let found = tokio::net::lookup_host((self.target.host.as_str(), self.target.port)).await.map_err(name)?;
+            let name = |error: io::Error| {
+                let said = error.to_string();
+                // What the standard library puts before the C library's words.
+                let said = said.strip_prefix("failed to lookup address information: ").unwrap_or(&said);
+                FetchError::Name(printable(said))
+            };
+            let found =
+                tokio::net::lookup_host((self.target.host.as_str(), self.target.port)).await.map_err(name)?;
             self.addresses = found.take(8).collect();
         }
         TcpStream::connect(&self.addresses[..]).await.map_err(|error| FetchError::Connect(reason(&error)))

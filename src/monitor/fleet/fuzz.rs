@@ -7,7 +7,11 @@ use super::target;
 pub(crate) fn page(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(sample) = parse(&text, &mut Descs::default()) {
-        let names = sample.ports.iter().map(|port| &port.facts.device).chain(sample.pages.iter().map(|page| &page.node));
+        let names = sample
+            .ports
+            .iter()
+            .map(|port| &port.facts.device)
+            .chain(sample.pages.iter().map(|page| &page.node));
         for name in names {
             assert!(!name.chars().any(char::is_control), "{name:?} reaches the screen");
         }

@@ -87,7 +87,9 @@ fn numbers(inside: &str) -> Result<Vec<String>, HostlistError> {
             return Err(wrong());
         }
         // Both ends are below 10^12, so this is no overflow.
-        if to - from >= MAX_HOSTS as u64 || all.len() + usize::try_from(to - from).unwrap_or(MAX_HOSTS) >= MAX_HOSTS {
+        if to - from >= MAX_HOSTS as u64
+            || all.len() + usize::try_from(to - from).unwrap_or(MAX_HOSTS) >= MAX_HOSTS
+        {
             return Err(HostlistError::TooMany);
         }
         let width = first.len();
@@ -125,7 +127,11 @@ mod tests {
     #[test_case("a[0-18446744073709551615]"; "far too many")]
     #[test_case("a[1-2-3]"; "two dashes")]
     fn is_none(list: &str) {
-        assert!(split(list).and_then(|parts| parts.iter().map(|p| expand(p)).collect::<Result<Vec<_>, _>>()).is_err());
+        assert!(
+            split(list)
+                .and_then(|parts| parts.iter().map(|p| expand(p)).collect::<Result<Vec<_>, _>>())
+                .is_err()
+        );
     }
 
     proptest::proptest! {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::target::Target;
+use crate::monitor::model::Model;
 use crate::monitor::model::remote::{RemoteState, RemoteView};
 use crate::monitor::model::view::{Event, GroupView, Notice};
-use crate::monitor::model::Model;
 use crate::monitor::sample::Sample;
 use crate::monitor::thresholds::Thresholds;
 use crate::text::printable;
@@ -50,17 +50,20 @@ impl Node {
     #[must_use]
     pub fn new(target: Arc<Target>, thresholds: Thresholds) -> Self {
         let model = model(&target, thresholds);
-        Self { target, thresholds, model, last: None, error: None, counts: [0, 0], took: None, events: Vec::new() }
+        Self {
+            target,
+            thresholds,
+            model,
+            last: None,
+            error: None,
+            counts: [0, 0],
+            took: None,
+            events: Vec::new(),
+        }
     }
 
     /// Takes an answer, or the reason why there is none. `interval` is how often it is asked.
-    pub fn take(
-        &mut self,
-        answer: Result<Sample, String>,
-        took: Duration,
-        interval: Duration,
-        now: Instant,
-    ) {
+    pub fn take(&mut self, answer: Result<Sample, String>, took: Duration, interval: Duration, now: Instant) {
         let sample = match answer {
             Ok(sample) => sample,
             Err(why) => {
@@ -113,8 +116,11 @@ impl Node {
 
     fn told(&self, event: &Event) -> Event {
         let name = &self.target.name;
-        let subject =
-            if event.subject.starts_with(name.as_str()) { event.subject.clone() } else { format!("{name} {}", event.subject) };
+        let subject = if event.subject.starts_with(name.as_str()) {
+            event.subject.clone()
+        } else {
+            format!("{name} {}", event.subject)
+        };
         Event { subject, ..event.clone() }
     }
 
@@ -149,7 +155,10 @@ impl Node {
         let mut notices = live.map_or_else(Vec::new, |last| last.notices.clone());
         if state.is_trouble() {
             let text = reason.clone().unwrap_or_default();
-            notices.push(Notice { subject: self.target.name.clone(), text: format!("{}: {text}", state.word()) });
+            notices.push(Notice {
+                subject: self.target.name.clone(),
+                text: format!("{}: {text}", state.word()),
+            });
         }
         let view = RemoteView {
             name: self.target.name.clone(),
@@ -187,7 +196,9 @@ mod tests {
     fn page(second: u64, sent: [u64; 2]) -> Sample {
         let mut text = format!("railtop_last_read_timestamp_seconds {second}\n");
         for (n, bytes) in sent.iter().enumerate() {
-            text += &format!("rdma_device_info{{device=\"m{n}\",port=\"1\",driver=\"mlx5_core\",source=\"sysfs\"}} 1\n");
+            text += &format!(
+                "rdma_device_info{{device=\"m{n}\",port=\"1\",driver=\"mlx5_core\",source=\"sysfs\"}} 1\n"
+            );
             text += &format!("rdma_port_transmit_bytes_total{{device=\"m{n}\",port=\"1\"}} {bytes}\n");
             text += &format!("rdma_port_receive_bytes_total{{device=\"m{n}\",port=\"1\"}} 0\n");
         }
@@ -229,14 +240,20 @@ mod tests {
     #[test]
     fn a_node_that_does_not_answer_is_lost_and_has_no_numbers() {
         let (mut node, begin) = (node(), Instant::now());
-        let fails = |node: &mut Node, at| node.take(Err("connection\u{1b} refused".to_owned()), SECOND, SECOND, at);
+        let fails =
+            |node: &mut Node, at| node.take(Err("connection\u{1b} refused".to_owned()), SECOND, SECOND, at);
         fails(&mut node, begin);
         let (view, groups, notices) = node.view(SECOND, begin);
         assert_eq!((view.state, groups.len()), (RemoteState::Never, 0));
         assert_eq!(view.reason.as_deref(), Some("connection\u{fffd} refused"));
         assert_eq!(notices.len(), 1);
         for second in 0..3 {
-            node.take(Ok(page(100 + second, [second * 100, 0])), SECOND, SECOND, begin + SECOND * u32::try_from(second).unwrap());
+            node.take(
+                Ok(page(100 + second, [second * 100, 0])),
+                SECOND,
+                SECOND,
+                begin + SECOND * u32::try_from(second).unwrap(),
+            );
         }
         let last = begin + 2 * SECOND;
         fails(&mut node, last + SECOND);
@@ -254,7 +271,12 @@ mod tests {
     fn numbers_that_do_not_change_grow_old_though_it_answers() {
         let (mut node, begin) = (node(), Instant::now());
         for second in 0..10 {
-            node.take(Ok(page(100 + second.min(1), [0, 0])), SECOND, SECOND, begin + SECOND * u32::try_from(second).unwrap());
+            node.take(
+                Ok(page(100 + second.min(1), [0, 0])),
+                SECOND,
+                SECOND,
+                begin + SECOND * u32::try_from(second).unwrap(),
+            );
         }
         let (view, groups, _) = node.view(SECOND, begin + 9 * SECOND);
         assert_eq!((view.state, groups.len()), (RemoteState::Old, 0));

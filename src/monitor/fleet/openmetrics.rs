@@ -61,7 +61,11 @@ impl<'a> Line<'a> {
     pub fn count(&self) -> Option<u64> {
         self.value.parse().ok().or_else(|| {
             let value = self.real()?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the range of u64")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "within the range of u64"
+            )]
             (0.0..18_446_744_073_709_551_616.0).contains(&value).then_some(value as u64)
         })
     }

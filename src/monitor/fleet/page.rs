@@ -278,7 +278,8 @@ impl Reader {
             _ => return,
         };
         if nic.counters.len() < MAX_COUNTERS {
-            nic.counters.push(RawCounter { desc: descs.get(counter, None, what == "nic_down"), value: count });
+            nic.counters
+                .push(RawCounter { desc: descs.get(counter, None, what == "nic_down"), value: count });
         }
     }
 
@@ -286,7 +287,11 @@ impl Reader {
         if !self.ours {
             return Err(PageError::Foreign);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds of a sane time")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "milliseconds of a sane time"
+        )]
         let at_ms = self.at_s.filter(|at| (0.0..1e11).contains(at)).map(|at| (at * 1e3).round() as u64);
         let mono_ns = at_ms.ok_or(PageError::NoTime)?.saturating_mul(1_000_000);
         let all: HashSet<&String> = self.ports.iter().flat_map(|(_, port)| &port.facts.gpus).collect();
@@ -313,7 +318,8 @@ impl Reader {
         ports.sort_by(|a, b| {
             natural::compare(&a.facts.device, &b.facts.device).then(a.facts.port.cmp(&b.facts.port))
         });
-        let pages = self.pes.into_iter().map(|((job, node, number), pe)| page(mono_ns, job, node, number, pe));
+        let pages =
+            self.pes.into_iter().map(|((job, node, number), pe)| page(mono_ns, job, node, number, pe));
         let nothing = vec!["its exporter sees no RDMA device and no counter page".to_owned()];
         Ok(Sample {
             realtime_ns: i128::from(mono_ns),
@@ -434,7 +440,10 @@ railtop_last_read_timestamp_seconds 1700000000.125
         );
         let sample = parse(&text, &mut Descs::default()).unwrap();
         let facts = &sample.ports[0].facts;
-        assert_eq!((facts.device.as_str(), facts.driver.as_deref()), (&*printable(name), Some(&*printable(name))));
+        assert_eq!(
+            (facts.device.as_str(), facts.driver.as_deref()),
+            (&*printable(name), Some(&*printable(name)))
+        );
         assert_ne!(facts.device, name);
     }
 }

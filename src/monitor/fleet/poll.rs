@@ -120,13 +120,18 @@ impl Round {
         let Some((node, client)) = self.nodes.get_mut(answer.node) else { return };
         *client = Some(answer.client);
         self.open -= usize::from(answer.round == self.number && self.open > 0);
-        let sample = answer.page.map_err(|error| error.to_string()).and_then(|page| {
-            page::parse(&page, &mut self.descs).map_err(|error| error.to_string())
-        });
+        let sample = answer
+            .page
+            .map_err(|error| error.to_string())
+            .and_then(|page| page::parse(&page, &mut self.descs).map_err(|error| error.to_string()));
         node.take(sample, answer.took, self.interval, std::time::Instant::now());
     }
 
     fn view(&mut self) -> View {
-        self.assembler.view(self.nodes.iter_mut().map(|(node, _)| node), self.interval, std::time::Instant::now())
+        self.assembler.view(
+            self.nodes.iter_mut().map(|(node, _)| node),
+            self.interval,
+            std::time::Instant::now(),
+        )
     }
 }

@@ -33,7 +33,11 @@ pub fn nodes(job: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Re
         return list.filter(|list| !list.is_empty()).ok_or(SlurmError::NoJob);
     };
     let fits = |c: char| c.is_ascii_digit() || matches!(c, '_' | '+');
-    if job.is_empty() || job.len() > 40 || !job.starts_with(|c: char| c.is_ascii_digit()) || !job.chars().all(fits) {
+    if job.is_empty()
+        || job.len() > 40
+        || !job.starts_with(|c: char| c.is_ascii_digit())
+        || !job.chars().all(fits)
+    {
         return Err(SlurmError::Number(crate::text::printable(job)));
     }
     let arguments = ["--noheader", "--states=RUNNING,COMPLETING,SUSPENDED", "--format=%N", "--jobs", job];

@@ -1,6 +1,6 @@
 //! Which nodes, as they are written on the command line: `node[1-4],10.0.0.7:9000,https://gpu9/metrics,@FILE`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,8 @@ impl Target {
     /// Whether what is sent there stays on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        self.host == "localhost" || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+        self.host == "localhost"
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
     }
 }
 
@@ -56,7 +57,9 @@ impl fmt::Display for Target {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// A part is no host.
-    #[error("{part:?}: {why}; a node is HOST, HOST:PORT, [IPV6]:PORT, http(s)://HOST:PORT, node[1-4] or @FILE")]
+    #[error(
+        "{part:?}: {why}; a node is HOST, HOST:PORT, [IPV6]:PORT, http(s)://HOST:PORT, node[1-4] or @FILE"
+    )]
     Part {
         /// What was written.
         part: String,
@@ -88,6 +91,16 @@ pub fn parse(list: &str) -> Result<Vec<Target>, TargetError> {
     add(list, true, &mut targets)?;
     let mut seen = HashSet::new();
     targets.retain(|target: &Target| seen.insert(target.to_string()));
+    // A host with several exporters: there the port is what tells them apart.
+    let mut by_host: HashMap<String, usize> = HashMap::new();
+    for target in &targets {
+        *by_host.entry(target.host.clone()).or_default() += 1;
+    }
+    for target in
+        targets.iter_mut().filter(|target| by_host.get(&target.host).is_some_and(|&count| count > 1))
+    {
+        target.name = target.authority();
+    }
     if targets.is_empty() { Err(TargetError::Empty) } else { Ok(targets) }
 }
 
@@ -132,12 +145,15 @@ fn add(list: &str, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetE
 
 fn is_ipv6(part: &str) -> bool {
     let rest = part.split_once("://").map_or(part, |(_, rest)| rest);
-    rest.strip_prefix('[').and_then(|rest| rest.split_once(']')).is_some_and(|(inside, _)| inside.contains(':'))
+    rest.strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .is_some_and(|(inside, _)| inside.contains(':'))
 }
 
 fn read(path: &Path) -> Result<String, TargetError> {
     use std::io::Read as _;
-    let wrong = |why: String| TargetError::File { path: crate::text::printable(&path.display().to_string()), why };
+    let wrong =
+        |why: String| TargetError::File { path: crate::text::printable(&path.display().to_string()), why };
     let file = fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     let mut text = String::new();
     file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
@@ -154,13 +170,20 @@ fn one(text: &str) -> Result<Target, String> {
     };
     let (authority, path) = rest.find('/').map_or((rest, "/metrics"), |at| rest.split_at(at));
     if authority.contains('@') {
-        return Err("a password on a command line can be read by everybody; --remote-auth FILE names it".to_owned());
+        return Err(
+            "a password on a command line can be read by everybody; --remote-auth FILE names it".to_owned()
+        );
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or("the bracket is not closed")?;
             host.parse::<std::net::Ipv6Addr>().map_err(|_| format!("{host:?} is no IPv6 address"))?;
-            (host, port.strip_prefix(':').or((port.is_empty()).then_some("")).ok_or("after the bracket comes :PORT")?)
+            (
+                host,
+                port.strip_prefix(':')
+                    .or((port.is_empty()).then_some(""))
+                    .ok_or("after the bracket comes :PORT")?,
+            )
         }
         None => authority.split_once(':').unwrap_or((authority, "")),
     };

@@ -32,7 +32,7 @@ impl RemoteState {
             Self::Live => "live",
             Self::Old => "old numbers",
             Self::Lost => "lost",
-            Self::Never => "never answered",
+            Self::Never => "no answer",
         }
     }
 
@@ -118,9 +118,10 @@ pub fn entries(view: &View) -> impl Iterator<Item = (Badness, Entry)> {
     nodes.flat_map(move |(at, node)| {
         let rank = if node.state.is_trouble() { Rank::Unknown } else { Rank::Quiet };
         let alone = node.groups.is_empty().then_some(((rank, Reverse(0)), Entry::Node(at)));
-        let groups = node.groups.clone().filter_map(move |group| {
-            Some((badness(view.groups.get(group)?), Entry::Group(at, group)))
-        });
+        let groups = node
+            .groups
+            .clone()
+            .filter_map(move |group| Some((badness(view.groups.get(group)?), Entry::Group(at, group))));
         groups.chain(alone)
     })
 }
@@ -134,7 +135,9 @@ pub fn badness(group: &GroupView) -> Badness {
     let tenths = Reverse(ratio.map_or(0, |(ratio, _)| tenths(ratio)));
     let uneven = busy(group).any(|flow| flow.spread.verdict.is_imbalance());
     let slow = busy(group).any(|flow| flow.distribution.is_some_and(|of| of.slow.is_some()));
-    if group.nics.iter().any(is_broken) || group.marks.iter().any(|mark| matches!(mark, Mark::Dead | Mark::Stalled)) {
+    if group.nics.iter().any(is_broken)
+        || group.marks.iter().any(|mark| matches!(mark, Mark::Dead | Mark::Stalled))
+    {
         (Rank::Broken, tenths)
     } else if uneven || slow {
         (Rank::Uneven, tenths)
@@ -177,7 +180,11 @@ pub fn loses(nic: &NicView) -> bool {
     [Health::Drops, Health::Retransmits, Health::Timeouts].into_iter().any(rises)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio is between 1 and the number of NICs")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a ratio is between 1 and the number of NICs"
+)]
 fn tenths(ratio: f64) -> u64 {
     (ratio * 10.0).round().clamp(0.0, 1e9) as u64
 }
@@ -243,9 +250,11 @@ fn uneven(group: &GroupView) -> Option<String> {
 /// The NIC that moves most in a direction.
 fn busiest(group: &GroupView, received: bool) -> Option<&NicView> {
     let rate = |nic: &&NicView| if received { nic.rx.bytes_per_s } else { nic.tx.bytes_per_s };
-    group.nics.iter().filter(|nic| rate(nic).is_some()).max_by(|a, b| {
-        rate(a).unwrap_or(0.0).total_cmp(&rate(b).unwrap_or(0.0))
-    })
+    group
+        .nics
+        .iter()
+        .filter(|nic| rate(nic).is_some())
+        .max_by(|a, b| rate(a).unwrap_or(0.0).total_cmp(&rate(b).unwrap_or(0.0)))
 }
 
 /// Of a group that nothing is wrong with.

@@ -296,7 +296,9 @@ impl GroupView {
         match (self.kind, self.pe, &self.gpu) {
             (GroupKind::Pe, Some(pe), _) => format!("PE {pe}"),
             (GroupKind::Gpu, _, Some(gpu)) => format!("GPU {}", gpu.strip_prefix("0000:").unwrap_or(gpu)),
-            (GroupKind::Numa, ..) => self.numa.map_or_else(|| self.node.clone(), |numa| format!("NUMA {numa}")),
+            (GroupKind::Numa, ..) => {
+                self.numa.map_or_else(|| self.node.clone(), |numa| format!("NUMA {numa}"))
+            }
             _ => self.node.clone(),
         }
     }

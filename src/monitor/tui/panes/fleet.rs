@@ -79,8 +79,10 @@ fn without_numbers(state: &State, node: &RemoteView) -> Vec<Cell> {
     let muted = theme.style(Token::Muted);
     let none = || Cell::Text(MISSING.to_owned(), muted);
     let word = if node.state == RemoteState::Live { "no NIC" } else { node.state.word() };
-    let mut cells =
-        vec![Cell::Text(printable(&node.name), theme.style(Token::Strong)), Cell::Text(word.to_owned(), theme.style(token))];
+    let mut cells = vec![
+        Cell::Text(printable(&node.name), theme.style(Token::Strong)),
+        Cell::Text(word.to_owned(), theme.style(token)),
+    ];
     cells.extend((0..5).map(|_| none()));
     cells.extend([Cell::Strip(Vec::new()), Cell::Strip(Vec::new()), Cell::Text(reason, theme.style(token))]);
     cells
@@ -89,7 +91,8 @@ fn without_numbers(state: &State, node: &RemoteView) -> Vec<Cell> {
 fn of_group(state: &State, scale: &Scale, auto_top: f64, node: &RemoteView, group: &GroupView) -> Vec<Cell> {
     let (theme, glyphs) = (state.theme, state.glyphs);
     let plain = theme.style(Token::Text);
-    let known = Direction::BOTH.map(|way| way.of(group)).into_iter().filter(|flow| flow.bytes_per_s.is_some());
+    let known =
+        Direction::BOTH.map(|way| way.of(group)).into_iter().filter(|flow| flow.bytes_per_s.is_some());
     let active = known.map(|flow| flow.spread.active_nics).max();
     let active = active.map_or_else(|| MISSING.to_owned(), |active| active.to_string());
     let (rank, _) = remote::badness(group);
@@ -99,7 +102,16 @@ fn of_group(state: &State, scale: &Scale, auto_top: f64, node: &RemoteView, grou
             let verdict = remote::worst_ratio(group).map(|(_, verdict)| verdict).filter(|v| v.is_imbalance());
             let bad = verdict == Some(crate::balance::Verdict::SingleNic);
             let slow = verdict.is_none();
-            (if bad { glyphs.bad() } else if slow { glyphs.under() } else { glyphs.over() }, if bad { Token::Bad } else { Token::Warn })
+            (
+                if bad {
+                    glyphs.bad()
+                } else if slow {
+                    glyphs.under()
+                } else {
+                    glyphs.over()
+                },
+                if bad { Token::Bad } else { Token::Warn },
+            )
         }
         Rank::Losing => (super::super::glyphs::LOST, Token::Loss),
         Rank::Busy => (glyphs.verdict(crate::balance::Verdict::Balanced), Token::Good),
@@ -118,8 +130,11 @@ fn of_group(state: &State, scale: &Scale, auto_top: f64, node: &RemoteView, grou
     for way in Direction::BOTH {
         let flow = way.of(group);
         let ratio = flow.bytes_per_s.and(flow.spread.max_over_mean).filter(|_| is_busy(flow));
-        let style: Style =
-            if is_busy(flow) && flow.spread.verdict.is_imbalance() { theme.verdict(flow.spread.verdict) } else { plain };
+        let style: Style = if is_busy(flow) && flow.spread.verdict.is_imbalance() {
+            theme.verdict(flow.spread.verdict)
+        } else {
+            plain
+        };
         cells.push(Cell::Text(scale.number(flow.bytes_per_s), theme.style(way.token())));
         cells.push(Cell::Text(format::judged_ratio(ratio, state.limit()), style));
     }

@@ -42,6 +42,7 @@ use ratatui::layout::Rect;
 use super::columns::Column;
 use super::glyphs::Glyphs;
 use super::layout::{MIN_HEIGHT, MIN_WIDTH, Plan};
+use super::rows::RowKind;
 use super::state::{Overlay, State};
 use super::tabs::Tab;
 use super::theme::Token;
@@ -113,7 +114,10 @@ fn tab(state: &State, plan: Plan, buffer: &mut Buffer) {
         Tab::Events => events::render(state, view, plan.titles, plan.list, buffer),
         Tab::Fleet => {
             fleet::render(state, view, plan.titles, plan.list, buffer);
-            graph::selected(state, plan.graph, buffer);
+            // A node without numbers has no history.
+            if !matches!(state.rows.get(state.selected()).map(|row| &row.kind), Some(RowKind::Remote(_))) {
+                graph::selected(state, plan.graph, buffer);
+            }
         }
         Tab::Gpus => {
             gpus::render(state, view, plan.titles, plan.list, buffer);

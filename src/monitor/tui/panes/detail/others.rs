@@ -61,7 +61,10 @@ fn remote(state: &State, node: &RemoteView, width: usize) -> Vec<Line<'static>> 
     let ago = |age| format!("{} ago", format::duration(age));
     lines.add("numbers", &node.age.map_or_else(|| "never".to_owned(), ago));
     let [answers, failures] = node.counts;
-    lines.add("so far", &format!("{}, {} without one", plural(answers, "answer"), plural(failures, "question")));
+    lines.add(
+        "so far",
+        &format!("{}, {} without one", plural(answers, "answer"), plural(failures, "question")),
+    );
     lines.lines
 }
 
