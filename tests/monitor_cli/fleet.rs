@@ -203,6 +203,53 @@ fn bcrypt_of(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 
+/// A program called `name` in `dir` that does this.
+fn program(dir: &Path, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = dir.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// As ssh does it, but on this machine: what stands behind the host is run, with the terminal closed.
+#[test]
+fn nodes_without_an_exporter_are_asked_by_ssh_and_nothing_stays_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().display();
+    let ssh = format!(
+        "while [ \"$1\" != -- ]; do case $1 in BatchMode=yes) batch=1 ;; esac; shift; done
+         echo $$ >>{here}/pids
+         case $batch,$2 in
+         ,*) echo 'asks for a password' >&2; exit 1 ;;
+         *,shut) printf 'x\\nshut: Permission denied\\033[2J (publickey).\\n' >&2; exit 255 ;;
+         *,mute) exec sleep 1000 ;;
+         esac
+         shift 3
+         RAILTOP_SYSFS_ROOT={fixture} RAILTOP_PAGE_DIR={here}/none exec {railtop} \"$@\"",
+        fixture = fixture("mlx5-roce").display(),
+        railtop = assert_cmd::cargo::cargo_bin!("railtop").display(),
+    );
+    program(dir.path(), "ssh", &ssh);
+    let path = format!("{here}:{}", std::env::var("PATH").unwrap());
+    let rows = rows(
+        top(&["--remote", "gpu1,shut,mute,ssh://ops@gpu2", "--via", "ssh", "--once=json"]).env("PATH", path),
+    );
+    let of = |node: &str| rows.iter().find(|row| row["node"] == node).unwrap();
+    assert_eq!(of("shut")["reason"], "shut: Permission denied\u{fffd}[2J (publickey).");
+    assert_eq!((&of("mute")["state"], &of("mute")["place"]), (&"asked".into(), &"ssh://mute".into()));
+    for (node, place) in [("gpu1", "ssh://gpu1"), ("gpu2", "ssh://ops@gpu2")] {
+        let row = of(node);
+        assert_eq!((&row["place"], &row["state"]), (&place.into(), &"live".into()), "{rows:?}");
+        assert_eq!(row["tx"]["bytes_per_s"], 0.0, "counters that stand still");
+        assert!(row["what"].as_str().unwrap().contains("link DOWN"), "{row}");
+    }
+    let pids = std::fs::read_to_string(dir.path().join("pids")).unwrap();
+    assert!(pids.lines().count() >= 4, "{pids}");
+    for pid in pids.lines() {
+        assert!(!Path::new("/proc").join(pid).exists(), "{pid} goes on");
+    }
+}
+
 #[test]
 fn nodes_of_a_job() {
     let (one, two) = (Node::even(2, 1e9), Node::even(2, 1e9));
@@ -211,12 +258,7 @@ fn nodes_of_a_job() {
     assert_eq!(rows_inside.len(), 2);
     // Slurm's own program is asked for other jobs; what it would say is in tests/slurm.
     let dir = tempfile::tempdir().unwrap();
-    let squeue = |script: &str| {
-        use std::os::unix::fs::PermissionsExt as _;
-        let path = dir.path().join("squeue");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let squeue = |script: &str| program(dir.path(), "squeue", script);
     let ask = || {
         let mut command = top(&["--nodes-from-slurm", "77_1", "--once=json"]);
         command.env("PATH", dir.path());

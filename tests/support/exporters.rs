@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How a node answers.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "each program of tests uses some of them")]
 pub(crate) enum Answers {
     /// As an exporter: these bytes per second over each NIC, sent and received.
     Traffic(Vec<[f64; 2]>),
@@ -149,7 +150,7 @@ fn page(rates: &[[f64; 2]], begun: Instant) -> String {
     let now = (now * 1e3).round() / 1e3;
     let past = begun.elapsed().as_secs_f64();
     let mut text = String::from("railtop_build_info{version=\"test\"} 1\n");
-    let mut add = |line: std::fmt::Arguments<'_>| drop(text.write_fmt(line));
+    let mut add = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory");
     add(format_args!("railtop_last_read_timestamp_seconds {now}\n"));
     for (n, [sent, received]) in rates.iter().enumerate() {
         let labels = format!("device=\"rdmap{n}s0\",port=\"1\"");

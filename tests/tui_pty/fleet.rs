@@ -43,7 +43,7 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
     drop(dies);
     session.wait_for("one that is lost", |screen| {
         let line = line(screen, &of_dead);
-        line.contains("lost") && line.contains("connection refused")
+        line.contains("lost") && line.contains("connection")
     });
     // The worst first: who says nothing, then who shares nothing, then the rest.
     let screen = session.screen();
@@ -82,6 +82,7 @@ fn a_dead_name_server_and_no_node_at_all_are_rows_and_the_screen_ends() {
     command.args(["--nodes-from-slurm"]);
     command.env("SLURM_JOB_NODELIST", "no-such-node-[1-3]");
     let mut session = Session::start_command(command);
+    session.wait_for_text("no answer");
     session.wait_for_text("connection refused");
     session.wait_for_text("no-such-node-3");
     session.wait_for_text("4 without numbers");
@@ -98,9 +99,10 @@ fn used(id: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// Run by hand, in a release build (docs/fleet.md has the line): a build for tests says nothing of what it costs.
+/// Run by hand, on the program that `RAILTOP_COST_OF` names (docs/fleet.md has the line): a build for tests says nothing of what
+/// it costs.
 #[test]
-#[ignore = "measures the processor's time, in a release build"]
+#[ignore = "measures the processor's time that a release build takes"]
 fn sixty_four_nodes_cost_less_than_a_twentieth_of_a_core() {
     const NODES: usize = 64;
     const SECONDS: u64 = 20;
@@ -114,7 +116,9 @@ fn sixty_four_nodes_cost_less_than_a_twentieth_of_a_core() {
             }
         })
         .collect();
-    let command = top(dir.path(), "1s", &nodes.iter().collect::<Vec<_>>());
+    let program = std::env::var_os("RAILTOP_COST_OF").expect("RAILTOP_COST_OF names a release build");
+    let mut command = top(dir.path(), "1s", &nodes.iter().collect::<Vec<_>>());
+    command.get_argv_mut()[0] = program;
     let session = Session::start_command(command);
     session
         .pty
@@ -134,9 +138,5 @@ fn sixty_four_nodes_cost_less_than_a_twentieth_of_a_core() {
     let pages = (asked() - asked_before) as f64 / took;
     println!("{NODES} nodes, {pages:.1} pages/s: {:.2} % of a core over {took:.1} s", share / took * 100.0);
     assert!(pages > 0.9 * NODES as f64, "{pages} pages a second are not all nodes at 1 Hz");
-    if cfg!(debug_assertions) {
-        eprintln!("not judged: this is no release build");
-    } else {
-        assert!(share / took < 0.05, "{share} s in {took} s");
-    }
+    assert!(share / took < 0.05, "{share} s in {took} s");
 }

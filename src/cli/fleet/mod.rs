@@ -12,7 +12,7 @@ use super::exit::{self, ExitError};
 use super::files;
 use super::source::TextOrJson;
 use super::top::ended;
-use crate::monitor::fleet::{Access, Config, Fleet, access, slurm, target};
+use crate::monitor::fleet::{Access, Config, Fleet, Via, access, slurm, target};
 use crate::monitor::tui;
 
 /// Which other machines, and how they are asked.
@@ -27,6 +27,11 @@ pub struct FleetArgs {
     #[arg(long, value_name = "JOBID", num_args = 0..=1, default_missing_value = "", conflicts_with = "synthetic")]
     pub nodes_from_slurm: Option<String>,
 
+    /// How NODES without a scheme are asked: by their exporters, or where there are none by `railtop log`, which ssh or srun
+    /// runs there (srun within the job of --nodes-from-slurm or the one around) [default: http]
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    pub via: Option<ViaArg>,
+
     /// With https, trust the authorities in this file (PEM), and not the system's
     #[arg(long, value_name = "FILE", env = "RAILTOP_REMOTE_CA")]
     pub remote_ca: Option<PathBuf>,
@@ -38,6 +43,18 @@ pub struct FleetArgs {
     /// With --remote: no screen, but all nodes once as text or JSON, the worst first
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
     pub once: Option<TextOrJson>,
+}
+
+/// `--via` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ViaArg {
+    /// The exporters' pages
+    #[default]
+    Http,
+    /// `ssh HOST railtop log`
+    Ssh,
+    /// `srun --nodelist=HOST railtop log`
+    Srun,
 }
 
 impl FleetArgs {
@@ -83,7 +100,12 @@ fn config(args: &FleetArgs, settings: &Settings) -> anyhow::Result<Config> {
     }
     let mut targets = Vec::new();
     for (flag, list) in lists {
-        let found = target::parse(&list).map_err(|error| usage(format!("{flag}: {error}")))?;
+        let via = match args.via.unwrap_or_default() {
+            ViaArg::Http => Via::Http,
+            ViaArg::Ssh => Via::Ssh,
+            ViaArg::Srun => Via::Srun(args.nodes_from_slurm.clone().filter(|job| !job.is_empty())),
+        };
+        let found = target::parse(&list, &via).map_err(|error| usage(format!("{flag}: {error}")))?;
         targets.extend(found.into_iter().filter(|target| !targets.contains(target)).collect::<Vec<_>>());
     }
     let wants_tls = targets.iter().any(|target| target.tls);

@@ -96,6 +96,8 @@ struct Row<'a> {
     rx: Option<Way>,
     #[serde(skip_serializing_if = "Option::is_none")]
     what: Option<String>,
+    #[serde(skip)]
+    active_nics: Option<usize>,
     nics: Vec<Nic<'a>>,
 }
 
@@ -153,6 +155,7 @@ fn of_node(node: &RemoteView) -> Row<'_> {
         tx: None,
         rx: None,
         what: None,
+        active_nics: None,
         nics: Vec::new(),
     }
 }
@@ -172,6 +175,7 @@ fn of_group<'a>(node: &'a RemoteView, group: &'a GroupView) -> Row<'a> {
         tx: way(&group.tx),
         rx: way(&group.rx),
         what: Some(remote::words(group)),
+        active_nics: remote::active_nics(group),
         nics: group.nics.iter().map(nic).collect(),
         ..of_node(node)
     }
@@ -193,13 +197,7 @@ fn text(out: &mut impl Write, rows: &[Row<'_>]) -> io::Result<()> {
                 .map(|ratio| format!("{ratio:.2}"))
                 .unwrap_or_default()
         };
-        let active = row
-            .tx
-            .iter()
-            .chain(&row.rx)
-            .filter(|way| way.bytes_per_s.is_some())
-            .map(|way| way.spread.active_nics);
-        let active = active.max().map_or_else(|| "-".to_owned(), |active| active.to_string());
+        let active = row.active_nics.map_or_else(|| "-".to_owned(), |active| active.to_string());
         let nics = if row.nics.is_empty() { String::new() } else { format!("{active}/{}", row.nics.len()) };
         let what = match (&row.what, row.reason) {
             (Some(what), _) => what.clone(),

@@ -18,6 +18,6 @@ pub(crate) fn page(bytes: &[u8]) {
     }
     // A list may name a file, and no fuzzer is to read those.
     if !text.contains('@') {
-        let _ = target::parse(&text);
+        let _ = target::parse(&text, &target::Via::Http);
     }
 }

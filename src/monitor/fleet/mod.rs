@@ -13,10 +13,12 @@ pub mod access;
 mod assemble;
 mod client;
 pub mod hostlist;
+mod jsonl;
 mod node;
 mod openmetrics;
 mod page;
 mod poll;
+mod process;
 pub mod slurm;
 pub mod target;
 
@@ -31,6 +33,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 pub use client::Access;
+pub use target::Via;
 
 use self::target::Target;
 use super::model::view::View;

@@ -62,8 +62,15 @@ impl Node {
         }
     }
 
-    /// Takes an answer, or the reason why there is none. `interval` is how often it is asked.
-    pub fn take(&mut self, answer: Result<Sample, String>, took: Duration, interval: Duration, now: Instant) {
+    /// Takes an answer, or the reason why there is none; `took` is how long it took, where it was asked for. `interval` is how
+    /// often that is.
+    pub fn take(
+        &mut self,
+        answer: Result<Sample, String>,
+        took: Option<Duration>,
+        interval: Duration,
+        now: Instant,
+    ) {
         let sample = match answer {
             Ok(sample) => sample,
             Err(why) => {
@@ -73,7 +80,7 @@ impl Node {
             }
         };
         self.counts[0] += 1;
-        (self.took, self.error) = (Some(took), None);
+        (self.took, self.error) = (took, None);
         let mut pace = None;
         let mut since = interval;
         if let Some(last) = &self.last {
@@ -206,7 +213,7 @@ mod tests {
     }
 
     fn node() -> Node {
-        let target = super::super::target::parse("n1").unwrap().remove(0);
+        let target = super::super::target::parse("n1", &super::super::target::Via::Http).unwrap().remove(0);
         Node::new(Arc::new(target), Thresholds::default())
     }
 
@@ -219,21 +226,21 @@ mod tests {
     fn rates_are_of_the_pages_own_time() {
         let (mut node, begin) = (node(), Instant::now());
         assert_eq!(node.view(SECOND, begin).0.state, RemoteState::Asked);
-        node.take(Ok(page(100, [0, 0])), SECOND, SECOND, begin);
+        node.take(Ok(page(100, [0, 0])), None, SECOND, begin);
         assert_eq!(rates(&node, begin), [None, None], "missing is not zero");
         // Asked after one second, but read two seconds after.
-        node.take(Ok(page(102, [4000, 1000])), SECOND, SECOND, begin + SECOND);
+        node.take(Ok(page(102, [4000, 1000])), None, SECOND, begin + SECOND);
         assert_eq!(rates(&node, begin + SECOND), [Some(2000.0), Some(500.0)]);
         // The same page once more says nothing new, and takes nothing away.
-        node.take(Ok(page(102, [4000, 1000])), SECOND, SECOND, begin + 2 * SECOND);
+        node.take(Ok(page(102, [4000, 1000])), None, SECOND, begin + 2 * SECOND);
         assert_eq!(rates(&node, begin + 2 * SECOND), [Some(2000.0), Some(500.0)]);
         // A counter that began again has no rate; the other has one.
-        node.take(Ok(page(103, [10, 2000])), SECOND, SECOND, begin + 3 * SECOND);
+        node.take(Ok(page(103, [10, 2000])), None, SECOND, begin + 3 * SECOND);
         assert_eq!(rates(&node, begin + 3 * SECOND), [None, Some(1000.0)]);
         // The clock was set back: no rate, and then rates again.
-        node.take(Ok(page(50, [20, 3000])), SECOND, SECOND, begin + 4 * SECOND);
+        node.take(Ok(page(50, [20, 3000])), None, SECOND, begin + 4 * SECOND);
         assert_eq!(rates(&node, begin + 4 * SECOND), [None, None]);
-        node.take(Ok(page(51, [30, 3000])), SECOND, SECOND, begin + 5 * SECOND);
+        node.take(Ok(page(51, [30, 3000])), None, SECOND, begin + 5 * SECOND);
         assert_eq!(rates(&node, begin + 5 * SECOND), [Some(10.0), Some(0.0)], "zero is a number");
     }
 
@@ -241,7 +248,7 @@ mod tests {
     fn a_node_that_does_not_answer_is_lost_and_has_no_numbers() {
         let (mut node, begin) = (node(), Instant::now());
         let fails =
-            |node: &mut Node, at| node.take(Err("connection\u{1b} refused".to_owned()), SECOND, SECOND, at);
+            |node: &mut Node, at| node.take(Err("connection\u{1b} refused".to_owned()), None, SECOND, at);
         fails(&mut node, begin);
         let (view, groups, notices) = node.view(SECOND, begin);
         assert_eq!((view.state, groups.len()), (RemoteState::Never, 0));
@@ -250,7 +257,7 @@ mod tests {
         for second in 0..3 {
             node.take(
                 Ok(page(100 + second, [second * 100, 0])),
-                SECOND,
+                None,
                 SECOND,
                 begin + SECOND * u32::try_from(second).unwrap(),
             );
@@ -262,7 +269,7 @@ mod tests {
         let (view, groups, _) = node.view(SECOND, after);
         assert_eq!((view.state, groups.len(), view.age), (RemoteState::Lost, 0, Some(4 * SECOND)));
         // It is back: no rate over the time of which nothing is known.
-        node.take(Ok(page(110, [9000, 0])), SECOND, SECOND, last + 8 * SECOND);
+        node.take(Ok(page(110, [9000, 0])), None, SECOND, last + 8 * SECOND);
         assert_eq!(rates(&node, last + 8 * SECOND), [None, None]);
         assert_eq!(node.view(SECOND, last + 8 * SECOND).0.counts, [4, 2]);
     }
@@ -273,7 +280,7 @@ mod tests {
         for second in 0..10 {
             node.take(
                 Ok(page(100 + second.min(1), [0, 0])),
-                SECOND,
+                None,
                 SECOND,
                 begin + SECOND * u32::try_from(second).unwrap(),
             );

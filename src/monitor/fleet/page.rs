@@ -43,7 +43,8 @@ pub struct Descs(HashMap<(String, Option<Health>), Arc<Desc>>);
 const MAX_DESCS: usize = 4096;
 
 impl Descs {
-    fn get(&mut self, name: &str, feeds: Option<Health>, gauge: bool) -> Arc<Desc> {
+    /// The description of a counter of this name.
+    pub(super) fn get(&mut self, name: &str, feeds: Option<Health>, gauge: bool) -> Arc<Desc> {
         if let Some(desc) = self.0.get(&(name.to_owned(), feeds)) {
             return Arc::clone(desc);
         }

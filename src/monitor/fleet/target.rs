@@ -12,16 +12,42 @@ pub const DEFAULT_PORT: u16 = 9812;
 /// The longest file of hosts.
 const MAX_FILE: u64 = 1 << 20;
 
+/// How a node is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Via {
+    /// Its exporter is there.
+    #[default]
+    Http,
+    /// By `railtop log`, which ssh runs there.
+    Ssh,
+    /// By `railtop log`, which srun runs there, within the job with this number or the one around.
+    Srun(Option<String>),
+}
+
+impl Via {
+    /// The program that is run here for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Ssh => "ssh",
+            Self::Srun(_) => "srun",
+        }
+    }
+}
+
 /// Where a node's exporter is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// What its rows are called: the host, and the port where it is not the usual one.
     pub name: String,
+    /// How it is asked.
+    pub via: Via,
     /// Over TLS.
     pub tls: bool,
     /// A name or an address, without brackets.
     pub host: String,
-    /// TCP port.
+    /// TCP port; 0 where ssh knows it.
     pub port: u16,
     /// What is asked for, from the slash on.
     pub path: String,
@@ -48,8 +74,12 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+        match (&self.via, self.tls) {
+            (Via::Http, true) => write!(f, "https://{}{}", self.authority(), self.path),
+            (Via::Http, false) => write!(f, "http://{}{}", self.authority(), self.path),
+            (Via::Ssh, _) if self.port != 0 => write!(f, "ssh://{}", self.authority()),
+            (via, _) => write!(f, "{}://{}", via.name(), self.host),
+        }
     }
 }
 
@@ -82,13 +112,13 @@ pub enum TargetError {
     TooMany,
 }
 
-/// The nodes of a list, each once, in its order.
+/// The nodes of a list, each once, in its order; those without a scheme are asked `via` this.
 ///
 /// # Errors
 /// When a part is none, or there are none or too many.
-pub fn parse(list: &str) -> Result<Vec<Target>, TargetError> {
+pub fn parse(list: &str, via: &Via) -> Result<Vec<Target>, TargetError> {
     let mut targets = Vec::new();
-    add(list, true, &mut targets)?;
+    add(list, via, true, &mut targets)?;
     let mut seen = HashSet::new();
     targets.retain(|target: &Target| seen.insert(target.to_string()));
     // A host with several exporters: there the port is what tells them apart.
@@ -104,7 +134,7 @@ pub fn parse(list: &str) -> Result<Vec<Target>, TargetError> {
     if targets.is_empty() { Err(TargetError::Empty) } else { Ok(targets) }
 }
 
-fn add(list: &str, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetError> {
+fn add(list: &str, via: &Via, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetError> {
     let wrong = |part: &str, why: &dyn fmt::Display| TargetError::Part {
         part: crate::text::printable(part),
         why: why.to_string(),
@@ -122,7 +152,7 @@ fn add(list: &str, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetE
                 let line = line.split('#').next().unwrap_or_default();
                 // One node a line, or several with commas or blanks.
                 for word in line.split_whitespace() {
-                    add(word, false, targets)?;
+                    add(word, via, false, targets)?;
                 }
             }
             continue;
@@ -134,7 +164,7 @@ fn add(list: &str, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetE
             hostlist::expand(part).map_err(|error| wrong(part, &error))?
         };
         for host in hosts {
-            targets.push(one(&host).map_err(|why| wrong(&host, &why))?);
+            targets.push(one(&host, via).map_err(|why| wrong(&host, &why))?);
         }
         if targets.len() > MAX_HOSTS {
             return Err(TargetError::TooMany);
@@ -161,14 +191,21 @@ fn read(path: &Path) -> Result<String, TargetError> {
 }
 
 /// One node without brackets of a list.
-fn one(text: &str) -> Result<Target, String> {
-    let (tls, rest) = match text.split_once("://") {
-        None => (false, text),
-        Some(("http", rest)) => (false, rest),
-        Some(("https", rest)) => (true, rest),
-        Some((scheme, _)) => return Err(format!("{scheme:?} is neither http nor https")),
+fn one(text: &str, default: &Via) -> Result<Target, String> {
+    let (tls, via, rest) = match text.split_once("://") {
+        None => (false, default.clone(), text),
+        Some(("http", rest)) => (false, Via::Http, rest),
+        Some(("https", rest)) => (true, Via::Http, rest),
+        Some(("ssh", rest)) => (false, Via::Ssh, rest),
+        Some((scheme, _)) => return Err(format!("{scheme:?} is neither http, https nor ssh")),
     };
     let (authority, path) = rest.find('/').map_or((rest, "/metrics"), |at| rest.split_at(at));
+    // A user is no secret, and ssh has a word for it.
+    let (user, authority) =
+        match authority.split_once('@').filter(|(user, _)| via == Via::Ssh && !user.contains(':')) {
+            Some((user, authority)) => (Some(user), authority),
+            None => (None, authority),
+        };
     if authority.contains('@') {
         return Err(
             "a password on a command line can be read by everybody; --remote-auth FILE names it".to_owned()
@@ -189,6 +226,7 @@ fn one(text: &str) -> Result<Target, String> {
     };
     let port = match port {
         "" if authority.ends_with(':') => return Err("the port is missing".to_owned()),
+        "" if via != Via::Http => 0,
         "" => DEFAULT_PORT,
         port => port.parse().ok().filter(|&port| port > 0).ok_or_else(|| format!("{port:?} is no port"))?,
     };
@@ -201,11 +239,15 @@ fn one(text: &str) -> Result<Target, String> {
         return Err("the path holds characters that no URL has".to_owned());
     }
     let name = match (port, host.contains(':')) {
-        (DEFAULT_PORT, _) => host.to_owned(),
+        (DEFAULT_PORT | 0, _) => host.to_owned(),
         (port, true) => format!("[{host}]:{port}"),
         (port, false) => format!("{host}:{port}"),
     };
-    Ok(Target { name, tls, host: host.to_owned(), port, path: path.to_owned() })
+    if user.is_some_and(|user| user.is_empty() || !user.chars().all(fits) || user.starts_with('-')) {
+        return Err("it is no name of a user".to_owned());
+    }
+    let host = user.map_or_else(|| host.to_owned(), |user| format!("{user}@{host}"));
+    Ok(Target { name, via, tls, host, port, path: path.to_owned() })
 }
 
 #[cfg(test)]
@@ -218,20 +260,23 @@ mod tests {
     #[test_case("[::1]:80,[fe80::1]", &["http://[::1]:80/metrics", "http://[fe80::1]:9812/metrics"])]
     #[test_case("https://gpu9", &["https://gpu9:9812/metrics"])]
     #[test_case("http://a:1/m?x=1", &["http://a:1/m?x=1"])]
+    #[test_case("ssh://n[1-2],ssh://ops@x:22", &["ssh://n1", "ssh://n2", "ssh://ops@x:22"])]
     #[test_case("n[1-2]:99, n2:99", &["http://n1:99/metrics", "http://n2:99/metrics"]; "each once")]
     #[test_case("https://n[01-02].x", &["https://n01.x:9812/metrics", "https://n02.x:9812/metrics"])]
     fn stands_for(list: &str, all: &[&str]) {
-        assert_eq!(parse(list).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), all);
+        assert_eq!(parse(list, &Via::Http).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>(), all);
     }
 
     #[test_case("", "names no node"; "nothing")]
     #[test_case("a:0", "is no port")]
     #[test_case("a:", "the port is missing")]
     #[test_case("a:99999", "is no port")]
-    #[test_case("ftp://a", "neither http nor https")]
+    #[test_case("ftp://a", "neither http, https nor ssh")]
     #[test_case("-oProxyCommand=x", "no name of a host")]
     #[test_case("a b", "no name of a host")]
     #[test_case("https://u:p@a", "--remote-auth FILE")]
+    #[test_case("ssh://-o@a", "no name of a user")]
+    #[test_case("ssh://u:p@a", "--remote-auth FILE")]
     #[test_case("a[1-", "brackets do not match")]
     #[test_case("[::1", "brackets do not match")]
     #[test_case("[::x]:1", "no IPv6 address")]
@@ -239,7 +284,7 @@ mod tests {
     #[test_case("@/nowhere", "cannot read the nodes in /nowhere")]
     #[test_case("n[0-4095],x", "more than 4096")]
     fn is_none(list: &str, why: &str) {
-        let told = parse(list).unwrap_err().to_string();
+        let told = parse(list, &Via::Http).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");
         assert!(!told.contains('\u{1b}'), "{told:?}");
     }
@@ -249,9 +294,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, "# the rack\nn[1-2]  n9:1\nhttps://x # the odd one\n\n").unwrap();
         let list = format!("first,@{}", file.path().display());
-        let names: Vec<_> = parse(&list).unwrap().into_iter().map(|t| t.name).collect();
+        let names: Vec<_> = parse(&list, &Via::Http).unwrap().into_iter().map(|t| t.name).collect();
         assert_eq!(names, ["first", "n1", "n2", "n9:1", "x"]);
         std::fs::write(&file, "@/etc/passwd\n").unwrap();
-        assert!(parse(&list).unwrap_err().to_string().contains("names no other file"));
+        assert!(parse(&list, &Via::Http).unwrap_err().to_string().contains("names no other file"));
     }
 }

@@ -189,6 +189,14 @@ fn tenths(ratio: f64) -> u64 {
     (ratio * 10.0).round().clamp(0.0, 1e9) as u64
 }
 
+/// How many NICs carry the load, in the direction in which they are fewest; `None` before there is a rate.
+#[must_use]
+pub fn active_nics(group: &GroupView) -> Option<usize> {
+    let of = |flow: &GroupFlow| flow.spread.active_nics;
+    let known = [&group.tx, &group.rx].into_iter().filter(|flow| flow.bytes_per_s.is_some());
+    busy(group).map(of).min().or_else(|| known.map(of).max())
+}
+
 /// What is to be said of a group, the worst first, in as few words as possible: `mlx5_3 link DOWN`, `Rx single NIC: mlx5_1`,
 /// `balanced`.
 #[must_use]

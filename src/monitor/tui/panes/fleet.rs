@@ -91,10 +91,7 @@ fn without_numbers(state: &State, node: &RemoteView) -> Vec<Cell> {
 fn of_group(state: &State, scale: &Scale, auto_top: f64, node: &RemoteView, group: &GroupView) -> Vec<Cell> {
     let (theme, glyphs) = (state.theme, state.glyphs);
     let plain = theme.style(Token::Text);
-    let known =
-        Direction::BOTH.map(|way| way.of(group)).into_iter().filter(|flow| flow.bytes_per_s.is_some());
-    let active = known.map(|flow| flow.spread.active_nics).max();
-    let active = active.map_or_else(|| MISSING.to_owned(), |active| active.to_string());
+    let active = remote::active_nics(group).map_or_else(|| MISSING.to_owned(), |active| active.to_string());
     let (rank, _) = remote::badness(group);
     let (glyph, token) = match rank {
         Rank::Unknown | Rank::Broken => (glyphs.bad(), Token::Bad),
