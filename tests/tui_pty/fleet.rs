@@ -64,7 +64,7 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
     session.wait_for_text("asked at");
     session.type_keys(b"\x1b");
     session.wait_for("the list", |screen| !screen.contents().contains("asked at"));
-    session.type_keys(b"\x1b3");
+    session.type_keys(b"3");
     session.wait_for_text("not told by other nodes");
     session.type_keys(b"1");
     session.wait_for_text("NIC  ");

@@ -108,6 +108,7 @@ fn config(args: &FleetArgs, settings: &Settings) -> anyhow::Result<Config> {
         let found = target::parse(&list, &via).map_err(|error| usage(format!("{flag}: {error}")))?;
         targets.extend(found.into_iter().filter(|target| !targets.contains(target)).collect::<Vec<_>>());
     }
+    target::tell_apart(&mut targets);
     let wants_tls = targets.iter().any(|target| target.tls);
     let tls = wants_tls.then(|| access::tls(args.remote_ca.as_deref())).transpose()?;
     let authorization = args.remote_auth.as_deref().map(access::password).transpose()?;

@@ -92,7 +92,7 @@ pub fn password(path: &Path) -> Result<HeaderValue, AccessError> {
     let file = fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
     file.take(MAX_FILE).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
     let line = text.lines().next().unwrap_or_default();
-    if !line.split_once(':').is_some_and(|(user, _)| !user.is_empty()) {
+    if line.split_once(':').is_none_or(|(user, _)| user.is_empty()) {
         return Err(wrong("its first line is not USER:PASSWORD".to_owned()));
     }
     let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(line)))

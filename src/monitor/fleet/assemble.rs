@@ -39,7 +39,7 @@ impl Assembler {
         let mut news = false;
         for node in nodes {
             // Nodes' clocks differ: an event is of the moment at which it became known here.
-            let events = node.take_events().into_iter().map(|event| Event { mono_ns, realtime_ns, ..event });
+            let events = node.take_events().into_iter().map(|event| Event { realtime_ns, mono_ns, ..event });
             self.events.extend(events);
             news |= self.events.len() != before;
             let (mut remote, of_node, said) = node.view(interval, now);

@@ -1,6 +1,6 @@
 //! Slurm's lists of hosts: `gpu[01-04,7],login1`, expanded here, so that no program of Slurm's is needed to read one.
 //!
-//! Source: scontrol(1), "show hostnames"; slurm.conf(5), "NodeName". Leading zeros are kept, several brackets in one name
+//! Source: scontrol(1), "show hostnames"; slurm.conf(5), `NodeName`. Leading zeros are kept, several brackets in one name
 //! are combined, and the whole is bounded: a list of a few characters can stand for any number of hosts.
 
 /// Most hosts that one list may stand for.

@@ -1,4 +1,4 @@
-//! Lines of a metrics page, in Prometheus' text format 0.0.4 or OpenMetrics 1.0, which are alike in what is read here:
+//! Lines of a metrics page, in Prometheus' text format 0.0.4 or `OpenMetrics` 1.0, which are alike in what is read here:
 //! `name{label="value",…} number [time]`.
 //!
 //! A page comes from another machine: nothing of it is believed before it is parsed. What is no line is counted and left

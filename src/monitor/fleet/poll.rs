@@ -29,7 +29,7 @@ enum News {
     /// An exporter was asked.
     Answer(Box<Answer>),
     /// A child process has told of a tick, or why it does not.
-    Told(usize, Result<Sample, String>),
+    Told(usize, Box<Result<Sample, String>>),
 }
 
 /// What a question to an exporter led to.
@@ -133,7 +133,7 @@ impl Round {
             children.spawn_local(async move {
                 let tell = |told| {
                     // Nobody listens only at the end.
-                    let _ended = answers.send(News::Told(node, told));
+                    let _ended = answers.send(News::Told(node, Box::new(told)));
                 };
                 process::run(&target, interval, reaper, descs, tell).await;
             });
@@ -164,7 +164,7 @@ impl Round {
         match news {
             News::Told(at, told) => {
                 if let Some((node, _)) = self.nodes.get_mut(at) {
-                    node.take(told, None, self.interval, now);
+                    node.take(*told, None, self.interval, now);
                 }
             }
             News::Answer(answer) => {

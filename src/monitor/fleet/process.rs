@@ -144,12 +144,12 @@ async fn follow(
     let mut err = Receiver::from_owned_fd(err.into())?;
     let mut collector = Collector::default();
     let (mut line, mut said) = (Vec::new(), Vec::new());
-    let (mut bytes, mut words) = ([0; 16 << 10], [0; 1024]);
+    let (mut bytes, mut words) = (vec![0; 16 << 10], vec![0; 1024]);
     let mut talks = true;
     loop {
         let pause = async {
             if collector.is_empty() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } else {
                 sleep(PAUSE).await;
             }

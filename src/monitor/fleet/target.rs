@@ -1,6 +1,6 @@
 //! Which nodes, as they are written on the command line: `node[1-4],10.0.0.7:9000,https://gpu9/metrics,@FILE`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -57,7 +57,9 @@ impl Target {
     /// Host and port as they stand in a URL and in the `Host` of a request.
     #[must_use]
     pub fn authority(&self) -> String {
-        if self.host.contains(':') {
+        if self.port == 0 {
+            self.host.clone()
+        } else if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)
@@ -121,17 +123,27 @@ pub fn parse(list: &str, via: &Via) -> Result<Vec<Target>, TargetError> {
     add(list, via, true, &mut targets)?;
     let mut seen = HashSet::new();
     targets.retain(|target: &Target| seen.insert(target.to_string()));
-    // A host with several exporters: there the port is what tells them apart.
-    let mut by_host: HashMap<String, usize> = HashMap::new();
-    for target in &targets {
-        *by_host.entry(target.host.clone()).or_default() += 1;
-    }
-    for target in
-        targets.iter_mut().filter(|target| by_host.get(&target.host).is_some_and(|&count| count > 1))
-    {
-        target.name = target.authority();
-    }
+    tell_apart(&mut targets);
     if targets.is_empty() { Err(TargetError::Empty) } else { Ok(targets) }
+}
+
+/// Gives nodes that would be called the same longer names: with the port, and if that is not enough the whole address.
+pub fn tell_apart(targets: &mut [Target]) {
+    let longer: [fn(&Target) -> String; 2] = [Target::authority, Target::to_string];
+    let same_host = |a: &Target, b: &Target| a.host == b.host;
+    let same_name = |a: &Target, b: &Target| a.name == b.name;
+    for (longer, alike) in longer.into_iter().zip([same_host as fn(&Target, &Target) -> bool, same_name]) {
+        let names: Vec<Option<String>> = targets
+            .iter()
+            .map(|one| {
+                let others = targets.iter().filter(|other| alike(one, other)).count();
+                (others > 1).then(|| longer(one))
+            })
+            .collect();
+        for (target, name) in targets.iter_mut().zip(names) {
+            target.name = name.unwrap_or_else(|| std::mem::take(&mut target.name));
+        }
+    }
 }
 
 fn add(list: &str, via: &Via, files: bool, targets: &mut Vec<Target>) -> Result<(), TargetError> {
@@ -287,6 +299,14 @@ mod tests {
         let told = parse(list, &Via::Http).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");
         assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
+
+    #[test]
+    fn no_two_nodes_are_called_the_same() {
+        let list = "a,b:1,b:2,c,ssh://c,http://d/x,http://d/y,[::1]:1,[::1]:2";
+        let names: Vec<_> = parse(list, &Via::Http).unwrap().into_iter().map(|t| t.name).collect();
+        let d = ["http://d:9812/x", "http://d:9812/y"];
+        assert_eq!(names, ["a", "b:1", "b:2", "c:9812", "c", d[0], d[1], "[::1]:1", "[::1]:2"]);
     }
 
     #[test]

@@ -77,13 +77,13 @@ fn without_numbers(state: &State, node: &RemoteView) -> Vec<Cell> {
         (None, _) => glyph.to_owned(),
     };
     let muted = theme.style(Token::Muted);
-    let none = || Cell::Text(MISSING.to_owned(), muted);
+    let absent = || Cell::Text(MISSING.to_owned(), muted);
     let word = if node.state == RemoteState::Live { "no NIC" } else { node.state.word() };
     let mut cells = vec![
         Cell::Text(printable(&node.name), theme.style(Token::Strong)),
         Cell::Text(word.to_owned(), theme.style(token)),
     ];
-    cells.extend((0..5).map(|_| none()));
+    cells.extend((0..5).map(|_| absent()));
     cells.extend([Cell::Strip(Vec::new()), Cell::Strip(Vec::new()), Cell::Text(reason, theme.style(token))]);
     cells
 }
