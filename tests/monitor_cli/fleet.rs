@@ -40,7 +40,7 @@ fn once(nodes: &str, more: &[&str]) -> Vec<Value> {
 /// The row of the node at this address.
 fn row<'a>(rows: &'a [Value], node: &Node) -> &'a Value {
     let name = node.address.to_string();
-    rows.iter().find(|row| row["node"] == *name).unwrap_or_else(|| panic!("{name} in {rows:?}"))
+    rows.iter().find(|row| row["node"] == *name).expect(&name)
 }
 
 #[test]

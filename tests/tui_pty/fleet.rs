@@ -67,7 +67,7 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
     session.type_keys(b"3");
     session.wait_for_text("not told by other nodes");
     session.type_keys(b"1");
-    session.wait_for_text("NIC  ");
+    session.wait_for_text("of line rate");
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
     session.assert_restored("");

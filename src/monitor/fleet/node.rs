@@ -203,11 +203,12 @@ mod tests {
     fn page(second: u64, sent: [u64; 2]) -> Sample {
         let mut text = format!("railtop_last_read_timestamp_seconds {second}\n");
         for (n, bytes) in sent.iter().enumerate() {
-            text += &format!(
-                "rdma_device_info{{device=\"m{n}\",port=\"1\",driver=\"mlx5_core\",source=\"sysfs\"}} 1\n"
-            );
-            text += &format!("rdma_port_transmit_bytes_total{{device=\"m{n}\",port=\"1\"}} {bytes}\n");
-            text += &format!("rdma_port_receive_bytes_total{{device=\"m{n}\",port=\"1\"}} 0\n");
+            let labels = format!("device=\"m{n}\",port=\"1\"");
+            text.extend([
+                format!("rdma_device_info{{{labels},driver=\"mlx5_core\",source=\"sysfs\"}} 1\n"),
+                format!("rdma_port_transmit_bytes_total{{{labels}}} {bytes}\n"),
+                format!("rdma_port_receive_bytes_total{{{labels}}} 0\n"),
+            ]);
         }
         parse(&text, &mut Descs::default()).unwrap()
     }

@@ -424,9 +424,11 @@ railtop_last_read_timestamp_seconds 1700000000.125
     fn there_is_no_end_of_ports_and_none_of_it_is_taken() {
         let mut text = "railtop_last_read_timestamp_seconds 1\n".to_owned();
         for n in 0..2000 {
-            text += &format!("rdma_device_info{{device=\"d{n}\",port=\"1\",source=\"sysfs\"}} 1\n");
-            text += &format!("rdma_pe_info{{job_name=\"j\",node_name=\"n\",pe=\"{n}\"}} 1\n");
-            text += &format!("rdma_port_timeouts_total{{device=\"d0\",port=\"1\",counter=\"c{n}\"}} 1\n");
+            text.extend([
+                format!("rdma_device_info{{device=\"d{n}\",port=\"1\",source=\"sysfs\"}} 1\n"),
+                format!("rdma_pe_info{{job_name=\"j\",node_name=\"n\",pe=\"{n}\"}} 1\n"),
+                format!("rdma_port_timeouts_total{{device=\"d0\",port=\"1\",counter=\"c{n}\"}} 1\n"),
+            ]);
         }
         let sample = parse(&text, &mut Descs::default()).unwrap();
         assert_eq!((sample.ports.len(), sample.pages.len()), (MAX_PORTS, MAX_PES));

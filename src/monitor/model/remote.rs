@@ -280,6 +280,7 @@ fn quiet(group: &GroupView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::counter::PerHealth;
     use crate::monitor::model::group;
     use crate::monitor::model::view::Flow;
     use crate::monitor::tui::synthetic::{Cluster, Shape};
@@ -292,7 +293,7 @@ mod tests {
             tx: Flow { bytes: Some(1), bytes_per_s, ..Flow::default() },
             rx: Flow { bytes: Some(1), bytes_per_s: bytes_per_s.map(|_| 0.0), ..Flow::default() },
             marks: Vec::new(),
-            health: Default::default(),
+            health: PerHealth::default(),
             state: None,
             ..base.nics[0].clone()
         };
