@@ -53,7 +53,6 @@ fn rates_are_those_of_the_counters_and_the_worst_comes_first() {
     let gone = Node::even(1, 1.0);
     let nodes = [&whispers, &even, &skewed, &gone, &single];
     let text = list(&nodes);
-    drop(std::net::TcpStream::connect(gone.address));
     let absent = gone.address;
     drop(gone);
     let rows = once(&text, &[]);

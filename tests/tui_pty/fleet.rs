@@ -110,7 +110,7 @@ fn sixty_four_nodes_cost_less_than_a_twentieth_of_a_core() {
     let nodes: Vec<Node> = (0..NODES)
         .map(|n| {
             if n % 8 == 0 {
-                Node::new(Answers::Traffic(vec![[8e9, 8e9], [0.0, 0.0]].repeat(4)))
+                Node::new(Answers::Traffic([[8e9, 8e9], [0.0, 0.0]].repeat(4)))
             } else {
                 Node::even(8, 4e9)
             }
