@@ -66,8 +66,10 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
     session.wait_for("the list", |screen| !screen.contents().contains("asked at"));
     session.type_keys(b"3");
     session.wait_for_text("not told by other nodes");
+    session.type_keys(b"\x1b");
+    session.wait_for("all nodes", |screen| !line(screen, &of_single).is_empty());
     session.type_keys(b"1");
-    session.wait_for_text("of line rate");
+    session.wait_for_text("%|m/m");
     session.type_keys(b"q");
     assert_eq!(session.exit_status().exit_code(), 0);
     session.assert_restored("");
