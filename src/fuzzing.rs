@@ -8,7 +8,7 @@
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also its file's in `fuzz/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("netlink", netlink),
     ("counter_page", counter_page),
     ("recording", recording),
@@ -16,6 +16,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("config", config),
     ("frame", frame),
     ("report", report),
+    ("exporter", exporter),
 ];
 
 /// A datagram of RDMA netlink: devices, ports, counters, queue pairs, the system, events.
@@ -52,6 +53,11 @@ pub fn frame(bytes: &[u8]) {
 /// Results of benchmarks, one a line.
 pub fn report(bytes: &[u8]) {
     crate::report::fuzz::lines(bytes);
+}
+
+/// A page of another node's exporter, which is also taken for a list of nodes.
+pub fn exporter(bytes: &[u8]) {
+    crate::monitor::fleet::fuzz::page(bytes);
 }
 
 #[cfg(test)]

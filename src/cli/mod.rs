@@ -8,6 +8,7 @@ pub mod demo;
 pub mod exit;
 pub mod export;
 mod files;
+mod fleet;
 pub mod global;
 pub mod interrupt;
 pub mod lab;
@@ -93,8 +94,10 @@ struct TopCommand {
     screen: top::TopArgs,
     #[command(flatten)]
     selection: source::Selection,
+    #[command(flatten)]
+    fleet: fleet::FleetArgs,
     /// Record all that is read to this file, for `railtop replay` and `railtop export`
-    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["synthetic", "remote", "nodes_from_slurm"])]
     record: Option<PathBuf>,
 }
 
@@ -141,8 +144,15 @@ impl Cli {
 
 /// The screen, fed by a sampler thread.
 fn top(args: &TopCommand, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
-    exit::require_terminal()?;
     let given = Given { screen: args.screen.clone(), selection: args.selection.clone(), ..Given::default() };
+    if args.fleet.is_wanted() {
+        return fleet::run(&args.fleet, &Settings::load(global, &given)?);
+    }
+    if args.fleet.once.is_some() {
+        let text = "--once goes with --remote or --nodes-from-slurm; of this machine `railtop log -n 2` says as much";
+        return Err(exit::ExitError::Usage(text.to_owned()).into());
+    }
+    exit::require_terminal()?;
     let settings = Settings::load(global, &given)?;
     crate::monitor::tui::watch_panics();
     let mut sampler = Sampler::start(settings.monitor())?;

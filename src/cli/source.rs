@@ -178,6 +178,7 @@ mod tests {
             processes: None,
             gpus: None,
             events: Arc::new([]),
+            fleet: None,
         }
     }
 

@@ -33,6 +33,7 @@ fn parser(target: &str) -> Target {
 #[test_case("config")]
 #[test_case("frame")]
 #[test_case("report")]
+#[test_case("exporter")]
 fn no_bytes_break(target: &str) {
     let (parse, seeds) = (parser(target), seeds(target));
     assert!(!seeds.is_empty());

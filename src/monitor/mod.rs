@@ -15,6 +15,7 @@ pub mod clock;
 pub mod counter;
 pub mod export;
 pub mod failover;
+pub mod fleet;
 pub mod glob;
 pub mod host;
 pub mod list;

@@ -20,9 +20,9 @@ use crate::support::{Tree, fixture, railtop};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An exporter that serves.
-struct Exporter {
+pub(crate) struct Exporter {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it says, line by line.
     said: Receiver<String>,
 }
@@ -40,7 +40,7 @@ impl Exporter {
     }
 
     /// Of this tree, on a port of its own.
-    fn of(root: &Path, args: &[&str]) -> Self {
+    pub(crate) fn of(root: &Path, args: &[&str]) -> Self {
         Self::start(railtop(root).args(["export", "--listen", "127.0.0.1:0"]).args(args))
     }
 

@@ -5,8 +5,11 @@
 mod check;
 mod events;
 mod export;
+#[path = "../support/exporters.rs"]
+mod exporters;
 #[path = "../support/fault.rs"]
 mod fault;
+mod fleet;
 #[path = "../support/http.rs"]
 mod http;
 mod list;

@@ -7,6 +7,7 @@
 mod cluster;
 mod ending;
 mod examples;
+mod fleet;
 mod job;
 mod nvshmem;
 mod steps;

@@ -4,8 +4,11 @@
 
 mod answers;
 mod ending;
+#[path = "../support/exporters.rs"]
+mod exporters;
 #[path = "../support/fault.rs"]
 mod fault;
+mod fleet;
 mod frames;
 mod keys;
 mod panics;

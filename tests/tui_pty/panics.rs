@@ -18,8 +18,8 @@ use crate::sources::sources;
 
 /// The threads of the monitor's screen, and where each is made to panic. Keys are read on the screen's own, the main one;
 /// recordings are written on the sampler's; what netlink tells of devices is read on `netlink`.
-const THREADS: [&str; 8] =
-    ["sampler", "reader", "gpus", "windows", "replay", "netlink", "processes", "railtop"];
+const THREADS: [&str; 9] =
+    ["sampler", "reader", "gpus", "windows", "replay", "netlink", "processes", "fleet", "railtop"];
 
 /// The line that the screen leaves behind when a thread has panicked.
 const REPORT: &str = "a thread of railtop panicked (message above); please report it";
@@ -74,6 +74,24 @@ fn a_panic_in_each_thread_gives_the_terminal_back(thread: &str, keys: &[u8], the
     if code == 1 {
         session.assert_restored(REPORT);
     }
+}
+
+/// The thread that asks other nodes. Where it waits, it looks at the clock.
+#[test]
+fn a_panic_in_the_thread_that_asks_other_nodes_gives_the_terminal_back() {
+    let Some(fault) = Fault::new("clock", "fleet") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let node = crate::exporters::Node::even(2, 1e9);
+    let mut command = crate::fleet::top(dir.path(), "100ms", &[&node]);
+    bring_about(&fault, &mut command);
+    let mut session = Session::start_command(command);
+    session.wait_for_text("balanced");
+    let known = |name: &String| THREADS.contains(&name.as_str());
+    assert!(threads(&session).iter().all(known), "{:?}", threads(&session));
+    fs::write(fault.when(), "").expect("a file");
+    assert_eq!(session.exit_status().exit_code(), 1);
+    session.assert_restored("thread 'fleet'");
+    session.assert_restored(REPORT);
 }
 
 /// The program where RDMA is loaded and has no device, which is when netlink is asked: in a mount namespace with a `/sys/class` of

@@ -11,6 +11,7 @@ mod idle_efa;
 mod names;
 mod pair;
 mod processes;
+pub mod remote;
 mod rows;
 pub mod track;
 pub mod view;
@@ -95,6 +96,7 @@ impl Model {
             processes,
             gpus,
             events,
+            fleet: None,
         };
         Derived { view, kernel_rows, covered }
     }

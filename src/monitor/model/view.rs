@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::remote::RemoteView;
 use crate::balance::Spread;
 use crate::monitor::counter::{Desc, PerHealth};
 use crate::monitor::sample::{GpuSample, ProcessSample, Windows};
@@ -306,6 +307,19 @@ pub struct GroupView {
 }
 
 impl GroupView {
+    /// What it is called among the groups of its node: `PE 3`, `GPU 53:00.0`, `NUMA 1`, or the node itself.
+    #[must_use]
+    pub fn short_name(&self) -> String {
+        match (self.kind, self.pe, &self.gpu) {
+            (GroupKind::Pe, Some(pe), _) => format!("PE {pe}"),
+            (GroupKind::Gpu, _, Some(gpu)) => format!("GPU {}", gpu.strip_prefix("0000:").unwrap_or(gpu)),
+            (GroupKind::Numa, ..) => {
+                self.numa.map_or_else(|| self.node.clone(), |numa| format!("NUMA {numa}"))
+            }
+            _ => self.node.clone(),
+        }
+    }
+
     /// What it is called among the groups of all nodes: `node0 PE 3`, `node0 GPU 0000:53:00.0`, `node0`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -524,4 +538,6 @@ pub struct View {
     pub gpus: Option<GpusView>,
     /// The latest events, oldest first.
     pub events: Arc<[Event]>,
+    /// The nodes, where they are watched from afar; `None` for a monitor of its own machine.
+    pub fleet: Option<Arc<[RemoteView]>>,
 }

@@ -83,6 +83,7 @@ commands! {
 
     NextTab "next-tab" [Key::code(KeyCode::Tab)] "next tab" "next tab";
     PreviousTab "previous-tab" [Key::shift(KeyCode::Tab)] "previous tab" "previous tab";
+    Tab0 "tab-0" [Key::char('0')] "fleet" "fleet: every node's groups, the worst first (with --remote)";
     Tab1 "tab-1" [Key::char('1')] "NICs" "NICs";
     Tab2 "tab-2" [Key::char('2')] "groups" "groups: how evenly NICs share the load";
     Tab3 "tab-3" [Key::char('3')] "processes" "processes and their queue pairs";

@@ -91,6 +91,8 @@ pub struct TuiOptions {
     pub keymap: Keymap,
     /// Where recordings go that are begun with a key.
     pub record_directory: PathBuf,
+    /// Whether the source's views are of nodes that are watched from afar.
+    pub fleet: bool,
 }
 
 impl Default for TuiOptions {
@@ -105,6 +107,7 @@ impl Default for TuiOptions {
             keeper: None,
             keymap: Keymap::default(),
             record_directory: PathBuf::from("."),
+            fleet: false,
         }
     }
 }
@@ -200,6 +203,9 @@ pub fn run(source: &mut dyn ViewSource, options: &TuiOptions) -> Result<Ended, T
     let mut state = State::new(theme, glyphs, units, interval);
     state.prefer(&options.preferences);
     state.keymap = options.keymap.clone();
+    if options.fleet {
+        state.show_fleet();
+    }
     source.subscribe(waker.clone());
     let kept = state.preferences();
     let mut control = Loop {

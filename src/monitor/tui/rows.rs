@@ -25,6 +25,8 @@ pub(super) enum RowKey {
     Event(u64, String),
     /// A GPU's index.
     Gpu(u32),
+    /// A node that is watched from afar and has no group to show, by its name.
+    Remote(String),
 }
 
 /// What a row shows; indices are those of the view it was built from.
@@ -37,6 +39,7 @@ pub(super) enum RowKind {
     Process(usize),
     Event(usize),
     Gpu(usize),
+    Remote(usize),
 }
 
 /// One line of the list.
@@ -58,6 +61,9 @@ pub enum Sort {
     Rx,
     /// Worst max/mean first; NICs stay in the order of their rails.
     Imbalance,
+    /// What needs somebody first: nodes without numbers, NICs that are down, traffic that is not shared.
+    #[value(skip)]
+    Worst,
     /// Most queue pairs first.
     #[value(skip)]
     QueuePairs,
@@ -91,6 +97,7 @@ impl Sort {
             Self::Tx => "Tx",
             Self::Rx => "Rx",
             Self::Imbalance => "imbalance",
+            Self::Worst => "worst",
             Self::QueuePairs => "QPs",
             Self::Pid => "PID",
             Self::Memory => "memory",
@@ -114,12 +121,7 @@ pub(super) fn worst(group: &GroupView) -> Option<f64> {
 
 /// A group's name without its node: `PE 3`, `GPU 53:00.0`, or the node itself.
 pub(super) fn short_name(group: &GroupView) -> String {
-    match (group.kind, group.pe, &group.gpu) {
-        (GroupKind::Pe, Some(pe), _) => format!("PE {pe}"),
-        (GroupKind::Gpu, _, Some(gpu)) => format!("GPU {}", gpu.strip_prefix("0000:").unwrap_or(gpu)),
-        (GroupKind::Numa, ..) => group.numa.map_or_else(|| group.node.clone(), |numa| format!("NUMA {numa}")),
-        _ => group.node.clone(),
-    }
+    group.short_name()
 }
 
 /// What a group of this kind is called.
@@ -254,7 +256,7 @@ fn dead_last_by_node(view: &View, groups: &mut [(usize, Vec<usize>)]) {
 }
 
 /// The NICs of a group that pass the filter: all when the group itself does, `None` when none does.
-fn matching(group: &GroupView, needle: &str) -> Option<Vec<usize>> {
+pub(super) fn matching(group: &GroupView, needle: &str) -> Option<Vec<usize>> {
     let all = || (0..group.nics.len()).collect();
     if needle.is_empty() {
         return Some(all());

@@ -2,6 +2,7 @@
 
 mod economy;
 mod failed_nic;
+mod fleet;
 mod looks;
 mod memory;
 mod tabs;

@@ -52,6 +52,20 @@ pub trait ViewSource {
     fn set_needs(&mut self, _needs: Needs) {}
 }
 
+impl ViewSource for crate::monitor::fleet::Fleet {
+    fn subscribe(&mut self, waker: Waker) {
+        Self::subscribe(self, move || waker.wake());
+    }
+
+    fn latest(&mut self) -> Option<Arc<View>> {
+        Self::latest(self)
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        Self::set_interval(self, interval);
+    }
+}
+
 impl ViewSource for crate::monitor::Sampler {
     fn subscribe(&mut self, waker: Waker) {
         Self::subscribe(self, move || waker.wake());

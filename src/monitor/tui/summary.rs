@@ -14,6 +14,9 @@ pub(super) enum Direction {
 }
 
 impl Direction {
+    /// Both.
+    pub(super) const BOTH: [Self; 2] = [Self::Tx, Self::Rx];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Tx => "Tx",
@@ -77,6 +80,16 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn of<'a>(groups: impl Iterator<Item = &'a GroupView>, direction: Direction) -> Self {
+        Self::above(0.0, groups, direction)
+    }
+
+    /// The same, but the balance of who moves fewer bytes per second than `least` is nobody's concern: of many nodes some
+    /// always send a packet over one NIC.
+    pub(super) fn above<'a>(
+        least: f64,
+        groups: impl Iterator<Item = &'a GroupView>,
+        direction: Direction,
+    ) -> Self {
         let mut summary = Self::default();
         for group in groups.filter(|group| !is_dead(group)) {
             let flow = direction.of(group);
@@ -92,7 +105,8 @@ impl Summary {
                 summary.unread += flow.unread;
             }
             summary.slow += usize::from(flow.distribution.is_some_and(|d| d.slow.is_some()));
-            let Some(ratio) = flow.spread.max_over_mean else { continue };
+            let heavy = flow.bytes_per_s.is_some_and(|rate| rate >= least);
+            let Some(ratio) = flow.spread.max_over_mean.filter(|_| heavy) else { continue };
             summary.busy += 1;
             summary.active_nics += flow.spread.active_nics;
             summary.uneven += usize::from(flow.spread.verdict.is_imbalance());

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::rows::{self, Row, RowKey, RowKind, Sort};
 use super::summary::Direction;
+use crate::monitor::model::remote::{self, Badness, Entry};
 use crate::monitor::model::view::{Event, Flow, GpuView, ProcessView, View};
 
 /// Two lines per group, one a direction, always together.
@@ -22,6 +23,46 @@ pub(super) fn groups(view: &View, sort: Sort, filter: &str) -> Vec<Row> {
             })
         })
         .collect()
+}
+
+/// A line per group of every node, and one for each node that has none.
+pub(super) fn fleet(view: &View, sort: Sort, filter: &str) -> Vec<Row> {
+    let Some(nodes) = &view.fleet else { return Vec::new() };
+    let needle = filter.trim().to_lowercase();
+    let has = |text: &str| text.to_lowercase().contains(&needle);
+    let mut found: Vec<(Badness, [Option<f64>; 3], Row)> = Vec::new();
+    for (badness, entry) in remote::entries(view) {
+        let (Entry::Node(at) | Entry::Group(at, _)) = entry;
+        let node = &nodes[at];
+        let named = has(&node.name) || has(&node.place) || has(node.state.word());
+        let (matches, values, row) = match entry {
+            Entry::Node(at) => {
+                let row = Row { key: RowKey::Remote(node.name.clone()), kind: RowKind::Remote(at) };
+                (node.reason.as_deref().is_some_and(has), [None; 3], row)
+            }
+            Entry::Group(_, index) => {
+                let group = &view.groups[index];
+                let ratio = remote::worst_ratio(group).map(|(ratio, _)| ratio);
+                let kind = RowKind::Group { group: index, folded: true };
+                let row = Row { key: RowKey::Group(group.key.clone()), kind };
+                let matches = has(&remote::words(group)) || rows::matching(group, &needle).is_some();
+                (matches, [group.tx.bytes_per_s, group.rx.bytes_per_s, ratio], row)
+            }
+        };
+        if needle.is_empty() || named || matches {
+            found.push((badness, values, row));
+        }
+    }
+    // Stable: rows that are alike stay in the order of the nodes.
+    let by = |values: &[Option<f64>; 3], which: usize| values[which].unwrap_or(-1.0);
+    match sort {
+        Sort::Natural => {}
+        Sort::Tx => found.sort_by(|a, b| by(&b.1, 0).total_cmp(&by(&a.1, 0))),
+        Sort::Rx => found.sort_by(|a, b| by(&b.1, 1).total_cmp(&by(&a.1, 1))),
+        Sort::Imbalance => found.sort_by(|a, b| by(&b.1, 2).total_cmp(&by(&a.1, 2))),
+        _ => found.sort_by_key(|(badness, ..)| *badness),
+    }
+    found.into_iter().map(|(.., row)| row).collect()
 }
 
 /// A line per process.

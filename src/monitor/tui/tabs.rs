@@ -16,11 +16,23 @@ pub(super) enum Tab {
     Events,
     /// GPUs and their NVLinks.
     Gpus,
+    /// Every node's groups, where nodes are watched from afar.
+    Fleet,
 }
 
 impl Tab {
-    /// All, in the order of the tab bar.
-    pub(super) const ALL: [Self; 5] = [Self::Nics, Self::Groups, Self::Processes, Self::Events, Self::Gpus];
+    /// All there are.
+    const ALL: [Self; 6] = [Self::Nics, Self::Groups, Self::Processes, Self::Events, Self::Gpus, Self::Fleet];
+
+    /// Those of a screen, in the order of the tab bar: of a fleet's, or of its own machine's.
+    pub(super) fn all(fleet: bool) -> &'static [Self] {
+        if fleet {
+            // Exporters tell neither of processes nor of GPUs.
+            &[Self::Fleet, Self::Nics, Self::Groups, Self::Events]
+        } else {
+            &[Self::Nics, Self::Groups, Self::Processes, Self::Events, Self::Gpus]
+        }
+    }
 
     /// The word in the tab bar; the short one for narrow windows.
     pub(super) fn word(self, short: bool) -> &'static str {
@@ -31,18 +43,24 @@ impl Tab {
             Self::Processes => "Processes",
             Self::Events => "Events",
             Self::Gpus => "GPUs",
+            Self::Fleet => "Fleet",
         }
     }
 
-    /// The tab `by` places to the right, round and round.
-    pub(super) fn next(self, by: usize) -> Self {
-        Self::ALL[(self as usize + by) % Self::ALL.len()]
+    /// The tab `by` places to the right, or to the left if that is negative, round and round.
+    pub(super) fn next(self, by: isize, fleet: bool) -> Self {
+        let all = Self::all(fleet);
+        let at = all.iter().position(|&tab| tab == self).unwrap_or(0);
+        let count = isize::try_from(all.len()).unwrap_or(1);
+        let next = isize::try_from(at).unwrap_or(0).saturating_add(by).rem_euclid(count);
+        usize::try_from(next).ok().and_then(|next| all.get(next)).copied().unwrap_or(self)
     }
 
     /// The orders of its rows; the first is what it begins with.
     pub(super) fn sorts(self) -> &'static [Sort] {
         match self {
             Self::Nics | Self::Groups => &[Sort::Natural, Sort::Tx, Sort::Rx, Sort::Imbalance],
+            Self::Fleet => &[Sort::Worst, Sort::Natural, Sort::Tx, Sort::Rx, Sort::Imbalance],
             Self::Processes => &[Sort::QueuePairs, Sort::Tx, Sort::Rx, Sort::Memory, Sort::Pid],
             Self::Events => &[Sort::NewestLast, Sort::NewestFirst, Sort::Severity],
             Self::Gpus => &[Sort::Index, Sort::Busy, Sort::Memory, Sort::Tx, Sort::Rx],
@@ -89,10 +107,16 @@ mod tests {
     #[test]
     fn every_tab_and_every_order_comes_round() {
         for tab in Tab::ALL {
-            assert_eq!(tab.next(1).next(Tab::ALL.len() - 1), tab);
             let first = tab.sorts()[0];
             let last = tab.sorts().iter().fold(first, |sort, _| tab.next_sort(sort));
             assert_eq!(last, first);
+        }
+        for fleet in [false, true] {
+            let all = Tab::all(fleet);
+            let count = isize::try_from(all.len()).unwrap();
+            for &tab in all {
+                assert_eq!((tab.next(1, fleet).next(-1, fleet), tab.next(count, fleet)), (tab, tab));
+            }
         }
     }
 }

@@ -149,7 +149,12 @@ fn row(
 }
 
 /// Each NIC's share of its line rate.
-fn shares(group: &GroupView, direction: Direction, auto_top: f64, style: Style) -> Vec<Option<(f64, Style)>> {
+pub(super) fn shares(
+    group: &GroupView,
+    direction: Direction,
+    auto_top: f64,
+    style: Style,
+) -> Vec<Option<(f64, Style)>> {
     let share = |nic: &NicView| {
         let link = nic.link_bits_per_s.map_or(auto_top, |bits| bits as f64 / 8.0);
         direction.flow(nic).bytes_per_s.map(|rate| (rate / link, style))

@@ -112,6 +112,18 @@ fn facts(state: &State) -> Line<'static> {
         spans.push(Span::raw("  waiting for data"));
         return Line::from(spans);
     };
+    if let Some(nodes) = &view.fleet {
+        let troubled = nodes.iter().filter(|node| node.state.is_trouble()).count();
+        spans.push(Span::raw(format!("  {}", plural(nodes.len(), "node"))));
+        if troubled > 0 {
+            spans.push(Span::styled(format!(", {troubled} without numbers"), theme.style(Token::Bad)));
+        }
+        let nics: usize = view.groups.iter().map(|group| group.nics.len()).sum();
+        spans.push(Span::raw(format!(", {}, {}", plural(view.groups.len(), "group"), plural(nics, "NIC"))));
+        let every = format!("  every {}", format::duration(view.interval));
+        spans.push(Span::styled(every, theme.style(Token::Muted)));
+        return Line::from(spans);
+    }
     let living = || view.groups.iter().filter(|g| !is_dead(g));
     let nodes = living().map(|g| g.node.as_str()).collect::<BTreeSet<_>>().len();
     let nics: usize = living().map(|g| g.nics.len()).sum();
@@ -180,7 +192,8 @@ fn tag(state: &State) -> String {
 /// `Rx 1600 Mb/s ✗ single NIC 4.00x, worst at node0 PE 3, in 8 of 8 PEs`, or less of it.
 fn verdict(state: &State, view: &View, direction: Direction, form: Form) -> Vec<Span<'static>> {
     let theme = state.theme;
-    let summary = Summary::of(view.groups.iter(), direction);
+    let least = if view.fleet.is_some() { crate::balance::BUSY_BYTES_PER_S } else { 0.0 };
+    let summary = Summary::above(least, view.groups.iter(), direction);
     let mut spans = vec![Span::styled(direction.name(), theme.style(direction.token()))];
     if !form.is_terse() {
         let total = Scale::of(view, state.units).with_unit(summary.bytes_per_s);

@@ -18,6 +18,7 @@
 mod amounts;
 mod detail;
 mod events;
+mod fleet;
 mod gpus;
 mod graph;
 mod group_row;
@@ -41,6 +42,7 @@ use ratatui::layout::Rect;
 use super::columns::Column;
 use super::glyphs::Glyphs;
 use super::layout::{MIN_HEIGHT, MIN_WIDTH, Plan};
+use super::rows::RowKind;
 use super::state::{Overlay, State};
 use super::tabs::Tab;
 use super::theme::Token;
@@ -110,6 +112,13 @@ fn tab(state: &State, plan: Plan, buffer: &mut Buffer) {
             processes::lower(state, view, plan.graph, buffer);
         }
         Tab::Events => events::render(state, view, plan.titles, plan.list, buffer),
+        Tab::Fleet => {
+            fleet::render(state, view, plan.titles, plan.list, buffer);
+            // A node without numbers has no history.
+            if !matches!(state.rows.get(state.selected()).map(|row| &row.kind), Some(RowKind::Remote(_))) {
+                graph::selected(state, plan.graph, buffer);
+            }
+        }
         Tab::Gpus => {
             gpus::render(state, view, plan.titles, plan.list, buffer);
             gpus::lower(state, view, plan.graph, buffer);

@@ -41,7 +41,7 @@ pub(super) fn mark_token(mark: Mark) -> Token {
 }
 
 /// What is to be said about a NIC instead of a bar, and how urgent it is: its link first, which explains the rest.
-fn words(nic: &NicView, glyphs: Glyphs) -> Option<(String, Token)> {
+pub(super) fn words(nic: &NicView, glyphs: Glyphs) -> Option<(String, Token)> {
     let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
     // Torn numbers are still good for a bar; the details say that they are.
     let marks = nic.marks.iter().filter(|&&mark| mark != Mark::Torn).map(|&mark| match mark {

@@ -19,6 +19,8 @@ pub(super) fn reason(state: &State, view: &View) -> Option<String> {
     let filtered = !state.filter.is_empty();
     let past = state.replay.is_some() || state.behind().is_some_and(|behind| !behind.is_zero());
     Some(match state.tab {
+        Tab::Fleet if filtered => none(state, "node, group or NIC"),
+        Tab::Fleet => "No node is watched.".to_owned(),
         Tab::Nics | Tab::Groups if filtered && !view.groups.is_empty() => {
             none(state, "NIC, node, PE, job or policy")
         }

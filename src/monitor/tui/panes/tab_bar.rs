@@ -19,6 +19,7 @@ fn command(tab: Tab) -> Command {
         Tab::Processes => Command::Tab3,
         Tab::Events => Command::Tab4,
         Tab::Gpus => Command::Tab5,
+        Tab::Fleet => Command::Tab0,
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) fn render(state: &State, area: Rect, instead_of_status: bool, buffer:
 fn bar(state: &State, short: bool, keys: bool, gap: &str) -> Line<'static> {
     let theme = state.theme;
     let mut spans = vec![Span::raw(if short { "" } else { " " })];
-    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+    for (i, &tab) in Tab::all(state.fleet).iter().enumerate() {
         if i > 0 {
             spans.push(Span::raw(gap.to_owned()));
         }

@@ -23,6 +23,7 @@ impl State {
         match self.tab {
             Tab::Nics => self.arrange_list(&view),
             Tab::Groups => self.arrange_table(tab_rows::groups(&view, self.sort(), &self.filter)),
+            Tab::Fleet => self.arrange_table(tab_rows::fleet(&view, self.sort(), &self.filter)),
             Tab::Processes => self.arrange_table(tab_rows::processes(&view, self.sort(), &self.filter)),
             Tab::Events => self.arrange_table(tab_rows::events(&view, self.sort(), &self.filter)),
             Tab::Gpus => self.arrange_table(tab_rows::gpus(&view, self.sort(), &self.filter)),
@@ -78,6 +79,8 @@ impl State {
         let lower = match self.tab {
             Tab::Nics => self.look != Look::Off || self.heat,
             Tab::Events => false,
+            // In a low window every line is a node's.
+            Tab::Fleet => self.look != Look::Off && self.size.1 >= 36,
             Tab::Groups | Tab::Processes | Tab::Gpus => true,
         };
         Wants {

@@ -121,6 +121,8 @@ pub(super) struct State {
     pub(super) averages: bool,
     pub(super) window: Duration,
     pub(super) tab: Tab,
+    /// Whether nodes are watched from afar.
+    pub(super) fleet: bool,
     sorts: PerTab<Sort>,
     pub(super) filter: String,
     pub(super) prompt: Option<Prompt>,
@@ -171,6 +173,7 @@ impl State {
             averages: false,
             window: Duration::from_secs(5),
             tab: Tab::default(),
+            fleet: false,
             sorts: PerTab::from(|tab| tab.sorts()[0]),
             filter: String::new(),
             prompt: None,
@@ -208,6 +211,11 @@ impl State {
         self.columns = columns.as_deref().map_or_else(Chosen::default, Chosen::named);
         self.averages = average.is_some();
         self.window = average.unwrap_or(self.window);
+    }
+
+    /// Shows a fleet from now on, and not this machine.
+    pub(super) fn show_fleet(&mut self) {
+        (self.fleet, self.tab) = (true, Tab::Fleet);
     }
 
     /// What is preferred now, for whoever writes it down.
@@ -319,8 +327,9 @@ impl State {
             Command::UnfoldOne if self.paused => self.step_time(1),
             Command::FoldOne => self.fold_selected(true),
             Command::UnfoldOne => self.fold_selected(false),
-            Command::NextTab => self.show(self.tab.next(1)),
-            Command::PreviousTab => self.show(self.tab.next(Tab::ALL.len() - 1)),
+            Command::NextTab => self.show(self.tab.next(1, self.fleet)),
+            Command::PreviousTab => self.show(self.tab.next(-1, self.fleet)),
+            Command::Tab0 => self.show(Tab::Fleet),
             Command::Tab1 => self.show(Tab::Nics),
             Command::Tab2 => self.show(Tab::Groups),
             Command::Tab3 => self.show(Tab::Processes),
@@ -375,6 +384,14 @@ impl State {
     }
 
     fn show(&mut self, tab: Tab) {
+        if !Tab::all(self.fleet).contains(&tab) {
+            let why = match tab {
+                Tab::Fleet => "only `railtop top --remote` shows other nodes".to_owned(),
+                tab => format!("{}: not told by other nodes; `railtop` there shows them", tab.word(false)),
+            };
+            self.message = Some(why);
+            return;
+        }
         self.tab = tab;
         self.overlay = None;
         self.prompt = None;

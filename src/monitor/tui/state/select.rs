@@ -41,13 +41,18 @@ impl State {
             return;
         }
         let last = self.rows.len().saturating_sub(1);
-        let follow = self.follows();
+        let (follow, top) = (self.follows(), self.stays_on_top());
         let selection = &mut self.selections[self.tab];
         selection.index = selection.index.saturating_add_signed(by).min(last);
         selection.key = self.rows.get(selection.index).map(|row| row.key.clone());
-        if follow && selection.index == last {
+        if (follow && selection.index == last) || (top && selection.index == 0) {
             selection.key = None;
         }
+    }
+
+    /// Whether the selection stays at the first row, whichever that is: the worst, until somebody goes elsewhere.
+    fn stays_on_top(&self) -> bool {
+        self.tab == Tab::Fleet
     }
 
     /// Whether the selection stays at the end when rows are added there.
@@ -64,7 +69,7 @@ impl State {
                 view.groups.iter().any(|g| g.key == *group && g.nics.iter().any(|n| n.key == *nic))
             }
             RowKey::Node(..) => view.groups.iter().any(|g| rows::node_key(g) == *key),
-            RowKey::Process(_) | RowKey::Event(..) | RowKey::Gpu(_) => true,
+            RowKey::Process(_) | RowKey::Event(..) | RowKey::Gpu(_) | RowKey::Remote(_) => true,
         };
         let selection = &self.selections[self.tab];
         if self.tab != Tab::Nics || selection.key.as_ref().is_none_or(there) || view.groups.is_empty() {
@@ -98,14 +103,15 @@ impl State {
             Some(key @ RowKey::Nic(group, _)) => find(key).or_else(|| find(&RowKey::Group(group.clone()))),
             Some(key) => find(key),
             None if self.follows() => Some(last),
+            None if self.stays_on_top() => Some(0),
             None => self.rows.iter().position(|row| !matches!(row.kind, RowKind::Node { .. })),
         };
         let index = found.unwrap_or(selection.index).min(last);
         let key = self.rows.get(index).map(|row| row.key.clone());
-        let follows = self.follows();
+        let free = self.follows() || self.stays_on_top();
         let selection = &mut self.selections[self.tab];
         selection.index = index;
-        if selection.key.is_none() && !follows {
+        if selection.key.is_none() && !free {
             selection.key = key;
         }
     }

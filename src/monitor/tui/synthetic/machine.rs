@@ -73,6 +73,7 @@ impl Machine {
             processes: Some(processes::make(&devices, tick)),
             gpus: Some(gpus::make(self.gpus, tick)),
             events: events::make(mono_ns, realtime_ns, &devices),
+            fleet: None,
         }
     }
 

@@ -191,6 +191,7 @@ impl Cluster {
             processes: None,
             gpus: None,
             events: Arc::new([]),
+            fleet: None,
         }
     }
 

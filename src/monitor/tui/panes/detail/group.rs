@@ -8,9 +8,10 @@ use super::super::super::format::{self, MISSING};
 use super::super::super::state::State;
 use super::super::super::summary::Direction;
 use super::super::super::theme::Token;
-use super::super::nic_row::{mark_token, mark_word};
+use super::super::nic_row::{mark_token, mark_word, words};
 use super::counters::shown_per_s;
 use super::facts::Facts;
+use crate::monitor::model::remote::RemoteView;
 use crate::monitor::model::view::{Flow, GroupFlow, GroupView};
 
 /// All of it.
@@ -24,6 +25,18 @@ pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<
         ("Rx bytes by", group.rx_source.clone()),
     ];
     lines.add("node", &group.node);
+    let nodes = state.shown.iter().filter_map(|view| Some((view, view.fleet.as_ref()?)));
+    for (view, nodes) in nodes {
+        let is_here = |node: &&RemoteView| {
+            view.groups.get(node.groups.clone()).is_some_and(|all| all.iter().any(|g| g.key == group.key))
+        };
+        if let Some(node) = nodes.iter().find(is_here) {
+            let took = node
+                .took
+                .map_or_else(String::new, |took| format!(", answered within {}", format::duration(took)));
+            lines.add("asked at", &format!("{}{took}", node.place));
+        }
+    }
     for (label, text) in facts {
         if let Some(text) = text {
             lines.add(label, &text);
@@ -43,8 +56,9 @@ pub(super) fn lines(state: &State, group: &GroupView, width: usize) -> Vec<Line<
     lines.head(&format!("{:<name$} {:>17} {:>10} {:>17} {:>10}", "NIC", "Tx bytes", "Tx", "Rx bytes", "Rx"));
     for nic in &group.nics {
         let bytes = |flow: &Flow| flow.bytes.map_or_else(|| MISSING.to_owned(), format::grouped);
+        let said = words(nic, state.glyphs).map_or_else(String::new, |(words, _)| format!("  {words}"));
         lines.plain(&format!(
-            "{:<name$} {:>17} {:>10} {:>17} {:>10}",
+            "{:<name$} {:>17} {:>10} {:>17} {:>10}{said}",
             nic.device,
             bytes(&nic.tx),
             format::rate(nic.tx.bytes_per_s, state.units),

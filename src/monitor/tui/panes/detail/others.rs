@@ -8,7 +8,9 @@ use super::super::super::state::State;
 use super::super::super::theme::Token;
 use super::super::{events, gpus, processes};
 use super::facts::Facts;
+use crate::monitor::model::remote::RemoteView;
 use crate::monitor::model::view::{GpuView, ProcessView, View};
+use crate::text::plural;
 
 /// Title and text; `None` when it is not there any more.
 pub(super) fn lines(state: &State, key: &RowKey, width: usize) -> Option<(String, Vec<Line<'static>>)> {
@@ -39,8 +41,31 @@ pub(super) fn lines(state: &State, key: &RowKey, width: usize) -> Option<(String
             lines.add("text", &event.text);
             Some(("event".to_owned(), lines.lines))
         }
+        RowKey::Remote(name) => {
+            let found = view.fleet.as_ref()?.iter().find(|node| node.name == *name)?;
+            Some((format!("node {name}"), remote(state, found, width)))
+        }
         _ => None,
     }
+}
+
+/// A node that is watched from afar.
+fn remote(state: &State, node: &RemoteView, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Facts::new(state, width);
+    let token = if node.state.is_trouble() { Token::Bad } else { Token::Text };
+    lines.add("asked at", &node.place);
+    lines.add_as("state", node.state.word(), token);
+    if let Some(reason) = &node.reason {
+        lines.add_as("why", reason, token);
+    }
+    let ago = |age| format!("{} ago", format::duration(age));
+    lines.add("numbers", &node.age.map_or_else(|| "never".to_owned(), ago));
+    let [answers, failures] = node.counts;
+    lines.add(
+        "so far",
+        &format!("{}, {} without one", plural(answers, "answer"), plural(failures, "question")),
+    );
+    lines.lines
 }
 
 fn process(state: &State, view: &View, process: &ProcessView, width: usize) -> Vec<Line<'static>> {
