@@ -61,6 +61,7 @@ pub struct PageWriter {
     nic_counters: Section,
     nics: usize,
     nic_taken: Vec<bool>,
+    keep: bool,
 }
 
 impl PageWriter {
@@ -106,6 +107,7 @@ impl PageWriter {
             nic_counters: image.nic_counters,
             nics: spec.nics.len(),
             nic_taken: vec![false; image.nic_counters.count],
+            keep: false,
         })
     }
 
@@ -161,6 +163,12 @@ impl PageWriter {
         });
     }
 
+    /// Lets the name stay after a clean end, so that who comes later finds the final values: state CLOSED, the lock free,
+    /// reaped like a dead page.
+    pub fn keep_name(&mut self) {
+        self.keep = true;
+    }
+
     /// Where the page is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -186,8 +194,10 @@ impl Drop for PageWriter {
         }
         if self.state != PageState::Aborted {
             self.set_state(PageState::Closed);
-            // Gone already is as good; any other failure leaves a dead page, which readers reap.
-            let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            if !self.keep {
+                // Gone already is as good; any other failure leaves a dead page, which readers reap.
+                let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            }
         }
         // By hand, because a forked child may have the file open still.
         let _ = self.file.unlock();
