@@ -7,7 +7,9 @@ use std::ffi::c_void;
 use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, iovec, size_t};
-use libfabric_sys::consts::{FI_EP_MSG, FI_EP_RDM, FI_EP_UNSPEC};
+use libfabric_sys::consts::{
+    FI_EP_MSG, FI_EP_RDM, FI_EP_UNSPEC, FI_THREAD_DOMAIN, FI_THREAD_FID, FI_THREAD_SAFE,
+};
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
 use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::FI_ENOSYS;
@@ -27,6 +29,9 @@ pub(crate) struct Domain {
     nic: usize,
     /// Type of endpoint that it was opened for.
     ep_type: u32,
+    /// The provider may look at the domain's own table when an endpoint is opened or changed: `tcp` of 2.x tells by it domains whose queues
+    /// are used by different threads.
+    looked_at: bool,
     object: *mut fid_domain,
     places: Mutex<Places>,
 }
@@ -55,6 +60,7 @@ pub(crate) unsafe fn hook(domain: Option<*mut fid_domain>, info: *const fi_info)
         let hooked: &'static Domain = Box::leak(Box::new(Domain {
             nic,
             ep_type: ep_type(info),
+            looked_at: is_looked_at(info),
             object: domain,
             places: Mutex::default(),
         }));
@@ -67,6 +73,15 @@ pub(crate) unsafe fn hook(domain: Option<*mut fid_domain>, info: *const fi_info)
 unsafe fn ep_type(info: *const fi_info) -> u32 {
     // SAFETY: null or the library's structures.
     unsafe { info.as_ref().and_then(|info| info.ep_attr.as_ref()).map_or(FI_EP_UNSPEC, |attr| attr.type_) }
+}
+
+/// Only where each queue has a thread of its own. Elsewhere threads open endpoints at the same time, and what one opens while
+/// another has put the provider's table back would be missed.
+unsafe fn is_looked_at(info: *const fi_info) -> bool {
+    // SAFETY: as in `ep_type`.
+    let threading =
+        unsafe { info.as_ref().and_then(|info| info.domain_attr.as_ref()).map(|attr| attr.threading) };
+    !matches!(threading, Some(FI_THREAD_SAFE | FI_THREAD_FID | FI_THREAD_DOMAIN))
 }
 
 impl Domain {
@@ -100,6 +115,12 @@ impl Domain {
     /// Puts the provider's tables back for a call in which it may look at them. Another thread that opens something in the
     /// meantime opens it without us.
     pub(crate) fn suspend(&'static self) {
+        if self.looked_at {
+            self.put_back();
+        }
+    }
+
+    fn put_back(&'static self) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.suspended += 1;
         if places.suspended == 1 && !places.closed {
@@ -114,6 +135,12 @@ impl Domain {
 
     /// The other half of [`Self::suspend`].
     pub(crate) fn resume(&'static self) {
+        if self.looked_at {
+            self.put_again();
+        }
+    }
+
+    fn put_again(&'static self) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.suspended = places.suspended.saturating_sub(1);
         if places.suspended == 0 && !places.closed {
@@ -133,14 +160,14 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
         let (op, head) = original!((*object).ops, fi_ops, close, close, (object), NO_SUCH_OP);
         let hooked = head.state::<Domain>();
         guarded(|| {
-            hooked.suspend();
+            hooked.put_back();
             hooked.set_closed(true);
         });
         let rc = op(object);
         if rc != 0 {
             guarded(|| {
                 hooked.set_closed(false);
-                hooked.resume();
+                hooked.put_again();
             });
         }
         rc
@@ -178,12 +205,16 @@ unsafe fn open(
     // uses unconnected ones.
     // SAFETY: what the program gives to the provider.
     let own = Inside::is() || unsafe { hooked.is_connected_below(info) };
+    if own {
+        // A thread of the program may be opening one of its own just now.
+        return op();
+    }
     guarded(|| hooked.suspend());
     let inside = Inside::enter();
     let rc = op();
     drop(inside);
     guarded(|| hooked.resume());
-    if rc == 0 && !own {
+    if rc == 0 {
         // SAFETY: the provider has put an endpoint there.
         guarded(|| unsafe { endpoint::hook(ep.as_ref().copied(), hooked, info) });
     }

@@ -47,7 +47,7 @@ pub(crate) fn spec(nics: Vec<NicIdentity>, provider: &str, rx_source: RxSource, 
     let place = place(|name| if forked { None } else { var(name) }, process::id());
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     PageSpec {
-        node: var("SLURMD_NODENAME").unwrap_or_else(|| host.clone()),
+        node: var("RAILTOP_NODE").or_else(|| var("SLURMD_NODENAME")).unwrap_or_else(|| host.clone()),
         host,
         job: JOBS.iter().find_map(|name| var(name).filter(|value| !value.is_empty())).unwrap_or_default(),
         command: command(&fs::read("/proc/self/cmdline").unwrap_or_default()),

@@ -42,7 +42,7 @@ pub mod signals;
 pub mod tagged;
 mod zeroed;
 
-pub use loader::{API_VERSION, Libfabric, LoadError, MIN_VERSION, PATH_VARIABLE};
+pub use loader::{API_VERSION, Libfabric, LoadError, MIN_VERSION, PATH_VARIABLE, Param};
 
 /// `FI_VERSION(major, minor)` of `rdma/fabric.h`: a version as libfabric passes it around.
 #[must_use]

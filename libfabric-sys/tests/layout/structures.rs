@@ -15,7 +15,7 @@ use libfabric_sys::ep::{
 use libfabric_sys::fid::{fi_context2, fi_ops, fi_ops_domain, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::{
     fi_bus_addr, fi_bus_attr, fi_device_attr, fi_domain_attr, fi_ep_attr, fi_fabric_attr, fi_info,
-    fi_link_attr, fi_pci_attr, fi_rx_attr, fi_tx_attr, fid_nic,
+    fi_link_attr, fi_param, fi_pci_attr, fi_rx_attr, fi_tx_attr, fid_nic,
 };
 use libfabric_sys::mr::{fi_mr_attr, fi_mr_device, fi_mr_dmabuf, fi_ops_mr, fid_mr};
 use libfabric_sys::provider::fi_provider;
@@ -167,6 +167,7 @@ fn infos() -> Vec<Structure> {
         structure!(Library fi_bus_attr { bus_type, attr }),
         structure!(Library fi_bus_addr { pci }).c_type("__typeof__(((struct fi_bus_attr *)0)->attr)"),
         structure!(Library fi_pci_attr { domain_id, bus_id, device_id, function_id }),
+        structure!(Library fi_param { name, type_, help_string, value }).called("type_", "type"),
         structure!(Library fi_link_attr { address, mtu, speed, state, network_type }),
     ]
 }
