@@ -144,7 +144,7 @@ pub fn run(command: &mut Command) -> Output {
 pub fn compile(source: &str, name: &str, arguments: &[&str]) -> Option<PathBuf> {
     let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let draft = binary.with_extension(format!("{}.draft", std::process::id()));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hook").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(source);
     let compiler = std::env::var_os("CC").unwrap_or_else(|| "cc".into());
     let output =
         Command::new(compiler).args(["-O1", "-Wall", "-o"]).arg(&draft).arg(source).args(arguments).output();
