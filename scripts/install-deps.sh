@@ -70,6 +70,8 @@ fi
 if [ "$purpose" = test ]; then
     has make || missing+=(make)
     has_headers || missing+=(libfabric-dev)
+    # For hook/tests/programs.
+    has fi_pingpong || missing+=(libfabric-bin)
     # For a second libfabric: scripts/fetch-libfabric2.sh.
     python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     # For tests/instructions.rs.

@@ -1,6 +1,6 @@
 //! `railtop run` and `railtop list --hook`; and our own transport, whose page of its own the hook's page must equal.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ fn run_sets_what_libfabric_looks_at_and_becomes_the_command() {
     );
     assert_eq!(text.trim(), format!("railtop;perf|{}|", dir.display()));
     let text = stdout(
-        &mut stage
+        stage
             .railtop(&["run", "--", "sh", "-c", "echo ${FI_PROVIDER_PATH#*:}"])
             .env("FI_PROVIDER_PATH", "/mine"),
     );

@@ -43,14 +43,8 @@ pub(crate) fn stop(why: Stop) {
 
 /// Runs what is not the program's business. `None`, and an end to all counting, if it panics; `None` at once after that.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
-    static QUIET: Once = Once::new();
     if stopped().is_some() {
         return None;
-    }
-    // The standard library in this file is our own copy of it, so this silences our panics and nobody else's. When linked into
-    // a Rust program (our tests), the program's messages are its own affair.
-    if !cfg!(test) && !LINKED.load(Relaxed) {
-        QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
     }
     catch_unwind(AssertUnwindSafe(|| {
         fault();
@@ -60,8 +54,12 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     .ok()
 }
 
-/// True in a Rust program that uses this crate as a library, and so shares the standard library with it.
-pub(crate) static LINKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+/// Lets no panic of ours write to the program's stderr. For the ways in from C, where the standard library in this file is our own copy of
+/// it: the messages of a Rust program that uses the crate are its own affair.
+pub(crate) fn be_quiet() {
+    static QUIET: Once = Once::new();
+    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+}
 
 /// `RAILTOP_HOOK_FAULT=N`: the Nth piece of guarded work panics. For the test that shows that a program survives it.
 fn fault() {

@@ -10,7 +10,7 @@ use libfabric_sys::errno::FI_ENOSYS;
 use libfabric_sys::fid::fid_fabric;
 use libfabric_sys::info::fi_fabric_attr;
 
-use crate::guard::Inside;
+use crate::guard::{self, Inside};
 
 type FiFabric = unsafe extern "C" fn(*mut fi_fabric_attr, *mut *mut fid_fabric, *mut c_void) -> c_int;
 
@@ -52,6 +52,7 @@ pub unsafe extern "C" fn fi_fabric(
     fabric: *mut *mut fid_fabric,
     context: *mut c_void,
 ) -> c_int {
+    guard::be_quiet();
     let Some(real) = real() else { return -FI_ENOSYS };
     let inside = Inside::enter();
     // SAFETY: the caller's promise.

@@ -33,6 +33,7 @@ static PROVIDER: Provider = Provider(std::cell::UnsafeCell::new(fi_provider {
 /// The entry that libfabric looks for in a provider's library.
 #[unsafe(no_mangle)]
 pub extern "C" fn fi_prov_ini() -> *mut fi_provider {
+    crate::guard::be_quiet();
     PROVIDER.0.get()
 }
 
