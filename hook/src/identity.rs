@@ -20,7 +20,15 @@ const RANKS: [(&str, &str, &str); 5] = [
 ];
 
 /// Where a job's name may be found.
-const JOBS: [&str; 5] = ["RAILTOP_JOB", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "PMIX_NAMESPACE"];
+const JOBS: [&str; 7] = [
+    "RAILTOP_JOB",
+    "SLURM_JOB_ID",
+    "PBS_JOBID",
+    "LSB_JOBID",
+    "PMIX_NAMESPACE",
+    "PMI_JOBID",
+    "TORCHELASTIC_RUN_ID",
+];
 
 /// Rank, size of the job (0: not known), rank within the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +69,8 @@ pub(crate) fn spec(nics: Vec<NicIdentity>, provider: &str, rx_source: RxSource, 
         gpu: String::new(),
         nics,
         threads: 1,
+        // NICs that fail and GPUs that post: nothing tells us.
+        uncounted: vec![1, 2],
     }
 }
 

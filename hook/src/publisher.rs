@@ -28,8 +28,9 @@ const AGAIN_AFTER_NS: u64 = 5_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Publisher {
     page: Option<Page>,
-    published: [Published; MAX_NICS],
-    last: [Sums; MAX_NICS],
+    /// By number of the NIC. On the heap, as all that is large here: the program's threads may have small stacks.
+    published: Vec<Published>,
+    last: Vec<Sums>,
     not_before_ns: u64,
     /// This process has been forked off one that had begun already.
     forked: bool,
@@ -44,6 +45,11 @@ struct Page {
     /// The NICs in it, by number, in the page's order.
     nics: Vec<(usize, NicBlock)>,
     rx_known: bool,
+}
+
+/// Ends a page; but one whose descriptors the program has closed, and perhaps opened anew for itself, is only left.
+fn end(page: Page) {
+    if page.writer.is_intact() { drop(page) } else { std::mem::forget(page) }
 }
 
 static PUBLISHER: Mutex<Option<Publisher>> = Mutex::new(None);
@@ -138,10 +144,11 @@ pub fn finish() {
         if let Some(publisher) = publisher().as_mut() {
             publisher.turn();
             publisher.finished = true;
-            if let Some(mut page) = publisher.page.take()
-                && settings::keep()
-            {
-                page.writer.keep_name();
+            if let Some(mut page) = publisher.page.take() {
+                if settings::keep() {
+                    page.writer.keep_name();
+                }
+                end(page);
             }
         }
     });
@@ -150,7 +157,11 @@ pub fn finish() {
 /// In a forked child: there is no page, and no thread to keep one. `state` is locked.
 pub(crate) fn restart(state: &mut Option<Publisher>) {
     // The parent's page is only unmapped and its file closed: its writer knows whose it is.
-    let begun = state.take().is_some();
+    let begun = state.take();
+    let (begun, page) = (begun.is_some(), begun.and_then(|publisher| publisher.page));
+    if let Some(page) = page {
+        end(page);
+    }
     *state = begun.then(|| Publisher::new(true));
     STARTED.store(false, Relaxed);
 }
@@ -159,8 +170,8 @@ impl Publisher {
     fn new(forked: bool) -> Self {
         Self {
             page: None,
-            published: [Published::default(); MAX_NICS],
-            last: [Sums::default(); MAX_NICS],
+            published: vec![Published::default(); MAX_NICS],
+            last: vec![Sums::default(); MAX_NICS],
             not_before_ns: 0,
             forked,
             finished: false,
@@ -170,7 +181,7 @@ impl Publisher {
     /// Adds up, makes the page if there is none or a NIC has come, and publishes. Whether anything has happened since the last turn.
     fn turn(&mut self) -> bool {
         let now_ns = monotonic_ns();
-        let (sums, moved) = self.add_up();
+        let moved = self.add_up();
         self.make(now_ns);
         let Some(page) = &mut self.page else { return moved };
         let rx_known = nics::rx_known();
@@ -179,7 +190,8 @@ impl Publisher {
             page.writer.set_rx_source(rx_source(rx_known));
         }
         for (number, block) in &mut page.nics {
-            let (Some(published), Some(sums)) = (self.published.get_mut(*number), sums.get(*number)) else {
+            let (Some(published), Some(sums)) = (self.published.get_mut(*number), self.last.get(*number))
+            else {
                 continue;
             };
             let counts: NicCounts = published.turn(sums);
@@ -190,8 +202,8 @@ impl Publisher {
     }
 
     /// The sums of all threads, by NIC; and whether there are others than at the last turn, apart from polls that found nothing.
-    fn add_up(&mut self) -> ([Sums; MAX_NICS], bool) {
-        let mut sums = [Sums::default(); MAX_NICS];
+    fn add_up(&mut self) -> bool {
+        let mut sums = vec![Sums::default(); MAX_NICS];
         let registry = registry();
         // What is done before what is posted, so that the former is not beyond the latter.
         for block in registry.all() {
@@ -207,7 +219,7 @@ impl Publisher {
         drop(registry);
         let moved = sums.iter().zip(&self.last).any(|(now, last)| now.has_moved(last));
         self.last = sums;
-        (sums, moved)
+        moved
     }
 
     /// A page has a fixed number of NICs, so when one comes there is a new page, with all the counts so far, and then the old one goes.
@@ -216,7 +228,7 @@ impl Publisher {
         let numbers: Vec<_> =
             known.iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect();
         let there = self.page.as_ref().map_or(0, |page| page.nics.len());
-        if numbers.len() == there || now_ns < self.not_before_ns || self.finished {
+        if numbers.len() == there || now_ns < self.not_before_ns || self.finished || !may_write() {
             return;
         }
         let chosen = || numbers.iter().filter_map(|number| known.get(*number));
@@ -235,7 +247,11 @@ impl Publisher {
             Some(Page { writer, process, nics, rx_known })
         });
         match page {
-            Some(page) => self.page = Some(page),
+            Some(page) => {
+                if let Some(old) = self.page.replace(page) {
+                    end(old);
+                }
+            }
             None => self.not_before_ns = now_ns.saturating_add(AGAIN_AFTER_NS),
         }
     }
@@ -245,9 +261,17 @@ impl Publisher {
         if let Some(mut page) = self.page.take() {
             page.writer.set_policy(why.text());
             page.writer.set_state(PageState::Aborted);
+            end(page);
         }
         self.finished = true;
     }
+}
+
+/// Whether a page is no larger than files of this process may be: one that is would not fail, but raise SIGXFSZ.
+fn may_write() -> bool {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: fills the structure, or fails.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) != 0 || limit.rlim_cur >= 1 << 20 }
 }
 
 fn rx_source(known: bool) -> RxSource {

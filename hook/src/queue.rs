@@ -10,7 +10,7 @@ use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_DATA, FI_CQ_FORMA
 use libfabric_sys::cq::{
     fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fi_cq_msg_entry, fi_cq_tagged_entry, fi_ops_cq, fid_cq,
 };
-use libfabric_sys::errno::{FI_EAGAIN, FI_ECANCELED, FI_ENOSYS};
+use libfabric_sys::errno::{FI_EAGAIN, FI_ECANCELED, FI_ENOMSG, FI_ENOSYS};
 use libfabric_sys::fid::{fi_ops, fid, fid_domain};
 use libfabric_sys::flags::{
     FI_ATOMIC, FI_MULTI_RECV, FI_PEER, FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE,
@@ -372,10 +372,11 @@ unsafe extern "C" fn readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags
     }
 }
 
-/// Counts an operation that failed. What the program has cancelled is over, but no error.
+/// Counts an operation that failed. What the program has cancelled is over, but no error, nor is a look for a message that is
+/// not there.
 #[cold]
 fn failed(tally: Tally, flags: u64, err: c_int) {
-    let error = u64::from(err != FI_ECANCELED);
+    let error = u64::from(err != FI_ECANCELED && err != FI_ENOMSG);
     match kind(flags) {
         Kind::Arrival | Kind::Other => tally.add(Word::RxErrors, error),
         Kind::Tx => {

@@ -16,12 +16,19 @@ use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
 use libfabric_sys::fid::fid_fabric;
 use provider::{Fake, NOW, RECEIVED, SENT, fi_close, fi_cq_read, fi_send};
 
-/// What the page says now.
+/// What the page says now of its first NIC.
 fn page(dir: &std::path::Path) -> NicCounts {
+    nics(dir)[0].1
+}
+
+/// What the one page says now, with the names of the NICs.
+fn nics(dir: &std::path::Path) -> Vec<(String, NicCounts)> {
     railtop_hook::publish_now();
     let entries = PageDir::open(dir).unwrap().scan().unwrap();
     assert_eq!(entries.len(), 1);
-    PageReader::open(&entries[0].path).unwrap().read().unwrap().nics[0].counts
+    let mut reader = PageReader::open(&entries[0].path).unwrap();
+    let counts = reader.read().unwrap().nics.into_iter().map(|nic| nic.counts);
+    reader.identity().nics.iter().map(|nic| nic.domain.clone()).zip(counts).collect()
 }
 
 #[test]
@@ -136,6 +143,19 @@ fn around_a_provider_that_does_as_it_likes() {
     }
     NOW.with(|now| now.claimed.set(0));
     assert_eq!(page(dir.path()).tx_posted_bytes, 2005);
+
+    // A NIC that is only looked at does not appear. One that is used does, in a page that goes on where the other was.
+    let other = Fake::named(c"fake1");
+    unsafe { railtop_hook::hook_fabric(other.fabric) };
+    let second = other.domain();
+    let second_cq = other.queue(second, FI_CQ_FORMAT_MSG);
+    assert_eq!(nics(dir.path()).len(), 1);
+    let second_ep = other.endpoint(second, second_cq);
+    assert_eq!(fi_send(second_ep, 3), 0);
+    let both = nics(dir.path());
+    assert_eq!(both.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake1"]);
+    assert_eq!(both.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2005, 3]);
+    assert_eq!(fi_close(second_ep.cast()), 0);
 
     for object in [ep.cast(), replaced.cast(), cq.cast(), unknown.cast(), domain.cast(), fake.fabric.cast()] {
         assert_eq!(fi_close(object), 0);

@@ -1,6 +1,7 @@
 //! A provider that does nothing, and can be told to misbehave: what the hook costs and what it survives, without a network.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 
@@ -110,11 +111,16 @@ fn head(fclass: usize) -> fid {
 
 impl Fake {
     pub fn new() -> Self {
+        Self::named(c"fake0")
+    }
+
+    /// With a NIC of that name.
+    pub fn named(name: &'static CStr) -> Self {
         let mut ep: fi_ep_attr = empty();
         ep.type_ = FI_EP_RDM;
         let mut domain: fi_domain_attr = empty();
         domain.threading = FI_THREAD_COMPLETION;
-        domain.name = c"fake0".as_ptr().cast_mut();
+        domain.name = name.as_ptr().cast_mut();
         let mut info: fi_info = empty();
         info.caps = FI_MSG;
         (info.ep_attr, info.domain_attr) = (leak(ep), leak(domain));

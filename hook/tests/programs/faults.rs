@@ -47,12 +47,22 @@ fn a_full_shared_memory_costs_the_page_alone() {
 }
 
 #[test]
-fn no_memory_for_files_or_threads_is_survived() {
+fn a_limit_on_files_costs_the_page_alone() {
     let Some(program) = traffic(true) else { return };
     let stage = Stage::new();
-    // The page's file is larger than this process may write.
+    // The page's file is larger than this process may write, which would end it.
     let mut command = stage.command("sh", HOOK);
-    undisturbed(command.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"]).arg(program).args(WORK));
+    undisturbed(command.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]).arg(program).args(WORK));
+    assert!(stage.pages().is_empty());
+}
+
+#[test]
+fn descriptors_that_the_program_has_taken_over_are_left_alone() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    undisturbed(stage.command(program, HOOK).arg("-x").args(WORK));
+    // Its lock went with the descriptor, so the page is one of a process that is no more.
+    assert_eq!(stage.page().snapshot.liveness, Liveness::Dead);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 /* Known traffic between pairs of endpoints of one process, for the tests of the hook.
  *
  *   traffic [-p PROVIDER] [-t THREADS] [-T safe|domain|completion] [-F context|msg|data|tagged|unspec]
- *           [-e EVERY] [-l LIBRARY] [-f] [-k] OP:COUNT:BYTES...
+ *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] OP:COUNT:BYTES...
  *
  * OP: send sendv sendmsg inject tsend tinject write writev writemsg writedata inject_write read atomic.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
+ * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
  * -f: then a forked child does it all again, from the beginning.  -k: ends by SIGKILL, one second after all is done.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -223,11 +225,19 @@ static void all(long threads)
     OK(fi_close(&fabric->fid));
 }
 
+/* Registered first, so it runs last of all that is called at the end of a program. */
+static void still_open(void)
+{
+    for (int fd = 3; fd < 64; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            _exit(9);
+}
+
 int main(int argc, char **argv)
 {
     long threads = 1;
-    int forks = 0, kills = 0, option;
-    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fk")) != -1) {
+    int forks = 0, kills = 0, closes = 0, option;
+    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkx")) != -1) {
         switch (option) {
         case 'p': provider = optarg; break;
         case 't': threads = atol(optarg); break;
@@ -238,6 +248,7 @@ int main(int argc, char **argv)
         case 'l': library = optarg; break;
         case 'f': forks = 1; break;
         case 'k': kills = 1; break;
+        case 'x': closes = 1; atexit(still_open); break;
         default: return 2;
         }
     }
@@ -264,6 +275,13 @@ int main(int argc, char **argv)
         int status;
         if (child < 0 || waitpid(child, &status, 0) != child || status)
             return 1;
+    }
+    if (closes) {
+        for (int fd = 3; fd < 64; fd++)
+            close(fd);
+        for (int fd = 3; fd < 64; fd++)
+            if (open("/dev/null", O_RDWR) != fd)
+                return 1;
     }
     if (kills) {
         sleep(1);

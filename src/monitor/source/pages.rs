@@ -353,7 +353,7 @@ fn page_nic(
     let missing = (!rx_known).then(|| Missing {
         counter: "rx_bytes".to_owned(),
         place: None,
-        reason: "the transport has no way to know its received bytes with this provider".to_owned(),
+        reason: "nothing tells the process what its peers write into its memory".to_owned(),
     });
     let device = [&nic.device, &nic.netdev, &nic.domain].into_iter().find(|n| !n.is_empty());
     PageNic {
