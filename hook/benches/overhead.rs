@@ -54,7 +54,7 @@ impl Scene {
             hook(fake.fabric);
         }
         let domain = fake.domain();
-        let cq = fake.queue(domain, FI_CQ_FORMAT_MSG);
+        let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
         Self { ep: fake.endpoint(domain, cq), cq }
     }
 

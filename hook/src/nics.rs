@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "structures of a C library")]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -90,13 +90,19 @@ unsafe fn identity(info: &fi_info) -> (NicIdentity, String) {
         }
     }
     if identity.device.is_empty() && is_plain_name(&identity.domain) {
-        if Path::new("/sys/class/net").join(&identity.domain).exists() {
+        if is_interface(&identity.domain) {
             identity.netdev.clone_from(&identity.domain);
         } else if let Some(device) = rdma_device(&identity.domain) {
             identity.device = device;
         }
     }
     (identity, provider)
+}
+
+/// Whether a network interface has that name. Asked of the kernel: /sys may be that of another network namespace.
+fn is_interface(name: &str) -> bool {
+    // SAFETY: a string that ends with a zero.
+    CString::new(name).is_ok_and(|name| unsafe { libc::if_nametoindex(name.as_ptr()) } != 0)
 }
 
 /// The RDMA device that a domain is named after: `rdmap79s0-rdm` is of `rdmap79s0`.

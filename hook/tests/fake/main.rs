@@ -7,22 +7,23 @@
 
 mod provider;
 
+use std::path::Path;
 use std::ptr::null_mut;
 
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
 use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry};
 use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
-use libfabric_sys::fid::fid_fabric;
+use libfabric_sys::fid::{fid_domain, fid_fabric};
 use provider::{Fake, NOW, RECEIVED, SENT, fi_close, fi_cq_read, fi_send};
 
 /// What the page says now of its first NIC.
-fn page(dir: &std::path::Path) -> NicCounts {
+fn page(dir: &Path) -> NicCounts {
     nics(dir)[0].1
 }
 
 /// What the one page says now, with the names of the NICs.
-fn nics(dir: &std::path::Path) -> Vec<(String, NicCounts)> {
+fn nics(dir: &Path) -> Vec<(String, NicCounts)> {
     railtop_hook::publish_now();
     let entries = PageDir::open(dir).unwrap().scan().unwrap();
     assert_eq!(entries.len(), 1);
@@ -55,10 +56,10 @@ fn around_a_provider_that_does_as_it_likes() {
         assert_eq!((*fake.fabric).ops, once, "hooked once, however often it is asked for");
     }
     let domain = fake.domain();
-    let cq = fake.queue(domain, FI_CQ_FORMAT_MSG);
+    let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
     let ep = fake.endpoint(domain, cq);
     NOW.with(|now| {
-        assert_eq!(now.strangers.get(), 0, "bind, control and endpoint() find the provider's tables")
+        assert_eq!(now.strangers.get(), 0, "bind, control and endpoint() find the provider's tables");
     });
 
     // Every call reaches the provider once, and comes back as it was answered.
@@ -100,28 +101,10 @@ fn around_a_provider_that_does_as_it_likes() {
     let counts = page(dir.path());
     assert_eq!((counts.tx_done_ops, counts.tx_errors), (2, 2));
 
-    // The program wants contexts only; the provider gives more, more than fit our buffer.
-    let narrow = fake.queue(domain, FI_CQ_FORMAT_CONTEXT);
-    NOW.with(|now| {
-        assert_eq!(now.format.get(), FI_CQ_FORMAT_MSG);
-        now.flags.set(RECEIVED);
-        now.len.set(10);
-        now.ready.set(100);
-    });
-    let mut contexts = [0usize; 101];
-    let first = fi_cq_read(narrow, &mut contexts[..100]);
-    assert!(first > 0 && first <= 100);
-    let rest = fi_cq_read(narrow, &mut contexts[usize::try_from(first).unwrap()..100]);
-    assert_eq!(first + rest, 100);
-    assert!(contexts[..100].iter().all(|context| (0x1000..0x1000 + 100).contains(context)));
-    assert_eq!(contexts[100], 0, "nothing is written beyond the program's entries");
-    assert_eq!(page(dir.path()).rx_bytes, 154 + 1000);
-    // Reading nothing, into nowhere, is what programs do to make progress.
-    assert_eq!(unsafe { ((*(*narrow).ops).read.unwrap())(narrow, null_mut(), 0) }, -(FI_EAGAIN as isize));
-    assert_eq!(fi_close(narrow.cast()), 0);
+    contexts_alone(domain, dir.path());
 
     // A format that is not said is left alone.
-    let unknown = fake.queue(domain, FI_CQ_FORMAT_UNSPEC);
+    let unknown = Fake::queue(domain, FI_CQ_FORMAT_UNSPEC);
     NOW.with(|now| assert_eq!(now.format.get(), FI_CQ_FORMAT_UNSPEC));
     assert_eq!(unsafe { (*(*unknown).ops).read.map(|op| op as usize) }, unhooked_read(&fake));
 
@@ -144,18 +127,7 @@ fn around_a_provider_that_does_as_it_likes() {
     NOW.with(|now| now.claimed.set(0));
     assert_eq!(page(dir.path()).tx_posted_bytes, 2005);
 
-    // A NIC that is only looked at does not appear. One that is used does, in a page that goes on where the other was.
-    let other = Fake::named(c"fake1");
-    unsafe { railtop_hook::hook_fabric(other.fabric) };
-    let second = other.domain();
-    let second_cq = other.queue(second, FI_CQ_FORMAT_MSG);
-    assert_eq!(nics(dir.path()).len(), 1);
-    let second_ep = other.endpoint(second, second_cq);
-    assert_eq!(fi_send(second_ep, 3), 0);
-    let both = nics(dir.path());
-    assert_eq!(both.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake1"]);
-    assert_eq!(both.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2005, 3]);
-    assert_eq!(fi_close(second_ep.cast()), 0);
+    another_nic(dir.path());
 
     for object in [ep.cast(), replaced.cast(), cq.cast(), unknown.cast(), domain.cast(), fake.fabric.cast()] {
         assert_eq!(fi_close(object), 0);
@@ -167,11 +139,48 @@ fn around_a_provider_that_does_as_it_likes() {
     assert!(PageDir::open(dir.path()).unwrap().scan().unwrap().is_empty(), "the page goes with the process");
 }
 
+fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
+    // The program wants contexts only; the provider gives more, more than fit our buffer.
+    let narrow = Fake::queue(domain, FI_CQ_FORMAT_CONTEXT);
+    NOW.with(|now| {
+        assert_eq!(now.format.get(), FI_CQ_FORMAT_MSG);
+        now.flags.set(RECEIVED);
+        now.len.set(10);
+        now.ready.set(100);
+    });
+    let mut contexts = [0usize; 101];
+    let first = fi_cq_read(narrow, &mut contexts[..100]);
+    assert!(first > 0 && first <= 100);
+    let rest = fi_cq_read(narrow, &mut contexts[usize::try_from(first).unwrap()..100]);
+    assert_eq!(first + rest, 100);
+    assert!(contexts[..100].iter().all(|context| (0x1000..0x1000 + 100).contains(context)));
+    assert_eq!(contexts[100], 0, "nothing is written beyond the program's entries");
+    assert_eq!(page(dir).rx_bytes, 154 + 1000);
+    // Reading nothing, into nowhere, is what programs do to make progress.
+    assert_eq!(unsafe { ((*(*narrow).ops).read.unwrap())(narrow, null_mut(), 0) }, -(FI_EAGAIN as isize));
+    assert_eq!(fi_close(narrow.cast()), 0);
+}
+
+fn another_nic(dir: &Path) {
+    // A NIC that is only looked at does not appear. One that is used does, in a page that goes on where the other was.
+    let other = Fake::named(c"fake1");
+    unsafe { railtop_hook::hook_fabric(other.fabric) };
+    let second = other.domain();
+    let second_cq = Fake::queue(second, FI_CQ_FORMAT_MSG);
+    assert_eq!(nics(dir).len(), 1);
+    let second_ep = other.endpoint(second, second_cq);
+    assert_eq!(fi_send(second_ep, 3), 0);
+    let both = nics(dir);
+    assert_eq!(both.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake1"]);
+    assert_eq!(both.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2005, 3]);
+    assert_eq!(fi_close(second_ep.cast()), 0);
+}
+
 /// The `read` of a queue that has nothing to do with the hook.
 fn unhooked_read(fake: &Fake) -> Option<usize> {
     let bare = Fake::new();
     let domain = bare.domain();
     assert_ne!(bare.fabric, fake.fabric);
-    let cq = bare.queue(domain, FI_CQ_FORMAT_MSG);
+    let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
     unsafe { (*(*cq).ops).read.map(|op| op as usize) }
 }

@@ -138,7 +138,7 @@ impl Fake {
         at
     }
 
-    pub fn queue(&self, domain: *mut fid_domain, format: u32) -> *mut fid_cq {
+    pub fn queue(domain: *mut fid_domain, format: u32) -> *mut fid_cq {
         let mut attr = fi_cq_attr { format, ..fi_cq_attr::zeroed() };
         let mut at = null_mut();
         // SAFETY: as in `domain`.
