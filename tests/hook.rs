@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use railtop::counters::{NicCounts, PageDir, PageReader, PageState, RxSource};
+use railtop::counters::{
+    NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageState, PageWriter, RxSource, monotonic_ns,
+};
 
 /// The hook's library of this very build, which is a development dependency for this.
 fn library() -> PathBuf {
@@ -110,6 +112,37 @@ fn list_says_whether_programs_can_be_hooked() {
     let output = command.env("RAILTOP_LIBFABRIC", "/nowhere/libfabric.so.1").output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     assert!(String::from_utf8_lossy(&output.stdout).contains("cannot be hooked"));
+}
+
+#[test]
+fn the_monitor_shows_what_a_hooked_program_cannot_know_as_missing() {
+    let stage = Stage::new();
+    let spec = PageSpec {
+        node: "node0".to_owned(),
+        rank: 7,
+        nics: vec![NicIdentity { netdev: "nic0".to_owned(), ..NicIdentity::default() }],
+        threads: 1,
+        uncounted: vec![1, 2],
+        ..PageSpec::default()
+    };
+    let mut writer = PageWriter::create(&PageDir::create(&stage.pages()).unwrap(), &spec).unwrap();
+    let counts = NicCounts { tx_done_bytes: 5, rx_ops: 2, seen_rx_bytes: 700, ..NicCounts::default() };
+    writer.nic_block(0, 0).unwrap().publish(monotonic_ns(), &counts);
+    let show = ["log", "-n", "1", "--source", "page", "--format", "jsonl"];
+    let row = || -> serde_json::Value {
+        let text = stdout(&mut stage.railtop(&show));
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
+    let unknown = row();
+    assert_eq!((&unknown["pe"], &unknown["tx_bytes"]), (&7.into(), &5.into()));
+    assert!(unknown.get("rx_bytes").is_none() && unknown.get("rx_ops").is_none(), "{unknown}");
+    let counters = &unknown["counters"];
+    assert_eq!(counters["seen_rx_bytes"], 700);
+    assert!(counters.get("rx_ops").is_none() && counters.get("down").is_none(), "{counters}");
+    assert!(unknown["reason"].as_str().unwrap().contains("peers write into its memory"), "{unknown}");
+    // A program whose every arrival has a completion.
+    writer.set_rx_source(RxSource::CqeLen);
+    assert_eq!(row()["rx_ops"], 2);
 }
 
 /// A PE's own counts and the hook's, by rank.

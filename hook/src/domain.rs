@@ -18,7 +18,7 @@ use libfabric_sys::flags::FI_REMOTE_WRITE;
 use libfabric_sys::info::fi_info;
 use libfabric_sys::mr::{fi_mr_attr, fi_ops_mr, fid_mr};
 
-use crate::guard::{Inside, guarded};
+use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
 use crate::{endpoint, nics, queue};
 
@@ -159,7 +159,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
     unsafe {
         let (op, head) = original!((*object).ops, fi_ops, close, close, (object), NO_SUCH_OP);
         let hooked = head.state::<Domain>();
-        guarded(|| {
+        always(|| {
             hooked.put_back();
             hooked.set_closed(true);
         });
@@ -209,7 +209,7 @@ unsafe fn open(
         // A thread of the program may be opening one of its own just now.
         return op();
     }
-    guarded(|| hooked.suspend());
+    always(|| hooked.suspend());
     let inside = Inside::enter();
     let rc = op();
     drop(inside);

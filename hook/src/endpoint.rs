@@ -16,7 +16,7 @@ use libfabric_sys::info::{fi_info, fi_tx_attr};
 use libfabric_sys::tagged::fi_ops_tagged;
 
 use crate::domain::Domain;
-use crate::guard::{Inside, guarded};
+use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
 use crate::transmit::{self, Completions, Sender};
 use crate::{nics, queue};
@@ -115,7 +115,7 @@ unsafe fn aside(
     // SAFETY: a live endpoint; libfabric wants such calls serialised.
     unsafe {
         let domain = (*hooked).domain;
-        guarded(|| {
+        always(|| {
             let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
             let ep = (*hooked).ep;
             places.fid.back(&raw mut (*ep).fid.ops);

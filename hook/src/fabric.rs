@@ -10,7 +10,7 @@ use libfabric_sys::errno::FI_ENOSYS;
 use libfabric_sys::fid::{fi_ops, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::fi_info;
 
-use crate::guard::{Inside, guarded};
+use crate::guard::{Inside, always, guarded};
 use crate::identity;
 use crate::settings::{self, Layer};
 use crate::shadow::{Place, original, replace};
@@ -70,7 +70,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
         let (op, head) = original!((*object).ops, fi_ops, close, close, (object), -FI_ENOSYS);
         let hooked: *const Fabric = head.state::<Fabric>();
         let fabric = object.cast::<fid_fabric>();
-        guarded(|| {
+        always(|| {
             let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
             places.fid.back(&raw mut (*fabric).fid.ops);
             places.fabric.back(&raw mut (*fabric).ops);

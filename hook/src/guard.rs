@@ -46,12 +46,15 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     if stopped().is_some() {
         return None;
     }
-    catch_unwind(AssertUnwindSafe(|| {
+    always(|| {
         fault();
         work()
-    }))
-    .inspect_err(|_| stop(Stop::Panic))
-    .ok()
+    })
+}
+
+/// The same also after counting has stopped: for what gives the program back what is its own.
+pub(crate) fn always<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| stop(Stop::Panic)).ok()
 }
 
 /// Lets no panic of ours write to the program's stderr. For the ways in from C, where the standard library in this file is our own copy of

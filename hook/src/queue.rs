@@ -18,7 +18,7 @@ use libfabric_sys::flags::{
 
 use crate::count::{Tally, Thread, Word};
 use crate::domain::Domain;
-use crate::guard::{Inside, guarded};
+use crate::guard::{Inside, always, guarded, stopped};
 use crate::shadow::{Place, original, replace};
 
 const NO_SUCH_OP: ssize_t = -(FI_ENOSYS as ssize_t);
@@ -70,8 +70,8 @@ pub(crate) unsafe fn open(
 ) -> c_int {
     // SAFETY: what the program gives to the provider.
     unsafe {
-        if Inside::is() {
-            // A queue of the provider's own.
+        if Inside::is() || stopped().is_some() {
+            // A queue of the provider's own; or none is hooked any more.
             return op(of, attr, cq, context);
         }
         let asked = attr.as_ref().map(|attr| (attr.format, attr.flags & FI_PEER != 0));
@@ -192,7 +192,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
     unsafe {
         let (op, head) = original!((*object).ops, fi_ops, close, close, (object), -FI_ENOSYS);
         let queue: *const Queue = head.state::<Queue>();
-        guarded(|| back(queue));
+        always(|| back(queue));
         let rc = op(object);
         if rc == 0 {
             drop(Box::from_raw(queue.cast_mut()));
