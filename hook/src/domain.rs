@@ -216,7 +216,11 @@ unsafe fn open(
     guarded(|| hooked.resume());
     if rc == 0 {
         // SAFETY: the provider has put an endpoint there.
-        guarded(|| unsafe { endpoint::hook(ep.as_ref().copied(), hooked, info) });
+        let ours = guarded(|| unsafe { endpoint::hook(ep.as_ref().copied(), hooked, info) });
+        if ours.flatten().is_none() {
+            // Nobody would put the domain's table back when this endpoint is bound or closed. So it goes back now, for good.
+            always(|| hooked.suspend());
+        }
     }
     rc
 }

@@ -50,6 +50,11 @@ pub(crate) fn keep() -> bool {
     settings().keep
 }
 
+/// `RAILTOP_HOOK_FAULT=turn`: the publisher's first turn panics.
+pub(crate) fn fault_in_turn() -> bool {
+    env::var_os("RAILTOP_HOOK_FAULT").is_some_and(|value| value == "turn")
+}
+
 /// See [`crate::guard`].
 pub(crate) fn fault() -> u64 {
     env::var("RAILTOP_HOOK_FAULT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -122,12 +122,12 @@ fn tables_are_put_back_also_after_a_panic() {
 fn a_long_program_says_in_its_page_that_counting_has_stopped() {
     let Some(program) = traffic(true) else { return };
     let stage = Stage::new();
-    // It waits a second at its end, so that a fault late in its life is that of a turn of the publisher.
+    // It waits a second at its end.
     let output = stage
         .command(program, HOOK)
         .args(["-k"])
         .args(WORK)
-        .env("RAILTOP_HOOK_FAULT", "32")
+        .env("RAILTOP_HOOK_FAULT", "turn")
         .output()
         .unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));

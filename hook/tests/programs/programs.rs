@@ -1,8 +1,10 @@
 //! `traffic.c`: what it posts is on its command line.
 
+use std::process::Command;
+
 use counters::{Liveness, RxSource};
 
-use crate::support::{HOOK, Stage, Way, libfabric2, run, traffic};
+use crate::support::{HOOK, Stage, Way, libfabric2, library, run, traffic};
 
 /// Operations and bytes of `OP:COUNT:BYTES` words, of those whose OP is in `which`.
 fn sum(words: &[&str], which: &[&str]) -> (u64, u64) {
@@ -183,6 +185,33 @@ fn a_page_goes_with_its_process() {
     let stage = Stage::new();
     run(stage.command(program, HOOK).args(["send:50:100"]).env_remove("RAILTOP_HOOK_KEEP"));
     assert!(stage.pages().is_empty());
+}
+
+#[test]
+fn the_library_brings_two_functions_and_is_never_unloaded() {
+    let tool = |program: &str, flags: &[&str]| {
+        let output = Command::new(program).args(flags).arg(library()).output().ok()?;
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    };
+    let (Some(symbols), Some(dynamic)) =
+        (tool("nm", &["--dynamic", "--defined-only"]), tool("readelf", &["--dynamic"]))
+    else {
+        return println!("skipped: no nm and readelf (package binutils)");
+    };
+    let mut names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fi_fabric", "fi_prov_ini"]);
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    // Nothing but the C library: not even libfabric.
+    let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
+    for line in needed {
+        assert!(
+            ["libc.so", "libgcc_s.so", "ld-linux", "libdl.so", "libpthread.so"]
+                .iter()
+                .any(|name| line.contains(name)),
+            "{line}"
+        );
+    }
 }
 
 #[test]
