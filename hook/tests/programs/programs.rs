@@ -84,6 +84,13 @@ fn more_threads_than_a_page_has_room_for_are_counted() {
 }
 
 #[test]
+fn endpoints_that_threads_open_at_the_same_time_are_all_counted() {
+    for _ in 0..5 {
+        check(HOOK, &["-p", "net", "-o", "-t", "16"], &["send:20:10"], 16);
+    }
+}
+
+#[test]
 fn threads_with_queues_of_their_own_are_counted() {
     for provider in ["tcp;ofi_rxm", "net"] {
         for threading in ["completion", "domain"] {

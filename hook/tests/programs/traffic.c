@@ -1,11 +1,12 @@
 /* Known traffic between pairs of endpoints of one process, for the tests of the hook.
  *
  *   traffic [-p PROVIDER] [-t THREADS] [-T safe|domain|completion] [-F context|msg|data|tagged|unspec]
- *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] OP:COUNT:BYTES...
+ *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] OP:COUNT:BYTES...
  *
  * OP: send sendv sendmsg inject tsend tinject write writev writemsg writedata inject_write read atomic.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
  * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
+ * -o: threads open and close at the same time, and not one after the other.
  * -f: then a forked child does it all again, from the beginning.  -k: ends by SIGKILL, one second after all is done.
  */
 #include <dlfcn.h>
@@ -39,7 +40,7 @@ static int (*fabric_open)(struct fi_fabric_attr *, struct fid_fabric **, void *)
 static const char *provider = "tcp;ofi_rxm", *library = "libfabric.so.1";
 static enum fi_cq_format format = FI_CQ_FORMAT_MSG;
 static enum fi_threading threading = FI_THREAD_SAFE;
-static int every, operations;
+static int every, operations, at_once;
 static char **operation;
 static struct fi_info *info;
 static struct fid_fabric *fabric;
@@ -184,17 +185,21 @@ static void run(const char *word, struct side *a, struct side *b)
 static void *thread(void *number)
 {
     struct side a = {0}, b = {0};
-    pthread_mutex_lock(&opening);
+    if (!at_once)
+        pthread_mutex_lock(&opening);
     open_side(&a, 100 + 2 * (intptr_t)number);
     open_side(&b, 101 + 2 * (intptr_t)number);
     meet(&a, &b);
-    pthread_mutex_unlock(&opening);
+    if (!at_once)
+        pthread_mutex_unlock(&opening);
     for (int i = 0; i < operations; i++)
         run(operation[i], &a, &b);
-    pthread_mutex_lock(&opening);
+    if (!at_once)
+        pthread_mutex_lock(&opening);
     close_side(&a);
     close_side(&b);
-    pthread_mutex_unlock(&opening);
+    if (!at_once)
+        pthread_mutex_unlock(&opening);
     return NULL;
 }
 
@@ -237,7 +242,7 @@ int main(int argc, char **argv)
 {
     long threads = 1;
     int forks = 0, kills = 0, closes = 0, option;
-    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkx")) != -1) {
+    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkxo")) != -1) {
         switch (option) {
         case 'p': provider = optarg; break;
         case 't': threads = atol(optarg); break;
@@ -248,6 +253,7 @@ int main(int argc, char **argv)
         case 'l': library = optarg; break;
         case 'f': forks = 1; break;
         case 'k': kills = 1; break;
+        case 'o': at_once = 1; break;
         case 'x': closes = 1; atexit(still_open); break;
         default: return 2;
         }
