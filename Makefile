@@ -17,8 +17,10 @@ help: ## list the commands
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
 	@echo 'Missing packages are installed as root (Debian, Ubuntu); NO_INSTALL=1 goes on without them.'
 
-build: ## build target/release/railtop
+build: ## build target/release/railtop, and the library that `railtop run` loads into programs
 	$(CARGO) build --release --locked
+	@# By this name libfabric takes it for a provider; cargo has no such names.
+	@ln -sf librailtop_hook.so "$${CARGO_TARGET_DIR:-target}/release/librailtop_hook-fi.so"
 
 package: ## make a Debian package of it, in target/debian
 	@scripts/install-deps.sh package
@@ -42,6 +44,7 @@ bench: ## measure the transport against its goals, and the counter page
 	@scripts/install-deps.sh run
 	$(CARGO) bench --locked --bench transport
 	$(CARGO) bench --locked --bench counter_page
+	$(CARGO) bench --locked -p railtop-hook --bench overhead
 
 reproduce: ## the article's experiments in the lab, our figures beside its own (a quarter of an hour); OUT=DIR keeps them there
 	@scripts/install-deps.sh run

@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cargo=${CARGO:-cargo}
 target=${1:-$("$cargo" -vV | sed -n 's/^host: //p')}
 "$cargo" build --release --locked --bin railtop --target "$target" >&2
-program=${CARGO_TARGET_DIR:-target}/$target/release/railtop
+built=${CARGO_TARGET_DIR:-target}/$target/release
+program=$built/railtop
 
 # A static program has no interpreter that would load libraries.
 if [[ $target == *-musl ]] && readelf --program-headers "$program" | grep -q INTERP; then
@@ -23,6 +24,11 @@ dist=target/dist
 rm -rf "${dist:?}/$name"
 mkdir -p "$dist/$name/systemd"
 CARGO=$cargo scripts/stage.sh "$program" "$dist/$name"
+# Programs that are hooked are linked to glibc, and a static one could not load it.
+if [[ $target != *-musl ]]; then
+    "$cargo" build --release --locked -p railtop-hook --target "$target" >&2
+    strip --strip-unneeded -o "$dist/$name/librailtop_hook-fi.so" "$built/librailtop_hook.so"
+fi
 cp README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$dist/$name"
 cp deploy/systemd/railtop-exporter.service "$dist/$name/systemd"
 

@@ -88,6 +88,8 @@ if [ "$purpose" = test ]; then
     has c++ || missing+=(g++)
     has pkg-config || missing+=(pkg-config)
     python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing+=(python3-venv)
+    # For hook/tests/programs.
+    has fi_pingpong || missing+=(libfabric-bin)
     # For tests/instructions.rs.
     has valgrind || missing+=(valgrind)
     # For tests/slurm and tests/launchers.rs: a Slurm (its daemons are not started by this), and Open MPI's mpirun. Slurm's PMIx

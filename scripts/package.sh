@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
 # Makes a Debian package, and prints where it is.
 #
-#   scripts/package.sh [--program FILE] [--fast] [OUT]      OUT: a directory (default: target/debian)
+#   scripts/package.sh [--program FILE --hook FILE] [--fast] [OUT]      OUT: a directory (default: target/debian)
 #
-# Without --program the program is built first, for release. The package says which libraries the program is linked to, so it is
+# Without --program the program and the library of `railtop run` are built first, for release. The package says which libraries the program is linked to, so it is
 # for systems at least as new as this one. --fast compresses less.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-program='' out=target/debian fast=()
+program='' hook='' out=target/debian fast=()
 while [ $# -gt 0 ]; do
     case $1 in
         --program)
             program=${2:?--program needs a file}
             shift
             ;;
+        --hook)
+            hook=${2:?--hook needs a file}
+            shift
+            ;;
         --fast) fast=(--fast) ;;
         -*)
-            echo "usage: $0 [--program FILE] [--fast] [OUT]" >&2
+            echo "usage: $0 [--program FILE --hook FILE] [--fast] [OUT]" >&2
             exit 2
             ;;
         *) out=$1 ;;
@@ -33,8 +37,13 @@ for tool in dpkg-shlibdeps xz strip; do
 done
 cargo_deb=$(scripts/fetch-cargo-deb.sh)
 if [ -z "$program" ]; then
-    "$cargo" build --release --locked --bin railtop >&2
+    "$cargo" build --release --locked -p railtop -p railtop-hook >&2
     program=${CARGO_TARGET_DIR:-target}/release/railtop
+    hook=${CARGO_TARGET_DIR:-target}/release/librailtop_hook.so
+fi
+if [ ! -f "$hook" ]; then
+    echo "$0: no library of railtop run: --hook FILE names what was built beside $program" >&2
+    exit 2
 fi
 
 # What goes in, where [package.metadata.deb] in Cargo.toml looks for it.
@@ -44,6 +53,7 @@ exec 9>target/debian/lock
 flock 9
 rm -rf $stage
 CARGO=$cargo scripts/stage.sh "$program" $stage
+strip --strip-unneeded -o $stage/librailtop_hook-fi.so "$hook"
 mkdir $stage/systemd
 
 # A package's programs are not in /usr/local. cargo-deb knows the unit by this name.

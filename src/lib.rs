@@ -7,7 +7,6 @@
 pub mod balance;
 pub mod chance;
 pub mod cli;
-pub mod counters;
 mod futex;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -26,3 +25,5 @@ pub mod units;
 mod vision;
 pub mod windows;
 pub mod workload;
+
+pub use ::counters;

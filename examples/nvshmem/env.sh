@@ -29,6 +29,11 @@ generator() {
         home=$NVSHMEM_ROOT/$1
     else
         launch+=(--container-image="$IMAGES/nvshmem-$1.sqsh" --container-name="nvshmem-$1")
+        [[ -z ${HOOK_DIR:-} ]] || launch+=(--container-mounts="$HOOK_DIR,/dev/shm")
+    fi
+    # Counter pages of NVSHMEM's PEs, by the hook: ../../docs/hook.md.
+    if [[ -n ${HOOK_DIR:-} ]]; then
+        export FI_HOOK=railtop FI_PROVIDER_PATH=$HOOK_DIR${FI_PROVIDER_PATH:+:$FI_PROVIDER_PATH}
     fi
     # One GPU each, in the order of the tasks of a node.
     # shellcheck disable=SC2016

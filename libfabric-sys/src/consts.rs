@@ -160,6 +160,13 @@ pub const FI_CQ_COND_NONE: u32 = 0;
 /// `fi_cq_sread` wakes after so many.
 pub const FI_CQ_COND_THRESHOLD: u32 = 1;
 
+// `fid::fclass`.
+
+/// An endpoint.
+pub const FI_CLASS_EP: usize = 3;
+/// A completion queue.
+pub const FI_CLASS_CQ: usize = 14;
+
 // Wait objects.
 
 /// Cannot be waited on.

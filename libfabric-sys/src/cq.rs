@@ -2,7 +2,7 @@
 
 use libc::{c_char, c_int, c_void, size_t, ssize_t};
 
-use crate::fid::{UnusedOp, fid};
+use crate::fid::fid;
 
 /// A completion queue.
 #[repr(C)]
@@ -37,8 +37,17 @@ pub struct fi_ops_cq {
             timeout: c_int,
         ) -> ssize_t,
     >,
-    /// `sread` and `readfrom` in one; not called here.
-    pub sreadfrom: UnusedOp,
+    /// `fi_cq_sreadfrom`: `sread` and `readfrom` in one.
+    pub sreadfrom: Option<
+        unsafe extern "C" fn(
+            cq: *mut fid_cq,
+            buf: *mut c_void,
+            count: size_t,
+            src_addr: *mut u64,
+            cond: *const c_void,
+            timeout: c_int,
+        ) -> ssize_t,
+    >,
     /// `fi_cq_signal`: wakes a thread blocked in `sread`.
     pub signal: Option<unsafe extern "C" fn(cq: *mut fid_cq) -> c_int>,
     /// `fi_cq_strerror`: text for a provider's own error.
@@ -73,6 +82,36 @@ pub struct fi_cq_attr {
     pub wait_set: *mut c_void,
     /// In the headers after 2.6: leave null.
     pub xpu_ctx: *mut c_void,
+}
+
+/// A completion in the format `FI_CQ_FORMAT_MSG`: how those of the longer formats begin.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct fi_cq_msg_entry {
+    /// Context of the operation that completed.
+    pub op_context: *mut c_void,
+    /// What completed. Test single bits: providers differ in the rest.
+    pub flags: u64,
+    /// Bytes received.
+    pub len: size_t,
+}
+
+/// A completion in the format `FI_CQ_FORMAT_TAGGED`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct fi_cq_tagged_entry {
+    /// Context of the operation that completed.
+    pub op_context: *mut c_void,
+    /// What completed. Test single bits: providers differ in the rest.
+    pub flags: u64,
+    /// Bytes received.
+    pub len: size_t,
+    /// Where a multi-receive put the message.
+    pub buf: *mut c_void,
+    /// The peer's immediate; valid with `FI_REMOTE_CQ_DATA`.
+    pub data: u64,
+    /// The message's tag.
+    pub tag: u64,
 }
 
 /// A completion in the format `FI_CQ_FORMAT_DATA`.

@@ -2,8 +2,11 @@
 
 use libc::{c_int, c_void, iovec, size_t, ssize_t};
 
+use crate::atomic::fi_ops_atomic;
 use crate::av::fi_addr_t;
 use crate::fid::{UnusedOp, fid};
+use crate::info::fi_tx_attr;
+use crate::tagged::fi_ops_tagged;
 
 /// An endpoint.
 #[repr(C)]
@@ -18,10 +21,10 @@ pub struct fid_ep {
     pub msg: *mut fi_ops_msg,
     /// Remote memory access; null unless the endpoint has `FI_RMA`.
     pub rma: *mut fi_ops_rma,
-    /// Tagged messages; not used here.
-    pub tagged: *mut c_void,
-    /// Atomics; not used here.
-    pub atomic: *mut c_void,
+    /// Tagged messages; null unless the endpoint has `FI_TAGGED`.
+    pub tagged: *mut fi_ops_tagged,
+    /// Atomics; null unless the endpoint has `FI_ATOMIC`.
+    pub atomic: *mut fi_ops_atomic,
     /// Collectives; not used here.
     pub collective: *mut c_void,
 }
@@ -53,8 +56,16 @@ pub struct fi_ops_ep {
             optlen: size_t,
         ) -> c_int,
     >,
-    /// Transmit context of a scalable endpoint; not called here.
-    pub tx_ctx: UnusedOp,
+    /// `fi_tx_context`: opens a transmit context of a scalable endpoint.
+    pub tx_ctx: Option<
+        unsafe extern "C" fn(
+            sep: *mut fid_ep,
+            index: c_int,
+            attr: *mut fi_tx_attr,
+            tx_ep: *mut *mut fid_ep,
+            context: *mut c_void,
+        ) -> c_int,
+    >,
     /// Receive context of a scalable endpoint; not called here.
     pub rx_ctx: UnusedOp,
     /// Deprecated; not called here.
@@ -120,8 +131,17 @@ pub struct fi_ops_msg {
             context: *mut c_void,
         ) -> ssize_t,
     >,
-    /// Sends several buffers as one; not called here.
-    pub sendv: UnusedOp,
+    /// `fi_sendv`: sends several buffers as one.
+    pub sendv: Option<
+        unsafe extern "C" fn(
+            ep: *mut fid_ep,
+            iov: *const iovec,
+            desc: *mut *mut c_void,
+            count: size_t,
+            dest_addr: fi_addr_t,
+            context: *mut c_void,
+        ) -> ssize_t,
+    >,
     /// `fi_sendmsg`: as `send`, with flags.
     pub sendmsg: Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg, flags: u64) -> ssize_t>,
     /// `fi_inject`: sends a small buffer that may be reused at once; no completion.
@@ -145,8 +165,16 @@ pub struct fi_ops_msg {
             context: *mut c_void,
         ) -> ssize_t,
     >,
-    /// As `inject`, with an immediate; not called here.
-    pub injectdata: UnusedOp,
+    /// `fi_injectdata`: `inject` and `senddata` in one.
+    pub injectdata: Option<
+        unsafe extern "C" fn(
+            ep: *mut fid_ep,
+            buf: *const c_void,
+            len: size_t,
+            data: u64,
+            dest_addr: fi_addr_t,
+        ) -> ssize_t,
+    >,
 }
 
 /// Remote memory access. Every function queues and returns 0, `-FI_EAGAIN` when the queue is full, or a negative error.
@@ -167,8 +195,19 @@ pub struct fi_ops_rma {
             context: *mut c_void,
         ) -> ssize_t,
     >,
-    /// Fetches into several buffers; not called here.
-    pub readv: UnusedOp,
+    /// `fi_readv`: fetches into several buffers.
+    pub readv: Option<
+        unsafe extern "C" fn(
+            ep: *mut fid_ep,
+            iov: *const iovec,
+            desc: *mut *mut c_void,
+            count: size_t,
+            src_addr: fi_addr_t,
+            addr: u64,
+            key: u64,
+            context: *mut c_void,
+        ) -> ssize_t,
+    >,
     /// `fi_readmsg`: as `read`, with flags.
     pub readmsg: Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t>,
     /// `fi_write`: writes remote memory; the peer sees no completion.
@@ -184,8 +223,19 @@ pub struct fi_ops_rma {
             context: *mut c_void,
         ) -> ssize_t,
     >,
-    /// Writes from several buffers; not called here.
-    pub writev: UnusedOp,
+    /// `fi_writev`: writes from several buffers.
+    pub writev: Option<
+        unsafe extern "C" fn(
+            ep: *mut fid_ep,
+            iov: *const iovec,
+            desc: *mut *mut c_void,
+            count: size_t,
+            dest_addr: fi_addr_t,
+            addr: u64,
+            key: u64,
+            context: *mut c_void,
+        ) -> ssize_t,
+    >,
     /// `fi_writemsg`: as `write` or `writedata`, with flags.
     pub writemsg:
         Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_rma, flags: u64) -> ssize_t>,

@@ -37,6 +37,8 @@ pub const FI_ENOSYS: c_int = libc::ENOSYS;
 pub const FI_ENODATA: c_int = libc::ENODATA;
 /// Message too long.
 pub const FI_EMSGSIZE: c_int = libc::EMSGSIZE;
+/// No such message: what a look for one (`FI_PEEK`) ends with when there is none.
+pub const FI_ENOMSG: c_int = libc::ENOMSG;
 /// The provider does not have this option.
 pub const FI_ENOPROTOOPT: c_int = libc::ENOPROTOOPT;
 /// Operation not supported.

@@ -83,8 +83,16 @@ pub struct fi_ops_fabric {
     /// `fi_trywait(3)`: whether it is safe to block on the descriptors of these objects.
     pub trywait:
         Option<unsafe extern "C" fn(fabric: *mut fid_fabric, fids: *mut *mut fid, count: c_int) -> c_int>,
-    /// As `domain`, with flags; not called here.
-    pub domain2: UnusedOp,
+    /// `fi_domain2`: as `domain`, with flags.
+    pub domain2: Option<
+        unsafe extern "C" fn(
+            fabric: *mut fid_fabric,
+            info: *mut fi_info,
+            dom: *mut *mut fid_domain,
+            flags: u64,
+            context: *mut c_void,
+        ) -> c_int,
+    >,
 }
 
 /// A domain: one NIC (or one virtual one), opened.
@@ -130,8 +138,15 @@ pub struct fi_ops_domain {
             context: *mut c_void,
         ) -> c_int,
     >,
-    /// Opens a scalable endpoint; not called here.
-    pub scalable_ep: UnusedOp,
+    /// `fi_scalable_ep(3)`: opens an endpoint with several transmit and receive contexts.
+    pub scalable_ep: Option<
+        unsafe extern "C" fn(
+            domain: *mut fid_domain,
+            info: *mut fi_info,
+            sep: *mut *mut fid_ep,
+            context: *mut c_void,
+        ) -> c_int,
+    >,
     /// Opens a counter; not called here.
     pub cntr_open: UnusedOp,
     /// Opens a poll set (deprecated in 2.x); not called here.
@@ -144,8 +159,16 @@ pub struct fi_ops_domain {
     pub query_atomic: UnusedOp,
     /// Asks for the collectives on offer; not called here.
     pub query_collective: UnusedOp,
-    /// As `endpoint`, with flags; not called here.
-    pub endpoint2: UnusedOp,
+    /// `fi_endpoint2`: as `endpoint`, with flags.
+    pub endpoint2: Option<
+        unsafe extern "C" fn(
+            domain: *mut fid_domain,
+            info: *mut fi_info,
+            ep: *mut *mut fid_ep,
+            flags: u64,
+            context: *mut c_void,
+        ) -> c_int,
+    >,
 }
 
 /// Room that a provider uses for an operation in flight when it asks for `FI_CONTEXT2` in its mode bits.

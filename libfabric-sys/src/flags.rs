@@ -48,6 +48,8 @@ pub const FI_DELIVERY_COMPLETE: u64 = 1 << 28;
 pub const FI_AFFINITY: u64 = 1 << 29;
 /// Complete when the peer has taken the message.
 pub const FI_MATCH_COMPLETE: u64 = 1 << 31;
+/// The object is shared with another provider.
+pub const FI_PEER: u64 = 1 << 43;
 /// Memory of devices (GPUs).
 pub const FI_HMEM: u64 = 1 << 47;
 /// Peers on the same node.

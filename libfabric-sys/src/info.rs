@@ -273,3 +273,16 @@ pub struct fi_link_attr {
     /// Kind of network (`Ethernet`, ...), or null.
     pub network_type: *mut c_char,
 }
+
+/// An environment variable as `fi_getparams` describes it. Each string may be null.
+#[repr(C)]
+pub struct fi_param {
+    /// The variable's name.
+    pub name: *const c_char,
+    /// Type (`FI_PARAM_*`).
+    pub type_: u32,
+    /// What it does.
+    pub help_string: *const c_char,
+    /// What it is set to, or null.
+    pub value: *const c_char,
+}

@@ -5,7 +5,7 @@
 //! therefore needs no libfabric to build:
 //!
 //! * [`Libfabric`] opens the shared library and holds its exported functions ([`loader`]);
-//! * [`info`], [`fid`], [`ep`], [`cq`], [`av`], [`mr`] declare the C structures, [`flags`], [`consts`] and [`errno`] the
+//! * [`info`], [`fid`], [`ep`], [`tagged`], [`atomic`], [`cq`], [`av`], [`mr`], [`provider`] declare the C structures, [`flags`], [`consts`] and [`errno`] the
 //!   constants;
 //! * [`inline`] has one function for each inline of the headers that we use.
 //!
@@ -25,6 +25,7 @@
 //!
 //! The names are the C names, so that libfabric's man pages are the reference for everything here.
 
+pub mod atomic;
 pub mod av;
 pub mod consts;
 pub mod cq;
@@ -36,10 +37,12 @@ pub mod info;
 pub mod inline;
 pub mod loader;
 pub mod mr;
+pub mod provider;
 pub mod signals;
+pub mod tagged;
 mod zeroed;
 
-pub use loader::{API_VERSION, Libfabric, LoadError, MIN_VERSION, PATH_VARIABLE};
+pub use loader::{API_VERSION, Libfabric, LoadError, MIN_VERSION, PATH_VARIABLE, Param};
 
 /// `FI_VERSION(major, minor)` of `rdma/fabric.h`: a version as libfabric passes it around.
 #[must_use]

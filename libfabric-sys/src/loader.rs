@@ -38,6 +38,17 @@ const SEARCH: [&str; 4] = [
     "libfabric.so",
 ];
 
+/// An environment variable that the library reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Param {
+    /// Its name: `FI_HOOK`.
+    pub name: String,
+    /// What it does, in the library's words.
+    pub help: String,
+    /// What it is set to.
+    pub value: Option<String>,
+}
+
 /// A loaded libfabric.
 ///
 /// Cheap to clone and to share between threads. The library stays loaded until the process ends, also after the last
@@ -101,6 +112,35 @@ impl Libfabric {
     #[must_use]
     pub fn version(&self) -> (u32, u32) {
         self.version
+    }
+
+    /// The environment variables that the library reads, its own and those of its providers (`fi_getparams`). Empty if the
+    /// library does not say.
+    #[must_use]
+    pub fn params(&self) -> Vec<Param> {
+        let (Some(get), Some(free)) = (self.symbols.getparams, self.symbols.freeparams) else {
+            return Vec::new();
+        };
+        let _signals = KeepSignals::new();
+        let (mut list, mut count) = (std::ptr::null_mut(), 0);
+        // SAFETY: the library allocates an array and says how long it is.
+        unsafe {
+            if get(&raw mut list, &raw mut count) != 0 || list.is_null() {
+                return Vec::new();
+            }
+            let params = std::slice::from_raw_parts(list, usize::try_from(count).unwrap_or(0));
+            let text = |at: *const c_char| {
+                (!at.is_null()).then(|| CStr::from_ptr(at).to_string_lossy().into_owned())
+            };
+            let params = params.iter().map(|param| Param {
+                name: text(param.name).unwrap_or_default(),
+                help: text(param.help_string).unwrap_or_default(),
+                value: text(param.value),
+            });
+            let params = params.collect();
+            free(list);
+            params
+        }
     }
 
     /// Text for an error code, as it is returned (negative) or as completions hold it (positive).

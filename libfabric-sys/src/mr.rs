@@ -2,7 +2,7 @@
 
 use libc::{c_int, c_void, iovec, size_t};
 
-use crate::fid::{UnusedOp, fid};
+use crate::fid::fid;
 
 /// A registered region of memory.
 #[repr(C)]
@@ -34,8 +34,20 @@ pub struct fi_ops_mr {
             context: *mut c_void,
         ) -> c_int,
     >,
-    /// Registers several buffers as one; not called here.
-    pub regv: UnusedOp,
+    /// `fi_mr_regv`: registers several buffers as one.
+    pub regv: Option<
+        unsafe extern "C" fn(
+            fid: *mut fid,
+            iov: *const iovec,
+            count: size_t,
+            access: u64,
+            offset: u64,
+            requested_key: u64,
+            flags: u64,
+            mr: *mut *mut fid_mr,
+            context: *mut c_void,
+        ) -> c_int,
+    >,
     /// `fi_mr_regattr`: registers by attributes; GPU memory needs this one.
     pub regattr: Option<
         unsafe extern "C" fn(

@@ -7,7 +7,7 @@
 pub mod answers;
 #[path = "../../src/transport/proxy/attendance.rs"]
 pub mod attendance;
-#[path = "../../src/counters/bytes.rs"]
+#[path = "../../counters/src/bytes.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod bytes;
 #[path = "../../src/transport/proxy/driver.rs"]
@@ -17,19 +17,19 @@ pub mod event;
 #[path = "../../src/transport/gpu/ring.rs"]
 pub mod gpu_ring;
 pub mod idle;
-#[path = "../../src/counters/layout.rs"]
+#[path = "../../counters/src/layout.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod layout;
 #[path = "../../src/transport/gpu/mark.rs"]
 pub mod mark;
 pub mod page;
-#[path = "../../src/counters/sequence.rs"]
+#[path = "../../counters/src/sequence.rs"]
 mod sequence;
 #[path = "../../src/transport/proxy/sleeper.rs"]
 pub mod sleeper;
 #[path = "../../src/transport/ring/slots.rs"]
 pub mod slots;
 pub mod sync;
-#[path = "../../src/counters/window.rs"]
+#[path = "../../counters/src/window.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod window;

@@ -9,6 +9,7 @@ use super::GlobalArgs;
 use super::columns::{Columns, optional};
 use super::config::{Given, Settings};
 use super::exit::{self, ExitError};
+use super::hook;
 use super::source::{Selection, TextOrJson};
 use crate::monitor::failover::consequence;
 use crate::monitor::list::{GpuEntry, HolderList, Inventory, Moved, NicEntry};
@@ -33,6 +34,10 @@ pub struct ListArgs {
     #[arg(long)]
     pub processes: bool,
 
+    /// Instead: whether other programs' libfabric traffic can be counted here (`railtop run`), and with what
+    #[arg(long, conflicts_with = "processes")]
+    pub hook: bool,
+
     /// Which NICs, by which source.
     #[command(flatten)]
     pub selection: Selection,
@@ -46,6 +51,9 @@ const BETWEEN_READS: Duration = Duration::from_millis(30);
 /// # Errors
 /// When the output cannot be written, or there is neither a device nor a page.
 pub fn run(args: &ListArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+    if args.hook {
+        return hook::list(args.format).map(|()| ExitCode::SUCCESS);
+    }
     let given = Given { selection: args.selection.clone(), ..Given::default() };
     let config = Config { interval: PATIENCE, ..Settings::load(global, &given)?.monitor() };
     let host = config.host.clone();

@@ -10,6 +10,7 @@ pub mod export;
 mod files;
 mod fleet;
 pub mod global;
+pub mod hook;
 pub mod interrupt;
 pub mod lab;
 pub mod list;
@@ -18,6 +19,7 @@ pub mod manual;
 pub mod pe;
 pub mod replay;
 mod report;
+pub mod run;
 mod sim;
 pub mod source;
 pub mod top;
@@ -79,6 +81,7 @@ enum Command {
     Export(export::ExportArgs),
     Bench(bench::BenchArgs),
     Lab(lab::LabArgs),
+    Run(run::RunArgs),
     Demo(demo::DemoArgs),
     Report(report::ReportArgs),
     Compare(report::CompareArgs),
@@ -132,6 +135,7 @@ impl Cli {
             Some(Command::Export(args)) => export::run(&args, global),
             Some(Command::Bench(args)) => bench::run(&args),
             Some(Command::Lab(args)) => lab::run_with_page_dir(args, Some(PageDir::default_path())),
+            Some(Command::Run(args)) => run::run(&args),
             Some(Command::Demo(args)) => demo::run(&args, global),
             Some(Command::Report(args)) => report::run(&args),
             Some(Command::Compare(args)) => report::compare(&args),

@@ -159,8 +159,34 @@ fn older_page(minor: u16) -> Vec<u8> {
 }
 
 #[test]
+fn what_a_writer_does_not_count_is_missing_and_not_0() {
+    let tmp = tempfile::tempdir_in("/dev/shm").unwrap();
+    let dir = PageDir::create(&tmp.path().join("pages")).unwrap();
+    let spec = PageSpec { uncounted: vec![0, 1, 2], ..super::spec(1, 1) };
+    let writer = PageWriter::create(&dir, &spec).unwrap();
+    let snapshot = PageReader::open(writer.path()).unwrap().read().unwrap();
+    for (field, there) in NicCounts::FIELDS.iter().zip(snapshot.nics[0].there) {
+        assert_eq!(there, [0, 3].contains(&field.since_minor), "{}", field.name);
+    }
+    for (field, there) in PeCounts::FIELDS.iter().zip(snapshot.process_there) {
+        assert_eq!(there, field.since_minor == 0, "{}", field.name);
+    }
+}
+
+#[test]
 fn a_page_of_version_1_0_is_read_and_its_missing_fields_are_missing() {
-    let missing = ["down", "failures", "fences", "resent_ops", "resent_bytes"];
+    let missing = [
+        "down",
+        "failures",
+        "fences",
+        "resent_ops",
+        "resent_bytes",
+        "read_posted_ops",
+        "read_done_ops",
+        "read_done_bytes",
+        "atomic_ops",
+        "seen_rx_bytes",
+    ];
     let older = Bench::new().read(&older_page(0)).unwrap();
     let nic = &older.nics[0];
     assert_eq!((nic.counts.tx_posted_ops, nic.counts.max_in_flight_ops, nic.extras.len()), (100, 85, 0));

@@ -42,6 +42,7 @@ fn spec(nics: usize, threads: u16) -> PageSpec {
             })
             .collect(),
         threads,
+        uncounted: Vec::new(),
     }
 }
 

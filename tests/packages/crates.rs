@@ -28,6 +28,7 @@ fn crates_hold_what_it_takes_and_nothing_else() {
             ][..],
         ),
         ("railtop-libfabric-sys", &["src/lib.rs"]),
+        ("railtop-counters", &["src/lib.rs"]),
     ] {
         let files = files(package);
         for name in ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"].iter().chain(wanted) {

@@ -14,7 +14,8 @@ fn package(out: &Path) -> Result<PathBuf, String> {
         return Err(said(&fetched));
     }
     let made = command("scripts/package.sh")
-        .args(["--fast", "--program", env!("CARGO_BIN_EXE_railtop")])
+        .args(["--fast", "--program", env!("CARGO_BIN_EXE_railtop"), "--hook"])
+        .arg(std::env::current_exe().unwrap().with_file_name("librailtop_hook.so"))
         .arg(out)
         .output()
         .unwrap();

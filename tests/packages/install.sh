@@ -58,6 +58,10 @@ inside dpkg --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' 
 [ "$(inside sh -c 'command -v railtop')" = /usr/bin/railtop ] || fail "railtop is not in the path"
 inside railtop list --sysfs-root /tmp/sys | grep -q '^rdmap79s0 ' || fail "railtop list does not show a device of the tree"
 
+# The library that it loads into other programs, found by itself.
+inside env RAILTOP_PAGE_DIR=/tmp/pages railtop run -- sh -c 'echo "$FI_PROVIDER_PATH"' | grep -q '^/usr/lib/railtop' ||
+    fail "railtop run does not find its library"
+
 # A man page for each command, where man finds it, and nothing in it that groff stumbles over.
 pages=$(inside dpkg -L railtop | grep -c '/man1/.*\.1\.gz$') || fail "no man pages"
 [ "$pages" -gt 10 ] || fail "only $pages man pages"

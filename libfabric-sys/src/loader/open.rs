@@ -12,7 +12,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use super::error::{Reason, one_line};
 use super::{Libfabric, MIN_VERSION, version_pair};
 use crate::fid::fid_fabric;
-use crate::info::{fi_fabric_attr, fi_info};
+use crate::info::{fi_fabric_attr, fi_info, fi_param};
 
 /// libfabric's exported functions.
 ///
@@ -32,6 +32,8 @@ pub(super) struct Symbols {
     pub(super) dupinfo: unsafe extern "C" fn(*const fi_info) -> *mut fi_info,
     pub(super) fabric: unsafe extern "C" fn(*mut fi_fabric_attr, *mut *mut fid_fabric, *mut c_void) -> c_int,
     pub(super) strerror: unsafe extern "C" fn(c_int) -> *const c_char,
+    pub(super) getparams: Option<unsafe extern "C" fn(*mut *mut fi_param, *mut c_int) -> c_int>,
+    pub(super) freeparams: Option<unsafe extern "C" fn(*mut fi_param)>,
     pub(super) tostr_r: Option<unsafe extern "C" fn(*mut c_char, size_t, *const c_void, u32) -> *mut c_char>,
 }
 
@@ -57,6 +59,8 @@ pub(super) fn open(path: &Path) -> Result<Libfabric, Reason> {
             dupinfo: symbol(&library, c"fi_dupinfo")?,
             fabric: symbol(&library, c"fi_fabric")?,
             strerror: symbol(&library, c"fi_strerror")?,
+            getparams: symbol(&library, c"fi_getparams").ok(),
+            freeparams: symbol(&library, c"fi_freeparams").ok(),
             tostr_r: symbol(&library, c"fi_tostr_r").ok(),
         }
     };

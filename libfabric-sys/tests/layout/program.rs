@@ -16,12 +16,15 @@ const HEAD: &str = r#"
 #include <stdio.h>
 #include <sys/uio.h>
 #include <rdma/fabric.h>
+#include <rdma/fi_atomic.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_domain.h>
 #include <rdma/fi_endpoint.h>
 #include <rdma/fi_eq.h>
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
+#include <rdma/fi_tagged.h>
+#include <rdma/providers/fi_prov.h>
 #define SINCE(major, minor) (FI_VERSION(FI_MAJOR_VERSION, FI_MINOR_VERSION) >= FI_VERSION(major, minor))
 #define VALUE(name, expression) printf("%s=%llu\n", name, (unsigned long long)(expression))
 int main(void) {

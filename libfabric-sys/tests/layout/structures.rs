@@ -4,17 +4,22 @@
 
 use std::mem::offset_of;
 
+use libfabric_sys::atomic::{fi_ioc, fi_msg_atomic, fi_ops_atomic};
 use libfabric_sys::av::{fi_av_attr, fi_ops_av, fid_av};
-use libfabric_sys::cq::{fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fi_ops_cq, fid_cq};
+use libfabric_sys::cq::{
+    fi_cq_attr, fi_cq_data_entry, fi_cq_err_entry, fi_cq_msg_entry, fi_cq_tagged_entry, fi_ops_cq, fid_cq,
+};
 use libfabric_sys::ep::{
     fi_msg, fi_msg_rma, fi_ops_cm, fi_ops_ep, fi_ops_msg, fi_ops_rma, fi_rma_iov, fid_ep,
 };
 use libfabric_sys::fid::{fi_context2, fi_ops, fi_ops_domain, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::{
     fi_bus_addr, fi_bus_attr, fi_device_attr, fi_domain_attr, fi_ep_attr, fi_fabric_attr, fi_info,
-    fi_link_attr, fi_pci_attr, fi_rx_attr, fi_tx_attr, fid_nic,
+    fi_link_attr, fi_param, fi_pci_attr, fi_rx_attr, fi_tx_attr, fid_nic,
 };
 use libfabric_sys::mr::{fi_mr_attr, fi_mr_device, fi_mr_dmabuf, fi_ops_mr, fid_mr};
+use libfabric_sys::provider::fi_provider;
+use libfabric_sys::tagged::{fi_msg_tagged, fi_ops_tagged};
 
 use crate::program::Version;
 
@@ -125,6 +130,7 @@ fn fids() -> Vec<Structure> {
             query_atomic, query_collective, endpoint2
         }),
         structure!(Ours fi_context2 { internal }),
+        structure!(Ours fi_provider { version, fi_version, context, name, getinfo, fabric, cleanup }),
     ]
 }
 
@@ -161,6 +167,7 @@ fn infos() -> Vec<Structure> {
         structure!(Library fi_bus_attr { bus_type, attr }),
         structure!(Library fi_bus_addr { pci }).c_type("__typeof__(((struct fi_bus_attr *)0)->attr)"),
         structure!(Library fi_pci_attr { domain_id, bus_id, device_id, function_id }),
+        structure!(Library fi_param { name, type_, help_string, value }).called("type_", "type"),
         structure!(Library fi_link_attr { address, mtu, speed, state, network_type }),
     ]
 }
@@ -180,6 +187,20 @@ fn endpoints() -> Vec<Structure> {
         structure!(Library fi_ops_rma {
             size, read, readv, readmsg, write, writev, writemsg, inject, writedata, injectdata
         }),
+        structure!(Library fi_ops_tagged {
+            size, recv, recvv, recvmsg, send, sendv, sendmsg, inject, senddata, injectdata
+        }),
+        structure!(Library fi_ops_atomic {
+            size, write, writev, writemsg, inject, readwrite, readwritev, readwritemsg, compwrite, compwritev,
+            compwritemsg, writevalid, readwritevalid, compwritevalid
+        }),
+        structure!(Ours fi_msg_tagged {
+            msg_iov, desc, iov_count, addr, tag, ignore, context, data
+        }),
+        structure!(Ours fi_ioc { addr, count }),
+        structure!(Ours fi_msg_atomic {
+            msg_iov, desc, iov_count, addr, rma_iov, rma_iov_count, datatype, op, context, data
+        }),
         structure!(Ours fi_msg { msg_iov, desc, iov_count, addr, context, data }),
         structure!(Ours fi_msg_rma {
             msg_iov, desc, iov_count, addr, rma_iov, rma_iov_count, context, data
@@ -198,6 +219,8 @@ fn queues() -> Vec<Structure> {
             size, flags, format, wait_obj, signaling_vector, wait_cond, wait_set, xpu_ctx
         })
         .since_version("xpu_ctx", (2, 7)),
+        structure!(Ours fi_cq_msg_entry { op_context, flags, len }),
+        structure!(Ours fi_cq_tagged_entry { op_context, flags, len, buf, data, tag }),
         structure!(Ours fi_cq_data_entry { op_context, flags, len, buf, data }),
         structure!(Ours fi_cq_err_entry {
             op_context, flags, len, buf, data, tag, olen, err, prov_errno, err_data,

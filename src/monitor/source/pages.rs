@@ -347,13 +347,15 @@ fn page_nic(
 ) -> PageNic {
     let counts = snapshot.counts;
     let rx_known = now.rx_source != RxSource::None;
+    // Of a program that uses libfabric in its own ways, arrivals are known where their bytes are. Our transport counts each.
+    let rx_ops_known = rx_known || !tells_what_it_saw(snapshot);
     let fields = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
-    let counters =
-        named(fields.filter(|((field, _), _)| rx_known || field.name != "rx_bytes"), &snapshot.extras);
+    let known = |name: &str| (rx_known || name != "rx_bytes") && (rx_ops_known || name != "rx_ops");
+    let counters = named(fields.filter(|((field, _), _)| known(field.name)), &snapshot.extras);
     let missing = (!rx_known).then(|| Missing {
         counter: "rx_bytes".to_owned(),
         place: None,
-        reason: "the transport has no way to know its received bytes with this provider".to_owned(),
+        reason: "nothing tells the process what its peers write into its memory".to_owned(),
     });
     let device = [&nic.device, &nic.netdev, &nic.domain].into_iter().find(|n| !n.is_empty());
     PageNic {
@@ -373,7 +375,7 @@ fn page_nic(
                 tx_bytes: Some(counts.tx_done_bytes),
                 rx_bytes: rx_known.then_some(counts.rx_bytes),
                 tx_ops: Some(counts.tx_done_ops),
-                rx_ops: Some(counts.rx_ops),
+                rx_ops: rx_ops_known.then_some(counts.rx_ops),
             },
             counters,
             missing: missing.into_iter().collect(),
@@ -383,6 +385,11 @@ fn page_nic(
         netdev_reading: None,
         rx_windows: None,
     }
+}
+
+/// Whether the page is of a writer that counts what completions tell of: the hook's.
+fn tells_what_it_saw(snapshot: &NicSnapshot) -> bool {
+    NicCounts::FIELDS.iter().zip(snapshot.there).any(|(field, there)| there && field.name == "seen_rx_bytes")
 }
 
 /// Another one for another process.

@@ -327,6 +327,8 @@ fn open_page(
         gpu: config.gpu.clone().unwrap_or_default(),
         nics: (0..).zip(nics).map(|(rail, nic)| identity(config, nic, rail)).collect(),
         threads: 1,
+        // RMA reads and what completions tell of: for programs that use libfabric in other ways.
+        uncounted: vec![3],
     };
     let page = PageDir::create(path).and_then(|dir| PageWriter::create(&dir, &spec));
     page.inspect_err(|error| {

@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
-    os::{fd::AsRawFd, unix::fs::FileExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileExt, MetadataExt},
+    },
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -61,6 +64,9 @@ pub struct PageWriter {
     nic_counters: Section,
     nics: usize,
     nic_taken: Vec<bool>,
+    keep: bool,
+    /// Device and inode of the file and the directory.
+    own: [(u64, u64); 2],
 }
 
 impl PageWriter {
@@ -89,6 +95,7 @@ impl PageWriter {
         magic[0].store(MAGIC.to_le(), Release);
 
         let own = dir.file().try_clone().map_err(fail("cannot keep open"))?;
+        let own_files = [identity(&file), identity(&own)];
         let name = link(&file, &own, spec.rank).map_err(fail("cannot name a new page in"))?;
         Ok(Self {
             file,
@@ -106,6 +113,8 @@ impl PageWriter {
             nic_counters: image.nic_counters,
             nics: spec.nics.len(),
             nic_taken: vec![false; image.nic_counters.count],
+            keep: false,
+            own: own_files,
         })
     }
 
@@ -161,6 +170,19 @@ impl PageWriter {
         });
     }
 
+    /// Lets the name stay after a clean end, so that who comes later finds the final values: state CLOSED, the lock free,
+    /// reaped like a dead page.
+    pub fn keep_name(&mut self) {
+        self.keep = true;
+    }
+
+    /// Whether the descriptors are still what they were. In a program that closes all that it finds open they may be another's by now: forget such
+    /// a writer (`std::mem::forget`), for dropping it would close what is not its own.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        [identity(&self.file), identity(&self.dir)] == self.own
+    }
+
     /// Where the page is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -186,12 +208,19 @@ impl Drop for PageWriter {
         }
         if self.state != PageState::Aborted {
             self.set_state(PageState::Closed);
-            // Gone already is as good; any other failure leaves a dead page, which readers reap.
-            let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            if !self.keep {
+                // Gone already is as good; any other failure leaves a dead page, which readers reap.
+                let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            }
         }
         // By hand, because a forked child may have the file open still.
         let _ = self.file.unlock();
     }
+}
+
+/// Device and inode; zero of what is not open.
+fn identity(file: &File) -> (u64, u64) {
+    file.metadata().map_or((0, 0), |meta| (meta.dev(), meta.ino()))
 }
 
 /// Gives the anonymous file its name: `<pid>.<start_ticks>.<rank>`, with a number behind it if a

@@ -163,6 +163,9 @@ pub struct PageSpec {
     pub nics: Vec<NicIdentity>,
     /// Threads that publish NIC counters; 1 to [`super::MAX_THREADS`].
     pub threads: u16,
+    /// Minor versions whose counters this writer does not count. They are left out of the page's schema, so that readers take them for missing
+    /// and not for 0. Those of 1.0 are always there.
+    pub uncounted: Vec<u16>,
 }
 
 /// What a reader learns about the writer. Policy and Rx source can change and are in the snapshot.

@@ -1,4 +1,4 @@
-//! Anybody's file as a counter page. See [`crate::fuzzing`].
+//! Anybody's file as a counter page: for railtop's fuzz targets and the tests that run their corpora.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use super::{MAX_NICS, PageReader};
 
 /// Opens the bytes as a page and, if they are one, reads it twice as a screen would.
-pub(crate) fn page(bytes: &[u8]) {
+pub fn page(bytes: &[u8]) {
     let Ok(file) = memfd_create(c"page", MFdFlags::MFD_CLOEXEC) else { return };
     let mut file = File::from(file);
     let Ok(meta) = file.write_all(bytes).and_then(|()| file.metadata()) else { return };

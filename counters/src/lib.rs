@@ -4,6 +4,9 @@
 //! its counters there, a few nanoseconds per update; any number of readers look on and cannot
 //! disturb it. The layout, and the rules for both sides, are in `docs/counter-page.md`.
 //!
+//! A crate of its own, because who writes a page (the library that counts another program's traffic is loaded into that
+//! program) has no use for the rest of railtop.
+//!
 //! Writing: [`PageDir::create`], [`PageWriter::create`], [`PageWriter::nic_block`],
 //! [`NicBlock::publish`]. Reading: [`PageDir::scan_all`], [`PageReader::open`], [`PageReader::read`].
 
@@ -14,8 +17,8 @@ mod counts;
 mod dir;
 mod error;
 mod fields;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
+#[doc(hidden)]
+pub mod fuzz;
 mod identity;
 mod image;
 mod layout;
@@ -26,6 +29,7 @@ mod process_facts;
 mod reader;
 mod sequence;
 mod snapshot;
+mod sync;
 mod window;
 mod writer;
 

@@ -7,7 +7,7 @@ pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"RAILTOP\0");
 /// Readers refuse another major version: the layout has changed.
 pub const ABI_MAJOR: u16 = 1;
 /// Readers accept any minor version: something was added.
-pub const ABI_MINOR: u16 = 2;
+pub const ABI_MINOR: u16 = 3;
 /// Largest page a reader touches, in bytes.
 pub const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// Most NICs of one PE.
@@ -22,48 +22,48 @@ pub(super) const ALIGN: usize = 128;
 
 /// Fixed places in the header.
 pub(super) mod header {
-    pub(in super::super) const MAGIC: usize = 0;
-    pub(in super::super) const ABI_MAJOR: usize = 8;
-    pub(in super::super) const ABI_MINOR: usize = 10;
-    pub(in super::super) const HEADER_SIZE: usize = 12;
-    pub(in super::super) const TOTAL_SIZE: usize = 16;
+    pub(crate) const MAGIC: usize = 0;
+    pub(crate) const ABI_MAJOR: usize = 8;
+    pub(crate) const ABI_MINOR: usize = 10;
+    pub(crate) const HEADER_SIZE: usize = 12;
+    pub(crate) const TOTAL_SIZE: usize = 16;
     // 24: features, u64, zero in 1.0
-    pub(in super::super) const PID: usize = 32;
-    pub(in super::super) const UID: usize = 36;
-    pub(in super::super) const START_TICKS: usize = 40;
-    pub(in super::super) const BOOT_ID: usize = 48;
-    pub(in super::super) const PID_NS: usize = 64;
-    pub(in super::super) const NET_NS: usize = 72;
-    pub(in super::super) const STARTED_REALTIME_NS: usize = 80;
-    pub(in super::super) const STARTED_MONOTONIC_NS: usize = 88;
-    pub(in super::super) const RANK: usize = 96;
-    pub(in super::super) const WORLD: usize = 100;
-    pub(in super::super) const LOCAL_RANK: usize = 104;
-    pub(in super::super) const THREADS: usize = 108;
-    pub(in super::super) const NICS: usize = 110;
-    pub(in super::super) const SECTION_COUNT: usize = 112;
+    pub(crate) const PID: usize = 32;
+    pub(crate) const UID: usize = 36;
+    pub(crate) const START_TICKS: usize = 40;
+    pub(crate) const BOOT_ID: usize = 48;
+    pub(crate) const PID_NS: usize = 64;
+    pub(crate) const NET_NS: usize = 72;
+    pub(crate) const STARTED_REALTIME_NS: usize = 80;
+    pub(crate) const STARTED_MONOTONIC_NS: usize = 88;
+    pub(crate) const RANK: usize = 96;
+    pub(crate) const WORLD: usize = 100;
+    pub(crate) const LOCAL_RANK: usize = 104;
+    pub(crate) const THREADS: usize = 108;
+    pub(crate) const NICS: usize = 110;
+    pub(crate) const SECTION_COUNT: usize = 112;
     // 116..128: zero in 1.0
-    pub(in super::super) const HOST: (usize, usize) = (128, 64);
-    pub(in super::super) const NODE: (usize, usize) = (192, 64);
-    pub(in super::super) const JOB: (usize, usize) = (256, 64);
-    pub(in super::super) const COMMAND: (usize, usize) = (320, 128);
-    pub(in super::super) const PROVIDER: (usize, usize) = (448, 32);
-    pub(in super::super) const LIBRARY_VERSION: (usize, usize) = (480, 16);
-    pub(in super::super) const GPU: (usize, usize) = (496, 16);
+    pub(crate) const HOST: (usize, usize) = (128, 64);
+    pub(crate) const NODE: (usize, usize) = (192, 64);
+    pub(crate) const JOB: (usize, usize) = (256, 64);
+    pub(crate) const COMMAND: (usize, usize) = (320, 128);
+    pub(crate) const PROVIDER: (usize, usize) = (448, 32);
+    pub(crate) const LIBRARY_VERSION: (usize, usize) = (480, 16);
+    pub(crate) const GPU: (usize, usize) = (496, 16);
     // 512..1024: zero in 1.0
-    pub(in super::super) const SECTIONS: usize = 1024;
-    pub(in super::super) const SECTION_ENTRY: usize = 32;
-    pub(in super::super) const MAX_SECTIONS: usize = 64;
+    pub(crate) const SECTIONS: usize = 1024;
+    pub(crate) const SECTION_ENTRY: usize = 32;
+    pub(crate) const MAX_SECTIONS: usize = 64;
     // 3072..4096: zero in 1.0
 }
 
 /// Section kinds. Readers skip kinds they do not know.
 pub(super) mod kind {
-    pub(in super::super) const CONTROL: u32 = 1;
-    pub(in super::super) const PROCESS_COUNTERS: u32 = 2;
-    pub(in super::super) const NIC_INFO: u32 = 3;
-    pub(in super::super) const NIC_COUNTERS: u32 = 4;
-    pub(in super::super) const SCHEMA: u32 = 5;
+    pub(crate) const CONTROL: u32 = 1;
+    pub(crate) const PROCESS_COUNTERS: u32 = 2;
+    pub(crate) const NIC_INFO: u32 = 3;
+    pub(crate) const NIC_COUNTERS: u32 = 4;
+    pub(crate) const SCHEMA: u32 = 5;
 }
 
 // Every record that changes starts with a sequence word and a time word.

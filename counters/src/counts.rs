@@ -158,6 +158,11 @@ counter_block! {
         fences, Counter, "events", " Times the NIC was closed for what was under way to it, and opened anew.", since 1;
         resent_ops, Counter, "ops", " Messages sent once more through this NIC because another one, here or there, had failed.", since 1;
         resent_bytes, Counter, "bytes", " Payload of the puts sent once more through this NIC.", since 1;
+        read_posted_ops, Counter, "ops", " RMA reads handed to the provider; in none of the tx counters.", since 3;
+        read_done_ops, Counter, "ops", " RMA reads completed; never more than posted.", since 3;
+        read_done_bytes, Counter, "bytes", " Payload that RMA reads have brought; part of the received bytes.", since 3;
+        atomic_ops, Counter, "ops", " Atomics among the operations posted.", since 3;
+        seen_rx_bytes, Counter, "bytes", " Payload that completions tell of; what else has arrived, if the Rx source is none, nothing tells.", since 3;
     }
 }
 

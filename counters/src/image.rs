@@ -39,7 +39,8 @@ impl Image {
         let process = section(kind::PROCESS_COUNTERS, PROCESS_STRIDE, 1);
         let nic_counters = section(kind::NIC_COUNTERS, NIC_COUNTERS_STRIDE, threads * nics);
         let nic_info = section(kind::NIC_INFO, NIC_INFO_STRIDE, nics);
-        let schema = section(kind::SCHEMA, SCHEMA_STRIDE, NicCounts::LEN + PeCounts::LEN);
+        let fields = fields(&spec.uncounted);
+        let schema = section(kind::SCHEMA, SCHEMA_STRIDE, fields.len());
 
         let mut bytes = vec![0; end.next_multiple_of(HEADER_SIZE)];
         put_header(&mut bytes, spec);
@@ -48,9 +49,7 @@ impl Image {
         for (i, nic) in spec.nics.iter().enumerate() {
             put_nic(&mut bytes, nic_info.offset + i * nic_info.stride, nic);
         }
-        let fields = PeCounts::FIELDS.iter().map(|f| (kind::PROCESS_COUNTERS, f)).enumerate();
-        let fields = fields.chain(NicCounts::FIELDS.iter().map(|f| (kind::NIC_COUNTERS, f)).enumerate());
-        for (row, (word, (section, field))) in fields.enumerate() {
+        for (row, (section, word, field)) in fields.into_iter().enumerate() {
             put_field(&mut bytes, schema.offset + row * schema.stride, section, word, field);
         }
 
@@ -61,6 +60,14 @@ impl Image {
         put_text(&mut bytes, (control.offset + CONTROL_POLICY.0, CONTROL_POLICY.1), &spec.policy);
         Ok(Self { bytes, control, process, nic_counters })
     }
+}
+
+/// The schema: section, word within the record, and what it is, but for the fields of the minor versions `uncounted`.
+fn fields(uncounted: &[u16]) -> Vec<(u32, usize, &'static Field)> {
+    let pe = PeCounts::FIELDS.iter().enumerate().map(|(word, field)| (kind::PROCESS_COUNTERS, word, field));
+    let nic = NicCounts::FIELDS.iter().enumerate().map(|(word, field)| (kind::NIC_COUNTERS, word, field));
+    let counted = |field: &Field| field.since_minor == 0 || !uncounted.contains(&field.since_minor);
+    pe.chain(nic).filter(|(_, _, field)| counted(field)).collect()
 }
 
 fn within(what: &'static str, got: usize, max: usize) -> Result<usize, PageError> {

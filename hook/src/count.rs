@@ -1,0 +1,249 @@
+//! The numbers that threads count in.
+//!
+//! A thread adds to a block of its own: a load and a store, no locked instruction, about a nanosecond. The block outlives the
+//! thread and goes, with what is in it, to the next one, so the sum over all blocks only grows. There can be any number of
+//! threads: the page sees the sum alone.
+
+#![expect(unsafe_code, reason = "a thread's block is reached through a plain pointer")]
+
+use std::alloc::{Layout, alloc_zeroed};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use counters::MAX_NICS;
+use libfabric_sys::cq::fid_cq;
+
+use crate::guard::guarded;
+use crate::publisher;
+
+/// What is counted per NIC. Operations are *awaited* if their completion will be seen, else they are *over* when posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+#[expect(missing_docs, reason = "the names say it, with the type's documentation")]
+pub enum Word {
+    TxAwaitedOps,
+    TxAwaitedBytes,
+    TxOverOps,
+    TxOverBytes,
+    TxCompletions,
+    ReadAwaitedOps,
+    ReadAwaitedBytes,
+    ReadOverOps,
+    ReadOverBytes,
+    ReadCompletions,
+    RxOps,
+    RxBytes,
+    TxErrors,
+    TxAgain,
+    RxErrors,
+    Polls,
+    EmptyPolls,
+    AtomicOps,
+}
+
+/// Words per NIC: a multiple of 128 bytes, so that two NICs never share a line.
+pub const WORDS: usize = 32;
+
+/// The numbers of one thread on one NIC.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Counts([AtomicU64; WORDS]);
+
+impl Counts {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; WORDS])
+    }
+
+    /// The value of a word.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, word: Word) -> u64 {
+        self.0.get(word as usize).map_or(0, |word| word.load(Relaxed))
+    }
+}
+
+/// The numbers of one thread.
+#[derive(Debug)]
+pub struct Block([Counts; MAX_NICS]);
+
+impl Block {
+    const fn new() -> Self {
+        Self([const { Counts::new() }; MAX_NICS])
+    }
+
+    /// Of a NIC; a number that is none (there are no such) is taken modulo.
+    #[must_use]
+    #[inline]
+    pub fn nic(&self, nic: usize) -> &Counts {
+        const { assert!(MAX_NICS.is_power_of_two()) };
+        #[expect(clippy::indexing_slicing, reason = "masked to the length")]
+        &self.0[nic & (MAX_NICS - 1)]
+    }
+}
+
+/// For who gets no block: a thread that is ending and has given its own back, or one for which there is no memory.
+static SHARED: Block = Block::new();
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    blocks: Vec<&'static Block>,
+    free: Vec<&'static Block>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { blocks: Vec::new(), free: Vec::new() });
+
+pub(crate) fn registry() -> MutexGuard<'static, Registry> {
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    /// A block, and what is in it. `None` without memory.
+    fn take(&mut self) -> Option<&'static Block> {
+        if let Some(block) = self.free.pop() {
+            return Some(block);
+        }
+        // Never freed: the sums need it. Zeroed memory from the system costs nothing until it is used.
+        #[expect(clippy::cast_ptr_alignment, reason = "allocated as a block is aligned")]
+        // SAFETY: the layout is not empty; a block is made of atomic integers alone, for which zero is a value.
+        let block: &'static Block = unsafe { alloc_zeroed(Layout::new::<Block>()).cast::<Block>().as_ref()? };
+        self.blocks.push(block);
+        Some(block)
+    }
+
+    /// All blocks that have ever been in use.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static Block> + '_ {
+        self.blocks.iter().copied().chain([&SHARED])
+    }
+
+    /// In a forked child, where only the calling thread is left: everything from zero. `own` is that thread's block.
+    pub(crate) fn restart(&mut self, own: Option<&'static Block>) {
+        for block in self.all() {
+            block
+                .0
+                .iter()
+                .flat_map(|counts| &counts.0)
+                .filter(|word| word.load(Relaxed) != 0)
+                .for_each(|word| word.store(0, Relaxed));
+        }
+        self.free.clear();
+        self.free.extend(
+            self.blocks.iter().copied().filter(|block| own.is_none_or(|own| !std::ptr::eq(*block, own))),
+        );
+    }
+}
+
+/// A thread's block, given back when the thread ends.
+struct Own(Cell<Option<&'static Block>>);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        THREAD.with(|thread| thread.block.set(std::ptr::null()));
+        if let Some(block) = self.0.take() {
+            registry().free.push(block);
+        }
+    }
+}
+
+/// What is known of the calling thread. One structure, because looking for it costs more than anything else here.
+pub(crate) struct Thread {
+    /// Null until the thread's first operation, and again at its end and in a forked child.
+    block: Cell<*const Block>,
+    /// How many of our functions are on the stack. What a provider does in a call of the program's (it opens endpoints of its own,
+    /// sends through them, calls itself through the tables) is its own affair, and not counted.
+    depth: Cell<u32>,
+    /// The queue that this thread is reading, the innermost one.
+    pub(crate) reading: Cell<*const fid_cq>,
+}
+
+thread_local! {
+    static THREAD: Thread = const {
+        Thread { block: Cell::new(std::ptr::null()), depth: Cell::new(0), reading: Cell::new(std::ptr::null()) }
+    };
+    static OWN: Own = const { Own(Cell::new(None)) };
+}
+
+impl Thread {
+    /// The calling thread. It has nothing to drop, so it is there to the thread's very end.
+    #[inline]
+    pub(crate) fn with<T>(work: impl FnOnce(&Self) -> T) -> T {
+        THREAD.with(work)
+    }
+
+    /// Whether one of our functions is on the stack.
+    #[inline]
+    pub(crate) fn is_inside(&self) -> bool {
+        self.depth.get() > 0
+    }
+
+    #[inline]
+    pub(crate) fn enter(&self) {
+        self.depth.set(self.depth.get().wrapping_add(1));
+    }
+
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.depth.set(self.depth.get().wrapping_sub(1));
+    }
+
+    /// Where the thread counts what it does on a NIC.
+    #[inline]
+    pub(crate) fn tally(&self, nic: usize) -> Tally {
+        // SAFETY: null or a block, and blocks are never freed.
+        match unsafe { self.block.get().as_ref() } {
+            Some(block) => Tally { counts: block.nic(nic), shared: false },
+            None => Tally::first(nic),
+        }
+    }
+}
+
+/// In a forked child: the next operation starts the page anew.
+pub(crate) fn forget_thread() -> Option<&'static Block> {
+    THREAD.with(|thread| thread.block.set(std::ptr::null()));
+    OWN.try_with(|own| own.0.get()).ok().flatten()
+}
+
+/// Where the calling thread counts what it does on a NIC.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally {
+    counts: &'static Counts,
+    shared: bool,
+}
+
+impl Tally {
+    /// A thread's first operation: it gets a block, and the process a page.
+    #[cold]
+    #[inline(never)]
+    fn first(nic: usize) -> Self {
+        let block = guarded(|| {
+            let block = OWN.try_with(|own| {
+                if own.0.get().is_none() {
+                    own.0.set(registry().take());
+                }
+                own.0.get()
+            });
+            let block = block.ok().flatten();
+            if let Some(block) = block {
+                THREAD.with(|thread| thread.block.set(block));
+            }
+            publisher::start();
+            block
+        });
+        match block.flatten() {
+            Some(block) => Self { counts: block.nic(nic), shared: false },
+            None => Self { counts: SHARED.nic(nic), shared: true },
+        }
+    }
+
+    /// Adds to a number.
+    #[inline]
+    pub(crate) fn add(self, word: Word, n: u64) {
+        let Some(word) = self.counts.0.get(word as usize) else { return };
+        if self.shared {
+            word.fetch_add(n, Relaxed);
+        } else {
+            // Only this thread writes here.
+            word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The NICs that the program uses: numbered as it opens their domains.
+
+#![expect(unsafe_code, reason = "structures of a C library")]
+
+use std::ffi::{CStr, CString, c_char};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use counters::{MAX_NICS, NicIdentity};
+use libfabric_sys::consts::FI_BUS_PCI;
+use libfabric_sys::info::{fi_info, fid_nic};
+
+/// A NIC, whether it has endpoints or not.
+#[derive(Debug)]
+pub(crate) struct KnownNic {
+    pub(crate) identity: NicIdentity,
+    pub(crate) provider: String,
+    /// An endpoint has been opened on it. Programs also open domains to have a look.
+    pub(crate) in_use: bool,
+}
+
+static NICS: Mutex<Vec<KnownNic>> = Mutex::new(Vec::new());
+static RX_UNKNOWN: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn nics() -> MutexGuard<'static, Vec<KnownNic>> {
+    NICS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Data may arrive of which nothing tells us.
+pub(crate) fn set_rx_unknown() {
+    RX_UNKNOWN.store(true, Relaxed);
+}
+
+/// Whether every byte that arrives is told of.
+pub(crate) fn rx_known() -> bool {
+    !RX_UNKNOWN.load(Relaxed)
+}
+
+/// The number of the NIC that a domain is opened on. `None` for more than a page has room for: then that NIC is not counted.
+///
+/// # Safety
+/// `info` is null or what the domain was opened with.
+pub(crate) unsafe fn number(info: *const fi_info) -> Option<usize> {
+    // SAFETY: the caller's promise.
+    let (identity, provider) = unsafe { identity(info.as_ref()?) };
+    let mut nics = nics();
+    let same = |nic: &KnownNic| {
+        let one = &nic.identity;
+        (&one.domain, &one.device, &one.pci) == (&identity.domain, &identity.device, &identity.pci)
+            && nic.provider == provider
+    };
+    if let Some(number) = nics.iter().position(same) {
+        return Some(number);
+    }
+    let number = nics.len();
+    (number < MAX_NICS).then(|| nics.push(KnownNic { identity, provider, in_use: false }))?;
+    Some(number)
+}
+
+/// An endpoint has been opened on a NIC.
+pub(crate) fn in_use(number: usize) {
+    if let Some(nic) = nics().get_mut(number) {
+        nic.in_use = true;
+    }
+}
+
+unsafe fn text(at: *const c_char) -> String {
+    if at.is_null() {
+        return String::new();
+    }
+    // SAFETY: libfabric's strings end with a zero.
+    unsafe { CStr::from_ptr(at) }.to_string_lossy().into_owned()
+}
+
+unsafe fn identity(info: &fi_info) -> (NicIdentity, String) {
+    let mut identity = NicIdentity { port: 1, ..NicIdentity::default() };
+    let mut provider = String::new();
+    // SAFETY: attributes are null or structures of the library.
+    unsafe {
+        if let Some(attr) = info.domain_attr.as_ref() {
+            identity.domain = text(attr.name);
+        }
+        if let Some(attr) = info.fabric_attr.as_ref() {
+            provider = text(attr.prov_name);
+        }
+        if let Some(nic) = info.nic.as_ref() {
+            describe(nic, &mut identity);
+        }
+    }
+    if identity.device.is_empty() && is_plain_name(&identity.domain) {
+        if is_interface(&identity.domain) {
+            identity.netdev.clone_from(&identity.domain);
+        } else if let Some(device) = rdma_device(&identity.domain) {
+            identity.device = device;
+        }
+    }
+    (identity, provider)
+}
+
+/// Whether a network interface has that name. Asked of the kernel: /sys may be that of another network namespace.
+fn is_interface(name: &str) -> bool {
+    // SAFETY: a string that ends with a zero.
+    CString::new(name).is_ok_and(|name| unsafe { libc::if_nametoindex(name.as_ptr()) } != 0)
+}
+
+/// The RDMA device that a domain is named after: `rdmap79s0-rdm` is of `rdmap79s0`.
+fn rdma_device(domain: &str) -> Option<String> {
+    let exists = |name: &&str| !name.is_empty() && Path::new("/sys/class/infiniband").join(name).exists();
+    let short = domain.rsplit_once('-').map(|(device, _)| device);
+    [Some(domain), short].into_iter().flatten().find(exists).map(str::to_owned)
+}
+
+/// A name that stays where a path puts it.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && name != "." && name != ".."
+}
+
+unsafe fn describe(nic: &fid_nic, identity: &mut NicIdentity) {
+    // SAFETY: as in `identity`.
+    unsafe {
+        if let Some(device) = nic.device_attr.as_ref() {
+            identity.device = text(device.name);
+        }
+        if let Some(bus) = nic.bus_attr.as_ref()
+            && bus.bus_type == FI_BUS_PCI
+        {
+            let at = bus.attr.pci;
+            let pci =
+                format!("{:04x}:{:02x}:{:02x}.{:x}", at.domain_id, at.bus_id, at.device_id, at.function_id);
+            let numa = fs::read_to_string(format!("/sys/bus/pci/devices/{pci}/numa_node"));
+            identity.numa = numa.ok().and_then(|numa| numa.trim().parse().ok());
+            identity.pci = pci;
+        }
+        if let Some(link) = nic.link_attr.as_ref() {
+            identity.link_bits_per_s = u64::try_from(link.speed).ok().filter(|speed| *speed > 0);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the environment says, read once.
+
+use std::env;
+use std::sync::OnceLock;
+
+/// Which of the layers of a provider on top of another counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// What the program opens.
+    Top,
+    /// What the provider opens below.
+    Inner,
+}
+
+#[derive(Debug)]
+struct Settings {
+    off: bool,
+    layer: Layer,
+    keep: bool,
+}
+
+fn settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| Settings {
+        off: is_on("RAILTOP_HOOK_OFF"),
+        layer: match env::var_os("RAILTOP_HOOK_LAYER") {
+            Some(value) if value == "inner" => Layer::Inner,
+            _ => Layer::Top,
+        },
+        keep: is_on("RAILTOP_HOOK_KEEP"),
+    })
+}
+
+fn is_on(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// `RAILTOP_HOOK_OFF=1`: nothing is hooked.
+pub(crate) fn off() -> bool {
+    settings().off
+}
+
+/// `RAILTOP_HOOK_LAYER=inner`: the layers below are counted, and the top one is not.
+pub(crate) fn layer() -> Layer {
+    settings().layer
+}
+
+/// `RAILTOP_HOOK_KEEP=1`: the page stays after the end, for 30 s.
+pub(crate) fn keep() -> bool {
+    settings().keep
+}
+
+/// `RAILTOP_HOOK_FAULT=turn`: the publisher's first turn panics.
+pub(crate) fn fault_in_turn() -> bool {
+    env::var_os("RAILTOP_HOOK_FAULT").is_some_and(|value| value == "turn")
+}
+
+/// See [`crate::guard`].
+pub(crate) fn fault() -> u64 {
+    env::var("RAILTOP_HOOK_FAULT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,196 @@
+//! From what the threads have counted to what the page says. Pure.
+//!
+//! A completion does not say how long the operation was. So what is done, in bytes, is what was posted, less an estimate for
+//! the operations that are under way: their number times the length of the operations posted last. When nothing is under way it is exact.
+//! Whatever is published only grows, and done is never beyond posted.
+
+use counters::NicCounts;
+
+use crate::count::{Counts, Word};
+
+/// The sum over all threads, of one NIC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sums {
+    tx: Way,
+    read: Way,
+    rx_ops: u64,
+    rx_bytes: u64,
+    tx_errors: u64,
+    tx_again: u64,
+    rx_errors: u64,
+    polls: u64,
+    empty_polls: u64,
+    atomic_ops: u64,
+}
+
+/// Operations of one direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Way {
+    awaited_ops: u64,
+    awaited_bytes: u64,
+    over_ops: u64,
+    over_bytes: u64,
+    completions: u64,
+}
+
+impl Sums {
+    /// Adds what one thread has counted as done. To be called for all threads before [`Self::add_posted`].
+    pub(crate) fn add_done(&mut self, counts: &Counts) {
+        let of = |word| counts.get(word);
+        self.tx.completions = self.tx.completions.wrapping_add(of(Word::TxCompletions));
+        self.read.completions = self.read.completions.wrapping_add(of(Word::ReadCompletions));
+    }
+
+    /// Whether anything but polling has happened since.
+    pub(crate) fn has_moved(&self, since: &Self) -> bool {
+        Self { polls: 0, empty_polls: 0, ..*self } != Self { polls: 0, empty_polls: 0, ..*since }
+    }
+
+    /// Adds the rest.
+    pub(crate) fn add_posted(&mut self, counts: &Counts) {
+        for (sum, word) in [
+            (&mut self.tx.awaited_ops, Word::TxAwaitedOps),
+            (&mut self.tx.awaited_bytes, Word::TxAwaitedBytes),
+            (&mut self.tx.over_ops, Word::TxOverOps),
+            (&mut self.tx.over_bytes, Word::TxOverBytes),
+            (&mut self.read.awaited_ops, Word::ReadAwaitedOps),
+            (&mut self.read.awaited_bytes, Word::ReadAwaitedBytes),
+            (&mut self.read.over_ops, Word::ReadOverOps),
+            (&mut self.read.over_bytes, Word::ReadOverBytes),
+            (&mut self.rx_ops, Word::RxOps),
+            (&mut self.rx_bytes, Word::RxBytes),
+            (&mut self.tx_errors, Word::TxErrors),
+            (&mut self.tx_again, Word::TxAgain),
+            (&mut self.rx_errors, Word::RxErrors),
+            (&mut self.polls, Word::Polls),
+            (&mut self.empty_polls, Word::EmptyPolls),
+            (&mut self.atomic_ops, Word::AtomicOps),
+        ] {
+            *sum = sum.wrapping_add(counts.get(word));
+        }
+    }
+}
+
+/// What has been published of one direction, and how long its operations are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Course {
+    awaited_ops: u64,
+    awaited_bytes: u64,
+    mean: u64,
+    posted_ops: u64,
+    posted_bytes: u64,
+    done_ops: u64,
+    done_bytes: u64,
+}
+
+impl Course {
+    fn turn(&mut self, now: &Way) {
+        let ops = now.awaited_ops.saturating_sub(self.awaited_ops);
+        let bytes = now.awaited_bytes.saturating_sub(self.awaited_bytes);
+        if let Some(mean) = bytes.checked_div(ops) {
+            self.mean = mean;
+        }
+        (self.awaited_ops, self.awaited_bytes) = (now.awaited_ops, now.awaited_bytes);
+        // A completion may have been seen before its operation was counted as posted: by another thread.
+        let completed = now.completions.min(now.awaited_ops);
+        let under_way = now.awaited_ops - completed;
+        let left = under_way.saturating_mul(self.mean).min(now.awaited_bytes);
+        self.posted_ops = self.posted_ops.max(now.awaited_ops + now.over_ops);
+        self.posted_bytes = self.posted_bytes.max(now.awaited_bytes + now.over_bytes);
+        self.done_ops = self.done_ops.max(completed + now.over_ops).min(self.posted_ops);
+        self.done_bytes =
+            self.done_bytes.max(now.awaited_bytes - left + now.over_bytes).min(self.posted_bytes);
+    }
+}
+
+/// What has been published of a NIC.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Published {
+    tx: Course,
+    read: Course,
+    most_under_way: u64,
+}
+
+impl Published {
+    /// What to publish now.
+    pub(crate) fn turn(&mut self, now: &Sums) -> NicCounts {
+        self.tx.turn(&now.tx);
+        self.read.turn(&now.read);
+        self.most_under_way = self.most_under_way.max(self.tx.posted_ops - self.tx.done_ops);
+        let rx_bytes = now.rx_bytes + self.read.done_bytes;
+        NicCounts {
+            tx_posted_ops: self.tx.posted_ops,
+            tx_posted_bytes: self.tx.posted_bytes,
+            tx_done_ops: self.tx.done_ops,
+            tx_done_bytes: self.tx.done_bytes,
+            tx_errors: now.tx_errors,
+            tx_eagain: now.tx_again,
+            rx_ops: now.rx_ops,
+            rx_bytes,
+            rx_errors: now.rx_errors,
+            cq_polls: now.polls,
+            cq_empty: now.empty_polls,
+            max_in_flight_ops: self.most_under_way,
+            read_posted_ops: self.read.posted_ops,
+            read_done_ops: self.read.done_ops,
+            read_done_bytes: self.read.done_bytes,
+            atomic_ops: now.atomic_ops,
+            seen_rx_bytes: rx_bytes,
+            ..NicCounts::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(awaited: (u64, u64), over: (u64, u64), completions: u64) -> Sums {
+        let tx = Way {
+            awaited_ops: awaited.0,
+            awaited_bytes: awaited.1,
+            over_ops: over.0,
+            over_bytes: over.1,
+            completions,
+        };
+        Sums { tx, ..Sums::default() }
+    }
+
+    #[test]
+    fn done_is_exact_when_nothing_is_under_way() {
+        let mut published = Published::default();
+        let now = published.turn(&sums((3, 1000), (2, 16), 3));
+        assert_eq!((now.tx_posted_ops, now.tx_done_ops), (5, 5));
+        assert_eq!((now.tx_posted_bytes, now.tx_done_bytes), (1016, 1016));
+        assert_eq!(now.max_in_flight_ops, 0);
+    }
+
+    #[test]
+    fn what_is_under_way_is_estimated_by_what_was_posted_last() {
+        let mut published = Published::default();
+        published.turn(&sums((10, 80), (0, 0), 10));
+        // Four more of 1000 bytes, two of them done.
+        let now = published.turn(&sums((14, 4080), (0, 0), 12));
+        assert_eq!(now.in_flight_ops(), 2);
+        assert_eq!(now.in_flight_bytes(), 2000);
+        let now = published.turn(&sums((14, 4080), (0, 0), 14));
+        assert_eq!(now.tx_done_bytes, 4080);
+        assert_eq!(now.max_in_flight_ops, 2);
+    }
+
+    #[test]
+    fn nothing_goes_back_and_done_is_never_beyond_posted() {
+        let mut published = Published::default();
+        let mut last = NicCounts::default();
+        // A completion that was counted before its operation; then large operations behind small ones.
+        for (awaited, completions) in
+            [((1, 8), 2), ((2, 16), 2), ((3, 1_000_016), 2), ((9, 1_000_064), 2), ((9, 1_000_064), 9)]
+        {
+            let now = published.turn(&sums(awaited, (0, 0), completions));
+            assert!(now.tx_done_ops <= now.tx_posted_ops && now.tx_done_bytes <= now.tx_posted_bytes);
+            assert!(now.tx_done_ops >= last.tx_done_ops && now.tx_done_bytes >= last.tx_done_bytes);
+            last = now;
+        }
+        assert_eq!((last.tx_done_ops, last.tx_done_bytes), (9, 1_000_064));
+    }
+}

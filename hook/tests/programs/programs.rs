@@ -1,0 +1,242 @@
+//! `traffic.c`: what it posts is on its command line.
+
+use std::process::Command;
+
+use counters::{Liveness, RxSource};
+
+use crate::support::{HOOK, Stage, Way, libfabric2, library, run, traffic};
+
+/// Operations and bytes of `OP:COUNT:BYTES` words, of those whose OP is in `which`.
+fn sum(words: &[&str], which: &[&str]) -> (u64, u64) {
+    let mut sum = (0, 0);
+    for word in words {
+        let parts: Vec<_> = word.split(':').collect();
+        let (count, bytes): (u64, u64) = (parts[1].parse().unwrap(), parts[2].parse().unwrap());
+        if which.contains(&parts[0]) {
+            sum = (sum.0 + count, sum.1 + count * bytes);
+        }
+    }
+    sum
+}
+
+const MESSAGES: [&str; 6] = ["send", "sendv", "sendmsg", "inject", "tsend", "tinject"];
+const SOME: [&str; 6] =
+    ["send:100:1024", "sendv:10:100", "sendmsg:7:64", "inject:10:32", "tsend:20:2000", "tinject:3:8"];
+
+/// What `threads` times those words are, sent and received.
+fn messages(words: &[&str], threads: u64) -> [(u64, u64); 2] {
+    let (ops, bytes) = sum(words, &MESSAGES);
+    [(ops * threads, bytes * threads); 2]
+}
+
+fn check(way: Way, options: &[&str], words: &[&str], threads: u64) {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, way).args(options).args(words));
+    let page = stage.page();
+    assert_eq!(page.totals(), messages(words, threads), "{way:?} {options:?} {words:?}");
+    assert_eq!(page.snapshot.rx_source, RxSource::CqeLen);
+    assert_eq!(page.identity.nics[0].netdev, "lo");
+    assert_eq!(page.identity.provider, options.get(1).copied().unwrap_or("tcp;ofi_rxm"));
+}
+
+#[test]
+fn messages_of_every_form_are_counted() {
+    for provider in ["tcp;ofi_rxm", "net"] {
+        for way in [HOOK, Way::Preload] {
+            check(way, &["-p", provider], &SOME, 1);
+        }
+    }
+}
+
+#[test]
+fn with_other_hooks_around_everything_is_counted_once() {
+    for hooks in ["noop;railtop", "railtop;noop", "railtop;railtop", "railtop;perf", "perf;noop;railtop"] {
+        check(Way::Hook(hooks), &["-p", "tcp;ofi_rxm"], &SOME, 1);
+    }
+}
+
+#[test]
+fn every_format_of_completions_is_read() {
+    for format in ["context", "msg", "data", "tagged"] {
+        check(HOOK, &["-p", "net", "-F", format], &SOME, 1);
+    }
+}
+
+#[test]
+fn completions_in_no_known_format_make_rx_unknown() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["-p", "net", "-F", "unspec", "send:20:10"]));
+    let page = stage.page();
+    assert_eq!(page.snapshot.rx_source, RxSource::None);
+    assert_eq!(page.totals()[0], (20, 200));
+}
+
+#[test]
+fn operations_without_a_completion_are_over_when_posted() {
+    check(HOOK, &["-p", "tcp;ofi_rxm", "-e", "4"], &["sendmsg:101:64", "inject:5:16"], 1);
+}
+
+#[test]
+fn more_threads_than_a_page_has_room_for_are_counted() {
+    check(HOOK, &["-p", "net", "-t", "100"], &["send:20:10"], 100);
+}
+
+#[test]
+fn endpoints_that_threads_open_at_the_same_time_are_all_counted() {
+    for _ in 0..5 {
+        check(HOOK, &["-p", "net", "-o", "-t", "16"], &["send:20:10"], 16);
+    }
+}
+
+#[test]
+fn threads_with_queues_of_their_own_are_counted() {
+    for provider in ["tcp;ofi_rxm", "net"] {
+        for threading in ["completion", "domain"] {
+            let threads = if threading == "domain" { "1" } else { "4" };
+            check(
+                HOOK,
+                &["-p", provider, "-T", threading, "-t", threads],
+                &["send:300:100"],
+                threads.parse().unwrap(),
+            );
+        }
+    }
+}
+
+#[test]
+fn one_sided_operations_are_counted_where_they_start() {
+    let Some(program) = traffic(true) else { return };
+    let words = [
+        "write:100:4096",
+        "writev:10:100",
+        "writemsg:5:64",
+        "writedata:7:1000",
+        "inject_write:3:16",
+        "read:20:2048",
+        "atomic:4:64",
+    ];
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(words));
+    let page = stage.page();
+    let counts = page.nic().counts;
+    let writes = ["write", "writev", "writemsg", "writedata", "inject_write", "atomic"];
+    assert_eq!((counts.tx_done_ops, counts.tx_done_bytes), sum(&words, &writes));
+    assert_eq!((counts.tx_posted_ops, counts.tx_posted_bytes), sum(&words, &writes));
+    assert_eq!((counts.read_done_ops, counts.read_done_bytes), sum(&words, &["read"]));
+    assert_eq!(counts.read_posted_ops, counts.read_done_ops);
+    assert_eq!(counts.atomic_ops, 4);
+    // Only a write with an immediate tells its target anything. The rest is not 0, but unknown.
+    assert_eq!(counts.rx_ops, 7);
+    assert_eq!(page.snapshot.rx_source, RxSource::None);
+}
+
+#[test]
+fn a_program_that_opens_libfabric_itself_is_hooked() {
+    let Some(program) = traffic(false) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["-p", "net"]).args(SOME));
+    assert_eq!(stage.page().totals(), messages(&SOME, 1));
+}
+
+#[test]
+fn libfabric_2_is_hooked() {
+    let (Some(program), Some(library)) = (traffic(false), libfabric2()) else { return };
+    for provider in ["tcp", "tcp;ofi_rxm", "shm"] {
+        let stage = Stage::new();
+        let command = &mut stage.command(&program, HOOK);
+        run(command.arg("-l").arg(&library).args(["-p", provider, "-F", "context"]).args(SOME));
+        let page = stage.page();
+        assert_eq!(page.totals(), messages(&SOME, 1), "{provider}");
+        assert_eq!(page.identity.library_version, "2.5");
+    }
+    let stage = Stage::new();
+    let command = &mut stage.command(&program, HOOK);
+    run(command.arg("-l").arg(&library).args(["-p", "tcp", "-T", "completion", "-t", "3", "send:300:100"]));
+    assert_eq!(stage.page().totals(), messages(&["send:300:100"], 3));
+}
+
+#[test]
+fn a_forked_child_has_a_page_of_its_own() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["-f", "send:50:100"]).env("RANK", "3").env("WORLD_SIZE", "8"));
+    let pages = stage.pages();
+    assert_eq!(pages.len(), 2, "{pages:?}");
+    for page in &pages {
+        assert_eq!(page.totals(), messages(&["send:50:100"], 1));
+    }
+    let mut ranks: Vec<_> = pages.iter().map(|page| (page.identity.rank, page.identity.world)).collect();
+    ranks.sort_unstable();
+    // The child has its parent's environment, but not its place in the job.
+    assert_eq!(ranks[0], (3, 8));
+    assert!(pages.iter().any(|page| page.identity.rank == page.identity.pid));
+}
+
+#[test]
+fn a_killed_program_leaves_its_last_values() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    let output = stage.command(program, HOOK).args(["-k", "send:50:100"]).output().unwrap();
+    assert!(!output.status.success());
+    let page = stage.page();
+    assert_eq!(page.snapshot.liveness, Liveness::Dead);
+    let counts = page.nic().counts;
+    assert_eq!((counts.tx_done_ops, counts.tx_done_bytes, counts.rx_bytes), (50, 5000, 5000));
+}
+
+#[test]
+fn a_page_goes_with_its_process() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["send:50:100"]).env_remove("RAILTOP_HOOK_KEEP"));
+    assert!(stage.pages().is_empty());
+}
+
+#[test]
+fn the_library_brings_two_functions_and_is_never_unloaded() {
+    let tool = |program: &str, flags: &[&str]| {
+        let output = Command::new(program).args(flags).arg(library()).output().ok()?;
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    };
+    let (Some(symbols), Some(dynamic)) =
+        (tool("nm", &["--dynamic", "--defined-only"]), tool("readelf", &["--dynamic"]))
+    else {
+        return println!("skipped: no nm and readelf (package binutils)");
+    };
+    let mut names: Vec<_> = symbols.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fi_fabric", "fi_prov_ini"]);
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+    // Nothing but the C library: not even libfabric.
+    let needed = dynamic.lines().filter(|line| line.contains("(NEEDED)"));
+    for line in needed {
+        assert!(
+            ["libc.so", "libgcc_s.so", "ld-linux", "libdl.so", "libpthread.so"]
+                .iter()
+                .any(|name| line.contains(name)),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn turned_off_it_does_nothing() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["send:50:100"]).env("RAILTOP_HOOK_OFF", "1"));
+    assert!(stage.pages().is_empty());
+}
+
+#[test]
+fn the_inner_layer_is_counted_instead_when_asked_for() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    run(stage.command(program, HOOK).args(["send:50:1000"]).env("RAILTOP_HOOK_LAYER", "inner"));
+    let page = stage.page();
+    let counts = page.nic().counts;
+    // The same messages, each with a header of the layer above.
+    assert!(counts.tx_done_ops >= 50 && counts.tx_done_bytes > 50_000, "{counts:?}");
+    assert_eq!(page.identity.provider, "tcp");
+}
