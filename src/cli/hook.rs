@@ -37,7 +37,8 @@ pub fn find() -> anyhow::Result<PathBuf> {
     }
     let program = std::env::current_exe().context("cannot find the own program file")?;
     let beside = program.parent().unwrap_or(Path::new("/"));
-    let places = [beside.join(INSTALLED), beside.join("../lib/railtop").join(INSTALLED), beside.join(BUILT)];
+    let prefix = beside.parent().unwrap_or(beside);
+    let places = [beside.join(INSTALLED), prefix.join("lib/railtop").join(INSTALLED), beside.join(BUILT)];
     match places.iter().find(|place| place.is_file()) {
         Some(place) => Ok(place.clone()),
         None => Err(ExitError::Nothing(format!(
