@@ -39,6 +39,9 @@ impl Stage {
         for name in ["FI_HOOK", "FI_PROVIDER", "FI_PROVIDER_PATH", "LD_PRELOAD", "RANK", "WORLD_SIZE"] {
             command.env_remove(name);
         }
+        for name in ["OFF", "LAYER", "FAULT", "KEEP"] {
+            command.env_remove(format!("RAILTOP_HOOK_{name}"));
+        }
         command
     }
 }
@@ -181,7 +184,8 @@ fn watch(dir: &Path, mut ended: impl FnMut() -> bool) -> Pairs {
 #[test]
 fn the_hook_counts_what_our_own_transport_counts() {
     let stage = Stage::new();
-    if !stage.railtop(&["list", "--hook"]).output().unwrap().status.success() {
+    let list = stage.railtop(&["list", "--hook"]).output().unwrap();
+    if list.status.code() == Some(3) && String::from_utf8_lossy(&list.stderr).contains("libfabric") {
         return println!("skipped: no libfabric");
     }
     let program = assert_cmd::cargo::cargo_bin!("railtop").to_str().unwrap();

@@ -3,11 +3,12 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, size_t};
 use libfabric_sys::atomic::fi_ops_atomic;
-use libfabric_sys::consts::FI_CLASS_CQ;
+use libfabric_sys::consts::{FI_CLASS_CNTR, FI_CLASS_CQ, FI_ENABLE};
 use libfabric_sys::ep::{fi_ops_ep, fi_ops_msg, fi_ops_rma, fid_ep};
 use libfabric_sys::errno::FI_ENOSYS;
 use libfabric_sys::fid::{fi_ops, fid};
@@ -32,6 +33,9 @@ struct Endpoint {
     completes_by_default: bool,
     /// The same for receives.
     receives_complete: bool,
+    /// What has been bound for receiving: a queue of ours, and a counter.
+    queue_receives: AtomicBool,
+    counter_receives: AtomicBool,
     places: Mutex<Places>,
 }
 
@@ -80,6 +84,8 @@ unsafe fn hook_with(
             domain,
             completes_by_default,
             receives_complete,
+            queue_receives: AtomicBool::new(false),
+            counter_receives: AtomicBool::new(false),
             places: Mutex::default(),
         }));
         put(hooked);
@@ -174,6 +180,9 @@ unsafe fn bound(hooked: &Endpoint, other: *const fid, flags: u64) {
     // SAFETY: the provider has taken the object.
     let seen = unsafe {
         let Some(other) = other.as_ref() else { return };
+        if other.fclass == FI_CLASS_CNTR && flags & FI_RECV != 0 {
+            hooked.counter_receives.store(true, Relaxed);
+        }
         if other.fclass != FI_CLASS_CQ {
             return;
         }
@@ -188,8 +197,11 @@ unsafe fn bound(hooked: &Endpoint, other: *const fid, flags: u64) {
         });
     }
     let all = flags & FI_SELECTIVE_COMPLETION == 0 || hooked.receives_complete;
-    if flags & FI_RECV != 0 && !(seen && all) {
-        nics::set_rx_unknown();
+    if flags & FI_RECV != 0 {
+        hooked.queue_receives.store(true, Relaxed);
+        if !(seen && all) {
+            nics::set_rx_unknown();
+        }
     }
 }
 
@@ -198,7 +210,17 @@ unsafe extern "C" fn control(object: *mut fid, command: c_int, arg: *mut c_void)
     unsafe {
         let (op, head) =
             original!((*object).ops, fi_ops, control, control, (object, command, arg), NO_SUCH_OP);
-        aside(head.state::<Endpoint>(), || op(object, command, arg), |_| false)
+        let hooked: *const Endpoint = head.state::<Endpoint>();
+        let rc = aside(hooked, || op(object, command, arg), |_| false);
+        // What a counter alone tells of has no bytes.
+        if rc == 0
+            && command == FI_ENABLE
+            && (*hooked).counter_receives.load(Relaxed)
+            && !(*hooked).queue_receives.load(Relaxed)
+        {
+            nics::set_rx_unknown();
+        }
+        rc
     }
 }
 

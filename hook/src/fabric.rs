@@ -11,9 +11,9 @@ use libfabric_sys::fid::{fi_ops, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::fi_info;
 
 use crate::guard::{Inside, always, guarded};
-use crate::identity;
 use crate::settings::{self, Layer};
 use crate::shadow::{Place, original, replace};
+use crate::{fork, identity};
 
 /// A fabric that is hooked.
 struct Fabric {
@@ -38,6 +38,8 @@ pub unsafe fn hook_fabric(fabric: *mut fid_fabric) {
     }
     let inner = Inside::is();
     guarded(|| {
+        identity::environment();
+        fork::watch();
         // SAFETY: the caller's promise.
         unsafe {
             let ops = (*fabric).ops.as_ref()?;

@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "pthread_atfork")]
 
 use std::cell::RefCell;
-use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{MutexGuard, Once};
 
 use crate::count::{Registry, forget_thread, registry};
 use crate::guard::guarded;
@@ -21,10 +22,21 @@ thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
+/// This process was forked off one that had libfabric open.
+static CHILD: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is such a child, and so is not who its environment says.
+pub(crate) fn is_child() -> bool {
+    CHILD.load(Relaxed)
+}
+
 /// From now on forks are watched.
 pub(crate) fn watch() {
+    static WATCHING: Once = Once::new();
     // SAFETY: the functions stay where they are: this library is never unloaded.
-    unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    WATCHING.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
+    });
 }
 
 unsafe extern "C" fn before() {
@@ -40,6 +52,7 @@ unsafe extern "C" fn in_parent() {
 }
 
 unsafe extern "C" fn in_child() {
+    CHILD.store(true, Relaxed);
     let held = HELD.try_with(|place| place.try_borrow_mut().ok()?.take()).ok().flatten();
     guarded(|| {
         if let Some(mut held) = held {

@@ -17,13 +17,15 @@ pub(crate) enum Stop {
 
 impl Stop {
     /// For the page, 32 bytes at most.
-    pub(crate) fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Panic => "hook stopped: a fault of its own",
-            Self::NoThread => "hook stopped: no thread to be had",
+            Self::NoThread => "hook stopped: no thread",
         }
     }
 }
+
+const _: () = assert!(Stop::Panic.text().len() <= 32 && Stop::NoThread.text().len() <= 32);
 
 static STOPPED: AtomicU8 = AtomicU8::new(0);
 

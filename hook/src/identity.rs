@@ -3,10 +3,11 @@
 #![expect(unsafe_code, reason = "asks the dynamic linker where a function comes from")]
 
 use std::ffi::{CStr, c_void};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::{env, fs, process};
 
-use counters::{NicIdentity, PageSpec, RxSource};
+use counters::{NicIdentity, PageDir, PageSpec, RxSource};
 use libfabric_sys::fid::fid_fabric;
 use libfabric_sys::{FI_MAJOR, FI_MINOR};
 
@@ -38,26 +39,57 @@ struct Place {
     local_rank: u32,
 }
 
-/// By the environment, or else by the process id, which is nobody else's on this node.
-fn place(var: impl Fn(&str) -> Option<String>, pid: u32) -> Place {
+/// By the process id, which is nobody else's on this node.
+fn alone(pid: u32) -> Place {
+    Place { rank: pid, world: 0, local_rank: 0 }
+}
+
+/// By the environment.
+fn place(var: impl Fn(&str) -> Option<String>) -> Option<Place> {
     let number = |name: &str| var(name)?.trim().parse::<u32>().ok();
     let of = |(rank, world, local): &(&str, &str, &str)| {
         let rank = number(rank)?;
         let world = number(world).filter(|world| *world > rank).unwrap_or(0);
         Some(Place { rank, world, local_rank: number(local).unwrap_or(0) })
     };
-    RANKS.iter().find_map(of).unwrap_or(Place { rank: pid, world: 0, local_rank: 0 })
+    RANKS.iter().find_map(of)
+}
+
+/// What the environment says of the process.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    place: Option<Place>,
+    node: Option<String>,
+    job: String,
+    /// Where pages go.
+    pub(crate) pages: PathBuf,
+}
+
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+
+/// What the environment said at the first call, which is one of the program's threads: in a thread of ours reading it would race with
+/// a program that changes it.
+pub(crate) fn environment() -> &'static Environment {
+    ENVIRONMENT.get_or_init(|| {
+        let var = |name: &str| env::var(name).ok();
+        Environment {
+            place: place(var),
+            node: var("RAILTOP_NODE").or_else(|| var("SLURMD_NODENAME")),
+            job: JOBS.iter().find_map(|name| var(name).filter(|value| !value.is_empty())).unwrap_or_default(),
+            pages: PageDir::default_path(),
+        }
+    })
 }
 
 /// The page of this process. A `forked` one has its parent's environment, but is not its parent.
 pub(crate) fn spec(nics: Vec<NicIdentity>, provider: &str, rx_source: RxSource, forked: bool) -> PageSpec {
-    let var = |name: &str| env::var(name).ok();
-    let place = place(|name| if forked { None } else { var(name) }, process::id());
+    let environment = environment();
+    let place = environment.place.filter(|_| !forked).unwrap_or_else(|| alone(process::id()));
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     PageSpec {
-        node: var("RAILTOP_NODE").or_else(|| var("SLURMD_NODENAME")).unwrap_or_else(|| host.clone()),
+        node: environment.node.clone().unwrap_or_else(|| host.clone()),
         host,
-        job: JOBS.iter().find_map(|name| var(name).filter(|value| !value.is_empty())).unwrap_or_default(),
+        job: environment.job.clone(),
         command: command(&fs::read("/proc/self/cmdline").unwrap_or_default()),
         provider: provider.to_owned(),
         library_version: LIBRARY.get().cloned().unwrap_or_default(),
@@ -122,7 +154,7 @@ mod tests {
     fn in_environment(pairs: &[(&str, &str)]) -> Place {
         let find =
             |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        place(find, 4711)
+        place(find).unwrap_or(alone(4711))
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //!   copied from and which object it is for.
 //! * Providers write into their tables, compare them with their own, or replace them, in `bind`, `control`, `setopt` and `close`. So the object's
 //!   own tables are put back for the time of those calls, and with an endpoint's also its domain's.
-//! * Every function of ours calls the provider's exactly once, whatever happens to the counting, and finds it through the
+//! * Every function of ours that posts or reads calls the provider's exactly once, whatever happens to the counting, and finds it through the
 //!   object at that moment: if the table there is not ours (any more), it does nothing but call on.
 //!
 //! # How it counts

@@ -32,8 +32,8 @@ pub(crate) struct Publisher {
     published: Vec<Published>,
     last: Vec<Sums>,
     not_before_ns: u64,
-    /// This process has been forked off one that had begun already.
-    forked: bool,
+    /// Whose it is. A child that was made past `pthread_atfork` has a copy, and nothing to say in it.
+    pid: u32,
     /// The process is ending.
     finished: bool,
 }
@@ -66,7 +66,6 @@ pub(crate) fn start() {
         return;
     }
     WATCHING.call_once(|| {
-        fork::watch();
         // SAFETY: the function stays where it is: this library is never unloaded.
         unsafe { libc::atexit(at_exit) };
     });
@@ -74,7 +73,7 @@ pub(crate) fn start() {
     if STARTED.swap(true, Relaxed) {
         return;
     }
-    publisher().get_or_insert_with(|| Publisher::new(false)).turn();
+    publisher().get_or_insert_with(Publisher::new).turn();
     if spawn().is_err() {
         stop(Stop::NoThread);
         if let Some(publisher) = publisher().as_mut() {
@@ -132,7 +131,9 @@ pub fn publish_now() {
 }
 
 pub(crate) fn nudge() {
-    if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.page.is_some()) {
+    if let Some(publisher) =
+        publisher().as_mut().filter(|publisher| publisher.page.is_some() && publisher.is_ours())
+    {
         publisher.turn();
     }
 }
@@ -144,7 +145,7 @@ extern "C" fn at_exit() {
 /// The end of the process: the last values, and a page that is closed.
 pub fn finish() {
     guarded(|| {
-        if let Some(publisher) = publisher().as_mut() {
+        if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.is_ours()) {
             publisher.turn();
             publisher.finished = true;
             if let Some(mut page) = publisher.page.take() {
@@ -165,20 +166,24 @@ pub(crate) fn restart(state: &mut Option<Publisher>) {
     if let Some(page) = page {
         end(page);
     }
-    *state = begun.then(|| Publisher::new(true));
+    *state = begun.then(Publisher::new);
     STARTED.store(false, Relaxed);
 }
 
 impl Publisher {
-    fn new(forked: bool) -> Self {
+    fn new() -> Self {
         Self {
             page: None,
             published: vec![Published::default(); MAX_NICS],
             last: vec![Sums::default(); MAX_NICS],
             not_before_ns: 0,
-            forked,
+            pid: std::process::id(),
             finished: false,
         }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
     }
 
     /// Adds up, makes the page if there is none or a NIC has come, and publishes. Whether anything has happened since the last turn.
@@ -239,9 +244,10 @@ impl Publisher {
         let identities =
             (0..).zip(chosen()).map(|(rail, nic)| counters::NicIdentity { rail, ..nic.identity.clone() });
         let rx_known = nics::rx_known();
-        let spec = identity::spec(identities.collect(), &provider, rx_source(rx_known), self.forked);
+        let spec = identity::spec(identities.collect(), &provider, rx_source(rx_known), fork::is_child());
         drop(known);
-        let made = PageDir::create(&PageDir::default_path()).and_then(|dir| PageWriter::create(&dir, &spec));
+        let made =
+            PageDir::create(&identity::environment().pages).and_then(|dir| PageWriter::create(&dir, &spec));
         let page = made.ok().and_then(|mut writer| {
             let process = writer.process_block()?;
             let nics = (0..).zip(&numbers).map(|(nic, number)| Some((*number, writer.nic_block(0, nic)?)));

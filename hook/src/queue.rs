@@ -56,6 +56,9 @@ fn stride(format: u32) -> Option<usize> {
     }
 }
 
+/// Held while a queue is opened, unless a provider does it in a call of the program's.
+static OPENING: Mutex<()> = Mutex::new(());
+
 /// Opens a queue through the provider's function and hooks it.
 ///
 /// # Safety
@@ -74,6 +77,8 @@ pub(crate) unsafe fn open(
             // A queue of the provider's own; or none is hooked any more.
             return op(of, attr, cq, context);
         }
+        // Threads may open queues with one and the same structure, which is changed for the time of the call.
+        let attr_is_ours = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = attr.as_ref().map(|attr| (attr.format, attr.flags & FI_PEER != 0));
         let inside = Inside::enter();
         let (rc, format) = match asked {
@@ -91,6 +96,7 @@ pub(crate) unsafe fn open(
             _ => (op(of, attr, cq, context), None),
         };
         drop(inside);
+        drop(attr_is_ours);
         if rc == 0 {
             let narrow = format.is_some_and(|(_, narrow)| narrow);
             let hooked = guarded(|| {

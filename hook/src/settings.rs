@@ -17,8 +17,11 @@ struct Settings {
     off: bool,
     layer: Layer,
     keep: bool,
+    fault: String,
 }
 
+/// Read at the first call, which is in a call of the program's: reading the environment in a thread of ours while the program
+/// changes it in C would not be safe.
 fn settings() -> &'static Settings {
     static SETTINGS: OnceLock<Settings> = OnceLock::new();
     SETTINGS.get_or_init(|| Settings {
@@ -28,6 +31,7 @@ fn settings() -> &'static Settings {
             _ => Layer::Top,
         },
         keep: is_on("RAILTOP_HOOK_KEEP"),
+        fault: env::var("RAILTOP_HOOK_FAULT").unwrap_or_default(),
     })
 }
 
@@ -52,10 +56,10 @@ pub(crate) fn keep() -> bool {
 
 /// `RAILTOP_HOOK_FAULT=turn`: the publisher's first turn panics.
 pub(crate) fn fault_in_turn() -> bool {
-    env::var_os("RAILTOP_HOOK_FAULT").is_some_and(|value| value == "turn")
+    settings().fault == "turn"
 }
 
-/// See [`crate::guard`].
+/// `RAILTOP_HOOK_FAULT=N`; see [`crate::guard`].
 pub(crate) fn fault() -> u64 {
-    env::var("RAILTOP_HOOK_FAULT").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+    settings().fault.parse().unwrap_or(0)
 }

@@ -11,10 +11,11 @@ use libfabric_sys::atomic::{fi_ioc, fi_msg_atomic, fi_ops_atomic};
 use libfabric_sys::av::fi_addr_t;
 use libfabric_sys::ep::{fi_msg, fi_msg_rma, fi_ops_msg, fi_ops_rma, fid_ep};
 use libfabric_sys::errno::{FI_EAGAIN, FI_ENOSYS};
-use libfabric_sys::flags::FI_COMPLETION;
+use libfabric_sys::flags::{FI_COMPLETION, FI_PEEK};
 use libfabric_sys::tagged::{fi_msg_tagged, fi_ops_tagged};
 
 use crate::count::{Tally, Thread, Word};
+use crate::nics;
 use crate::shadow::{original, replace};
 
 const NO_SUCH_OP: ssize_t = -(FI_ENOSYS as ssize_t);
@@ -234,12 +235,24 @@ posts! {
     atomic_comparemsg = atomic.compwritemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, comparev: *const fi_ioc, compare_desc: *mut *mut c_void, compare_count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype));
 }
 
+/// A look for a message completes as the message itself does, which then comes once more.
+unsafe extern "C" fn trecvmsg(ep: *mut fid_ep, msg: *const fi_msg_tagged, flags: u64) -> ssize_t {
+    // SAFETY: a live endpoint with a table of ours, or `original` calls on.
+    unsafe {
+        let (op, _) = original!((*ep).tagged, fi_ops_tagged, recvmsg, trecvmsg, (ep, msg, flags), NO_SUCH_OP);
+        if flags & FI_PEEK != 0 && !Thread::with(Thread::is_inside) {
+            nics::set_rx_unknown();
+        }
+        op(ep, msg, flags)
+    }
+}
+
 pub(crate) fn fill_msg(table: &mut fi_ops_msg) {
     replace!(table, send => send, sendv => sendv, sendmsg => sendmsg, inject => inject, senddata => senddata, injectdata => injectdata);
 }
 
 pub(crate) fn fill_tagged(table: &mut fi_ops_tagged) {
-    replace!(table, send => tsend, sendv => tsendv, sendmsg => tsendmsg, inject => tinject, senddata => tsenddata, injectdata => tinjectdata);
+    replace!(table, recvmsg => trecvmsg, send => tsend, sendv => tsendv, sendmsg => tsendmsg, inject => tinject, senddata => tsenddata, injectdata => tinjectdata);
 }
 
 pub(crate) fn fill_rma(table: &mut fi_ops_rma) {

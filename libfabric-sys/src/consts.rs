@@ -166,6 +166,8 @@ pub const FI_CQ_COND_THRESHOLD: u32 = 1;
 pub const FI_CLASS_EP: usize = 3;
 /// A completion queue.
 pub const FI_CLASS_CQ: usize = 14;
+/// A counter of completions.
+pub const FI_CLASS_CNTR: usize = 15;
 
 // Wait objects.
 

@@ -30,6 +30,8 @@ pub const FI_REMOTE_WRITE: u64 = 1 << 13;
 pub const FI_MULTI_RECV: u64 = 1 << 16;
 /// The operation carries an immediate; or: the completion's `data` is one.
 pub const FI_REMOTE_CQ_DATA: u64 = 1 << 17;
+/// Receive: only looks whether there is a message.
+pub const FI_PEEK: u64 = 1 << 19;
 /// More operations follow at once: the provider may ring the doorbell later.
 pub const FI_MORE: u64 = 1 << 18;
 /// Wait for earlier operations to the same peer first. EFA does not have it.

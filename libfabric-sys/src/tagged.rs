@@ -15,8 +15,9 @@ pub struct fi_ops_tagged {
     pub recv: UnusedOp,
     /// Posts several buffers as one; not called here.
     pub recvv: UnusedOp,
-    /// As `recv`, with flags; not called here.
-    pub recvmsg: UnusedOp,
+    /// `fi_trecvmsg`: as `recv`, with flags.
+    pub recvmsg:
+        Option<unsafe extern "C" fn(ep: *mut fid_ep, msg: *const fi_msg_tagged, flags: u64) -> ssize_t>,
     /// `fi_tsend`: sends a buffer.
     pub send: Option<
         unsafe extern "C" fn(

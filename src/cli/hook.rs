@@ -57,12 +57,19 @@ pub fn provider_dir(file: &Path) -> anyhow::Result<PathBuf> {
     let parent = file.parent().unwrap_or(Path::new("/"));
     let named = file.file_name().is_some_and(|name| name.as_bytes().ends_with(SUFFIX));
     // A colon would end the path in the variable's list.
-    if named && !parent.as_os_str().as_bytes().contains(&b':') {
+    if named && fits_a_list(parent) {
         return Ok(parent.to_path_buf());
     }
     // The directory of counter pages is the user's alone, and readers of pages skip names that start with a dot.
     let pages = PageDir::create(&PageDir::default_path())?;
     let dir = pages.path().join(".hook");
+    if !fits_a_list(&dir) {
+        return Err(ExitError::Usage(format!(
+            "{} has a colon or a blank, at which lists of libraries are cut: name another directory in RAILTOP_PAGE_DIR",
+            dir.display()
+        ))
+        .into());
+    }
     match fs::DirBuilder::new().mode(0o700).create(&dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(error).with_context(|| format!("cannot make {}", dir.display()));
@@ -78,6 +85,19 @@ pub fn provider_dir(file: &Path) -> anyhow::Result<PathBuf> {
         .and_then(|()| fs::rename(&draft, &link))
         .with_context(|| format!("cannot make a link to {} in {}", file.display(), dir.display()))?;
     Ok(dir)
+}
+
+/// The file to name in `LD_PRELOAD`.
+///
+/// # Errors
+/// As [`provider_dir`].
+pub fn preloaded(file: &Path) -> anyhow::Result<PathBuf> {
+    if fits_a_list(file) { Ok(file.to_path_buf()) } else { Ok(provider_dir(file)?.join(INSTALLED)) }
+}
+
+/// Whether a path stays whole in `FI_PROVIDER_PATH`, which is cut at colons, and `LD_PRELOAD`, which is at blanks as well.
+fn fits_a_list(path: &Path) -> bool {
+    !path.as_os_str().as_bytes().iter().any(|byte| b": \t\n".contains(byte))
 }
 
 /// What the machine's libfabric says of itself.

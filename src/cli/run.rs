@@ -47,12 +47,19 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(arguments);
     if args.preload {
+        let file = hook::preloaded(&file)?;
         command.env("LD_PRELOAD", hook::in_front(file.as_os_str(), env::var_os("LD_PRELOAD").as_deref()));
     } else {
         let dir = hook::provider_dir(&file)?;
         // The variable replaces libfabric's own directory, which has providers in some builds.
         let others = env::var_os("FI_PROVIDER_PATH").filter(|path| !path.is_empty());
         let others = others.or_else(|| hook::default_provider_dir().map(Into::into));
+        if others.is_none() {
+            exit::say(
+                "railtop: no libfabric here says where its own providers are; if the program finds none, name their directory \
+                 in FI_PROVIDER_PATH, or use --preload",
+            );
+        }
         command.env("FI_PROVIDER_PATH", hook::in_front(dir.as_os_str(), others.as_deref()));
         command.env("FI_HOOK", with_ours(env::var_os("FI_HOOK").as_deref()));
     }

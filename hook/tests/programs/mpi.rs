@@ -13,6 +13,8 @@ const BYTES: u64 = 1000;
 
 /// Open MPI's library, where the dynamic loader knows it.
 fn open_mpi() -> Option<PathBuf> {
+    let version = Command::new("mpirun").arg("--version").output().ok()?;
+    String::from_utf8_lossy(&version.stdout).contains("Open MPI").then_some(())?;
     let output = Command::new("ldconfig").arg("-p").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let line = text.lines().find(|line| line.trim_start().starts_with("libmpi.so.40 "))?;

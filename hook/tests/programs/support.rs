@@ -89,6 +89,9 @@ impl Stage {
             "PMIX_RANK",
             "OMPI_COMM_WORLD_RANK",
             "SLURM_PROCID",
+            "RAILTOP_HOOK_OFF",
+            "RAILTOP_HOOK_LAYER",
+            "RAILTOP_HOOK_FAULT",
         ] {
             command.env_remove(name);
         }
