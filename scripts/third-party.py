@@ -132,6 +132,8 @@ def main():
     packages = linked(metadata(target))
     if not packages:
         sys.exit("no crates found: cargo's metadata are not what this script knows")
+    library = standard_library()
+    c_library = musl() if target.endswith("-musl") else None
     print(f"railtop for {target} is linked with the following crates, each under the licence behind its name.\n")
     for package in packages:
         print(f"    {package['name']} {package['version']}: {package['license']}")
@@ -148,14 +150,13 @@ def main():
             bare.append(f"{name}: {package['license']}")
         for text in found:
             add(name, text)
-    library = standard_library()
     if library:
         for name, text in library:
             add(name, text)
     else:
         bare.append("Rust's standard library: MIT OR Apache-2.0")
-    if target.endswith("-musl"):
-        add("musl, the C library", musl())
+    if c_library:
+        add("musl, the C library", c_library)
     if bare:
         print("\nThese bring no text of their own, and stand under that of the name:\n")
         for line in bare:
