@@ -23,7 +23,7 @@ name=railtop-${version#railtop }-$target
 dist=target/dist
 rm -rf "${dist:?}/$name"
 mkdir -p "$dist/$name/systemd"
-CARGO=$cargo scripts/stage.sh "$program" "$dist/$name"
+CARGO=$cargo scripts/stage.sh "$program" "$dist/$name" "$target"
 # Programs that are hooked are linked to glibc, and a static one could not load it.
 if [[ $target != *-musl ]]; then
     "$cargo" build --release --locked -p railtop-hook --target "$target" >&2

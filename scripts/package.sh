@@ -29,9 +29,9 @@ while [ $# -gt 0 ]; do
     shift
 done
 cargo=${CARGO:-cargo}
-for tool in dpkg-shlibdeps xz strip; do
+for tool in dpkg-shlibdeps xz strip python3; do
     if ! command -v $tool >/dev/null; then
-        echo "$0: no $tool: apt-get install dpkg-dev" >&2
+        echo "$0: no $tool: apt-get install dpkg-dev python3" >&2
         exit 1
     fi
 done
@@ -55,6 +55,7 @@ rm -rf $stage
 CARGO=$cargo scripts/stage.sh "$program" $stage
 strip --strip-unneeded -o $stage/librailtop_hook-fi.so "$hook"
 mkdir $stage/systemd
+cp deploy/debian/postrm $stage/systemd/
 
 # A package's programs are not in /usr/local. cargo-deb knows the unit by this name.
 unit=$stage/systemd/railtop.railtop-exporter.service

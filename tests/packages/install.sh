@@ -4,33 +4,40 @@
 #   unshare --mount tests/packages/install.sh PACKAGE.deb SYSFS_TREE
 #
 # As root, in a mount namespace of its own: dpkg works on a layer above this system's files, which goes with the namespace.
-# Ends with `installed and removed`, or where something is wrong. Exit code 77 and a reason: cannot be done here.
+# Ends with `installed and removed`, or where something is wrong. A line `skipped: …` is a part that was left out. Exit code 77 and a
+# reason: cannot be done here.
 set -euo pipefail
 
 package=$1 tree=$2
 
-layer=$(mktemp -d)
-mount --make-rprivate /
-# The layer's files are in memory, and end with the last process here.
-mount -t tmpfs tmpfs "$layer"
-trap 'umount -l "$layer" && rmdir "$layer"' EXIT
-mkdir "$layer"/{changed,work,root}
-root=$layer/root
-if ! mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/changed,workdir=$layer/work" "$root" 2>"$layer/why"; then
-    echo "no overlay above this system: $(cat "$layer/why")" >&2
+cannot() {
+    echo "$*" >&2
     exit 77
-fi
+}
+# A step of the set-up: a container may refuse any of them, and nothing is said about the package then.
+set_up() {
+    local why
+    why=$("$@" 2>&1) || cannot "$*: $why"
+}
+
 # dpkg keeps its data where it may be a mount of its own, and systemd is not to be found: it would be this system's.
 for place in /usr /var /etc; do
     if mountpoint -q "$place"; then
-        echo "$place is a file system of its own" >&2
-        exit 77
+        cannot "$place is a file system of its own"
     fi
 done
-mount -t tmpfs tmpfs "$root/run"
-mount -t tmpfs tmpfs "$root/tmp"
-mount -t proc proc "$root/proc"
-mount --bind /dev "$root/dev"
+set_up mount --make-rprivate /
+layer=$(mktemp -d)
+trap 'umount -l "$layer" 2>/dev/null || true; rmdir "$layer"' EXIT
+# The layer's files are in memory, and end with the last process here.
+set_up mount -t tmpfs tmpfs "$layer"
+mkdir "$layer"/{changed,work,root}
+root=$layer/root
+set_up mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/changed,workdir=$layer/work" "$root"
+set_up mount -t tmpfs tmpfs "$root/run"
+set_up mount -t tmpfs tmpfs "$root/tmp"
+set_up mount -t proc proc "$root/proc"
+set_up mount --bind /dev "$root/dev"
 cp -- "$package" "$root/tmp/railtop.deb"
 cp -a -- "$tree" "$root/tmp/sys"
 
@@ -44,8 +51,7 @@ fail() {
     exit 1
 }
 if inside dpkg-query -W railtop >/dev/null 2>&1; then
-    echo "railtop is installed on this system, which has another one then" >&2
-    exit 77
+    cannot "railtop is installed on this system, which has another one then"
 fi
 
 # Images for containers leave manuals out, which is not what is tested.
@@ -59,6 +65,7 @@ inside dpkg --path-include='/usr/share/man/*' --path-include='/usr/share/doc/*' 
 inside railtop list --sysfs-root /tmp/sys | grep -q '^rdmap79s0 ' || fail "railtop list does not show a device of the tree"
 
 # The library that it loads into other programs, found by itself.
+# shellcheck disable=SC2016  # the shell's that is run
 inside env RAILTOP_PAGE_DIR=/tmp/pages railtop run -- sh -c 'echo "$FI_PROVIDER_PATH"' | grep -q '^/usr/lib/railtop' ||
     fail "railtop run does not find its library"
 
@@ -98,8 +105,12 @@ else
     echo "skipped: the unit not enabled: no systemd"
 fi
 
-# Again, as an upgrade; then gone, with the unit that was enabled.
+# Again, as an upgrade; then gone, with the unit that was enabled and the flags that an administrator gave it.
+flags=/etc/default/railtop-exporter
+inside sh -c "echo 'RAILTOP_EXPORT=--listen 127.0.0.1:9812' >$flags"
 inside dpkg -i /tmp/railtop.deb
+inside dpkg --remove railtop
+[ -e "$root$flags" ] || fail "$flags is gone before the package is purged"
 inside dpkg --purge railtop
 cd "$layer/changed"
 left=$(find . -iname '*railtop*')

@@ -5,6 +5,7 @@
 mod crates;
 mod deb;
 mod dependencies;
+mod licences;
 mod manual;
 mod recipes;
 
