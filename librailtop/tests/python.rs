@@ -150,17 +150,20 @@ fn pip_installs_it_with_the_library_inside() {
     }
     let copy = dir.path().join("python");
     copy_package(&repository().join("python"), &copy);
+    fs::copy(repository().join("LICENSE-MIT"), dir.path().join("LICENSE-MIT")).unwrap();
     let mut install = program("pip");
     install.args(["install", "--quiet", "--no-build-isolation", "--no-index"]).arg(&copy);
     output_of(install.env("RAILTOP_LIBRARY", library()));
     let text = "import railtop, sys\n\
         with railtop.Sampler(0.01, sysfs_root=sys.argv[1]) as nics: nics.wait(2)\n\
         print(nics.samples()[0].tx_bytes, railtop.library_version() == railtop.__version__)\n\
-        print(railtop._library.library()._name)";
+        print(railtop._library.library()._name)\n\
+        from pathlib import Path; print(Path(railtop.__file__).with_name('LICENSE-MIT').is_file())";
     let printed = output_of(program("python").args(["-c", text]).arg(fixture("mlx5-roce")));
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines[0], "8000000000 True");
     assert!(lines[1].ends_with("/site-packages/railtop/librailtop.so"), "{}", lines[1]);
+    assert_eq!(lines[2], "True", "licences come along");
     let help = output_of(program("railtop-trace").arg("--help"));
     assert!(help.contains("--clock"), "{help}");
 }

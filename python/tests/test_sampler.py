@@ -90,6 +90,11 @@ class Values(unittest.TestCase):
             self.assertTrue(before[1] - 1_000_000 <= sample.time_ns <= after[1] + 1_000_000)
 
 
+class Version(unittest.TestCase):
+    def test_there_is_one(self) -> None:
+        self.assertEqual(railtop.library_version(), railtop.__version__)
+
+
 class Choice(unittest.TestCase):
     def test_devices_are_chosen_by_one_pattern_or_several(self) -> None:
         for devices, expected in (
@@ -174,10 +179,10 @@ class Life(unittest.TestCase):
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             try:
                 with self.assertRaises(KeyboardInterrupt):
-                    nics.wait(2, 3000)
+                    nics.wait(2, 60)
             finally:
                 signal.signal(signal.SIGALRM, before)
-            self.assertLess(time.monotonic() - begun, 300)
+            self.assertLess(time.monotonic() - begun, 50)
 
     def test_a_sampler_can_be_started_again(self) -> None:
         with Tree("a") as tree:

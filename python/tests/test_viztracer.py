@@ -156,17 +156,34 @@ class OneClock(unittest.TestCase):
         self.assertEqual(len(names), 1)
         self.assertEqual({e["name"] for e in events if e["ph"] == "C"}, {"a Tx", "a Rx"})
 
-    def test_a_forked_child_keeps_its_slices_and_has_no_tracks(self) -> None:
-        program = (
-            "import multiprocessing, time\n"
-            "def childs_work(): time.sleep(0.05)\n"
-            "def parents_work(): time.sleep(0.05)\n"
-            "child = multiprocessing.get_context('fork').Process(target=childs_work)\n"
-            "child.start(); parents_work(); child.join()\n"
-            "assert child.exitcode == 0\n"
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            self.assert_one_set_of_tracks(self.run_traced(folder, program), "childs_work")
+    def test_children_keep_their_slices_and_have_no_tracks(self) -> None:
+        for method in ("fork", "spawn", "forkserver"):
+            program = (
+                "import multiprocessing, time\n"
+                "def childs_work(): time.sleep(0.05)\n"
+                "def parents_work(): time.sleep(0.05)\n"
+                "if __name__ == '__main__':\n"
+                f"    child = multiprocessing.get_context('{method}').Process(target=childs_work)\n"
+                "    child.start(); parents_work(); child.join()\n"
+                "    assert child.exitcode == 0\n"
+            )
+            with self.subTest(method), tempfile.TemporaryDirectory() as folder:
+                self.assert_one_set_of_tracks(self.run_traced(folder, program), "childs_work")
+
+    def test_a_child_that_saves_for_its_parent_has_the_tracks(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
+            path = Path(folder, "trace.json")
+            plugin = Plugin(sysfs_root=tree.root)
+            tracer = VizTracer(output_file=str(path), verbose=0, plugins=[plugin])
+            tracer.start()
+            rest(plugin.sampler)
+            tracer.stop()
+            saving = tracer.fork_save(str(path))
+            saving.join()
+            self.assertEqual(saving.exitcode, 0)
+            found = json.loads(path.read_text())["traceEvents"]
+            self.assertEqual({e["name"] for e in found if e["ph"] == "C"}, {"a Tx", "a Rx"})
+            tracer.terminate()
 
     def test_a_subprocess_does_not_sample_what_its_parent_samples(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
