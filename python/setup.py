@@ -4,9 +4,11 @@ RAILTOP_LIBRARY=none makes a wheel without it; the package then looks for an ins
 RAILTOP_CARGO_PROFILE is the profile cargo builds with, `release` unless set.
 """
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import setup
@@ -16,27 +18,40 @@ from setuptools.dist import Distribution
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GIVEN = os.environ.get("RAILTOP_LIBRARY", "")
+CARGO = os.environ.get("CARGO") or shutil.which("cargo")
+#: What lies beside the Python files after a build, and is not theirs.
+BUILT = ("librailtop.so", "third-party-licenses.txt", "LICENSE-APACHE", "LICENSE-MIT")
 
 
 def built_library() -> Path:
     """Builds librailtop with cargo and returns the file."""
-    cargo = os.environ.get("CARGO") or shutil.which("cargo")
     if not (REPOSITORY / "librailtop" / "Cargo.toml").is_file():
         raise SystemExit(
-            "railtop: the sources of librailtop are not beside this directory; install from a checkout of the repository "
-            "(pip install ./python), or set RAILTOP_LIBRARY to a librailtop.so"
+            "railtop: the sources of librailtop are not beside this directory; install from a checkout of the repository with "
+            "pip 21.3 or later (pip install ./python), since older ones build in a copy; or set RAILTOP_LIBRARY to a librailtop.so"
         )
-    if not cargo:
+    if not CARGO:
         raise SystemExit(
             "railtop: librailtop is built with Rust, and there is no cargo here: see https://rustup.rs, or set "
             "RAILTOP_LIBRARY to a librailtop.so"
         )
     profile = os.environ.get("RAILTOP_CARGO_PROFILE", "release")
-    command = [cargo, "build", "--locked", "--package", "librailtop", "--profile", profile]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or "target")
-    # The profile `dev` has another name for its directory.
-    return REPOSITORY / target / ("debug" if profile == "dev" else profile) / "librailtop_c.so"
+    command = [CARGO, "build", "--locked", "--package", "librailtop", "--profile", profile]
+    command.append("--message-format=json-render-diagnostics")
+    messages = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
+    # Cargo knows where it puts it: variables and configuration files have a say in that.
+    files = [file for line in messages.splitlines() for file in json.loads(line).get("filenames", [])]
+    return next(Path(file) for file in files if Path(file).name == "librailtop_c.so")
+
+
+def add_licences(into: Path) -> None:
+    """What those ask for whose code is in the library."""
+    for file in REPOSITORY.glob("LICENSE-*"):
+        shutil.copy(file, into / file.name)
+    script = REPOSITORY / "scripts" / "third-party.py"
+    if CARGO and script.is_file():
+        found = subprocess.run([sys.executable, str(script)], check=True, stdout=subprocess.PIPE).stdout
+        (into / "third-party-licenses.txt").write_bytes(found)
 
 
 class BuildWithLibrary(build_py):
@@ -47,9 +62,11 @@ class BuildWithLibrary(build_py):
         into = Path(self.editable_to() if self.editable_mode else os.path.join(self.build_lib, "railtop"))
         into.mkdir(parents=True, exist_ok=True)
         # Of an earlier build: it must not come along where none is wanted, nor be written into while somebody runs it.
-        (into / "librailtop.so").unlink(missing_ok=True)
+        for name in BUILT:
+            (into / name).unlink(missing_ok=True)
         if GIVEN != "none":
             shutil.copy(Path(GIVEN) if GIVEN else built_library(), into / "librailtop.so")
+            add_licences(into)
 
     def editable_to(self) -> str:
         """Where the package lies while it is worked on."""

@@ -33,10 +33,6 @@ fi
 for script in scripts/*.py python/*.py python/*/*.py; do
     python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$script"
 done
-# The types of the Python package, where there is a mypy (pip install mypy); VizTracer need not be there.
-if python3 -m mypy --version >/dev/null 2>&1; then
-    (cd python && python3 -m mypy --cache-dir=/dev/null railtop tests)
-fi
 
 # Runs the program of a Python package (as scripts/fetch-wheel.sh takes it) on files.
 checker() {

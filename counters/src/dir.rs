@@ -57,6 +57,12 @@ impl PageDir {
         explicit_path().unwrap_or_else(|| Path::new(SHM).join(format!("{PREFIX}{}", outer_euid())))
     }
 
+    /// Whether `RAILTOP_PAGE_DIR` names [`Self::default_path`].
+    #[must_use]
+    pub fn is_explicit() -> bool {
+        explicit_path().is_some()
+    }
+
     /// Opens the directory to publish in, making it (mode 0700) where it is missing.
     ///
     /// # Errors
@@ -141,8 +147,15 @@ impl PageDir {
     /// `/dev/shm/railtop-*`. A directory that is missing is no problem: nobody has published yet.
     #[must_use]
     pub fn scan_all(own: &Path) -> Scan {
+        Self::scan_for(own, Self::is_explicit())
+    }
+
+    /// The same with what [`Self::is_explicit`] said before: for threads of somebody else's process, whose environment may
+    /// change under them.
+    #[must_use]
+    pub fn scan_for(own: &Path, explicit: bool) -> Scan {
         let mut scan = Scan::default();
-        for path in all_paths(own) {
+        for path in all_paths(own, explicit) {
             match Self::open(&path).and_then(|dir| dir.scan()) {
                 Ok(entries) => scan.entries.extend(entries),
                 Err(error) if error.is_not_found() => {}
@@ -180,9 +193,9 @@ fn explicit_path() -> Option<PathBuf> {
     env::var_os(PAGE_DIR_ENV).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn all_paths(own: &Path) -> Vec<PathBuf> {
+fn all_paths(own: &Path, explicit: bool) -> Vec<PathBuf> {
     let mut paths = Vec::new();
-    if geteuid().is_root() && explicit_path().is_none() {
+    if geteuid().is_root() && !explicit {
         let all = fs::read_dir(SHM).into_iter().flatten().filter_map(Result::ok);
         paths.extend(
             all.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))

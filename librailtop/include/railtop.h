@@ -22,15 +22,18 @@
  * a text that is not known is NULL. There is no rate at first sight, after a reset of the counters and over a gap.
  *
  * ERRORS: functions return a railtop_status_code; RAILTOP_OK is 0. railtop_error_message() says in words what went wrong in
- * this thread's last call. Out parameters are written on success only. Nothing is printed, and a bug inside of the
+ * this thread's last call that returned a code. Out parameters are written on success only. Nothing is printed, and a bug inside of the
  * library is RAILTOP_E_BUG, never a crash of the caller through unwinding. (Rust's message of such a bug goes to stderr.)
+ *
+ * ENVIRONMENT: read in railtop_sampler_start alone, on the thread that calls it (RAILTOP_SYSFS_ROOT, RAILTOP_PAGE_DIR).
  *
  * THREADS: every function may be called from any thread at any time, with the one exception of railtop_sampler_free, after
  * which nobody may use the sampler. All signals are blocked in the library's own threads.
  *
  * FORK: a sampler belongs to the process that started it. In a child of that process its thread does not exist; each
- * function says RAILTOP_E_FORKED there, railtop_sampler_free does nothing, and a new sampler may be started. Between fork
- * and exec in a child of a program with threads, call nothing of this library.
+ * function says RAILTOP_E_FORKED there, and railtop_sampler_free does nothing. A child that goes on without exec may start a
+ * sampler of its own: that takes memory and threads, which POSIX promises only to children of programs without threads, and
+ * glibc gives to all. In a child of vfork, call nothing of this library.
  *
  * LIFETIME: texts in railtop_nic and railtop_group live until railtop_sampler_free. The library is never unmapped, so dlclose
  * is harmless and without effect.
@@ -72,7 +75,7 @@ typedef struct railtop_options {
     const char *devices;     /* names or patterns with * and ?, separated by commas; NULL: all */
     const char *source;      /* "page", "sysfs", "netlink", "netdev" or "auto"; NULL: "auto" */
     uint64_t interval_ns;    /* time between samples, 10 ms to 1 h; 0: 100 ms */
-    uint64_t capacity;       /* most samples kept of NICs, and most of balances, some 64 bytes each; 0: 1000000 */
+    uint64_t capacity;       /* most samples kept of NICs, and most of balances, 64 bytes each; 0: 1000000 */
 } railtop_options;
 
 #define RAILTOP_OPTIONS_INIT { sizeof(railtop_options), NULL, NULL, NULL, 0, 0 }
@@ -135,7 +138,7 @@ typedef struct railtop_group {
 /* One NIC, read once. */
 typedef struct railtop_sample {
     uint32_t nic;           /* for railtop_sampler_nic */
-    uint32_t flags;
+    uint32_t flags;         /* RAILTOP_HAS_TX_BYTES ... RAILTOP_DOWN, or-ed */
     uint64_t mono_ns;       /* the middle of the read, on CLOCK_MONOTONIC */
     int64_t wall_minus_mono_ns; /* add it to have that moment on CLOCK_REALTIME, ns since 1970 */
     uint64_t dt_ns;         /* since the read before that the rates are made of; 0 where there are no rates */
@@ -148,7 +151,7 @@ typedef struct railtop_sample {
 /* How evenly a group shares its load over one interval. */
 typedef struct railtop_balance {
     uint32_t group;            /* for railtop_sampler_group */
-    uint32_t nics;             /* NICs in the group */
+    uint32_t nics;             /* NICs in the group; 0 once, when it is not there any more */
     uint64_t mono_ns;          /* when the sampler's round began, on CLOCK_MONOTONIC */
     int64_t wall_minus_mono_ns;
     double tx_bytes_per_s;     /* sum of the NICs whose rate is known, or NaN */
@@ -168,11 +171,15 @@ uint32_t railtop_abi_version(void);
 /* The loaded library's version, such as "0.1.0". Lives for ever. */
 const char *railtop_version(void);
 
-/* Why this thread's last call failed, in a sentence; "" if it did not. Lives until this thread's next call. */
+/*
+ * Why this thread's last call failed, in a sentence; "" if it did not. Lives until this thread's next call. Calls that return
+ * no code, such as railtop_sampler_free and railtop_text_free, leave it as it is.
+ */
 const char *railtop_error_message(void);
 
 /*
- * Starts a sampler and waits for its first round of reads (devices that are slow are not waited for longer than 50 ms).
+ * Starts a sampler and waits for its first round of reads: devices that are slow are not waited for longer than 50 ms, and
+ * the round as a whole, on a machine that hangs, not longer than 2 s; then it comes later.
  * `options` may be NULL and is not needed afterwards. A machine without NICs is no error: railtop_sampler_notes says why
  * there are none, and NICs that come later are seen.
  */
@@ -180,7 +187,8 @@ railtop_status_code railtop_sampler_start(const railtop_options *options, railto
 
 /*
  * Reads once more, so that the last interval is there, and ends the thread. What was sampled stays. Takes as long as the
- * slowest device, 1 s at most. Once is enough, a second call does nothing.
+ * slowest device, 1 s at most. Once is enough, a second call does nothing. Where the last round is less than 10 ms old and has
+ * no counter page in it, there is no other: drivers keep their numbers for about as long.
  */
 railtop_status_code railtop_sampler_stop(railtop_sampler *sampler);
 
@@ -223,7 +231,8 @@ railtop_status_code railtop_sampler_notes(railtop_sampler *sampler, char **text)
  * reads that format. Per NIC "DEVICE Tx" and "DEVICE Rx" in Gbit/s, per group of several NICs "GROUP Tx balance" and "... Rx balance"
  * in max/mean. Times are those of `clock` minus `base_ns`. A counter of such a trace keeps its value until the next, so
  * a rate stands at the beginning of the time it was measured over. It cannot be absent: where a NIC's rate is not known it falls to
- * 0 below a slice that says why, and a balance is 0 where nothing moves (a real one is never below 1).
+ * 0 below a slice that says why, as a balance does once its group is not there any more; and a balance is 0 where nothing moves
+ * (a real one is never below 1). Where devices or groups share a name, theirs have what tells them apart: group, job, process.
  * To be freed with railtop_text_free.
  */
 railtop_status_code railtop_sampler_trace(railtop_sampler *sampler, railtop_clock clock, int64_t base_ns, char **text);

@@ -11,8 +11,37 @@ pub const ABI_MINOR: u32 = 1;
 pub const HAS_TX_BYTES: u32 = 0x1;
 /// Sample: `rx_bytes` was read.
 pub const HAS_RX_BYTES: u32 = 0x2;
-/// Sample: the marks of a row ([`railtop::monitor::model::view::Mark`]) begin here, in the order of `store::MARKS`.
-pub const FIRST_MARK: u32 = 0x100;
+/// Sample: first sight, or a gap.
+pub const NEW: u32 = 0x100;
+/// Sample: the counters began again.
+pub const RESET: u32 = 0x200;
+/// Sample: it could not be read.
+pub const STALE: u32 = 0x400;
+/// Sample: the writer of its page ended without a word.
+pub const DEAD: u32 = 0x800;
+/// Sample: the writer of its page does not publish.
+pub const STALLED: u32 = 0x1000;
+/// Sample: the numbers may be of different moments.
+pub const TORN: u32 = 0x2000;
+/// Sample: the device went away.
+pub const GONE: u32 = 0x4000;
+/// Sample: its PE does without it.
+pub const DOWN: u32 = 0x8000;
+
+/// It went well.
+pub const OK: i32 = 0;
+/// An argument is wrong.
+pub const E_ARGUMENT: i32 = 1;
+/// The system refused something.
+pub const E_SYSTEM: i32 = 2;
+/// The sampler belongs to the parent.
+pub const E_FORKED: i32 = 3;
+/// It did not happen in time.
+pub const E_TIMEOUT: i32 = 4;
+/// It will not happen.
+pub const E_ENDED: i32 = 5;
+/// A bug.
+pub const E_BUG: i32 = 6;
 
 /// `CLOCK_MONOTONIC`.
 pub const CLOCK_MONOTONIC: i32 = 1;

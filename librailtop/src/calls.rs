@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::abi::{ABI_MAJOR, ABI_MINOR, Balance, Group, Nic, Options, Sample, Status};
 use crate::error::Error;
-use crate::guard::{guard, message, to_c};
+use crate::guard::{guard, guard_free, message, to_c};
 use crate::options::Asked;
 use crate::sampler::Sampler;
-use crate::sized::{Plain, give, give_all, take};
+use crate::sized::{MAX_SIZE, Plain, give, give_all, take};
 use crate::store::{Ring, Store};
 use crate::trace::{Clock, trace};
 
@@ -65,14 +65,13 @@ pub unsafe extern "C" fn railtop_sampler_stop(sampler: *mut Sampler) -> i32 {
 /// Frees a sampler.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn railtop_sampler_free(sampler: *mut Sampler) {
-    let _code = guard(|| {
+    guard_free(|| {
         // SAFETY: NULL or a living sampler.
         if unsafe { sampler.as_ref() }.is_some_and(|sampler| sampler.is_ours().is_ok()) {
             // SAFETY: it came from Box::into_raw, and the caller gives it up. In a child it stays: its locks may be held by threads that
             // are not there.
             drop(unsafe { Box::from_raw(sampler) });
         }
-        Ok(())
     });
 }
 
@@ -100,8 +99,8 @@ pub unsafe extern "C" fn railtop_sampler_nic(sampler: *mut Sampler, nic: u32, ou
     guard(|| {
         // SAFETY: NULL or a living sampler.
         let found = unsafe { ours(sampler) }?.with(|store| {
-            let name = store.nics.get(nic as usize).map(crate::names::NicName::abi);
-            name.ok_or_else(|| unknown("NIC", nic, store.nics.len()))
+            let name = store.kept.nics.get(nic as usize).map(crate::names::NicName::abi);
+            name.ok_or_else(|| unknown("NIC", nic, store.kept.nics.len()))
         })?;
         // SAFETY: NULL or a structure that says its size.
         unsafe { give(&found, out, "nic") }
@@ -114,8 +113,8 @@ pub unsafe extern "C" fn railtop_sampler_group(sampler: *mut Sampler, group: u32
     guard(|| {
         // SAFETY: NULL or a living sampler.
         let found = unsafe { ours(sampler) }?.with(|store| {
-            let name = store.groups.get(group as usize).map(crate::names::GroupName::abi);
-            name.ok_or_else(|| unknown("group", group, store.groups.len()))
+            let name = store.kept.groups.get(group as usize).map(crate::names::GroupName::abi);
+            name.ok_or_else(|| unknown("group", group, store.kept.groups.len()))
         })?;
         // SAFETY: NULL or a structure that says its size.
         unsafe { give(&found, out, "group") }
@@ -134,7 +133,7 @@ pub unsafe extern "C" fn railtop_sampler_read(
 ) -> i32 {
     let place = Place { cursor, out, stride: sample_size, max, count };
     // SAFETY: all as the header says.
-    guard(|| unsafe { read(sampler, &place, |store| &store.samples) })
+    guard(|| unsafe { read(sampler, &place, |store| &store.kept.samples) })
 }
 
 /// Copies balances of groups.
@@ -149,7 +148,7 @@ pub unsafe extern "C" fn railtop_sampler_read_balance(
 ) -> i32 {
     let place = Place { cursor, out, stride: balance_size, max, count };
     // SAFETY: all as the header says.
-    guard(|| unsafe { read(sampler, &place, |store| &store.balances) })
+    guard(|| unsafe { read(sampler, &place, |store| &store.kept.balances) })
 }
 
 /// What a person should know.
@@ -175,22 +174,25 @@ pub unsafe extern "C" fn railtop_sampler_trace(
         // SAFETY: NULL or a living sampler.
         let sampler = unsafe { ours(sampler) }?;
         let clock = Clock::new(clock, base_ns)?;
+        if out.is_null() {
+            return Err(Error::null("text"));
+        }
         let (notes, interval_ns) = (sampler.notes(), sampler.status().interval_ns);
-        let text = sampler.with(|store| trace(store, interval_ns, &notes, clock));
-        // SAFETY: NULL or a pointer of the caller's.
-        unsafe { give_text(&text, out) }
+        // Copied, since sampling waits while it is looked at, and to write it out takes some time.
+        let kept = sampler.with(|store| store.kept.clone());
+        // SAFETY: a pointer of the caller's.
+        unsafe { give_text(&trace(&kept, interval_ns, &notes, clock), out) }
     })
 }
 
 /// Frees a text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn railtop_text_free(text: *mut c_char) {
-    let _code = guard(|| {
+    guard_free(|| {
         if !text.is_null() {
             // SAFETY: it came from CString::into_raw, and the caller gives it up.
             drop(unsafe { CString::from_raw(text) });
         }
-        Ok(())
     });
 }
 
@@ -221,7 +223,7 @@ unsafe fn read<T: Plain>(
             return Err(Error::null(name));
         }
     }
-    if !(4..=4096).contains(&place.stride) {
+    if !(T::FIRST_SIZE..=MAX_SIZE).contains(&place.stride) {
         return Err(Error::Argument(format!(
             "the size of a row is {}; pass sizeof of the structure",
             place.stride

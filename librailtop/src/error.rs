@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::abi;
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -44,12 +46,12 @@ impl Error {
     /// The `RAILTOP_E_*` of the header.
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::Argument(_) => 1,
-            Self::Thread(_) => 2,
-            Self::Forked { .. } => 3,
-            Self::Timeout { .. } => 4,
-            Self::Ended { .. } => 5,
-            Self::Bug(_) => 6,
+            Self::Argument(_) => abi::E_ARGUMENT,
+            Self::Thread(_) => abi::E_SYSTEM,
+            Self::Forked { .. } => abi::E_FORKED,
+            Self::Timeout { .. } => abi::E_TIMEOUT,
+            Self::Ended { .. } => abi::E_ENDED,
+            Self::Bug(_) => abi::E_BUG,
         }
     }
 

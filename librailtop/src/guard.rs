@@ -25,6 +25,12 @@ pub(crate) fn guard(call: impl FnOnce() -> Result<(), Error>) -> i32 {
     code
 }
 
+/// Runs a call that cannot fail and leaves the message alone: whoever frees something after an error may still ask for it.
+pub(crate) fn guard_free(call: impl FnOnce()) {
+    // A panic has said on stderr what it was, and there is nothing to be returned.
+    let _bug = catch_unwind(AssertUnwindSafe(call));
+}
+
 /// The message of this thread's last call.
 pub(crate) fn message() -> *const c_char {
     MESSAGE.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
@@ -69,6 +75,13 @@ mod tests {
         assert_eq!(std::thread::spawn(said).join().unwrap(), "");
         assert_eq!(guard(|| Ok(())), 0);
         assert_eq!(said(), "");
+    }
+
+    #[test]
+    fn freeing_something_keeps_the_message() {
+        assert_eq!(guard(|| Err(Error::null("options"))), 1);
+        guard_free(|| panic!("while freeing"));
+        assert_eq!(said(), "options is NULL");
     }
 
     #[test]

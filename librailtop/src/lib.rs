@@ -9,8 +9,10 @@
 
 pub mod abi;
 pub mod calls;
+mod course;
 mod error;
 mod guard;
+mod labels;
 mod names;
 mod options;
 mod sampler;

@@ -9,7 +9,7 @@ use crate::abi;
 use crate::guard::to_c;
 
 /// What is known of a NIC when it is first seen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct NicName {
     pub(crate) key: CString,
     pub(crate) device: CString,
@@ -68,7 +68,7 @@ impl NicName {
 }
 
 /// What is known of a group when it is first seen.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct GroupName {
     pub(crate) key: CString,
     pub(crate) name: CString,
@@ -77,6 +77,8 @@ pub(crate) struct GroupName {
     gpu: Option<CString>,
     numa: Option<u16>,
     pe: Option<u32>,
+    pub(crate) job: Option<String>,
+    pub(crate) pid: Option<u32>,
 }
 
 impl GroupName {
@@ -94,6 +96,9 @@ impl GroupName {
             gpu: group.gpu.as_deref().map(to_c),
             numa: group.numa,
             pe: group.pe,
+            // How rows show one without a name.
+            job: group.job.clone().filter(|job| job != "-"),
+            pid: group.pid,
         }
     }
 

@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::guard::text_of;
 use crate::store::Store;
 
-/// A last read this soon after the one before says nothing new: EFA's counters are kept by the kernel for 10 ms.
+/// A last read of devices this soon after the one before says nothing new: EFA's counters are kept by the kernel for 10 ms.
+/// Counter pages are memory, and have it.
 const LIFESPAN: Duration = Duration::from_millis(10);
 /// The first round waits for devices no longer than 50 ms; so much more is a machine that hangs, and not worth holding up a program.
 const FIRST_ROUND: Duration = Duration::from_secs(2);
@@ -50,8 +51,10 @@ pub struct Sampler {
 impl Sampler {
     /// Starts a thread and waits for its first round.
     pub(crate) fn start(config: Config, capacity: usize) -> Result<Self, Error> {
-        let store = Store::new(config.host.clone(), capacity);
-        Self::spawn(store, config.interval, move |shared, stopped| run(config, shared, stopped))
+        let (store, interval) = (Store::new(config.host.clone(), capacity), config.interval);
+        // Here, since it reads the environment: on our own thread that would race with whatever the program sets meanwhile.
+        let monitor = Monitor::new(config);
+        Self::spawn(store, interval, move |shared, stopped| run(monitor, interval, shared, stopped))
     }
 
     /// The same for any `work`, which ends when it is told to.
@@ -105,13 +108,13 @@ impl Sampler {
     /// Waits until so many rounds are done since the start.
     pub(crate) fn wait(&self, wanted: u64, timeout: Duration) -> Result<(), Error> {
         let inner = lock(&self.shared.inner);
-        let waits = |inner: &mut Inner| inner.store.ticks < wanted && inner.running;
+        let waits = |inner: &mut Inner| inner.store.kept.ticks < wanted && inner.running;
         let (inner, _timed_out) = self
             .shared
             .news
             .wait_timeout_while(inner, timeout, waits)
             .unwrap_or_else(PoisonError::into_inner);
-        let done = inner.store.ticks;
+        let done = inner.store.kept.ticks;
         match &inner.bug {
             _ if done >= wanted => Ok(()),
             Some(bug) => Err(Error::Bug(bug.clone())),
@@ -123,7 +126,7 @@ impl Sampler {
     /// How it is.
     pub(crate) fn status(&self) -> Status {
         let inner = lock(&self.shared.inner);
-        let store = &inner.store;
+        let store = &inner.store.kept;
         let count = |names: usize| u32::try_from(names).unwrap_or(u32::MAX);
         Status {
             size: size_of::<Status>(),
@@ -161,16 +164,18 @@ impl Drop for Sampler {
 }
 
 /// The thread: reads until it is told to stop, and then once more.
-fn run(config: Config, shared: &Shared, stopped: &Receiver<()>) {
-    let mut ticker = Ticker::new(Instant::now(), config.interval);
-    let mut monitor = Monitor::new(config);
+fn run(mut monitor: Monitor, interval: Duration, shared: &Shared, stopped: &Receiver<()>) {
+    let mut ticker = Ticker::new(Instant::now(), interval);
     monitor.set_needs(Needs::list());
     let mut missed = 0;
     let mut last: Option<Instant> = None;
     loop {
         let wait = ticker.deadline().saturating_duration_since(Instant::now());
         let ends = !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
-        if ends && last.is_some_and(|last| last.elapsed() < LIFESPAN) {
+        if ends
+            && last.is_some_and(|last| last.elapsed() < LIFESPAN)
+            && !lock(&shared.inner).store.has_pages()
+        {
             return;
         }
         let sample = if last.is_none() { monitor.quick_sample() } else { monitor.sample() };
@@ -213,8 +218,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::{Path, PathBuf};
 
+    use railtop::counters::{NicBlock, NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, monotonic_ns};
     use railtop::monitor::Thresholds;
 
     use super::*;
@@ -229,11 +237,11 @@ mod tests {
     fn a_bug_in_the_thread_is_an_error_and_what_was_read_stays() {
         let (go, gone) = mpsc::channel::<()>();
         let sampler = Sampler::spawn(store(), 10 * MS, move |shared, _| {
-            lock(&shared.inner).store.ticks += 1;
+            lock(&shared.inner).store.kept.ticks += 1;
             shared.news.notify_all();
             gone.recv().unwrap();
             let inner = lock(&shared.inner);
-            panic!("bug number {}", inner.store.ticks);
+            panic!("bug number {}", inner.store.kept.ticks);
         })
         .unwrap();
         assert_eq!((sampler.status().running, sampler.notes().len()), (1, 0));
@@ -249,7 +257,7 @@ mod tests {
     #[test]
     fn waiting_ends_in_time_and_when_nobody_samples_any_more() {
         let sampler = Sampler::spawn(store(), 10 * MS, |shared, stopped| {
-            lock(&shared.inner).store.ticks += 1;
+            lock(&shared.inner).store.kept.ticks += 1;
             shared.news.notify_all();
             let _told = stopped.recv();
         })
@@ -261,22 +269,67 @@ mod tests {
     }
 
     /// The interval is an hour, so that what is read at the end is read because of the end.
-    #[test]
-    fn the_end_reads_once_more() {
-        let config = Config {
+    fn config(pages: PathBuf, interval: Duration) -> Config {
+        Config {
             sysfs_root: PathBuf::from("/nonexistent"),
-            page_dir: Some(PathBuf::from("/nonexistent")),
+            page_dir: Some(pages),
             host: "host".to_owned(),
             device: None,
             source: None,
-            interval: Duration::from_secs(3600),
+            interval,
             line_rates: Vec::new(),
             thresholds: Thresholds::default(),
-        };
-        let sampler = Sampler::start(config, 10).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_end_reads_once_more() {
+        let hourly = config(PathBuf::from("/nonexistent"), Duration::from_secs(3600));
+        let sampler = Sampler::start(hourly, 10).unwrap();
         assert_eq!(sampler.status().ticks, 1);
         thread::sleep(2 * LIFESPAN);
         sampler.stop().unwrap();
         assert_eq!(sampler.status().ticks, 2);
+    }
+
+    /// A PE of two NICs.
+    fn pe(dir: &Path) -> (PageWriter, Vec<NicBlock>) {
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+        let nic = |name: &str| NicIdentity { device: name.to_owned(), ..NicIdentity::default() };
+        let spec = PageSpec { nics: vec![nic("a"), nic("b")], threads: 1, ..PageSpec::default() };
+        let mut writer = PageWriter::create(&PageDir::create(dir).unwrap(), &spec).unwrap();
+        let blocks = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+        (writer, blocks)
+    }
+
+    #[test]
+    fn the_end_reads_counter_pages_however_short_ago_they_were_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_pe, mut nics) = pe(dir.path());
+        // Tried several times: a busy machine may take longer than the lifespan from one line to the next.
+        for bytes in 1..=5 {
+            let hourly = config(dir.path().to_owned(), Duration::from_secs(3600));
+            let sampler = Sampler::start(hourly, 10).unwrap();
+            let counts = NicCounts { tx_posted_bytes: bytes, tx_done_bytes: bytes, ..NicCounts::default() };
+            nics[0].publish(monotonic_ns(), &counts);
+            sampler.stop().unwrap();
+            let last = sampler.with(|store| store.kept.samples.iter().filter(|s| s.nic == 0).last().copied());
+            assert_eq!(last.map(|sample| sample.tx_bytes), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn a_group_that_ends_is_told_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pe, nics) = pe(dir.path());
+        let sampler = Sampler::start(config(dir.path().to_owned(), 10 * MS), 1000).unwrap();
+        sampler.wait(3, Duration::from_secs(60)).unwrap();
+        drop((nics, pe));
+        // Its last numbers may be read once more after it has gone.
+        sampler.wait(sampler.status().ticks + 4, Duration::from_secs(60)).unwrap();
+        sampler.stop().unwrap();
+        let nics: Vec<u32> = sampler.with(|store| store.kept.balances.iter().map(|b| b.nics).collect());
+        assert_eq!(nics.iter().filter(|&&nics| nics == 0).count(), 1, "{nics:?}");
+        assert_eq!((nics.first(), nics.last()), (Some(&2), Some(&0)));
     }
 }

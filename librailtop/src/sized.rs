@@ -10,7 +10,14 @@ use crate::error::Error;
 ///
 /// # Safety
 /// Any bytes, zeroes among them, must make a valid value.
-pub(crate) unsafe trait Plain: Copy {}
+pub(crate) unsafe trait Plain: Copy {
+    /// How long the first version of the interface has it: nobody knows a shorter one. As soon as a structure grows, this is
+    /// the number of bytes before what is new.
+    const FIRST_SIZE: usize = size_of::<Self>();
+}
+
+/// Longer than any structure: a size that nobody set.
+pub(crate) const MAX_SIZE: usize = 4096;
 
 // SAFETY: numbers and raw pointers.
 unsafe impl Plain for crate::abi::Options {}
@@ -80,14 +87,13 @@ unsafe fn copy<T: Plain>(value: &T, from: usize, to: *mut u8, length: usize) {
 ///
 /// # Safety
 /// `at` is NULL or points to a structure that begins with its size.
-unsafe fn size_at<T>(at: *const T, name: &str) -> Result<usize, Error> {
+unsafe fn size_at<T: Plain>(at: *const T, name: &str) -> Result<usize, Error> {
     if at.is_null() {
         return Err(Error::null(name));
     }
     // SAFETY: by the caller.
     let size = unsafe { at.cast::<usize>().read_unaligned() };
-    // The first version's are the shortest there are; a number far beyond is a size that nobody set.
-    if (size_of::<usize>()..=4096).contains(&size) {
+    if (T::FIRST_SIZE..=MAX_SIZE).contains(&size) {
         Ok(size)
     } else {
         Err(Error::Argument(format!("{name}: size is {size}; set it to sizeof of the structure")))
@@ -110,13 +116,31 @@ mod tests {
         Around { status: Status { size, ticks: 99, ..Status::default() }, behind: [7; 16] }
     }
 
+    /// A status that has grown since: by its last eight bytes.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Grown {
+        status: Status,
+        more: u64,
+    }
+
+    // SAFETY: numbers.
+    unsafe impl Plain for Grown {
+        const FIRST_SIZE: usize = size_of::<Status>();
+    }
+
     #[test]
     fn a_shorter_structure_gets_no_more_than_it_has_room_for() {
-        let mut theirs = around(16);
-        let ours = Status { interval_ns: 5, ticks: 3, ..Status::default() };
-        // SAFETY: it says its size.
-        unsafe { give(&ours, &raw mut theirs.status, "status") }.unwrap();
-        assert_eq!((theirs.status.size, theirs.status.interval_ns, theirs.status.ticks), (16, 5, 99));
+        let size = size_of::<Status>();
+        let mut theirs = around(size);
+        let ours = Grown { status: Status { ticks: 3, ..Status::default() }, more: 5 };
+        let whole = &raw mut theirs;
+        // SAFETY: it says its size, which is all that is written.
+        unsafe { give(&ours, whole.cast::<Grown>(), "status") }.unwrap();
+        assert_eq!((theirs.status.size, theirs.status.ticks, theirs.behind), (size, 3, [7; 16]));
+        // SAFETY: it says its size, which is all that is read.
+        let taken = unsafe { take((&raw const theirs).cast::<Grown>(), "status") }.unwrap();
+        assert_eq!((taken.status.ticks, taken.more), (3, 0));
     }
 
     #[test]
@@ -132,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_size_that_was_not_set_is_an_error() {
-        for size in [0, 7, 4097, usize::MAX] {
+        for size in [0, size_of::<Status>() - 1, 4097, usize::MAX] {
             let theirs = around(size);
             // SAFETY: it is refused for its size.
             let error = unsafe { take(&raw const theirs.status, "status") }.unwrap_err();

@@ -2,25 +2,34 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use railtop::monitor::model::view::{GroupView, Mark, NicView, View};
+use railtop::monitor::model::view::{GroupView, Mark, NicView, SourceKind, View};
 
-use crate::abi::{Balance, FIRST_MARK, HAS_RX_BYTES, HAS_TX_BYTES, Sample};
+use crate::abi::{self, Balance, HAS_RX_BYTES, HAS_TX_BYTES, Sample};
 use crate::names::{GroupName, NicName};
 
-/// Marks in the order of their bits in [`Sample::flags`].
+/// Every mark, in the order of their bits.
 pub(crate) const MARKS: [Mark; 8] =
     [Mark::New, Mark::Reset, Mark::Stale, Mark::Dead, Mark::Stalled, Mark::Torn, Mark::Gone, Mark::Down];
 
 /// Most NICs, and most groups, that get a number. PEs that come and go have new names all the time.
 const MAX_NAMES: usize = 1 << 16;
 
-/// The bit of a mark.
+/// The bit of a mark in [`Sample::flags`].
 pub(crate) fn bit(mark: Mark) -> u32 {
-    MARKS.iter().zip(0..).find(|&(&known, _)| known == mark).map_or(0, |(_, place)| FIRST_MARK << place)
+    match mark {
+        Mark::New => abi::NEW,
+        Mark::Reset => abi::RESET,
+        Mark::Stale => abi::STALE,
+        Mark::Dead => abi::DEAD,
+        Mark::Stalled => abi::STALLED,
+        Mark::Torn => abi::TORN,
+        Mark::Gone => abi::GONE,
+        Mark::Down => abi::DOWN,
+    }
 }
 
 /// Values with numbers from 0 on, of which the newest are kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ring<T> {
     kept: VecDeque<T>,
     /// The number of the oldest that is kept; so many are lost.
@@ -64,9 +73,9 @@ impl<T: Copy> Ring<T> {
     }
 }
 
-/// Everything that was sampled.
-#[derive(Debug)]
-pub(crate) struct Store {
+/// Everything that was sampled. A copy of it can be looked at while sampling goes on.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
     pub(crate) host: String,
     pub(crate) nics: Vec<NicName>,
     pub(crate) groups: Vec<GroupName>,
@@ -74,18 +83,27 @@ pub(crate) struct Store {
     pub(crate) balances: Ring<Balance>,
     pub(crate) ticks: u64,
     pub(crate) missed: u64,
+}
+
+/// What is kept, and how the next tick is added to it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) kept: Kept,
     /// What the newest view says, a line each.
     view_notes: Vec<String>,
     nic_numbers: HashMap<String, u32>,
     group_numbers: HashMap<String, u32>,
-    /// NICs of the newest view.
+    /// NICs and groups of the newest view.
     listed: HashSet<u32>,
+    listed_groups: HashSet<u32>,
+    /// The newest view has counter pages in it.
+    has_pages: bool,
     too_many: bool,
 }
 
 impl Store {
     pub(crate) fn new(host: String, capacity: usize) -> Self {
-        Self {
+        let kept = Kept {
             host,
             nics: Vec::new(),
             groups: Vec::new(),
@@ -93,32 +111,42 @@ impl Store {
             balances: Ring::new(capacity),
             ticks: 0,
             missed: 0,
+        };
+        Self {
+            kept,
             view_notes: Vec::new(),
             nic_numbers: HashMap::new(),
             group_numbers: HashMap::new(),
             listed: HashSet::new(),
+            listed_groups: HashSet::new(),
+            has_pages: false,
             too_many: false,
         }
     }
 
     /// Takes what one tick gave, the distance of the clocks at it, and how many were left out before it.
     pub(crate) fn add(&mut self, view: &View, wall: i64, missed: u64) {
-        self.ticks += 1;
-        self.missed += missed;
+        self.kept.ticks += 1;
+        self.kept.missed += missed;
         let before = std::mem::take(&mut self.listed);
+        let groups_before = std::mem::take(&mut self.listed_groups);
+        self.has_pages = false;
         for group in &view.groups {
             let Some(number) = self.group_number(group) else { continue };
-            self.balances.push(balance(number, group, view.mono_ns, wall));
+            self.listed_groups.insert(number);
+            self.kept.balances.push(balance(number, group, view.mono_ns, wall));
             for nic in &group.nics {
+                self.has_pages |= nic.source == SourceKind::Page;
                 let Some(number) = self.nic_number(nic, number) else { continue };
                 self.listed.insert(number);
-                self.samples.push(sample(number, nic, wall));
+                self.kept.samples.push(sample(number, nic, wall));
             }
         }
-        // Said once of those that are not even listed any more. In the order of their numbers.
-        let mut gone: Vec<u32> = before.difference(&self.listed).copied().collect();
-        gone.sort_unstable();
-        for nic in gone {
+        // Said once of those that are not even listed any more.
+        for group in gone(&groups_before, &self.listed_groups) {
+            self.kept.balances.push(no_balance(group, view.mono_ns, wall));
+        }
+        for nic in gone(&before, &self.listed) {
             let nothing = Sample {
                 nic,
                 flags: bit(Mark::Gone),
@@ -130,27 +158,32 @@ impl Store {
                 tx_bytes_per_s: f64::NAN,
                 rx_bytes_per_s: f64::NAN,
             };
-            self.samples.push(nothing);
+            self.kept.samples.push(nothing);
         }
         let notices = view.notices.iter().map(|notice| format!("{}: {}", notice.subject, notice.text));
         self.view_notes = view.nothing.iter().cloned().chain(notices).collect();
     }
 
+    /// Whether the newest view has counter pages, whose numbers are as new as the look at them.
+    pub(crate) fn has_pages(&self) -> bool {
+        self.has_pages
+    }
+
     /// What a person should know, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.view_notes.clone();
-        if self.samples.lost() > 0 || self.balances.lost() > 0 {
+        if self.kept.samples.lost() > 0 || self.kept.balances.lost() > 0 {
             notes.push(format!(
                 "memory is full: the oldest {} samples of NICs and {} of balances had to make room; a longer interval, fewer \
                  devices or a larger capacity keep more",
-                self.samples.lost(),
-                self.balances.lost(),
+                self.kept.samples.lost(),
+                self.kept.balances.lost(),
             ));
         }
-        if self.missed > 0 {
+        if self.kept.missed > 0 {
             notes.push(format!(
                 "{} rounds of reads were left out: this machine or a device was too slow",
-                self.missed
+                self.kept.missed
             ));
         }
         if self.too_many {
@@ -162,13 +195,13 @@ impl Store {
     }
 
     fn group_number(&mut self, group: &GroupView) -> Option<u32> {
-        number(&mut self.group_numbers, &mut self.groups, &group.key, &mut self.too_many, || {
+        number(&mut self.group_numbers, &mut self.kept.groups, &group.key, &mut self.too_many, || {
             GroupName::of(group)
         })
     }
 
     fn nic_number(&mut self, nic: &NicView, group: u32) -> Option<u32> {
-        number(&mut self.nic_numbers, &mut self.nics, &nic.key, &mut self.too_many, || {
+        number(&mut self.nic_numbers, &mut self.kept.nics, &nic.key, &mut self.too_many, || {
             NicName::of(nic, group)
         })
     }
@@ -211,6 +244,27 @@ fn sample(number: u32, nic: &NicView, wall_minus_mono_ns: i64) -> Sample {
         rx_bytes: nic.rx.bytes.unwrap_or(0),
         tx_bytes_per_s: rates.0.unwrap_or(f64::NAN),
         rx_bytes_per_s: rates.1.unwrap_or(f64::NAN),
+    }
+}
+
+/// Those that were there and are no more, in the order of their numbers.
+fn gone(before: &HashSet<u32>, now: &HashSet<u32>) -> Vec<u32> {
+    let mut gone: Vec<u32> = before.difference(now).copied().collect();
+    gone.sort_unstable();
+    gone
+}
+
+/// What a group has that is not there any more.
+fn no_balance(group: u32, mono_ns: u64, wall_minus_mono_ns: i64) -> Balance {
+    Balance {
+        group,
+        nics: 0,
+        mono_ns,
+        wall_minus_mono_ns,
+        tx_bytes_per_s: f64::NAN,
+        rx_bytes_per_s: f64::NAN,
+        tx_max_over_mean: f64::NAN,
+        rx_max_over_mean: f64::NAN,
     }
 }
 

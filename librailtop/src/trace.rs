@@ -1,19 +1,17 @@
 //! What is kept as a Chrome trace: the JSON of Chrome's `about:tracing`, which Perfetto and everybody else reads too.
 //! Format: "Trace Event Format", Google, linked from <https://perfetto.dev/docs/faq>.
 //!
-//! A counter keeps its value until the next one, so a rate is written at the beginning of the time it was measured over,
-//! and one that stays is written once. A counter cannot be absent: where a rate is not known it falls to 0 below a
-//! slice that says why.
+//! What tracks show is in `course`, what they are called in `labels`. A value that stays is written once.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::abi::{Balance, CLOCK_MONOTONIC, CLOCK_REALTIME, Sample};
+use crate::course::{Direction, Unknown, absences, balance_course, course, shared};
 use crate::error::Error;
-use crate::store::{MARKS, Store, bit};
-use railtop::monitor::model::view::Mark;
+use crate::labels::Labels;
+use crate::store::Kept;
 
 /// The time stamps of a trace.
 #[derive(Debug, Clone, Copy)]
@@ -34,44 +32,44 @@ impl Clock {
     }
 
     /// A moment in nanoseconds; not before 0, since not every reader takes negative time stamps.
-    fn at(self, mono_ns: u64, wall_minus_mono_ns: i64) -> u64 {
+    pub(crate) fn at(self, mono_ns: u64, wall_minus_mono_ns: i64) -> u64 {
         let offset = if self.wall { i128::from(wall_minus_mono_ns) } else { 0 };
         u64::try_from(i128::from(mono_ns) + offset - i128::from(self.base_ns)).unwrap_or(0)
     }
 }
 
 /// The whole trace.
-pub(crate) fn trace(store: &Store, interval_ns: u64, notes: &[String], clock: Clock) -> String {
-    let mut events = Events::new(store, clock);
-    if let Some(first) = store.samples.iter().next().filter(|_| store.samples.lost() > 0) {
-        let name = format!("{} older samples were lost: railtop's memory was full", store.samples.lost());
+pub(crate) fn trace(kept: &Kept, interval_ns: u64, notes: &[String], clock: Clock) -> String {
+    let mut events = Events::new(kept, clock);
+    if let Some(first) = kept.samples.iter().next().filter(|_| kept.samples.lost() > 0) {
+        let name = format!("{} older samples were lost: railtop's memory was full", kept.samples.lost());
         let at = micros(clock.at(first.mono_ns, first.wall_minus_mono_ns));
         events.add(&format!("\"ph\":\"i\",\"s\":\"p\",\"name\":{},\"ts\":{at}", text(&name)));
     }
-    for nic in 0..store.nics.len() {
+    for nic in 0..kept.nics.len() {
         events.nic(nic);
     }
-    for group in 0..store.groups.len() {
+    for group in 0..kept.groups.len() {
         events.group(group);
     }
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "host": store.host,
+        "host": kept.host,
         "clock": if clock.wall { "realtime" } else { "monotonic" },
         "base_ns": clock.base_ns,
-        "clocks": clocks(store),
+        "clocks": clocks(kept),
         "interval_ns": interval_ns,
-        "ticks": store.ticks,
-        "missed_ticks": store.missed,
-        "lost_samples": store.samples.lost(),
+        "ticks": kept.ticks,
+        "missed_ticks": kept.missed,
+        "lost_samples": kept.samples.lost(),
         "notes": notes,
     });
     format!("{{\"traceEvents\":[\n{}\n],\n\"displayTimeUnit\":\"ns\",\n\"railtop\":{about}}}\n", events.out)
 }
 
 /// Both clocks at the first and at the last sample, to go from one to the other.
-fn clocks(store: &Store) -> Vec<Value> {
-    let ends = [store.balances.iter().next(), store.balances.iter().last()];
+fn clocks(kept: &Kept) -> Vec<Value> {
+    let ends = [kept.balances.iter().next(), kept.balances.iter().last()];
     let pair = |b: &Balance| {
         let wall = i128::from(b.mono_ns) + i128::from(b.wall_minus_mono_ns);
         json!({ "monotonic_ns": b.mono_ns, "realtime_ns": i64::try_from(wall).unwrap_or(0) })
@@ -83,36 +81,32 @@ fn clocks(store: &Store) -> Vec<Value> {
 struct Events<'a> {
     out: String,
     clock: Clock,
-    store: &'a Store,
+    kept: &'a Kept,
     pid: u32,
     /// Samples by NIC and balances by group, so that each is gone through once.
     by_nic: Vec<Vec<&'a Sample>>,
     by_group: Vec<Vec<&'a Balance>>,
-    /// How many NICs have this label.
-    labels: HashMap<String, usize>,
+    labels: Labels,
     /// When the last sample of all was, where what is open ends.
     latest: u64,
 }
 
 impl<'a> Events<'a> {
-    fn new(store: &'a Store, clock: Clock) -> Self {
-        let mut by_nic = vec![Vec::new(); store.nics.len()];
-        for sample in store.samples.iter() {
+    fn new(kept: &'a Kept, clock: Clock) -> Self {
+        let mut by_nic = vec![Vec::new(); kept.nics.len()];
+        for sample in kept.samples.iter() {
             by_nic[sample.nic as usize].push(sample);
         }
-        let mut by_group = vec![Vec::new(); store.groups.len()];
-        for balance in store.balances.iter() {
+        let mut by_group = vec![Vec::new(); kept.groups.len()];
+        for balance in kept.balances.iter() {
             by_group[balance.group as usize].push(balance);
         }
-        let mut labels = HashMap::new();
-        for nic in &store.nics {
-            *labels.entry(nic.label()).or_default() += 1;
-        }
-        let latest =
-            store.samples.iter().map(|s| clock.at(s.mono_ns, s.wall_minus_mono_ns)).max().unwrap_or(0);
-        let pid = process_of(&store.host);
-        let mut events = Self { out: String::new(), clock, store, pid, by_nic, by_group, labels, latest };
-        let name = text(&format!("NICs of {} (railtop)", store.host));
+        let samples = kept.samples.iter().map(|s| clock.at(s.mono_ns, s.wall_minus_mono_ns));
+        let balances = kept.balances.iter().map(|b| clock.at(b.mono_ns, b.wall_minus_mono_ns));
+        let latest = samples.chain(balances).max().unwrap_or(0);
+        let (pid, labels) = (process_of(&kept.host), Labels::of(kept));
+        let mut events = Self { out: String::new(), clock, kept, pid, by_nic, by_group, labels, latest };
+        let name = text(&format!("NICs of {} (railtop)", kept.host));
         events.add(&format!("\"ph\":\"M\",\"name\":\"process_name\",\"args\":{{\"name\":{name}}}"));
         events
     }
@@ -139,36 +133,36 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// Tx and Rx of a NIC, and slices where they are not known.
-    fn nic(&mut self, number: usize) {
-        let store = self.store;
-        let name = &store.nics[number];
-        let label = match self.labels.get(&name.label()) {
-            Some(1) | None => name.label(),
-            // The same device for several PEs.
-            Some(_) => {
-                let group = store
-                    .groups
-                    .get(name.group as usize)
-                    .map(|group| group.name.to_string_lossy().into_owned());
-                format!("{} {}", group.unwrap_or_default(), name.label())
-            }
-        };
-        let course = course(&self.by_nic[number], self.clock, self.latest);
-        self.track(&format!("{label} Tx"), "Gbit/s", &course.tx);
-        self.track(&format!("{label} Rx"), "Gbit/s", &course.rx);
-        let thread = number + 1;
-        if !course.unknown.is_empty() {
-            let label = text(&label);
+    /// Slices in a row of their own, with what they say.
+    fn slices(&mut self, thread: usize, label: &str, slices: &[Unknown]) {
+        if !slices.is_empty() {
+            let label = text(label);
             self.add(&format!(
                 "\"tid\":{thread},\"ph\":\"M\",\"name\":\"thread_name\",\"args\":{{\"name\":{label}}}"
             ));
         }
-        for (begin, end, flags) in course.unknown {
-            let name = text(&format!("no rate: {}", why(flags)));
-            let (at, length) = (micros(begin), micros(end.saturating_sub(begin)));
+        for (begin, end, name) in slices {
+            let (at, length, name) = (micros(*begin), micros(end.saturating_sub(*begin)), text(name));
             self.add(&format!("\"tid\":{thread},\"ph\":\"X\",\"name\":{name},\"ts\":{at},\"dur\":{length}"));
         }
+    }
+
+    /// Tx and Rx of a NIC, and slices where they are not known.
+    fn nic(&mut self, number: usize) {
+        let label = self.labels.nics[number].clone();
+        let [tx, rx] = [Direction::TX, Direction::RX]
+            .map(|direction| course(&self.by_nic[number], direction, self.clock, self.latest));
+        self.track(&format!("{label} Tx"), "Gbit/s", &tx.rates);
+        self.track(&format!("{label} Rx"), "Gbit/s", &rx.rates);
+        // Rows of a NIC and of a group have numbers of their own: three for each NIC, then one for each group.
+        let row = 3 * number + 1;
+        let (both, tx, rx) = shared(tx.unknown, rx.unknown);
+        let named = |slices: Vec<Unknown>, what: &str| -> Vec<Unknown> {
+            slices.into_iter().map(|(begin, end, why)| (begin, end, format!("no {what}: {why}"))).collect()
+        };
+        self.slices(row, &label, &named(both, "rate"));
+        self.slices(row + 1, &format!("{label} Tx"), &named(tx, "Tx rate"));
+        self.slices(row + 2, &format!("{label} Rx"), &named(rx, "Rx rate"));
     }
 
     /// The balance of a group, where there is more than one NIC to share a load.
@@ -178,81 +172,16 @@ impl<'a> Events<'a> {
         if balances.iter().all(|balance| balance.nics < 2) {
             return;
         }
-        let name = self.store.groups[number].name.to_string_lossy().into_owned();
+        let label = self.labels.groups[number].clone();
         let directions: [(&str, Ratio); 2] =
             [("Tx", |balance| balance.tx_max_over_mean), ("Rx", |balance| balance.rx_max_over_mean)];
         for (direction, ratio) in directions {
-            let mut points = Vec::new();
-            let mut before = None;
-            for balance in &balances {
-                let at = self.clock.at(balance.mono_ns, balance.wall_minus_mono_ns);
-                let value = Some(ratio(balance)).filter(|ratio| ratio.is_finite()).unwrap_or(0.0);
-                // It is of the time since the tick before.
-                points.extend(before.map(|since| (since, value)));
-                before = Some(at);
-            }
-            points.extend(before.zip(points.last().map(|&(_, value)| value)));
-            self.track(&format!("{name} {direction} balance"), "max/mean", &points);
+            let points = balance_course(&balances, ratio, self.clock);
+            self.track(&format!("{label} {direction} balance"), "max/mean", &points);
         }
+        let row = 3 * self.kept.nics.len() + number + 1;
+        self.slices(row, &label, &absences(&balances, self.clock, self.latest));
     }
-}
-
-/// A NIC's rates over time.
-#[derive(Debug, Default, PartialEq)]
-struct Course {
-    /// From when on, and Gbit/s.
-    tx: Vec<(u64, f64)>,
-    rx: Vec<(u64, f64)>,
-    /// From when to when nothing is known, and the flags that say why.
-    unknown: Vec<(u64, u64, u32)>,
-}
-
-fn course(samples: &[&Sample], clock: Clock, latest: u64) -> Course {
-    let mut course = Course::default();
-    // When it was last read with a rate, and since when it has none.
-    let mut known_until = None;
-    let mut silent: Option<(u64, u32)> = None;
-    for sample in samples {
-        let at = clock.at(sample.mono_ns, sample.wall_minus_mono_ns);
-        if sample.dt_ns > 0 {
-            let since = clock.at(sample.mono_ns.saturating_sub(sample.dt_ns), sample.wall_minus_mono_ns);
-            course.unknown.extend(silent.take().map(|(begin, flags)| (begin, since, flags)));
-            point(&mut course.tx, since, sample.tx_bytes_per_s);
-            point(&mut course.rx, since, sample.rx_bytes_per_s);
-            known_until = Some(at);
-        } else if let (Some(until), None) = (known_until, silent) {
-            point(&mut course.tx, until, f64::NAN);
-            point(&mut course.rx, until, f64::NAN);
-            silent = Some((until, sample.flags));
-        }
-    }
-    match (known_until, silent) {
-        (_, Some((begin, flags))) => course.unknown.push((begin, latest.max(begin), flags)),
-        // The last rates hold until the last read.
-        (Some(until), None) => {
-            for points in [&mut course.tx, &mut course.rx] {
-                points.extend(points.last().map(|&(_, value)| (until, value)));
-            }
-        }
-        (None, None) => {}
-    }
-    course
-}
-
-/// Adds a rate. One that is not known ends what stands there, and begins no track.
-fn point(points: &mut Vec<(u64, f64)>, at: u64, bytes_per_s: f64) {
-    if bytes_per_s.is_finite() {
-        points.push((at, bytes_per_s * 8.0 / 1e9));
-    } else if !points.is_empty() {
-        points.push((at, 0.0));
-    }
-}
-
-/// Why a NIC has no rate.
-fn why(flags: u32) -> String {
-    let words: Vec<&str> =
-        MARKS.into_iter().filter(|&mark| flags & bit(mark) != 0).map(Mark::words).collect();
-    if words.is_empty() { "not known".to_owned() } else { words.join("; ") }
 }
 
 /// A process number for a host's NICs that no process of Linux has (those end at 2^22), and that another host's traces do
@@ -276,53 +205,6 @@ fn text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const CLOCK: Clock = Clock { wall: false, base_ns: 0 };
-
-    fn read(mono_ns: u64, dt_ns: u64, tx_bytes_per_s: f64, flags: u32) -> Sample {
-        Sample {
-            nic: 0,
-            flags,
-            mono_ns,
-            wall_minus_mono_ns: 1_000_000,
-            dt_ns,
-            tx_bytes: 0,
-            rx_bytes: 0,
-            tx_bytes_per_s,
-            rx_bytes_per_s: f64::NAN,
-        }
-    }
-
-    fn course_of(samples: &[Sample]) -> Course {
-        course(&samples.iter().collect::<Vec<_>>(), CLOCK, 9_000)
-    }
-
-    #[test]
-    fn a_rate_stands_where_its_interval_begins_and_ends_with_the_last_read() {
-        let course = course_of(&[
-            read(1_000, 0, f64::NAN, bit(Mark::New)),
-            read(2_000, 1_000, 125e6, 0),
-            read(3_000, 1_000, 0.0, 0),
-        ]);
-        assert_eq!(course.tx, [(1_000, 1.0), (2_000, 0.0), (3_000, 0.0)]);
-        assert_eq!((course.rx, course.unknown), (vec![], vec![]), "never known: no track");
-    }
-
-    #[test]
-    fn where_nothing_is_known_a_slice_says_why() {
-        let course = course_of(&[
-            read(2_000, 1_000, 125e6, 0),
-            read(2_000, 0, f64::NAN, bit(Mark::Stale)),
-            read(2_000, 0, f64::NAN, bit(Mark::Stale)),
-            read(6_000, 0, f64::NAN, bit(Mark::New)),
-            read(7_000, 1_000, 250e6, 0),
-            read(8_000, 0, f64::NAN, bit(Mark::Gone)),
-        ]);
-        assert_eq!(course.tx, [(1_000, 1.0), (2_000, 0.0), (6_000, 2.0), (7_000, 0.0)]);
-        assert_eq!(course.unknown, [(2_000, 6_000, bit(Mark::Stale)), (7_000, 9_000, bit(Mark::Gone))]);
-        assert_eq!(why(bit(Mark::Stale)), "it could not be read");
-        assert_eq!(why(0), "not known");
-    }
 
     #[test]
     fn clocks_differ_by_what_the_sample_says_and_never_fall_below_zero() {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
+#[path = "support/layout.rs"]
+mod layout;
 #[path = "c/pages.rs"]
 mod pages;
 #[path = "support/program.rs"]
@@ -9,10 +11,8 @@ mod program;
 mod support;
 
 use std::fs;
-use std::io::Write as _;
-use std::mem::offset_of;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use program::{Program, has};
 use railtop_c::abi;
@@ -44,48 +44,27 @@ fn the_header_compiles_without_a_warning(compiler: &str, standard: &str, ending:
 /// Every size, offset and constant, as a C compiler has it.
 #[test]
 fn the_header_and_the_library_agree_on_every_byte() {
-    macro_rules! rows {
-        ($($c:literal $rust:ty { $($field:ident)* })*) => {
-            vec![$(
-                (format!("sizeof({})", $c), size_of::<$rust>()),
-                $((format!("offsetof({}, {})", $c, stringify!($field)), offset_of!($rust, $field)),)*
-            )*]
-        };
-    }
-    let mut rows = rows! {
-        "railtop_options" abi::Options { size sysfs_root devices source interval_ns capacity }
-        "railtop_status" abi::Status {
-            size interval_ns ticks missed_ticks samples lost_samples lost_balances nics groups running reserved
-        }
-        "railtop_nic" abi::Nic { size key device driver source pci netdev link_bits_per_s numa port group reserved }
-        "railtop_group" abi::Group { size key name kind node gpu numa pe }
-        "railtop_sample" abi::Sample {
-            nic flags mono_ns wall_minus_mono_ns dt_ns tx_bytes rx_bytes tx_bytes_per_s rx_bytes_per_s
-        }
-        "railtop_balance" abi::Balance {
-            group nics mono_ns wall_minus_mono_ns tx_bytes_per_s rx_bytes_per_s tx_max_over_mean rx_max_over_mean
-        }
-    };
-    let constants = [
-        ("RAILTOP_ABI_MAJOR", abi::ABI_MAJOR as usize),
-        ("RAILTOP_ABI_MINOR", abi::ABI_MINOR as usize),
-        ("RAILTOP_HAS_TX_BYTES", abi::HAS_TX_BYTES as usize),
-        ("RAILTOP_HAS_RX_BYTES", abi::HAS_RX_BYTES as usize),
-        ("RAILTOP_NEW", abi::FIRST_MARK as usize),
-        ("RAILTOP_CLOCK_MONOTONIC", 1),
-        ("RAILTOP_CLOCK_REALTIME", 2),
-    ];
-    rows.extend(constants.map(|(name, value)| (name.to_owned(), value)));
+    let mut rows: Vec<(String, i64)> = layout::rows()
+        .iter()
+        .map(|row| {
+            let what = match row.field {
+                None => format!("sizeof({})", row.structure),
+                Some(field) => format!("offsetof({}, {field})", row.structure),
+            };
+            (what, i64::try_from(row.bytes).unwrap())
+        })
+        .collect();
+    rows.extend(layout::constants().into_iter().map(|(name, value)| (format!("RAILTOP_{name}"), value)));
     let lines: Vec<String> =
-        rows.iter().map(|(what, _)| format!("printf(\"%zu\\n\", (size_t)({what}));")).collect();
+        rows.iter().map(|(what, _)| format!("printf(\"%lld\\n\", (long long)({what}));")).collect();
     let text = format!(
         "#include <stdio.h>\n#include \"railtop.h\"\nint main(void) {{\n{}\nreturn 0; }}\n",
         lines.join("\n")
     );
     let Some(program) = Program::of_text("layout", &text) else { return };
     let printed = output_of(&mut program.command());
-    let theirs: Vec<usize> = printed.lines().map(|line| line.parse().unwrap()).collect();
-    for ((what, ours), theirs) in rows.iter().zip(theirs.iter().chain(std::iter::repeat(&usize::MAX))) {
+    let theirs: Vec<i64> = printed.lines().map(|line| line.parse().unwrap()).collect();
+    for ((what, ours), theirs) in rows.iter().zip(theirs.iter().chain(std::iter::repeat(&-1))) {
         assert_eq!(ours, theirs, "{what}: library, header");
     }
     let soname = format!("librailtop.so.{}", abi::ABI_MAJOR);
@@ -93,6 +72,19 @@ fn the_header_and_the_library_agree_on_every_byte() {
         fs::read_to_string(manifest_dir().join("build.rs")).unwrap().contains(&soname),
         "{soname} in build.rs"
     );
+}
+
+/// None of the header's numbers is left out of the comparison above.
+#[test]
+fn the_library_has_every_constant_of_the_header() {
+    let header = fs::read_to_string(manifest_dir().join("include/railtop.h")).unwrap();
+    let defined = header.lines().filter_map(|line| line.strip_prefix("#define RAILTOP_"));
+    let mut theirs: Vec<&str> = defined.filter_map(|rest| rest.split_whitespace().next()).collect();
+    theirs.retain(|name| !["H", "OPTIONS_INIT"].contains(name));
+    let mut ours: Vec<&str> = layout::constants().into_iter().map(|(name, _)| name).collect();
+    theirs.sort_unstable();
+    ours.sort_unstable();
+    assert_eq!(theirs, ours);
 }
 
 #[test]
@@ -126,11 +118,12 @@ fn a_program_has_the_exact_values_of_a_tree() {
     assert!(notes.is_empty() || notes.contains("rounds of reads were left out"), "{notes}");
 }
 
+/// The environment of a program is changed by its threads, with no regard to ours.
 #[test]
-fn the_static_library_does_the_same() {
-    let Some(program) = Program::with_static_library("values") else { return };
+fn no_thread_of_the_library_reads_the_environment() {
+    let Some(program) = Program::of_file("environment") else { return };
     let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
-    assert!(printed.contains("\nsample nic 0 tx 8000000000 rx 4000000000 idle\n"), "{printed}");
+    assert_eq!(printed, "asked by the caller: yes, by others: 0\n");
 }
 
 #[test]
@@ -142,7 +135,14 @@ fn what_is_installed_is_found_by_pkg_config() {
     let dir = tempfile::tempdir().unwrap();
     let prefix = dir.path().join("prefix");
     let script = manifest_dir().join("../scripts/install-librailtop.sh");
-    output_of(Command::new(script).arg(&prefix).env("RAILTOP_BUILT", library().with_file_name("")));
+    // Both as somebody in that directory names them.
+    let built = dir.path().join("built");
+    std::os::unix::fs::symlink(library().parent().unwrap(), &built).unwrap();
+    let mut install = Command::new(script);
+    output_of(install.current_dir(dir.path()).arg("prefix").env("RAILTOP_BUILT", "built"));
+    let notices = fs::read_to_string(prefix.join("share/doc/librailtop/third-party-licenses.txt")).unwrap();
+    assert!(notices.contains("serde_json"), "{notices:.500}");
+    assert!(prefix.join("share/doc/librailtop/LICENSE-MIT").is_file());
     let mut ask = Command::new("pkg-config");
     ask.args(["--cflags", "--libs", "railtop"]).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
     let flags = output_of(&mut ask);
@@ -157,7 +157,7 @@ fn what_is_installed_is_found_by_pkg_config() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut files: Vec<String> = entries.collect();
     files.sort_unstable();
-    assert_eq!(files, ["librailtop.a", "librailtop.so", "librailtop.so.0", "pkgconfig"]);
+    assert_eq!(files, ["librailtop.so", "librailtop.so.0", "pkgconfig"]);
 }
 
 #[test]
@@ -191,14 +191,16 @@ fn the_library_stays_when_it_is_closed_and_no_signal_runs_on_its_threads() {
     let mut command = program.command();
     command.arg(library()).env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce"));
     let mut child = Reaped(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap());
-    let masks = wait_for(|| {
-        let tasks = fs::read_dir(format!("/proc/{}/task", child.0.id())).unwrap();
-        let texts =
-            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap_or_default());
-        let texts: Vec<String> = texts.collect();
-        let ours = texts.iter().any(|text| text.starts_with("Name:\trailtop\n"));
-        (ours && texts.len() > 2).then(|| texts.iter().map(|text| blocked(text)).collect::<Vec<u64>>())
-    });
+    // Its five rounds are over: every thread is there, and none is just being started.
+    let mut line = String::new();
+    BufReader::new(child.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "fine\n");
+    let tasks = fs::read_dir(format!("/proc/{}/task", child.0.id())).unwrap();
+    // One that has ended since it was listed has nothing to say any more.
+    let texts = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    let texts: Vec<String> = texts.collect();
+    assert!(texts.len() > 2 && texts.iter().any(|text| text.starts_with("Name:\trailtop\n")), "{texts:?}");
+    let masks: Vec<u64> = texts.iter().map(|text| blocked(text)).collect();
     // One thread, the program's, takes signals; in all others each is blocked, but for the two that glibc keeps for itself.
     let open = masks.iter().filter(|&&mask| mask != everything(mask)).count();
     assert_eq!(open, 1, "{masks:x?}");
@@ -243,7 +245,7 @@ impl Drop for Reaped {
 
 /// The mask of blocked signals in a `/proc/PID/task/TID/status`.
 fn blocked(status: &str) -> u64 {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap_or("0");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
     u64::from_str_radix(mask.trim(), 16).unwrap()
 }
 
@@ -251,15 +253,4 @@ fn blocked(status: &str) -> u64 {
 fn everything(mask: u64) -> u64 {
     const NEVER: u64 = 1 << 8 | 1 << 18 | 1 << 31 | 1 << 32 | 1 << 33;
     mask | !NEVER
-}
-
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60), "it did not happen within a minute");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

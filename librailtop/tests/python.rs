@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
+#[path = "support/layout.rs"]
+mod layout;
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,6 +42,36 @@ fn unittest(python: &mut Command, module: &str) {
 fn the_sampler_in_python() {
     let Some(mut python) = python() else { return };
     unittest(&mut python, "tests.test_sampler");
+}
+
+/// What ctypes makes of the structures, byte by byte, and the numbers that were written down once more.
+#[test]
+fn python_and_the_library_agree_on_every_byte() {
+    let Some(mut python) = python() else { return };
+    let mut expected = String::new();
+    for row in layout::rows() {
+        let name = row.structure.trim_start_matches("railtop_");
+        writeln!(expected, "{name} {} {}", row.field.unwrap_or("-"), row.bytes).unwrap();
+    }
+    let mut marks = false;
+    for (name, value) in layout::constants() {
+        marks = (marks || name == "NEW") && name != "CLOCK_MONOTONIC";
+        let wanted = marks || ["ABI_", "HAS_", "CLOCK_"].iter().any(|begin| name.starts_with(begin));
+        if wanted || name == "E_TIMEOUT" {
+            writeln!(expected, "{name} {value}").unwrap();
+        }
+    }
+    let text = "import ctypes\n\
+        from railtop import _library as l\n\
+        for s in (l.Options, l.Status, l.Nic, l.Group, l.Sample, l.Balance):\n\
+        \x20   print(s.__name__.lower(), '-', ctypes.sizeof(s))\n\
+        \x20   for field in s._fields_: print(s.__name__.lower(), field[0], getattr(s, field[0]).offset)\n\
+        print('ABI_MAJOR', l.ABI_MAJOR)\nprint('ABI_MINOR', l.ABI_MINOR)\nprint('E_TIMEOUT', l.E_TIMEOUT)\n\
+        print('HAS_TX_BYTES', l.HAS_TX_BYTES)\nprint('HAS_RX_BYTES', l.HAS_RX_BYTES)\n\
+        for bit, name in l.MARKS.items(): print(name.upper(), bit)\n\
+        print('CLOCK_MONOTONIC', l.CLOCK_MONOTONIC)\nprint('CLOCK_REALTIME', l.CLOCK_REALTIME)";
+    let printed = output_of(python.args(["-c", text]).current_dir(repository().join("python")));
+    assert_eq!(printed, expected);
 }
 
 #[test]
@@ -117,17 +150,20 @@ fn pip_installs_it_with_the_library_inside() {
     }
     let copy = dir.path().join("python");
     copy_package(&repository().join("python"), &copy);
+    fs::copy(repository().join("LICENSE-MIT"), dir.path().join("LICENSE-MIT")).unwrap();
     let mut install = program("pip");
     install.args(["install", "--quiet", "--no-build-isolation", "--no-index"]).arg(&copy);
     output_of(install.env("RAILTOP_LIBRARY", library()));
     let text = "import railtop, sys\n\
         with railtop.Sampler(0.01, sysfs_root=sys.argv[1]) as nics: nics.wait(2)\n\
         print(nics.samples()[0].tx_bytes, railtop.library_version() == railtop.__version__)\n\
-        print(railtop.library()._name if hasattr(railtop, 'library') else railtop._library.library()._name)";
+        print(railtop._library.library()._name)\n\
+        from pathlib import Path; print(Path(railtop.__file__).with_name('LICENSE-MIT').is_file())";
     let printed = output_of(program("python").args(["-c", text]).arg(fixture("mlx5-roce")));
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines[0], "8000000000 True");
     assert!(lines[1].ends_with("/site-packages/railtop/librailtop.so"), "{}", lines[1]);
+    assert_eq!(lines[2], "True", "licences come along");
     let help = output_of(program("railtop-trace").arg("--help"));
     assert!(help.contains("--clock"), "{help}");
 }

@@ -10,6 +10,11 @@ from typing import Optional
 from .trace import merge
 
 
+def _printable(text: str) -> str:
+    """A name of a file may hold anything, escape sequences for terminals among it."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Returns the exit code: 0 fine, 1 failed; 2, for usage, is argparse's."""
     parser = argparse.ArgumentParser(prog="railtop-trace", description=__doc__)
@@ -21,7 +26,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         merge(found.trace, found.counters, found.output, clock=found.clock)
     except (OSError, ValueError) as error:
-        print(f"railtop-trace: {error}", file=sys.stderr)
+        print(f"railtop-trace: {_printable(str(error))}", file=sys.stderr)
         return 1
     return 0
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import warnings
+import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, NamedTuple, Optional, Union
 
 from . import _library, trace
 from ._library import HAS_RX_BYTES, HAS_TX_BYTES, MARKS, check, library, take_text
+from ._warn import warn
 
 #: Rows that are copied out of the library at a time.
 _ROWS = 4096
+#: Seconds that one wait in the library takes at most: only after it does Python see that somebody has pressed Ctrl-C.
+_PATIENCE = 0.1
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -75,6 +78,7 @@ class Balance(NamedTuple):
 
     #: Place in Sampler.groups.
     group: int
+    #: NICs in it; 0 once, when the group is not there any more.
     nics: int
     mono_ns: int
     time_ns: int
@@ -102,8 +106,9 @@ class Sampler:
     """Samples this machine's RDMA NICs in the background, on a native thread.
 
     As a context manager it starts and stops with the block. `interval` is in seconds (0.01 to 3600), `devices` a pattern with
-    `*` and `?` or several of them, `source` one of page, sysfs, netlink, netdev and auto. `capacity` is the most samples
-    that are kept, some 64 bytes each: the newest stay, and an `Overflow` warning says what was lost.
+    `*` and `?` or several of them, `source` one of page, sysfs, netlink, netdev and auto. `capacity` is the most samples of
+    NICs, and the most balances of groups, that are kept, 64 bytes each: the newest stay, and an `Overflow` warning says what
+    was lost.
 
     All methods may be called from any thread. In a child of fork the sampler is dead: methods raise RailtopError there, and a
     new one may be started.
@@ -125,9 +130,9 @@ class Sampler:
         if devices is not None and not isinstance(devices, str):
             devices = ",".join(devices)
         self._options: dict[str, Any] = {
-            "devices": None if devices is None else devices.encode(),
-            "source": source.encode(),
-            "sysfs_root": None if sysfs_root is None else os.fspath(sysfs_root).encode(),
+            "devices": None if devices is None else _argument("devices", devices),
+            "source": _argument("source", source),
+            "sysfs_root": None if sysfs_root is None else _argument("sysfs_root", os.fspath(sysfs_root)),
             "interval_ns": round(interval * 1e9),
             "capacity": capacity,
         }
@@ -140,9 +145,14 @@ class Sampler:
         handle = ctypes.c_void_p()
         check(library().railtop_sampler_start(ctypes.byref(options), ctypes.byref(handle)))
         self._handle, self._said_overflow = _library.Handle(handle), False
-        if not self.nics:
-            # The job goes on without, but whoever looks for tracks shall know why there are none.
-            warnings.warn(f"railtop: nothing to sample: {self.notes or 'no reason is known'}", RuntimeWarning, stacklevel=2)
+        try:
+            if not self.nics:
+                # The job goes on without, but whoever looks for tracks shall know why there are none.
+                warn(f"railtop: nothing to sample: {self.notes or 'no reason is known'}", RuntimeWarning)
+        except BaseException:
+            # A warning may be an error. Then nobody has a sampler to stop.
+            self._handle = None
+            raise
         return self
 
     def stop(self) -> None:
@@ -162,12 +172,23 @@ class Sampler:
         self.stop()
 
     def wait(self, ticks: int, timeout: float = 60.0) -> bool:
-        """Waits until `ticks` rounds of reads are done since the start; False when that takes longer than `timeout` seconds."""
-        code = library().railtop_sampler_wait(self._started(), ticks, round(timeout * 1e9))
-        if code == _library.E_TIMEOUT:
-            return False
-        check(code)
-        return True
+        """Waits until `ticks` rounds of reads are done since the start; False when that takes longer than `timeout` seconds.
+
+        A timeout of `math.inf` waits for as long as it takes, one of 0 or less only looks.
+        """
+        if math.isnan(timeout):
+            raise ValueError("timeout is in seconds, and not nan")
+        if not 0 <= ticks < 1 << 64:
+            raise ValueError(f"ticks is a number of rounds, and not {ticks!r}")
+        handle, end = self._started(), time.monotonic() + timeout
+        while True:
+            left = end - time.monotonic()
+            code = library().railtop_sampler_wait(handle, ticks, round(min(max(left, 0.0), _PATIENCE) * 1e9))
+            if code != _library.E_TIMEOUT:
+                check(code)
+                return True
+            if left <= 0:
+                return False
 
     @property
     def status(self) -> Status:
@@ -260,9 +281,13 @@ class Sampler:
         if clock not in clocks:
             raise ValueError(f"clock is monotonic or realtime, and not {clock!r}")
         text = ctypes.c_void_p()
+        if not -(1 << 63) <= base_ns < 1 << 63:
+            raise ValueError(f"base_ns is in nanoseconds, in 64 bits, and not {base_ns!r}")
         check(library().railtop_sampler_trace(self._started(), clocks[clock], base_ns, ctypes.byref(text)))
+        # First, so that it is freed also where the warning is an error.
+        found = take_text(text)
         self._warn_of_overflow()
-        return take_text(text)
+        return found
 
     def write(self, path: PathLike, clock: str = "monotonic") -> None:
         """Writes a trace of its own, packed if `path` ends in `.gz`. `railtop.merge` can put it into another one later."""
@@ -295,12 +320,22 @@ class Sampler:
         lost = self._status().lost_samples
         if lost and not self._said_overflow:
             self._said_overflow = True
-            warnings.warn(
+            warn(
                 f"railtop: {lost} older samples were lost, since more than {self._options['capacity']} are not kept; take a longer "
                 "interval, fewer devices or a larger capacity",
                 Overflow,
-                stacklevel=3,
             )
+
+
+def _argument(name: str, value: Union[str, bytes]) -> bytes:
+    """A text for the library. A surrogate stands for a byte that is no UTF-8, and a NUL would end the text."""
+    try:
+        raw = value if isinstance(value, bytes) else value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} cannot be written in UTF-8: {value!r}") from None
+    if b"\0" in raw:
+        raise ValueError(f"{name} has a NUL in it: {value!r}")
+    return raw
 
 
 def _text(text: Optional[bytes]) -> Optional[str]:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import tempfile
-import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+from ._warn import warn
 
 if TYPE_CHECKING:
     from .sampler import Sampler
 
 PathLike = Union[str, "os.PathLike[str]"]
+
+#: Bytes of JSON that a packed trace may have: a small file can claim any number, and 8 GiB is more than Perfetto opens.
+MOST_BYTES = 8 << 30
+#: The latest moment, and the longest base, in ns: what 64 bits hold.
+_MOST_NS = (1 << 63) - 1
 
 
 class UnknownClock(ValueError):
@@ -44,11 +52,10 @@ def merge(
     theirs = clock_of(target, clock)
     ours = _counters(counters, theirs)
     if _are_apart(target["traceEvents"], ours["traceEvents"]):
-        warnings.warn(
+        warn(
             f"railtop: the counter tracks and the slices of {os.fspath(trace_file)} have no moment in common. Was the sampler "
             "running meanwhile, on the same machine, and are the trace's times as they were taken (no --align)?",
             RuntimeWarning,
-            stacklevel=2,
         )
     target["traceEvents"].extend(ours["traceEvents"])
     about = target.get("railtop", [])
@@ -63,8 +70,8 @@ def clock_of(target: dict[str, Any], named: Optional[str] = None) -> Clock:
     `baseTimeNanoseconds`, which versions before 2.4 do not have, and `schemaVersion`. Ours: `railtop`.
     """
     base_ns = target.get("baseTimeNanoseconds", 0)
-    if not isinstance(base_ns, int):
-        raise UnknownClock(f"baseTimeNanoseconds is {base_ns!r} and no whole number")
+    if not _is_ns(base_ns):
+        raise UnknownClock(f"baseTimeNanoseconds is {base_ns!r:.80} and no number of nanoseconds")
     if named is not None:
         if named not in ("monotonic", "realtime"):
             raise ValueError(f"clock is monotonic or realtime, and not {named!r}")
@@ -76,7 +83,7 @@ def clock_of(target: dict[str, Any], named: Optional[str] = None) -> Clock:
         return Clock("realtime", base_ns)
     ours = target.get("railtop")
     if isinstance(ours, dict) and "clock" in ours:
-        return Clock(ours["clock"], ours["base_ns"])
+        return _own_clock(ours)
     raise UnknownClock(
         "this trace is neither VizTracer's nor PyTorch's; say which clock its times are of: clock='monotonic' or clock='realtime'"
     )
@@ -87,11 +94,11 @@ def read(path: PathLike) -> dict[str, Any]:
     raw = Path(path).read_bytes()
     # By what it is, not by its name.
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        raw = _unpacked(path, raw)
     try:
         # Names of functions and kernels may hold control characters, which Kineto writes as they are.
         found = json.loads(raw, strict=False)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{os.fspath(path)} is no JSON: {error}") from None
     if isinstance(found, list):
         found = {"traceEvents": found}
@@ -100,11 +107,25 @@ def read(path: PathLike) -> dict[str, Any]:
     return found
 
 
+def _unpacked(path: PathLike, raw: bytes) -> bytes:
+    found = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            while len(found) <= MOST_BYTES and (piece := file.read(1 << 20)):
+                found += piece
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{os.fspath(path)} is packed, and broken: {error}") from None
+    if len(found) > MOST_BYTES:
+        raise ValueError(f"{os.fspath(path)} has more than {MOST_BYTES} bytes when it is unpacked; unpack it before")
+    return bytes(found)
+
+
 def write_text(path: PathLike, text: str) -> None:
     """Writes a file in one step, packed if its name ends in `.gz`: whoever reads it meanwhile has the old one, whole."""
-    target = Path(path)
+    # Where a link leads to, so that the link stays one.
+    target = Path(os.path.realpath(path))
     raw = text.encode()
-    if target.suffix == ".gz":
+    if Path(path).suffix == ".gz":
         raw = gzip.compress(raw)
     mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
     handle, new = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -135,13 +156,48 @@ def _counters(counters: Union[Sampler, PathLike], clock: Clock) -> dict[str, Any
     about = found.get("railtop")
     if not isinstance(about, dict):
         raise ValueError(f"{os.fspath(counters)} was not written by railtop's Sampler.write")
-    own = Clock(about["clock"], about["base_ns"])
-    pairs = [(pair["monotonic_ns"], pair["realtime_ns"]) for pair in about["clocks"]]
-    for event in found["traceEvents"]:
-        if "ts" in event:
-            event["ts"] = _moved(event["ts"], own, clock, pairs)
+    try:
+        own, pairs = _own_clock(about), _pairs(about.get("clocks"))
+        for event in found["traceEvents"]:
+            if not isinstance(event, dict):
+                raise ValueError(f"an event is {event!r:.80} and no object")
+            if "ts" in event:
+                if not _is_moment(event["ts"]):
+                    raise ValueError(f"an event's ts is {event['ts']!r:.80} and no time in microseconds")
+                event["ts"] = _moved(event["ts"], own, clock, pairs)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(counters)} is not what railtop's Sampler.write wrote: {error}") from None
     about.update(clock=clock.name, base_ns=clock.base_ns)
     return found
+
+
+def _own_clock(about: dict[str, Any]) -> Clock:
+    """The clock of a trace of ours."""
+    name, base_ns = about.get("clock"), about.get("base_ns")
+    if name not in ("monotonic", "realtime"):
+        raise ValueError(f"railtop.clock is {name!r:.80} and neither monotonic nor realtime")
+    if not _is_ns(base_ns):
+        raise ValueError(f"railtop.base_ns is {base_ns!r:.80} and no number of nanoseconds")
+    return Clock(name, base_ns)
+
+
+def _pairs(clocks: Any) -> list[tuple[int, int]]:
+    """Moments at which a trace of ours knows both clocks, monotonic first."""
+    if not isinstance(clocks, list):
+        raise ValueError("railtop.clocks is no list")
+    pairs = [(pair.get("monotonic_ns"), pair.get("realtime_ns")) if isinstance(pair, dict) else (None, None) for pair in clocks]
+    if not all(_is_ns(moment) for pair in pairs for moment in pair):
+        raise ValueError("railtop.clocks has something else than pairs of moments in nanoseconds")
+    return pairs
+
+
+def _is_ns(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST_NS
+
+
+def _is_moment(value: Any) -> bool:
+    """Whether that is a time in microseconds."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _MOST_NS / 1000
 
 
 def _moved(micros: float, own: Clock, to: Clock, pairs: list[tuple[int, int]]) -> float:
@@ -167,6 +223,7 @@ def _are_apart(theirs: list[Any], ours: list[Any]) -> bool:
 
 def _ends(events: list[Any]) -> Optional[tuple[float, float]]:
     """The first and the last moment of slices and counters."""
-    timed = (e for e in events if isinstance(e, dict) and e.get("ph") in ("X", "C", "B", "E") and "ts" in e)
-    moments = [(float(e["ts"]), float(e["ts"]) + float(e.get("dur", 0))) for e in timed]
+    # Others may write what they like; what is no time says nothing about when the trace was.
+    timed = [e for e in events if isinstance(e, dict) and e.get("ph") in ("X", "C", "B", "E") and _is_moment(e.get("ts"))]
+    moments = [(e["ts"], e["ts"] + (e["dur"] if _is_moment(e.get("dur")) else 0)) for e in timed]
     return (min(m[0] for m in moments), max(m[1] for m in moments)) if moments else None

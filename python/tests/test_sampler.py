@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import math
 import os
+import signal
 import threading
 import time
 import unittest
@@ -17,6 +19,16 @@ import railtop
 from .tree import Tree
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "sys"
+
+
+def ours() -> int:
+    """How many threads of this process are samplers."""
+    names = []
+    for task in Path("/proc/self/task").iterdir():
+        # One of another test may end between the list and the look.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            names.append(Path(task, "comm").read_text())
+    return names.count("railtop\n")
 
 
 class Values(unittest.TestCase):
@@ -78,6 +90,11 @@ class Values(unittest.TestCase):
             self.assertTrue(before[1] - 1_000_000 <= sample.time_ns <= after[1] + 1_000_000)
 
 
+class Version(unittest.TestCase):
+    def test_there_is_one(self) -> None:
+        self.assertEqual(railtop.library_version(), railtop.__version__)
+
+
 class Choice(unittest.TestCase):
     def test_devices_are_chosen_by_one_pattern_or_several(self) -> None:
         for devices, expected in (
@@ -108,9 +125,32 @@ class Choice(unittest.TestCase):
             railtop.Sampler(source="ethtool").start()
         with self.assertRaisesRegex(RuntimeError, "never started"):
             railtop.Sampler().samples()
+        for text, why in (("a\udc80", "UTF-8"), ("a\0b", "NUL")):
+            for name in ("devices", "source", "sysfs_root"):
+                with self.subTest(name), self.assertRaisesRegex(ValueError, f"{name} .*{why}"):
+                    railtop.Sampler(**{name: text})
+        with Tree("a") as tree, railtop.Sampler(0.01, sysfs_root=os.fsencode(tree.root)) as nics:
+            for wrong in (lambda: nics.wait(1, math.nan), lambda: nics.wait(-1), lambda: nics.trace(base_ns=1 << 63)):
+                with self.assertRaisesRegex(ValueError, "seconds|rounds|64 bits"):
+                    wrong()
+
+    def test_a_warning_names_the_line_of_the_caller(self) -> None:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            with railtop.Sampler(0.01, "other", sysfs_root=FIXTURES / "mlx5-roce", source="sysfs"):
+                pass
+            railtop.Sampler(0.01, "other", sysfs_root=FIXTURES / "mlx5-roce", source="sysfs").start().stop()
+        self.assertEqual([warning.filename for warning in said], [__file__, __file__])
 
 
 class Life(unittest.TestCase):
+    def assert_threads(self, expected: int) -> None:
+        """That so many samplers run. A thread that was joined may be listed by the kernel for a moment more."""
+        end = time.monotonic() + 60
+        while ours() != expected and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(ours(), expected)
+
     def test_memory_is_bounded_and_an_overflow_is_said_once(self) -> None:
         with Tree("a", "b") as tree:
             with self.assertWarnsRegex(railtop.Overflow, "older samples were lost"):
@@ -122,6 +162,35 @@ class Life(unittest.TestCase):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
                 self.assertIn("older samples were lost", nics.trace())
+
+    def test_a_warning_that_is_an_error_leaves_nothing_running(self) -> None:
+        gc.collect()
+        self.assert_threads(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nics = railtop.Sampler(0.01, "other", sysfs_root=FIXTURES / "mlx5-roce", source="sysfs")
+            with self.assertRaises(RuntimeWarning), nics:
+                self.fail("it must not get here")
+        self.assert_threads(0)
+
+    def test_waiting_ends_in_time_or_with_ctrl_c(self) -> None:
+        with Tree("a") as tree, railtop.Sampler(3600, sysfs_root=tree.root) as nics:
+            for timeout in (0, -1, -math.inf, 0.01):
+                self.assertFalse(nics.wait(2, timeout))
+            self.assertTrue(nics.wait(1, math.inf))
+
+            def pressed(*_: object) -> None:
+                raise KeyboardInterrupt
+
+            before = signal.signal(signal.SIGALRM, pressed)
+            begun = time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            try:
+                with self.assertRaises(KeyboardInterrupt):
+                    nics.wait(2, 60)
+            finally:
+                signal.signal(signal.SIGALRM, before)
+            self.assertLess(time.monotonic() - begun, 50)
 
     def test_a_sampler_can_be_started_again(self) -> None:
         with Tree("a") as tree:
@@ -200,17 +269,14 @@ class Life(unittest.TestCase):
             self.assertEqual(failures, [])
 
     def test_it_leaves_no_thread_behind(self) -> None:
-        def ours() -> int:
-            names = [Path(task, "comm").read_text() for task in Path("/proc/self/task").iterdir()]
-            return names.count("railtop\n")
-
-        before = ours()
+        gc.collect()
+        self.assert_threads(0)
         with Tree("a") as tree:
             nics = railtop.Sampler(0.01, sysfs_root=tree.root).start()
-            self.assertEqual(ours(), before + 1)
+            self.assert_threads(1)
             del nics
             gc.collect()
-            self.assertEqual(ours(), before)
+            self.assert_threads(0)
 
 
 if __name__ == "__main__":

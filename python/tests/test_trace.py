@@ -6,11 +6,13 @@ import contextlib
 import gzip
 import io
 import json
+import math
 import tempfile
 import time
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import railtop
 from railtop import trace
@@ -175,6 +177,82 @@ class Merge(unittest.TestCase):
         good = self.path("v.json", viztracer(self.began[0] / 1e3))
         with self.assertRaisesRegex(ValueError, "not written by railtop"):
             railtop.merge(good, self.path("w.json", viztracer(0.0)))
+
+    def test_what_is_broken_is_said(self) -> None:
+        good, whole = self.path("v.json", viztracer(self.began[0] / 1e3)), self.folder / "whole.json"
+        self.nics.write(whole)
+        ours = trace.read(whole)
+
+        def about(**changed: Any) -> dict[str, Any]:
+            return {**ours, "railtop": {**ours["railtop"], **changed}}
+
+        for content in (
+            about(clock="tai"),
+            about(clock=["monotonic"]),
+            about(base_ns="0"),
+            about(base_ns=10**300),
+            about(clocks=None),
+            about(clocks=[7]),
+            about(clocks=[{"monotonic_ns": 1}]),
+            {**ours, "railtop": {}},
+            {**ours, "traceEvents": [7]},
+            {**ours, "traceEvents": [{"ts": "now"}]},
+            {**ours, "traceEvents": [{"ts": math.inf}]},
+            {**ours, "traceEvents": [{"ts": 10**400}]},
+        ):
+            path = self.path("broken.json", content)
+            with self.subTest(str(content)[-80:]):
+                with self.assertRaisesRegex(ValueError, "broken.json is not what"):
+                    railtop.merge(good, path)
+                with contextlib.redirect_stderr(io.StringIO()):
+                    self.assertEqual(main([str(good), str(path)]), 1)
+        # A target may have what it likes in its events, as long as it is JSON.
+        odd = viztracer(self.began[0] / 1e3)
+        odd["traceEvents"] += [7, {"ph": "X", "ts": "now"}, {"ph": "X", "ts": 10**400}, {"ph": "X", "ts": 1.0, "dur": "long"}]
+        path = self.path("odd.json", odd)
+        self.nics.merge(path)
+        self.assert_odd_is_kept(path, odd)
+        for base_ns in (1.5, True, "0", 10**300):
+            with self.assertRaisesRegex(railtop.UnknownClock, "baseTimeNanoseconds"):
+                self.nics.merge(self.path("k.json", {**kineto(1.0), "baseTimeNanoseconds": base_ns}))
+
+    def assert_odd_is_kept(self, path: Path, odd: dict[str, Any]) -> None:
+        events = [event for event in trace.read(path)["traceEvents"] if isinstance(event, dict)]
+        self.assertTrue([event for event in events if event["ph"] == "C"])
+        self.assertIn(odd["traceEvents"][2], events)
+
+    def test_a_broken_file_is_said(self) -> None:
+        packed = gzip.compress(json.dumps(viztracer(1.0)).encode())
+        damaged = packed[:12] + bytes([packed[12] ^ 0xFF]) + packed[13:]
+        for content, why in (
+            (packed[:-10], "packed, and broken"),
+            (packed[:5], "packed, and broken"),
+            (damaged, "packed, and broken"),
+            (packed + b"more", "packed, and broken"),
+            (b'{"traceEvents":' + b"[" * 200_000, "no JSON"),
+            (b"\xff\xfe{", "no JSON"),
+        ):
+            path = self.folder / "broken"
+            path.write_bytes(content)
+            with self.subTest(content[:20]), self.assertRaisesRegex(ValueError, why):
+                trace.read(path)
+
+    def test_a_packed_file_may_not_claim_all_memory(self) -> None:
+        path = self.path("large.json.gz", viztracer(1.0))
+        with mock.patch.object(trace, "MOST_BYTES", 10), self.assertRaisesRegex(ValueError, "more than 10 bytes"):
+            trace.read(path)
+
+    def test_a_link_stays_one(self) -> None:
+        path, link = self.path("trace.json", viztracer(self.began[0] / 1e3)), self.folder / "link.json"
+        link.symlink_to(path)
+        self.nics.merge(link)
+        self.assertTrue(link.is_symlink())
+        self.assert_moved_at(path, self.began[0] / 1e3, 0.01)
+
+    def test_no_name_of_a_file_reaches_the_terminal_raw(self) -> None:
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(main([str(self.folder / "a\x1b[2Jb"), "counters"]), 1)
+        self.assertNotIn("\x1b", said.getvalue())
 
 
 class Moved(unittest.TestCase):

@@ -65,7 +65,8 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Opens nothing yet: what is missing is said by the first tick.
+    /// Opens nothing and starts no thread yet: what is missing is said by the first tick. The environment is read here (where
+    /// counter pages lie), and never by a tick.
     #[must_use]
     pub fn new(config: Config) -> Self {
         let wants = |kinds: &[SourceKind]| config.source.is_none_or(|s| kinds.contains(&s));

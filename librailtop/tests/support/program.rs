@@ -21,12 +21,7 @@ pub struct Program {
 impl Program {
     /// `tests/c/NAME.c`; `None` where there is no compiler, which is said.
     pub fn of_file(name: &str) -> Option<Self> {
-        Self::build(&source(name), false)
-    }
-
-    /// The same with the library within.
-    pub fn with_static_library(name: &str) -> Option<Self> {
-        Self::build(&source(name), true)
+        Self::build(&source(name))
     }
 
     /// A program that the test wrote.
@@ -34,10 +29,10 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join(name).with_extension("c");
         std::fs::write(&source, text).unwrap();
-        Self::build(&source, false)
+        Self::build(&source)
     }
 
-    fn build(source: &Path, within: bool) -> Option<Self> {
+    fn build(source: &Path) -> Option<Self> {
         if !has("cc") {
             eprintln!("skipped: no C compiler here");
             return None;
@@ -46,16 +41,11 @@ impl Program {
         let mut command = Command::new("cc");
         command.args(["-std=gnu99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-pthread"]);
         command.arg("-I").arg(manifest_dir().join("include")).arg(source);
-        if within {
-            command.arg(library().with_extension("a"));
-        } else {
-            // As it is installed: found under the first name when it is linked, and under that of its soname when it runs.
-            for name in ["librailtop.so", "librailtop.so.0"] {
-                std::os::unix::fs::symlink(library(), dir.path().join(name)).unwrap();
-            }
-            command.arg("-L").arg(dir.path()).arg("-lrailtop");
+        // As it is installed: found under the first name when it is linked, and under that of its soname when it runs.
+        for name in ["librailtop.so", "librailtop.so.0"] {
+            std::os::unix::fs::symlink(library(), dir.path().join(name)).unwrap();
         }
-        command.args(["-ldl", "-lm", "-o"]).arg(dir.path().join("program"));
+        command.arg("-L").arg(dir.path()).args(["-lrailtop", "-ldl", "-o"]).arg(dir.path().join("program"));
         output_of(&mut command);
         Some(Self { dir })
     }

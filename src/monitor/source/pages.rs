@@ -52,8 +52,10 @@ pub struct PageSource {
     /// The thread that looked at them ended by a bug, and nobody looks for a while.
     windows_pause: Option<Pause>,
     reaped: Instant,
-    /// Where this user's pages lie.
+    /// Where this user's pages lie, and whether somebody said so: both asked once, since ticks may run on a thread of a
+    /// process whose environment is not ours to read at any time.
     own: PathBuf,
+    explicit: bool,
     /// The last look found no page and nothing wrong.
     found_none: bool,
 }
@@ -94,13 +96,14 @@ pub struct PagesFound {
 }
 
 impl PageSource {
-    /// Watches `dir`, or the directories the transport uses; only NICs that match `device`.
+    /// Watches `dir`, or the directories the transport uses as the environment has them now; only NICs that match `device`.
     #[must_use]
     pub fn new(dir: Option<PathBuf>, device: Option<Glob>) -> Self {
-        let own = PageDir::default_path();
+        let (own, explicit) = (PageDir::default_path(), PageDir::is_explicit());
         Self {
             dir,
             own,
+            explicit,
             found_none: false,
             device,
             open: BTreeMap::new(),
@@ -181,7 +184,7 @@ impl PageSource {
     }
 
     fn scan_now(&self) -> Scan {
-        let Some(dir) = &self.dir else { return PageDir::scan_all(&self.own) };
+        let Some(dir) = &self.dir else { return PageDir::scan_for(&self.own, self.explicit) };
         match PageDir::open(dir).and_then(|d| d.scan()) {
             Ok(entries) => Scan { entries, problems: Vec::new() },
             Err(e) if e.is_not_found() => Scan::default(),
