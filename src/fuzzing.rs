@@ -55,7 +55,7 @@ pub fn report(bytes: &[u8]) {
     crate::report::fuzz::lines(bytes);
 }
 
-/// A page of another node's exporter, which is also taken for a list of nodes.
+/// A page of another node's exporter, which is also taken for lines of its log and for a list of nodes.
 pub fn exporter(bytes: &[u8]) {
     crate::monitor::fleet::fuzz::page(bytes);
 }

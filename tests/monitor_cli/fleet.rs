@@ -96,6 +96,40 @@ fn real_exporters_are_read_as_they_are() {
     assert!(!of(2).is_empty());
 }
 
+/// An exporter gives the same read to all who ask within its interval: that is no answer without a rate.
+#[test]
+fn an_exporter_that_reads_more_slowly_than_it_is_asked_has_rates_all_the_same() {
+    let exporter = Exporter::of(&fixture("efa-p5"), &["--interval", "1s"]);
+    let rows = once(&exporter.address.to_string(), &[]);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    for row in &rows {
+        assert_eq!(row["tx"]["bytes_per_s"], 0.0, "{row}");
+    }
+}
+
+#[test]
+fn only_what_is_wanted_is_shown_and_nothing_of_it_is_no_answer() {
+    let node = Node::even(4, 4e9);
+    let rows = once(&list(&[&node]), &["--device", "rdmap[12]s0,rdmap2s0", "--line-rate", "rdmap*=200gbit"]);
+    let nics: Vec<&Value> = rows[0]["nics"].as_array().unwrap().iter().map(|nic| &nic["dev"]).collect();
+    assert_eq!(nics, ["rdmap2s0"]);
+    for flags in [["--device", "mlx5_*"], ["--source", "netlink"]] {
+        let text = stdout_of(top(&["--remote", &list(&[&node]), "--once"]).args(flags), 3);
+        assert!(text.contains("none of its NICs is wanted"), "{text}");
+    }
+}
+
+#[test]
+fn a_node_that_sees_no_nic_comes_first_and_alone_is_an_error() {
+    let page = "railtop_build_info 1\nrailtop_last_read_timestamp_seconds 5\n";
+    let (blind, good) = (Node::new(Answers::Text(page.into())), Node::even(2, 1e9));
+    let rows = once(&list(&[&good, &blind]), &[]);
+    assert_eq!((&rows[0]["node"], &rows[0]["state"]), (&blind.address.to_string().into(), &"live".into()));
+    assert!(rows[0]["reason"].as_str().unwrap().contains("sees no RDMA device"), "{rows:?}");
+    let text = stdout_of(&mut top(&["--remote", &list(&[&blind]), "--once"]), 3);
+    assert!(text.contains("sees no RDMA device"), "{text}");
+}
+
 #[test]
 fn who_means_no_good_is_a_row_and_holds_up_nobody() {
     let good = Node::even(8, 1e9);
@@ -152,6 +186,7 @@ fn who_means_no_good_is_a_row_and_holds_up_nobody() {
 #[test_case(&["--remote", "127.0.0.1:1", "--once"], 3, "none of the nodes has answered"; "nobody there")]
 #[test_case(&["--remote", "h", "--once", "--remote-auth", "/nonexistent"], 1, "cannot read user and password in /nonexistent"; "no password")]
 #[test_case(&["--remote", "https://h", "--once", "--remote-ca", "/nonexistent"], 1, "cannot read the authorities in /nonexistent"; "no authorities")]
+#[test_case(&["--remote", "h:22", "--via", "srun", "--once"], 2, "has no port"; "a port for srun")]
 #[test_case(&["--nodes-from-slurm", "--once"], 2, "SLURM_JOB_NODELIST"; "no job")]
 #[test_case(&["--nodes-from-slurm", "12;id", "--once"], 2, "is no number of a job"; "no number of a job")]
 #[test_case(&["--remote", "h", "--record", "f"], 2, "cannot be used with"; "no recording")]
@@ -236,6 +271,9 @@ fn nodes_without_an_exporter_are_asked_by_ssh_and_nothing_stays_behind() {
     let of = |node: &str| rows.iter().find(|row| row["node"] == node).unwrap();
     assert_eq!(of("shut")["reason"], "shut: Permission denied\u{fffd}[2J (publickey).");
     assert_eq!((&of("mute")["state"], &of("mute")["place"]), (&"asked".into(), &"ssh://mute".into()));
+    assert_eq!(of("mute")["reason"], "it has not answered so far");
+    let first: Vec<&Value> = rows.iter().take(2).map(|row| &row["node"]).collect();
+    assert!(first.contains(&&"mute".into()) && first.contains(&&"shut".into()), "the worst first: {rows:?}");
     for (node, place) in [("gpu1", "ssh://gpu1"), ("gpu2", "ssh://ops@gpu2")] {
         let row = of(node);
         assert_eq!((&row["place"], &row["state"]), (&place.into(), &"live".into()), "{rows:?}");

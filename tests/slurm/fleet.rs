@@ -32,17 +32,20 @@ fn a_jobs_nodes_are_found_and_asked_in_both_ways() {
     // Not node 0, where salloc runs: its name is in the list only if the list is the job's.
     let job = "srun --overlap -N 2 --ntasks-per-node=1 railtop export --listen 0.0.0.0:9812 2>exporters.err &
         exporters=$!
-        for try in 1 2 3 4 5 6 7 8 9 10; do [ $(grep -c 'metrics at' exporters.err) = 2 ] && break; sleep 1; done
-        railtop top -i 200ms --nodes-from-slurm --once=json >inside.out 2>&1
-        railtop top -i 200ms --nodes-from-slurm --via srun --once=json >by_srun.out 2>&1
-        railtop top -i 200ms --nodes-from-slurm $SLURM_JOB_ID --once >outside.out 2>&1
+        for try in $(seq 60); do [ $(grep -c 'metrics at' exporters.err) = 2 ] && break; sleep 1; done
+        railtop top -i 200ms --nodes-from-slurm --once=json >inside.out 2>inside.err
+        railtop top -i 200ms --nodes-from-slurm --via srun --once=json >by_srun.out 2>by_srun.err
+        railtop top -i 200ms --nodes-from-slurm $SLURM_JOB_ID --once >outside.out 2>outside.err
         kill $exporters; wait $exporters";
     let salloc = ["-N", "2", "-w", "node[1-2]", "sh", "-c", job];
     let mut command = cluster.command("salloc", &salloc);
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
     let output = cluster.run(command.env("PATH", path).env("RAILTOP_SYSFS_ROOT", fixture));
     let read = |name: &str| std::fs::read_to_string(cluster.jobs().join(name)).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in ["inside.err", "by_srun.err", "outside.err"] {
+        said.push_str(&read(name));
+    }
     assert_eq!(read("exporters.err").matches("metrics at").count(), 2, "{said}");
     let pairs = |nics: &[&str]| -> Vec<(String, String)> {
         ["node1", "node2"]

@@ -145,17 +145,17 @@ const COUNTERS: [&str; 18] = [
 
 /// The page of a node whose counters have been running since `begun`.
 fn page(rates: &[[f64; 2]], begun: Instant) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64();
-    // Exactly the counters of the time that is told, which has milliseconds.
-    let now = (now * 1e3).round() / 1e3;
+    // Exactly the counters of the time that is told, which has milliseconds: in whole numbers, since a sum of 10^17 bytes has no
+    // room for its last digits in a float.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis();
     let past = begun.elapsed().as_secs_f64();
     let mut text = String::from("railtop_build_info{version=\"test\"} 1\n");
     let mut add = |line: std::fmt::Arguments<'_>| text.write_fmt(line).expect("memory");
-    add(format_args!("railtop_last_read_timestamp_seconds {now}\n"));
+    add(format_args!("railtop_last_read_timestamp_seconds {}.{:03}\n", now / 1000, now % 1000));
     for (n, [sent, received]) in rates.iter().enumerate() {
         let labels = format!("device=\"rdmap{n}s0\",port=\"1\"");
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-        let counted = |rate: &f64| (rate * now.rem_euclid(1e6)) as u64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole rate")]
+        let counted = |rate: &f64| (*rate as u128) * (now % 1_000_000_000) / 1000;
         add(format_args!(
             "rdma_device_info{{{labels},driver=\"efa\",numa=\"0\",gpu=\"\",source=\"sysfs\"}} 1\n"
         ));

@@ -76,7 +76,7 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
 }
 
 #[test]
-fn a_dead_name_server_and_no_node_at_all_are_rows_and_the_screen_ends() {
+fn unknown_names_and_no_node_at_all_are_rows_and_the_screen_ends() {
     let dir = tempfile::tempdir().expect("a directory");
     let gone = Node::even(1, 1.0);
     let mut command = top(dir.path(), "200ms", &[&gone]);

@@ -10,9 +10,9 @@ use anyhow::Context as _;
 use super::config::Settings;
 use super::exit::{self, ExitError};
 use super::files;
-use super::source::TextOrJson;
+use super::source::{SourceArg, TextOrJson};
 use super::top::ended;
-use crate::monitor::fleet::{Access, Config, Fleet, Via, access, slurm, target};
+use crate::monitor::fleet::{Access, Config, Fleet, Select, Via, access, slurm, target};
 use crate::monitor::tui;
 
 /// Which other machines, and how they are asked.
@@ -111,10 +111,21 @@ fn config(args: &FleetArgs, settings: &Settings) -> anyhow::Result<Config> {
     target::tell_apart(&mut targets);
     let wants_tls = targets.iter().any(|target| target.tls);
     let tls = wants_tls.then(|| access::tls(args.remote_ca.as_deref())).transpose()?;
+    if let Some(path) = args.remote_auth.as_deref().filter(|path| access::is_open_to_all(path)) {
+        let path = crate::text::printable(&path.display().to_string());
+        exit::say(&format!(
+            "railtop: everybody on this machine can read the password in {path}; chmod 600 helps"
+        ));
+    }
     let authorization = args.remote_auth.as_deref().map(access::password).transpose()?;
     Ok(Config {
         targets,
         access: Access { tls, authorization },
+        select: Select {
+            device: settings.device.clone(),
+            source: settings.source.and_then(SourceArg::only),
+            line_rates: settings.line_rates.clone(),
+        },
         interval: settings.preferences.interval,
         thresholds: settings.thresholds,
     })

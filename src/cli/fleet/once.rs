@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::balance::Verdict;
 use crate::cli::columns::Columns;
 use crate::cli::exit::{self, ExitError};
 use crate::cli::interrupt::Interrupt;
@@ -57,8 +58,10 @@ pub(super) fn run(config: Config, format: TextOrJson) -> anyhow::Result<ExitCode
     let Some(view) = view else { return Err(ExitError::Nothing("no node was asked".to_owned()).into()) };
     write(&mut io::stdout().lock(), &view, format).map_err(exit::output_error)?;
     let nodes = view.fleet.as_deref().unwrap_or_default();
-    if nodes.iter().all(|node| node.state != RemoteState::Live) {
-        return Err(ExitError::Nothing("none of the nodes has answered".to_owned()).into());
+    if nodes.iter().all(|node| node.groups.is_empty()) {
+        let none = nodes.iter().all(|node| node.state != RemoteState::Live);
+        let why = if none { "none of the nodes has answered" } else { "none of the nodes has numbers" };
+        return Err(ExitError::Nothing(why.to_owned()).into());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -70,8 +73,9 @@ fn is_done(view: &View) -> bool {
     let has_rates = |group: &GroupView| group.nics.iter().any(has_rate);
     nodes.iter().all(|node| {
         let groups = view.groups.get(node.groups.clone()).unwrap_or_default();
-        // Two answers without a rate: there is none to be had.
-        let live = groups.iter().all(has_rates) || node.counts[0] >= 3;
+        // Three reads without a rate: there is none to be had. Answers do not count, since an exporter gives the same read to
+        // all who ask within a second; the deadline bounds the wait for another.
+        let live = groups.iter().all(has_rates) || node.reads >= 3;
         node.state.is_trouble() || (node.state == RemoteState::Live && live)
     })
 }
@@ -101,13 +105,38 @@ struct Row<'a> {
     nics: Vec<Nic<'a>>,
 }
 
-/// One direction of a group.
+/// One direction of a group. As long as a NIC is not read there is no sum and no number of those that carry traffic: a part
+/// says nothing of the whole. Balance is judged as on the screen, where enough moves for it.
 #[derive(Debug, Serialize)]
 struct Way {
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_per_s: Option<f64>,
-    #[serde(flatten)]
-    spread: crate::balance::Spread,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_over_mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_nics: Option<usize>,
+    unread_nics: usize,
+    nics: usize,
+    verdict: Verdict,
+}
+
+impl Way {
+    fn of(flow: &GroupFlow) -> Self {
+        let whole = flow.bytes_per_s.filter(|_| flow.unread == 0);
+        let verdict = match (remote::is_busy(flow), whole) {
+            (true, _) => flow.spread.verdict,
+            (false, Some(_)) => Verdict::Idle,
+            (false, None) => Verdict::Unknown,
+        };
+        Self {
+            bytes_per_s: whole,
+            max_over_mean: flow.spread.max_over_mean.filter(|_| remote::is_busy(flow)),
+            active_nics: whole.map(|_| flow.spread.active_nics),
+            unread_nics: flow.unread,
+            nics: flow.spread.nics,
+            verdict,
+        }
+    }
 }
 
 /// One NIC of a group.
@@ -144,12 +173,13 @@ fn write(out: &mut impl Write, view: &View, format: TextOrJson) -> io::Result<()
 }
 
 fn of_node(node: &RemoteView) -> Row<'_> {
+    let asked = node.state == RemoteState::Asked;
     Row {
         node: &node.name,
         place: &node.place,
         state: node.state.word(),
         age_s: node.age.map(|age| age.as_secs_f64()),
-        reason: node.reason.as_deref(),
+        reason: node.reason.as_deref().or_else(|| asked.then_some("it has not answered so far")),
         group: None,
         job: None,
         tx: None,
@@ -161,7 +191,6 @@ fn of_node(node: &RemoteView) -> Row<'_> {
 }
 
 fn of_group<'a>(node: &'a RemoteView, group: &'a GroupView) -> Row<'a> {
-    let way = |flow: &GroupFlow| Some(Way { bytes_per_s: flow.bytes_per_s, spread: flow.spread });
     let nic = |nic: &'a NicView| Nic {
         dev: &nic.device,
         port: nic.port,
@@ -172,8 +201,8 @@ fn of_group<'a>(node: &'a RemoteView, group: &'a GroupView) -> Row<'a> {
     Row {
         group: Some(remote::group_name(node, group)),
         job: group.job.as_deref(),
-        tx: way(&group.tx),
-        rx: way(&group.rx),
+        tx: Some(Way::of(&group.tx)),
+        rx: Some(Way::of(&group.rx)),
         what: Some(remote::words(group)),
         active_nics: remote::active_nics(group),
         nics: group.nics.iter().map(nic).collect(),
@@ -191,9 +220,8 @@ fn text(out: &mut impl Write, rows: &[Row<'_>]) -> io::Result<()> {
                 .unwrap_or_default()
         };
         let ratio = |way: &Option<Way>| {
-            let known = way.as_ref().filter(|way| way.bytes_per_s.is_some());
-            known
-                .and_then(|way| way.spread.max_over_mean)
+            way.as_ref()
+                .and_then(|way| way.max_over_mean)
                 .map(|ratio| format!("{ratio:.2}"))
                 .unwrap_or_default()
         };
@@ -201,6 +229,7 @@ fn text(out: &mut impl Write, rows: &[Row<'_>]) -> io::Result<()> {
         let nics = if row.nics.is_empty() { String::new() } else { format!("{active}/{}", row.nics.len()) };
         let what = match (&row.what, row.reason) {
             (Some(what), _) => what.clone(),
+            (None, Some(reason)) if row.state == RemoteState::Live.word() => reason.to_owned(),
             (None, Some(reason)) => format!("{}: {reason}", row.state),
             (None, None) => row.state.to_owned(),
         };
@@ -217,4 +246,35 @@ fn text(out: &mut impl Write, rows: &[Row<'_>]) -> io::Result<()> {
         ]);
     }
     columns.write(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::balance::Spread;
+
+    #[test]
+    fn missing_is_not_zero_and_a_part_is_no_sum() {
+        let flow = |known: &[f64], unread| GroupFlow {
+            bytes_per_s: (!known.is_empty()).then(|| known.iter().sum()),
+            unread,
+            spread: Spread::of_known(known, unread, 1.25),
+            distribution: None,
+            window_max_over_mean: None,
+        };
+        let json = |flow: &GroupFlow| serde_json::to_value(Way::of(flow)).unwrap();
+        let none = serde_json::json!({ "unread_nics": 2, "nics": 2, "verdict": "unknown" });
+        assert_eq!(json(&flow(&[], 2)), none);
+        let part = serde_json::json!({ "unread_nics": 1, "nics": 2, "verdict": "unknown" });
+        assert_eq!(json(&flow(&[4e9], 1)), part);
+        let whisper = serde_json::json!({
+            "bytes_per_s": 9000.0, "active_nics": 1, "unread_nics": 0, "nics": 2, "verdict": "idle"
+        });
+        assert_eq!(json(&flow(&[9000.0, 0.0], 0)), whisper);
+        let single = serde_json::json!({
+            "bytes_per_s": 4e9, "max_over_mean": 2.0, "active_nics": 1, "unread_nics": 0, "nics": 2,
+            "verdict": "single-nic"
+        });
+        assert_eq!(json(&flow(&[4e9, 0.0], 0)), single);
+    }
 }

@@ -101,6 +101,13 @@ pub fn password(path: &Path) -> Result<HeaderValue, AccessError> {
     Ok(value)
 }
 
+/// Whether those can read a file who are neither its owner nor of its group.
+#[must_use]
+pub fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o004 != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +119,11 @@ mod tests {
         let header = password(file.path()).unwrap();
         assert_eq!(header.to_str().unwrap(), "Basic b3BzOnMzY3JldDp4");
         assert!(!format!("{header:?}").contains("b3Bz"));
+        for (mode, open) in [(0o600, false), (0o640, false), (0o644, true)] {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_all(file.path()), open, "{mode:o}");
+        }
         std::fs::write(&file, "s3cret\n").unwrap();
         let told = password(file.path()).unwrap_err().to_string();
         assert!(told.contains("USER:PASSWORD") && !told.contains("s3cret"), "{told}");

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::lookup::{Failed, Lookup};
+
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -35,6 +37,9 @@ pub enum FetchError {
     /// The name stands for no address.
     #[error("no such host: {0}")]
     Name(String),
+    /// Nobody has said yet what the name stands for.
+    #[error("its name was not looked up within {0:?}")]
+    LookUp(Duration),
     /// Nobody listens there, or there is no way there.
     #[error("{0}")]
     Connect(String),
@@ -86,8 +91,7 @@ pub struct Client {
     target: Arc<Target>,
     access: Arc<Access>,
     open: Option<Open>,
-    /// What the name last stood for.
-    addresses: Vec<SocketAddr>,
+    lookup: Lookup,
 }
 
 #[derive(Debug)]
@@ -107,7 +111,8 @@ impl Client {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(target: Arc<Target>, access: Arc<Access>) -> Self {
-        Self { target, access, open: None, addresses: Vec::new() }
+        let lookup = Lookup::new(&target.host, target.port);
+        Self { target, access, open: None, lookup }
     }
 
     /// Gets the page, within `limit`.
@@ -117,7 +122,9 @@ impl Client {
     /// # Errors
     /// When there is none.
     pub async fn fetch(&mut self, limit: Duration) -> Result<String, FetchError> {
-        let got = tokio::time::timeout(limit, self.get()).await.unwrap_or(Err(FetchError::Late(limit)));
+        let got = tokio::time::timeout(limit, self.get()).await.unwrap_or_else(|_| {
+            Err(if self.lookup.is_open() { FetchError::LookUp(limit) } else { FetchError::Late(limit) })
+        });
         if got.is_err() {
             // In what state it is nobody knows.
             self.open = None;
@@ -161,7 +168,7 @@ impl Client {
         let answer = open.sender.send_request(request).await.map_err(http)?;
         match answer.status() {
             StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(FetchError::Unauthorized),
+            StatusCode::UNAUTHORIZED => return Err(FetchError::Unauthorized),
             status => return Err(FetchError::Status(status.as_u16())),
         }
         let mut body = answer.into_body();
@@ -177,11 +184,12 @@ impl Client {
     }
 
     async fn connect(&mut self) -> Result<Open, FetchError> {
-        let stream = match self.dial().await {
-            // What the name stood for may be somebody else's by now.
-            Err(_) if !std::mem::take(&mut self.addresses).is_empty() => self.dial().await?,
-            stream => stream?,
-        };
+        let stream = self.dial().await?;
+        // A name, be it this machine's own, stands for what somebody else says.
+        let stays_here = stream.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        if self.access.authorization.is_some() && !self.target.tls && !stays_here {
+            return Err(FetchError::PlainPassword(self.target.authority()));
+        }
         let _slower = stream.set_nodelay(true);
         if !self.target.tls {
             return handshake(stream).await;
@@ -193,18 +201,27 @@ impl Client {
     }
 
     async fn dial(&mut self) -> Result<TcpStream, FetchError> {
-        if self.addresses.is_empty() {
-            let name = |error: io::Error| {
-                let said = error.to_string();
-                // What the standard library puts before the C library's words.
-                let said = said.strip_prefix("failed to lookup address information: ").unwrap_or(&said);
-                FetchError::Name(printable(said))
-            };
-            let found =
-                tokio::net::lookup_host((self.target.host.as_str(), self.target.port)).await.map_err(name)?;
-            self.addresses = found.take(8).collect();
+        let (addresses, is_old) = self.lookup.addresses().await?;
+        match connect_to(&addresses).await {
+            // What the name stood for may be somebody else's by now.
+            Err(_) if is_old && self.lookup.forget() => {
+                let (addresses, _) = self.lookup.addresses().await?;
+                connect_to(&addresses).await
+            }
+            stream => stream,
         }
-        TcpStream::connect(&self.addresses[..]).await.map_err(|error| FetchError::Connect(reason(&error)))
+    }
+}
+
+async fn connect_to(addresses: &[SocketAddr]) -> Result<TcpStream, FetchError> {
+    TcpStream::connect(addresses).await.map_err(|error| FetchError::Connect(reason(&error)))
+}
+
+impl From<Failed> for FetchError {
+    fn from(Failed(why): Failed) -> Self {
+        // What the standard library puts before the C library's words.
+        let why = why.strip_prefix("failed to lookup address information: ").unwrap_or(&why);
+        Self::Name(printable(why))
     }
 }
 
@@ -236,4 +253,39 @@ where
 fn chain(error: &hyper::Error) -> String {
     let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
     printable(&format!("{error}{cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::target::{Via, parse};
+    use super::*;
+
+    #[test]
+    fn a_slow_name_server_is_said_and_its_late_answer_used() {
+        let target = Arc::new(parse("slow.example:1", &Via::Http).unwrap().remove(0));
+        let mut client = Client::new(target, Arc::default());
+        let (answer, answers) = std::sync::mpsc::channel::<()>();
+        let answers = std::sync::Mutex::new(answers);
+        client.lookup = Lookup::with(
+            "slow.example",
+            1,
+            Arc::new(move |_, port| {
+                let _answered = answers.lock().unwrap().recv();
+                Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+            }),
+        );
+        let runtime = super::super::runtime().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let limit = Duration::from_millis(30);
+            for _ in 0..3 {
+                let error = client.fetch(limit).await.unwrap_err().to_string();
+                assert_eq!(error, "its name was not looked up within 30ms");
+            }
+            answer.send(()).unwrap();
+            // Nobody listens at port 1.
+            let error = client.fetch(Duration::from_secs(20)).await.unwrap_err().to_string();
+            assert_eq!(error, "connection refused");
+        });
+        drop(answer);
+    }
 }

@@ -62,6 +62,10 @@ struct Line<'a> {
 #[derive(Debug, Default)]
 pub struct Collector {
     ts: String,
+    /// The tick that was given last. What comes of it later is too late: it would be another tick, without the others.
+    given: String,
+    /// A tick whose monotonic time was told: its wall clock's, and that one.
+    clock: Option<(i128, u64)>,
     ports: Vec<PortSample>,
     pages: BTreeMap<(String, String, u32), PageSample>,
     records: usize,
@@ -73,10 +77,12 @@ impl Collector {
     pub fn take(&mut self, line: &str, descs: &mut Descs) -> Option<Sample> {
         // The header, and lines of other kinds, have no NIC.
         let record: Line<'_> = serde_json::from_str(line).ok()?;
-        let finished = if *record.ts == *self.ts { None } else { self.finish() };
-        if self.ts != *record.ts {
-            self.ts = record.ts.chars().take(64).collect();
+        let ts: String = record.ts.chars().take(64).collect();
+        if ts == self.given {
+            return None;
         }
+        let finished = if ts == self.ts { None } else { self.finish() };
+        self.ts = ts;
         if self.records < MAX_RECORDS {
             self.records += 1;
             self.add(&record, descs);
@@ -92,15 +98,24 @@ impl Collector {
 
     /// The tick as it is, when no more of it can be expected.
     pub fn finish(&mut self) -> Option<Sample> {
-        let all = std::mem::take(self);
-        if all.records == 0 {
+        if self.records == 0 {
             return None;
         }
-        // What was given is not to be counted as the beginning of another tick.
-        self.ts.clone_from(&all.ts);
+        let clock = self.clock;
+        let all = std::mem::replace(self, Self { clock, ..Self::default() });
         let realtime_ns = all.ts.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_nanosecond);
+        self.given = all.ts;
+        // A tick of which nothing could be read does not say when it was; it is later than those before all the same.
+        let mono_ns = match clock {
+            _ if all.mono_ns > 0 => all.mono_ns,
+            Some((then, mono_ns)) => {
+                mono_ns.saturating_add(u64::try_from(realtime_ns - then).unwrap_or(0).max(1))
+            }
+            None => u64::try_from(realtime_ns).unwrap_or(0),
+        };
+        self.clock = Some((realtime_ns, mono_ns)).filter(|_| all.mono_ns > 0 || clock.is_some());
         let pages = all.pages.into_values().collect();
-        Some(Sample { realtime_ns, mono_ns: all.mono_ns, ports: all.ports, pages, ..Sample::default() })
+        Some(Sample { realtime_ns, mono_ns, ports: all.ports, pages, ..Sample::default() })
     }
 
     fn add(&mut self, record: &Line<'_>, descs: &mut Descs) {
@@ -219,5 +234,25 @@ mod tests {
         assert_eq!((tick.pages[0].key.as_str(), tick.pages[0].nics[0].is_down()), ("j/x/3", Some(true)));
         assert_eq!(collector.finish().map(|tick| tick.mono_ns), Some(7));
         assert_eq!(collector.finish(), None);
+    }
+
+    #[test]
+    fn what_comes_late_of_a_tick_is_no_other_one() {
+        let line = |second: u64, dev: &str, mono_ns: &str| {
+            format!(
+                r#"{{"ts":"2026-01-01T00:00:0{second}.000Z",{mono_ns}"dev":"{dev}","port":1,"source":"sysfs","driver":"efa"}}"#
+            )
+        };
+        let (mut collector, mut descs) = (Collector::default(), Descs::default());
+        let mut take = |collector: &mut Collector, text: &str| collector.take(text, &mut descs);
+        assert_eq!(take(&mut collector, &line(1, "m0", "\"mono_ns\":1000,")), None);
+        assert_eq!(collector.finish().map(|tick| tick.ports.len()), Some(1), "there was a pause");
+        assert_eq!(take(&mut collector, &line(1, "m1", "\"mono_ns\":1000,")), None);
+        assert!(collector.is_empty());
+        // Of the next tick nothing could be read, and it is later all the same.
+        assert_eq!(take(&mut collector, &line(2, "m0", "")), None);
+        assert_eq!(collector.finish().map(|tick| tick.mono_ns), Some(1_000_001_000));
+        assert_eq!(take(&mut collector, &line(3, "m0", "\"mono_ns\":2000001000,")), None);
+        assert_eq!(collector.finish().map(|tick| tick.mono_ns), Some(2_000_001_000));
     }
 }

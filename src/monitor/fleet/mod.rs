@@ -14,11 +14,13 @@ mod assemble;
 mod client;
 pub mod hostlist;
 mod jsonl;
+mod lookup;
 mod node;
 mod openmetrics;
 mod page;
 mod poll;
 mod process;
+mod select;
 pub mod slurm;
 pub mod target;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 pub use client::Access;
+pub use select::Select;
 pub use target::Via;
 
 use self::target::Target;
@@ -44,6 +47,8 @@ use super::thresholds::Thresholds;
 pub struct Config {
     /// The nodes, in the order of their rows where they are equally bad.
     pub targets: Vec<Target>,
+    /// What of their numbers is looked at.
+    pub select: Select,
     /// What it takes to be let in.
     pub access: Access,
     /// Time between two questions to the same node.
@@ -88,13 +93,7 @@ impl Fleet {
     /// # Errors
     /// When no thread can be started.
     pub fn start(config: Config) -> io::Result<Self> {
-        // Names are looked up by the C library, which blocks: on threads of their own, and few of them.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .thread_name("names")
-            .max_blocking_threads(4)
-            .build()?;
+        let runtime = runtime()?;
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (requests, asked) = unbounded_channel();
         let theirs = Arc::clone(&shared);
@@ -147,6 +146,17 @@ impl Drop for Fleet {
             let _panicked = thread.join();
         }
     }
+}
+
+/// Names are looked up by the C library, which blocks: on threads of their own, of which some may hang with a name server
+/// while those of other names go on.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .thread_name("names")
+        .max_blocking_threads(64)
+        .build()
 }
 
 /// A panic while the lock was held leaves nothing half done here.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::openmetrics::Line;
 use crate::monitor::counter::{Class, Desc, Health, Kind, Unit};
+use crate::monitor::model::remote::SATURATED;
 use crate::monitor::model::view::SourceKind;
 use crate::monitor::natural;
 use crate::monitor::sample::{
@@ -187,6 +188,12 @@ impl Reader {
             "receive_bytes_total" => port.traffic.rx_bytes = count,
             "transmit_packets_total" => port.traffic.tx_ops = count,
             "receive_packets_total" => port.traffic.rx_ops = count,
+            // Which of them those are it does not say.
+            "saturated_counters" => {
+                if let Some(value) = count {
+                    put(&mut port.counters, RawCounter { desc: descs.get(SATURATED, None, true), value });
+                }
+            }
             "readable" => port.readable = count.map(|count| count > 0),
             "link_rate_bytes_per_second" => {
                 port.facts.link_bits_per_s = count.and_then(|bytes| bytes.checked_mul(8));
@@ -197,10 +204,9 @@ impl Reader {
                 port.facts.state = name.map(|&name| name.to_owned());
             }
             _ => {
-                if let (Some(feeds), Some(value), Some(name)) = (feeds, count, line.label("counter"))
-                    && port.counters.len() < MAX_COUNTERS
-                {
-                    port.counters.push(RawCounter { desc: descs.get(&name, Some(feeds), false), value });
+                if let (Some(feeds), Some(value), Some(name)) = (feeds, count, line.label("counter")) {
+                    let desc = descs.get(&name, Some(feeds), false);
+                    put(&mut port.counters, RawCounter { desc, value });
                 }
             }
         }
@@ -278,10 +284,8 @@ impl Reader {
             "resent_bytes_total" => "resent_bytes",
             _ => return,
         };
-        if nic.counters.len() < MAX_COUNTERS {
-            nic.counters
-                .push(RawCounter { desc: descs.get(counter, None, what == "nic_down"), value: count });
-        }
+        let desc = descs.get(counter, None, what == "nic_down");
+        put(&mut nic.counters, RawCounter { desc, value: count });
     }
 
     fn finish(self) -> Result<Sample, PageError> {
@@ -330,6 +334,18 @@ impl Reader {
             nothing,
             ..Sample::default()
         })
+    }
+}
+
+/// Takes a counter in: the last line counts of those that are the same, and of too many none.
+fn put(counters: &mut Vec<RawCounter>, counter: RawCounter) {
+    let same = |known: &&mut RawCounter| {
+        known.desc.name == counter.desc.name && known.desc.feeds == counter.desc.feeds
+    };
+    if let Some(known) = counters.iter_mut().find(same) {
+        known.value = counter.value;
+    } else if counters.len() < MAX_COUNTERS {
+        counters.push(counter);
     }
 }
 
@@ -408,6 +424,20 @@ railtop_last_read_timestamp_seconds 1700000000.125
         let pe = &sample.pages[0];
         assert_eq!((pe.key.as_str(), pe.pe, pe.policy.as_deref()), ("j/n/3", 3, Some("pair-seq")));
         assert_eq!((pe.nics[0].index, pe.nics[0].is_down()), (1, Some(true)));
+    }
+
+    #[test]
+    fn lines_that_are_told_twice_are_one_counter_and_those_that_are_full_are_told() {
+        let text = "railtop_last_read_timestamp_seconds 1
+rdma_device_info{device=\"m\",port=\"1\",source=\"sysfs\"} 1
+rdma_port_timeouts_total{device=\"m\",port=\"1\",counter=\"a\"} 3
+rdma_port_timeouts_total{device=\"m\",port=\"1\",counter=\"a\"} 4
+rdma_port_saturated_counters{device=\"m\",port=\"1\"} 2
+";
+        let sample = parse(text, &mut Descs::default()).unwrap();
+        let counters = &sample.ports[0].reading.as_ref().unwrap().counters;
+        let told: Vec<_> = counters.iter().map(|counter| (counter.name(), counter.value)).collect();
+        assert_eq!(told, [("a", 4), (SATURATED, 2)]);
     }
 
     #[test]

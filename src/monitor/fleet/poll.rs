@@ -15,6 +15,7 @@ use super::client::{Client, FetchError};
 use super::node::Node;
 use super::page::{self, Descs};
 use super::process::{self, Reaper};
+use super::select::Select;
 use super::target::{Target, Via};
 use super::{Config, Request};
 use crate::monitor::Ticker;
@@ -97,6 +98,7 @@ struct Round {
     /// Those that child processes tell of.
     others: Vec<(usize, Arc<Target>)>,
     descs: Rc<RefCell<Descs>>,
+    select: Select,
     assembler: Assembler,
     /// Number of the last question to all.
     number: u64,
@@ -118,6 +120,7 @@ impl Round {
             nodes: targets.iter().map(node).collect(),
             others: targets.iter().cloned().enumerate().filter(|(_, target)| !by_http(target)).collect(),
             descs: Rc::default(),
+            select: config.select,
             assembler: Assembler::new(config.thresholds.max_over_mean),
             number: 0,
             open: 0,
@@ -164,16 +167,23 @@ impl Round {
         match news {
             News::Told(at, told) => {
                 if let Some((node, _)) = self.nodes.get_mut(at) {
-                    node.take(*told, None, self.interval, now);
+                    let mut told = *told;
+                    if let Ok(sample) = &mut told {
+                        self.select.apply(sample);
+                    }
+                    node.take(told, None, self.interval, now);
                 }
             }
             News::Answer(answer) => {
                 let Some((node, client)) = self.nodes.get_mut(answer.node) else { return };
                 *client = Some(answer.client);
                 self.open -= usize::from(answer.round == self.number && self.open > 0);
-                let sample = answer.page.map_err(|error| error.to_string()).and_then(|page| {
+                let mut sample = answer.page.map_err(|error| error.to_string()).and_then(|page| {
                     page::parse(&page, &mut self.descs.borrow_mut()).map_err(|error| error.to_string())
                 });
+                if let Ok(sample) = &mut sample {
+                    self.select.apply(sample);
+                }
                 node.take(sample, Some(answer.took), self.interval, now);
             }
         }

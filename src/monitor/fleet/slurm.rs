@@ -1,6 +1,12 @@
 //! The nodes of a Slurm job.
 
-use std::process::{Command, Stdio};
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long Slurm's controller may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a job's nodes are not known.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +20,9 @@ pub enum SlurmError {
     /// Slurm's program is not there.
     #[error("cannot run squeue: {0}")]
     Run(#[from] std::io::Error),
+    /// It took too long.
+    #[error("squeue has not answered within {} s", LIMIT.as_secs())]
+    Late,
     /// It said no.
     #[error("squeue knows no such job: {0}")]
     Refused(String),
@@ -41,7 +50,7 @@ pub fn nodes(job: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Re
         return Err(SlurmError::Number(crate::text::printable(job)));
     }
     let arguments = ["--noheader", "--states=RUNNING,COMPLETING,SUSPENDED", "--format=%N", "--jobs", job];
-    let output = Command::new("squeue").args(arguments).stdin(Stdio::null()).output()?;
+    let output = output_of(Command::new("squeue").args(arguments))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let line = said.lines().next().unwrap_or("it said nothing");
@@ -51,6 +60,37 @@ pub fn nodes(job: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Re
     // The parts of a job of several (an array's tasks, a heterogeneous job) have a line each.
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { Err(SlurmError::NoNodes(job.to_owned())) } else { Ok(lines.join(",")) }
+}
+
+/// What a program writes, if it ends in time.
+fn output_of(command: &mut Command) -> Result<Output, SlurmError> {
+    /// The longest list of nodes that is read.
+    const MOST: u64 = 1 << 20;
+    fn all(pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _broken = pipe.take(MOST).read_to_end(&mut bytes);
+            bytes
+        })
+    }
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (out, err) = (child.stdout.take().map(all), child.stderr.take().map(all));
+    let deadline = Instant::now() + LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Err(SlurmError::Late);
+        }
+        thread::sleep(Duration::from_millis(10));
+    };
+    let bytes = |reader: Option<thread::JoinHandle<Vec<u8>>>| {
+        reader.and_then(|reader| reader.join().ok()).unwrap_or_default()
+    };
+    Ok(Output { status, stdout: bytes(out), stderr: bytes(err) })
 }
 
 #[cfg(test)]

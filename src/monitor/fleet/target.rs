@@ -239,6 +239,9 @@ fn one(text: &str, default: &Via) -> Result<Target, String> {
     let port = match port {
         "" if authority.ends_with(':') => return Err("the port is missing".to_owned()),
         "" if via != Via::Http => 0,
+        _ if matches!(via, Via::Srun(_)) => {
+            return Err("srun asks Slurm for a node, and has no port".to_owned());
+        }
         "" => DEFAULT_PORT,
         port => port.parse().ok().filter(|&port| port > 0).ok_or_else(|| format!("{port:?} is no port"))?,
     };
@@ -299,6 +302,13 @@ mod tests {
         let told = parse(list, &Via::Http).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");
         assert!(!told.contains('\u{1b}'), "{told:?}");
+    }
+
+    #[test]
+    fn srun_has_no_port() {
+        let told = parse("n1:22", &Via::Srun(None)).unwrap_err().to_string();
+        assert!(told.contains("n1:22") && told.contains("has no port"), "{told}");
+        assert_eq!(parse("n1", &Via::Srun(None)).unwrap()[0].port, 0);
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::view::{GroupFlow, GroupView, Mark, NicView, View};
+use super::view::{CounterView, Flow, GroupFlow, GroupView, Mark, NicView, View};
 use crate::balance::{BUSY_BYTES_PER_S, Verdict};
 use crate::monitor::counter::Health;
+
+/// The gauge of how many of a port's counters stand at their maximum, as an exporter's page has it.
+pub const SATURATED: &str = "rdma_port_saturated_counters";
 
 /// How a node that is watched from afar is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +63,20 @@ pub struct RemoteView {
     pub took: Option<Duration>,
     /// Answers and failures so far.
     pub counts: [u64; 2],
+    /// Answers with newer numbers than the one before: an exporter gives the same read to all who ask within a second.
+    pub reads: u64,
     /// Its groups among those of the view; empty as long as there are no numbers of now.
     pub groups: Range<usize>,
 }
 
 impl RemoteView {
+    /// Whether there are no numbers of now, and no reason to expect them in a moment: something is wrong with it, or it sees no
+    /// NIC.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        self.state.is_trouble() || (self.state == RemoteState::Live && self.groups.is_empty())
+    }
+
     /// For how long there have been no newer numbers, as the end of a sentence: `, since 12 s`.
     #[must_use]
     pub fn since(&self) -> String {
@@ -95,7 +107,7 @@ pub enum Rank {
     Broken,
     /// Traffic that the NICs do not share.
     Uneven,
-    /// Packets lost, sent again, or not answered in time.
+    /// Packets lost, sent again, or not answered in time, or a counter that would not tell it any more.
     Losing,
     /// Traffic in good order.
     Busy,
@@ -116,8 +128,7 @@ pub enum Entry {
 pub fn entries(view: &View) -> impl Iterator<Item = (Badness, Entry)> {
     let nodes = view.fleet.iter().flat_map(|nodes| nodes.iter().enumerate());
     nodes.flat_map(move |(at, node)| {
-        let rank = if node.state.is_trouble() { Rank::Unknown } else { Rank::Quiet };
-        let alone = node.groups.is_empty().then_some(((rank, Reverse(0)), Entry::Node(at)));
+        let alone = node.groups.is_empty().then_some(((Rank::Unknown, Reverse(0)), Entry::Node(at)));
         let groups = node
             .groups
             .clone()
@@ -141,7 +152,7 @@ pub fn badness(group: &GroupView) -> Badness {
         (Rank::Broken, tenths)
     } else if uneven || slow {
         (Rank::Uneven, tenths)
-    } else if group.nics.iter().any(loses) {
+    } else if group.nics.iter().any(|nic| loses(nic) || is_full(nic)) {
         (Rank::Losing, tenths)
     } else if busy(group).next().is_some() {
         (Rank::Busy, Reverse(0))
@@ -178,6 +189,13 @@ pub fn is_broken(nic: &NicView) -> bool {
 pub fn loses(nic: &NicView) -> bool {
     let rises = |quantity: Health| nic.health[quantity].per_s.is_some_and(|rate| rate > 0.0);
     [Health::Drops, Health::Retransmits, Health::Timeouts].into_iter().any(rises)
+}
+
+/// Whether a counter stands at its maximum: what it does not count any more does not look like nothing.
+#[must_use]
+pub fn is_full(nic: &NicView) -> bool {
+    let told = |counter: &CounterView| counter.name() == SATURATED && counter.value > 0;
+    nic.counters.iter().any(|counter| counter.saturated || told(counter))
 }
 
 #[expect(
@@ -228,41 +246,48 @@ pub fn words(group: &GroupView) -> String {
     if words.is_empty() {
         words.push(quiet(group));
     }
+    if let Some(nic) = group.nics.iter().find(|nic| is_full(nic)) {
+        words.push(format!("{} has counters at their maximum", nic.device));
+    }
     words.join(", ")
 }
 
-/// `Tx+Rx skewed: mlx5_1`, and the NIC that is far behind the others.
+/// `Tx+Rx skewed: mlx5_1`, `Rx slow: mlx5_3`: what is wrong with each direction and the NIC that stands out in it, the worse one
+/// first; once where both are the same.
 fn uneven(group: &GroupView) -> Option<String> {
-    let ways = [("Tx", &group.tx), ("Rx", &group.rx)];
-    let uneven: Vec<_> = ways.iter().filter(|(_, f)| is_busy(f) && f.spread.verdict.is_imbalance()).collect();
-    let slow = ways.iter().find_map(|(way, flow)| {
-        let slow = flow.distribution.filter(|_| is_busy(flow))?.slow?;
-        Some((way, &group.nics.get(slow)?.device))
-    });
-    let ratio = |flow: &GroupFlow| flow.spread.max_over_mean.unwrap_or(0.0);
-    let Some((way, worst)) = uneven.iter().max_by(|a, b| ratio(a.1).total_cmp(&ratio(b.1))) else {
-        return slow.map(|(way, nic)| format!("{way} slow: {nic}"));
-    };
-    let same = uneven.len() == 2 && uneven[0].1.spread.verdict == uneven[1].1.spread.verdict;
-    let way = if same { "Tx+Rx" } else { way };
-    let verdict = worst.spread.verdict.word();
-    // One that is far behind says more than the one that is a little ahead of the many others.
-    let nic = match (slow, busiest(group, *way == *"Rx")) {
-        (Some((_, slow)), _) => format!(": {slow} slow"),
-        (None, Some(nic)) => format!(": {}", nic.device),
-        (None, None) => String::new(),
-    };
-    Some(format!("{way} {verdict}{nic}"))
+    let tx = uneven_way(group, &group.tx, |nic| nic.tx);
+    let rx = uneven_way(group, &group.rx, |nic| nic.rx);
+    let worse =
+        |flow: &GroupFlow| (flow.spread.verdict.is_imbalance(), flow.spread.max_over_mean.unwrap_or(0.0));
+    match (tx, rx) {
+        (Some(tx), Some(rx)) if tx == rx => Some(format!("Tx+Rx {tx}")),
+        (Some(tx), Some(rx)) if worse(&group.rx) > worse(&group.tx) => Some(format!("Rx {rx}, Tx {tx}")),
+        (Some(tx), Some(rx)) => Some(format!("Tx {tx}, Rx {rx}")),
+        (Some(tx), None) => Some(format!("Tx {tx}")),
+        (None, Some(rx)) => Some(format!("Rx {rx}")),
+        (None, None) => None,
+    }
 }
 
-/// The NIC that moves most in a direction.
-fn busiest(group: &GroupView, received: bool) -> Option<&NicView> {
-    let rate = |nic: &&NicView| if received { nic.rx.bytes_per_s } else { nic.tx.bytes_per_s };
-    group
-        .nics
-        .iter()
-        .filter(|nic| rate(nic).is_some())
-        .max_by(|a, b| rate(a).unwrap_or(0.0).total_cmp(&rate(b).unwrap_or(0.0)))
+/// What is wrong with one direction.
+fn uneven_way(group: &GroupView, flow: &GroupFlow, of: fn(&NicView) -> Flow) -> Option<String> {
+    if !is_busy(flow) {
+        return None;
+    }
+    let slow = flow.distribution.and_then(|of| of.slow).and_then(|slow| group.nics.get(slow));
+    let verdict = flow.spread.verdict;
+    // One that is far behind says more than the one that is a little ahead of the many others.
+    match (verdict.is_imbalance(), slow) {
+        (true, Some(slow)) => Some(format!("{}: {} slow", verdict.word(), slow.device)),
+        (true, None) => {
+            let rate = |nic: &&NicView| of(nic).bytes_per_s;
+            let known = group.nics.iter().filter(|nic| rate(nic).is_some());
+            let busiest = known.max_by(|a, b| rate(a).unwrap_or(0.0).total_cmp(&rate(b).unwrap_or(0.0)))?;
+            Some(format!("{}: {}", verdict.word(), busiest.device))
+        }
+        (false, Some(slow)) => Some(format!("slow: {}", slow.device)),
+        (false, None) => None,
+    }
 }
 
 /// Of a group that nothing is wrong with.
@@ -343,11 +368,81 @@ mod tests {
         assert!(badness(&all(&[8e9, 1e9, 1e9, 1e9])) < badness(&all(&[4e9, 1e9, 1e9, 1e9])));
     }
 
+    /// A group whose NICs send and receive these many bytes per second.
+    fn moves(sent: &[f64], received: &[f64]) -> GroupView {
+        let mut group = all(sent);
+        let nics: Vec<NicView> = group
+            .nics
+            .drain(..)
+            .zip(received)
+            .map(|(nic, &rate)| NicView { rx: Flow { bytes_per_s: Some(rate), ..nic.rx }, ..nic })
+            .collect();
+        group::with(&group, nics, 1.25)
+    }
+
     #[test]
-    fn both_directions_and_a_nic_that_is_behind() {
-        let mut group = all(&[8e9, 0.0, 0.0, 0.0]);
-        group.rx = group.tx;
-        assert_eq!(words(&group), "Tx+Rx single NIC: m0");
+    fn each_direction_names_its_own_nic() {
+        let said = |sent: &[f64], received: &[f64]| words(&moves(sent, received));
+        let (first, last) = ([8e9, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 8e9]);
+        assert_eq!(said(&first, &first), "Tx+Rx single NIC: m0");
+        assert_eq!(said(&first, &last), "Tx single NIC: m0, Rx single NIC: m3");
+        assert_eq!(said(&[4e9, 4e9, 4.1e9, 1e9], &last), "Rx single NIC: m3, Tx skewed: m3 slow");
+        assert_eq!(said(&[4e9, 1e9, 1e9, 1e9], &[1e9, 3e9, 1e9, 1e9]), "Tx skewed: m0, Rx skewed: m1");
+        assert_eq!(said(&[4e9; 4], &[1e9, 3e9, 1e9, 1e9]), "Rx skewed: m1");
+        // Far behind the others in one direction, and too many NICs for that to be an imbalance.
+        let mut behind = [4e9; 8];
+        behind[7] = 0.5e9;
+        assert_eq!(said(&[4e9; 8], &behind), "Rx slow: m7");
+        assert_eq!(said(&behind, &behind), "Tx+Rx slow: m7");
+        let mut other = [4e9; 8];
+        other[2] = 0.5e9;
+        assert_eq!(said(&behind, &other), "Tx slow: m7, Rx slow: m2");
+        let single = [8e9, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        assert_eq!(said(&behind, &single), "Rx single NIC: m0, Tx slow: m7");
+    }
+
+    #[test]
+    fn a_counter_that_counts_no_more_is_not_quiet() {
+        let mut group = all(&[0.0, 0.0]);
+        let desc = crate::monitor::counter::Desc::unknown(SATURATED.to_owned());
+        let mut counter =
+            CounterView { desc: std::sync::Arc::new(desc), value: 0, per_s: None, saturated: false };
+        group.nics[1].counters = vec![counter.clone()];
+        assert_eq!((badness(&group).0, words(&group).as_str()), (Rank::Quiet, "idle"));
+        counter.value = 1;
+        group.nics[1].counters = vec![counter];
+        assert_eq!(badness(&group).0, Rank::Losing);
+        assert_eq!(words(&group), "idle, m1 has counters at their maximum");
+    }
+
+    #[test]
+    fn a_node_without_numbers_comes_before_all_others() {
+        let node = |state, groups| RemoteView {
+            name: String::new(),
+            place: String::new(),
+            state,
+            reason: None,
+            age: None,
+            took: None,
+            counts: [0, 0],
+            reads: 0,
+            groups,
+        };
+        let mut view = Cluster::default().view(Shape::PairSeq, 3);
+        view.groups = vec![all(&[8e9, 0.0])];
+        let states = [RemoteState::Asked, RemoteState::Live, RemoteState::Lost];
+        let mut nodes: Vec<RemoteView> = states.into_iter().map(|state| node(state, 0..0)).collect();
+        nodes.insert(0, node(RemoteState::Live, 0..1));
+        assert_eq!(nodes.iter().map(RemoteView::is_trouble).collect::<Vec<_>>(), [false, false, true, true]);
+        view.fleet = Some(nodes.into());
+        let mut entries: Vec<_> = entries(&view).collect();
+        entries.sort_by_key(|(badness, _)| *badness);
+        let order: Vec<Entry> = entries.into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(order, [Entry::Node(1), Entry::Node(2), Entry::Node(3), Entry::Group(0, 0)]);
+    }
+
+    #[test]
+    fn a_nic_that_is_behind() {
         let slow = all(&[4e9, 4e9, 4e9, 4e9, 4e9, 4e9, 4e9, 0.5e9]);
         assert_eq!((badness(&slow).0, words(&slow).as_str()), (Rank::Uneven, "Tx slow: m7"));
     }

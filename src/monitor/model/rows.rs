@@ -21,6 +21,9 @@ use crate::monitor::sample::{
 /// How long the row of a device that is gone stays, in nanoseconds.
 const GONE_NS: u64 = 30_000_000_000;
 
+/// Most rows of devices that are gone, the latest. Time alone does not bound them where a sample is another machine's.
+const MAX_GONE: usize = 256;
+
 /// The rows of a tick.
 #[derive(Debug)]
 pub(super) struct Made {
@@ -127,8 +130,16 @@ impl Rows {
             let age = sample.mono_ns.saturating_sub(seen.at);
             age == 0 || (age <= GONE_NS && !there.contains(&(seen.facts.device.as_str(), seen.facts.port)))
         });
+        let mut gone: Vec<u64> =
+            self.seen.values().map(|seen| seen.at).filter(|&at| at != sample.mono_ns).collect();
+        if gone.len() > MAX_GONE {
+            gone.sort_unstable();
+            let oldest = gone[gone.len() - MAX_GONE];
+            // Of those that went at the same time all go.
+            self.seen.retain(|_, seen| seen.at > oldest || seen.at == sample.mono_ns);
+        }
         for (key, Seen { facts, source, at }) in self.seen.iter().filter(|(_, s)| s.at != sample.mono_ns) {
-            let seconds = (sample.mono_ns - at) / 1_000_000_000;
+            let seconds = sample.mono_ns.saturating_sub(*at) / 1_000_000_000;
             let reason = format!("the device is gone (since {seconds} s)");
             notices.push(notice(&facts.device, "the device is gone"));
             let mut rates = tracks.stale(key);

@@ -57,6 +57,8 @@ pub struct Tracks {
 
 /// How long a row that was not read is remembered.
 const MEMORY_TICKS: u64 = 600;
+/// Most rows that were not read at the last tick and are remembered, the latest: names may be another machine's choice.
+const MEMORY_ROWS: usize = 1024;
 
 /// The longest time between two late answers that a rate is made of.
 const SLOWEST: Duration = Duration::from_secs(60);
@@ -70,6 +72,12 @@ impl Tracks {
         self.longest = (interval * 3).max(interval + Duration::from_secs(2));
         let tick = self.tick;
         self.by_key.retain(|_, t| tick - t.tick <= MEMORY_TICKS);
+        let mut unread: Vec<u64> = self.by_key.values().map(|t| t.tick).filter(|&at| at + 1 < tick).collect();
+        if unread.len() > MEMORY_ROWS {
+            unread.sort_unstable();
+            let oldest = unread[unread.len() - MEMORY_ROWS];
+            self.by_key.retain(|_, t| t.tick > oldest);
+        }
     }
 
     /// A good read of the row `key`.
@@ -263,6 +271,19 @@ mod tests {
     fn tick(tracks: &mut Tracks, reading: &Reading) -> Rates {
         tracks.begin(SECOND);
         tracks.good("nic", reading)
+    }
+
+    #[test]
+    fn names_that_rotate_are_forgotten_the_oldest_first() {
+        let mut tracks = Tracks::default();
+        for n in 0..100_u64 {
+            tracks.begin(Duration::from_secs(1));
+            for k in 0..100 {
+                let _first = tracks.good(&format!("{n}/{k}"), &reading(5, 5));
+            }
+        }
+        assert!(tracks.by_key.len() <= MEMORY_ROWS + 200, "{}", tracks.by_key.len());
+        assert!(tracks.had_traffic("95/0") && !tracks.had_traffic("5/0"));
     }
 
     #[test]

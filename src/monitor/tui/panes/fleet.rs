@@ -68,8 +68,9 @@ fn without_numbers(state: &State, node: &RemoteView) -> Vec<Cell> {
     let theme = state.theme;
     let (glyph, token) = match node.state {
         RemoteState::Asked => ("", Token::Muted),
-        RemoteState::Live => (state.glyphs.track(), Token::Muted),
-        RemoteState::Old | RemoteState::Lost | RemoteState::Never => (state.glyphs.bad(), Token::Bad),
+        RemoteState::Live | RemoteState::Old | RemoteState::Lost | RemoteState::Never => {
+            (state.glyphs.bad(), Token::Bad)
+        }
     };
     let reason = match (&node.reason, node.state.is_trouble()) {
         (Some(reason), true) => format!("{glyph} {}{}", printable(reason), node.since()),

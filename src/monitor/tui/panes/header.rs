@@ -113,7 +113,7 @@ fn facts(state: &State) -> Line<'static> {
         return Line::from(spans);
     };
     if let Some(nodes) = &view.fleet {
-        let troubled = nodes.iter().filter(|node| node.state.is_trouble()).count();
+        let troubled = nodes.iter().filter(|node| node.is_trouble()).count();
         spans.push(Span::raw(format!("  {}", plural(nodes.len(), "node"))));
         if troubled > 0 {
             spans.push(Span::styled(format!(", {troubled} without numbers"), theme.style(Token::Bad)));

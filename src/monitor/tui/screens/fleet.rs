@@ -84,6 +84,7 @@ fn view(tick: u64) -> View {
             age,
             took: Some(Duration::from_millis(3)),
             counts: [tick + 1, u64::from(reason.is_some())],
+            reads: tick + 1,
             groups: begin..groups.len(),
         });
     }
@@ -129,7 +130,7 @@ fn a_node_and_a_group_in_detail() {
     let mut state = open(80, 24, Glyphs::Unicode);
     press(&mut state, &[Command::Enter]);
     assert_snapshot!("fleet_node@80x24", text(&state));
-    press(&mut state, &[Command::Enter, Command::Down, Command::Down, Command::Enter]);
+    press(&mut state, &[Command::Enter, Command::Down, Command::Down, Command::Down, Command::Enter]);
     assert_snapshot!("fleet_group@80x24", text(&state));
 }
 

@@ -52,7 +52,7 @@ pub(super) fn lines(state: &State, key: &RowKey, width: usize) -> Option<(String
 /// A node that is watched from afar.
 fn remote(state: &State, node: &RemoteView, width: usize) -> Vec<Line<'static>> {
     let mut lines = Facts::new(state, width);
-    let token = if node.state.is_trouble() { Token::Bad } else { Token::Text };
+    let token = if node.is_trouble() { Token::Bad } else { Token::Text };
     lines.add("asked at", &node.place);
     lines.add_as("state", node.state.word(), token);
     if let Some(reason) = &node.reason {
