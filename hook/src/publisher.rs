@@ -13,7 +13,7 @@ use counters::{
 };
 
 use crate::count::registry;
-use crate::guard::{Stop, guarded, stop, stopped};
+use crate::guard::{Stop, always, guarded, stop, stopped};
 use crate::totals::{Published, Sums};
 use crate::{fork, identity, nics, settings};
 
@@ -142,8 +142,16 @@ extern "C" fn at_exit() {
     finish();
 }
 
-/// The end of the process: the last values, and a page that is closed.
+/// The end of the process: the last values, and a page that is closed; or why it has ended before.
 pub fn finish() {
+    if let Some(why) = stopped() {
+        always(|| {
+            if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.is_ours()) {
+                publisher.give_up(why);
+            }
+        });
+        return;
+    }
     guarded(|| {
         if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.is_ours()) {
             publisher.turn();
