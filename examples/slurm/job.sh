@@ -69,8 +69,8 @@ stop_monitors() {
 # Runs at the end of the job, whichever end it is.
 finish() {
     local status=$?
-    trap - EXIT
     trap '' INT TERM
+    trap - EXIT
     set +e
     if [[ -n $running ]] && kill "$running" 2>/dev/null; then
         wait "$running"
@@ -127,8 +127,9 @@ job() {
     results=$(realpath -m -- "${RESULTS:-${SLURM_SUBMIT_DIR:-.}}")/$1-$SLURM_JOB_ID
     mkdir -p -- "$results"
     trap finish EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    # Slurm may send its signal more than once, and only the first may lead to the exit.
+    trap 'trap "" INT TERM; exit 130' INT
+    trap 'trap "" INT TERM; exit 143' TERM
     start_monitors
     for variant in "${variants[@]}"; do
         status=0

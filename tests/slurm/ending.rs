@@ -27,12 +27,14 @@ fn a_cancelled_job_leaves_no_recorder_and_no_page() {
         // A controller that does not answer in time leaves the list empty as well.
         (queue.status.success() && queue.stdout.is_empty()).then_some(())
     });
+    // Between the recorders and the report there is none for a moment.
+    let results = results(&cluster, "alltoall");
+    cluster.eventually("the report", || results.dir.join("report.txt").is_file().then_some(()));
     cluster.eventually("no process of it", || cluster.processes("railtop").is_empty().then_some(()));
     for node in 0..2 {
         assert_eq!(cluster.pages(node), Vec::<String>::new(), "node{node}");
     }
     // Not cut off by SIGKILL: the recordings and the report are whole, and the second variant never began.
-    let results = results(&cluster, "alltoall");
     for node in 0..2 {
         assert!(results.recorded(node).iter().any(|line| line["rx_bytes"].as_u64() > Some(0)), "node{node}");
     }
