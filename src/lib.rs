@@ -13,6 +13,7 @@ mod futex;
 pub mod fuzzing;
 pub mod lab;
 pub mod monitor;
+mod on_drop;
 pub mod report;
 pub mod sim;
 pub mod skew;

@@ -22,6 +22,7 @@ pub mod list;
 pub mod log;
 pub mod model;
 pub(crate) mod natural;
+mod newest;
 pub mod perfetto;
 mod pipeline;
 pub mod record;

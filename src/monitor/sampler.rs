@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::model::view::View;
+use super::newest::Newest;
 use super::record::{About, RecordError, Recorder, Status};
 use super::sample::{Needs, Sample};
 use super::{Config, Monitor, Ticker};
@@ -27,18 +28,11 @@ enum Request {
     Stop,
 }
 
-/// What the sampler and the screen share.
-#[derive(Default)]
-struct Shared {
-    /// The newest view, until the screen takes it.
-    latest: Option<Arc<View>>,
-    recording: Option<Status>,
-    wake: Option<Box<dyn Fn() + Send>>,
-}
-
 /// Handle of the sampler's thread. Dropping it ends the thread.
 pub struct Sampler {
-    shared: Arc<Mutex<Shared>>,
+    newest: Newest,
+    /// How the recording is that the screen has begun and not ended.
+    recording: Arc<Mutex<Option<Status>>>,
     requests: Sender<Request>,
     thread: Option<JoinHandle<()>>,
     /// What is monitored, for the header of a recording.
@@ -51,9 +45,9 @@ impl Sampler {
     /// # Errors
     /// When no thread can be started.
     pub fn start(config: Config) -> io::Result<Self> {
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (newest, recording) = (Newest::default(), Arc::new(Mutex::new(None)));
         let (requests, asked) = mpsc::channel();
-        let theirs = Arc::clone(&shared);
+        let (views, theirs) = (newest.clone(), Arc::clone(&recording));
         let ours = config.clone();
         let thread = thread::Builder::new().name("sampler".to_owned()).spawn(move || {
             let mut ticker = Ticker::new(Instant::now(), config.interval);
@@ -85,13 +79,13 @@ impl Sampler {
                         let interval = monitor.config().interval;
                         early = early.filter(|&pause| pause < interval && lacks_an_answer(&sample));
                         let view = Arc::new(monitor.derive(&sample).view);
-                        lock(&theirs).publish(view);
+                        views.publish(view);
                         // After the view: a slow disk must not delay the screen.
                         if let Some(open) = &mut recorder {
                             let added = open.add(sample, monitor.config().interval, missed);
                             let error = added.err().map(|e| e.to_string());
                             let ended = error.is_some();
-                            lock(&theirs).recorded(Status { error, ..open.status() });
+                            recorded(&theirs, Status { error, ..open.status() });
                             if ended {
                                 recorder = None;
                                 monitor.set_needs(needs);
@@ -106,23 +100,19 @@ impl Sampler {
                 }
             }
         })?;
-        Ok(Self { shared, requests, thread: Some(thread), config: ours })
+        Ok(Self { newest, recording, requests, thread: Some(thread), config: ours })
     }
 
     /// From now on `wake` is called, on the sampler's thread, whenever a new view is there; also now, if one is.
     /// It must be quick and must not call back into the sampler.
     pub fn subscribe(&mut self, wake: impl Fn() + Send + 'static) {
-        let mut shared = lock(&self.shared);
-        if shared.latest.is_some() {
-            wake();
-        }
-        shared.wake = Some(Box::new(wake));
+        self.newest.subscribe(wake);
     }
 
     /// Takes the newest view that was not taken before. Never waits for a sample.
     #[must_use]
     pub fn latest(&mut self) -> Option<Arc<View>> {
-        lock(&self.shared).latest.take()
+        self.newest.take()
     }
 
     /// Changes the interval, from now on.
@@ -139,7 +129,7 @@ impl Sampler {
     /// When the file cannot be opened or holds something else.
     pub fn start_recording(&mut self, path: &Path) -> Result<(), RecordError> {
         let recorder = Recorder::open(path, &About::of(&self.config))?;
-        lock(&self.shared).recording = Some(recorder.status());
+        *lock(&self.recording) = Some(recorder.status());
         let _gone = self.requests.send(Request::Record(Some(Box::new(recorder))));
         Ok(())
     }
@@ -147,13 +137,13 @@ impl Sampler {
     /// Ends the recording; returns how it was.
     pub fn stop_recording(&mut self) -> Option<Status> {
         let _gone = self.requests.send(Request::Record(None));
-        lock(&self.shared).recording.take()
+        lock(&self.recording).take()
     }
 
     /// How the recording is; with the reason, if it ended by itself.
     #[must_use]
     pub fn recording(&self) -> Option<Status> {
-        lock(&self.shared).recording.clone()
+        lock(&self.recording).clone()
     }
 
     /// Changes what is read, from the next tick on.
@@ -173,25 +163,16 @@ fn lacks_an_answer(sample: &Sample) -> bool {
     sample.ports.iter().any(|port| port.reading.is_err())
 }
 
-impl Shared {
-    /// Notes how the recording is, unless the screen has ended it meanwhile.
-    fn recorded(&mut self, status: Status) {
-        if let Some(ours) = self.recording.as_mut().filter(|ours| ours.path == status.path) {
-            *ours = status;
-        }
-    }
-
-    fn publish(&mut self, view: Arc<View>) {
-        self.latest = Some(view);
-        if let Some(wake) = &self.wake {
-            wake();
-        }
+/// Notes how the recording is, unless the screen has ended it meanwhile.
+fn recorded(recording: &Mutex<Option<Status>>, status: Status) {
+    if let Some(ours) = lock(recording).as_mut().filter(|ours| ours.path == status.path) {
+        *ours = status;
     }
 }
 
 /// A panic while the lock was held leaves nothing half done here.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(recording: &Mutex<Option<Status>>) -> MutexGuard<'_, Option<Status>> {
+    recording.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Debug for Sampler {

@@ -14,6 +14,7 @@ use super::engine::run;
 use super::outcome::Outcome;
 use super::scene::Scene;
 use super::traffic::Traffic;
+use crate::on_drop::OnDrop;
 use crate::transport::select::{Place, PolicyKind, Selector};
 
 /// Between two looks of who watches.
@@ -58,7 +59,7 @@ pub fn run_each<T: Traffic + Sync, W: Watcher>(
     };
     thread::scope(|scope| {
         // However this ends, also by a panic: nobody works on for a result that nobody takes.
-        let _stop = StopAtEnd(&work.stop);
+        let _stop = OnDrop::new(|| work.stop.store(true, Ordering::Relaxed));
         let (tell, told) = mpsc::channel();
         for _ in 1..threads.get().min(policies.len()) {
             let (tell, work) = (tell.clone(), &work);
@@ -135,15 +136,6 @@ impl Work<'_> {
         let each = || self.policies.iter().zip(&self.runs);
         let running = each().filter(|(_, run)| run.is_on.load(Ordering::Relaxed)).map(|(&policy, _)| policy);
         (running.collect(), each().map(|(_, run)| run.puts.load(Ordering::Relaxed)).sum())
-    }
-}
-
-/// Ends all runs when it goes out of scope.
-struct StopAtEnd<'s>(&'s AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

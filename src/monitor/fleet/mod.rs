@@ -28,7 +28,7 @@ pub mod target;
 pub(crate) mod fuzz;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ pub use target::Via;
 
 use self::target::Target;
 use super::model::view::View;
+use super::newest::Newest;
 use super::thresholds::Thresholds;
 
 /// Which nodes, and how they are asked.
@@ -64,25 +65,9 @@ enum Request {
     Stop,
 }
 
-/// What the thread and the screen share.
-#[derive(Default)]
-struct Shared {
-    latest: Option<Arc<View>>,
-    wake: Option<Box<dyn Fn() + Send>>,
-}
-
-impl Shared {
-    fn publish(&mut self, view: Arc<View>) {
-        self.latest = Some(view);
-        if let Some(wake) = &self.wake {
-            wake();
-        }
-    }
-}
-
 /// Handle of the thread that asks. Dropping it ends the thread.
 pub struct Fleet {
-    shared: Arc<Mutex<Shared>>,
+    newest: Newest,
     requests: UnboundedSender<Request>,
     thread: Option<JoinHandle<()>>,
 }
@@ -94,31 +79,27 @@ impl Fleet {
     /// When no thread can be started.
     pub fn start(config: Config) -> io::Result<Self> {
         let runtime = runtime()?;
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let newest = Newest::default();
         let (requests, asked) = unbounded_channel();
-        let theirs = Arc::clone(&shared);
+        let views = newest.clone();
         let thread = thread::Builder::new().name("fleet".to_owned()).spawn(move || {
-            let publish = move |view: View| lock(&theirs).publish(Arc::new(view));
+            let publish = move |view: View| views.publish(Arc::new(view));
             tokio::task::LocalSet::new().block_on(&runtime, poll::run(config, asked, publish));
             // A name server that does not answer is not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { shared, requests, thread: Some(thread) })
+        Ok(Self { newest, requests, thread: Some(thread) })
     }
 
     /// From now on `wake` is called, on the thread that asks, whenever a new view is there; also now, if one is.
     pub fn subscribe(&mut self, wake: impl Fn() + Send + 'static) {
-        let mut shared = lock(&self.shared);
-        if shared.latest.is_some() {
-            wake();
-        }
-        shared.wake = Some(Box::new(wake));
+        self.newest.subscribe(wake);
     }
 
     /// Takes the newest view that was not taken before. Never waits.
     #[must_use]
     pub fn latest(&mut self) -> Option<Arc<View>> {
-        lock(&self.shared).latest.take()
+        self.newest.take()
     }
 
     /// Changes the interval, from now on.
@@ -157,9 +138,4 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .thread_name("names")
         .max_blocking_threads(64)
         .build()
-}
-
-/// A panic while the lock was held leaves nothing half done here.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

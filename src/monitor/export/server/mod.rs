@@ -31,6 +31,7 @@ use self::connections::{Connections, Guard};
 pub use self::stats::Stats;
 use self::tls::Tls;
 use super::text::Format;
+use crate::on_drop::OnDrop;
 
 /// How long a client may take for a request's head, and how long a connection may idle between two.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -101,7 +102,7 @@ impl Server {
         let stats = Arc::new(Stats::default());
         let ours = Arc::clone(&stats);
         let thread = thread::Builder::new().name("http".to_owned()).spawn(move || {
-            let _tell = OnDrop(Some(ended));
+            let _tell = OnDrop::new(ended);
             let Config { listener, tls, auth, max_connections } = config;
             let answers = Arc::new(Answers::new(Box::new(ask), auth, Arc::clone(&ours)));
             let connections = Arc::new(Connections::new(max_connections, ours));
@@ -138,17 +139,6 @@ impl Server {
     #[must_use]
     pub fn join(self) -> bool {
         self.thread.join().is_ok()
-    }
-}
-
-/// Calls it when the thread ends, also by a panic.
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(call) = self.0.take() {
-            call();
-        }
     }
 }
 
