@@ -7,8 +7,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/callgrind.rs"]
+mod callgrind;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use callgrind::instructions;
 
 /// How far a count may be from its figure.
 const TOLERANCE: f64 = 0.03;
@@ -54,24 +59,10 @@ fn build(profile: &str) -> PathBuf {
         .unwrap()
 }
 
-/// Instructions of a run.
-fn instructions(program: &Path, bytes: &str, nics: &str, puts: u64) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["count", bytes, nics, &puts.to_string()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let collected = text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    assert!(output.status.success() && collected.is_some(), "{text}");
-    collected.unwrap()
-}
-
 /// Counts what a put-signal takes in this build, and holds it against the figures.
 fn hold(profile: &str) {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        return eprintln!("skipped: valgrind is not there to count instructions");
+    if let Some(reason) = callgrind::missing() {
+        return eprintln!("skipped: {reason}");
     }
     let compiler = compiler();
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(FIGURES)).unwrap();
@@ -84,7 +75,8 @@ fn hold(profile: &str) {
     let program = build(profile);
     let mut wrong = Vec::new();
     for (bytes, nics, figure) in figures {
-        let [few, many] = PUTS.map(|puts| instructions(&program, &bytes, &nics, puts));
+        let [few, many] =
+            PUTS.map(|puts| instructions(&program, &["count", &bytes, &nics, &puts.to_string()]));
         let each = (many - few) as f64 / (PUTS[1] - PUTS[0]) as f64;
         println!("{compiler} {profile} {bytes} {nics} {each:.1}");
         if (each / figure - 1.0).abs() > TOLERANCE {

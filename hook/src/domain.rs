@@ -225,65 +225,36 @@ unsafe fn open(
     rc
 }
 
-unsafe extern "C" fn endpoint(
-    domain: *mut fid_domain,
-    info: *mut fi_info,
-    ep: *mut *mut fid_ep,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `close`.
-    unsafe {
-        let (op, head) = original!(
-            (*domain).ops,
-            fi_ops_domain,
-            endpoint,
-            endpoint,
-            (domain, info, ep, context),
-            NO_SUCH_OP
-        );
-        open(head.state::<Domain>(), info, ep, || op(domain, info, ep, context))
-    }
+/// The ways to open an endpoint, which differ in their arguments alone.
+macro_rules! opening {
+    ($($name:ident($($more:ident: $type:ty),*);)+) => {$(
+        unsafe extern "C" fn $name(
+            domain: *mut fid_domain,
+            info: *mut fi_info,
+            ep: *mut *mut fid_ep,
+            $($more: $type,)*
+            context: *mut c_void,
+        ) -> c_int {
+            // SAFETY: as in `close`.
+            unsafe {
+                let (op, head) = original!(
+                    (*domain).ops,
+                    fi_ops_domain,
+                    $name,
+                    $name,
+                    (domain, info, ep, $($more,)* context),
+                    NO_SUCH_OP
+                );
+                open(head.state::<Domain>(), info, ep, || op(domain, info, ep, $($more,)* context))
+            }
+        }
+    )+};
 }
 
-unsafe extern "C" fn scalable_ep(
-    domain: *mut fid_domain,
-    info: *mut fi_info,
-    ep: *mut *mut fid_ep,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `close`.
-    unsafe {
-        let (op, head) = original!(
-            (*domain).ops,
-            fi_ops_domain,
-            scalable_ep,
-            scalable_ep,
-            (domain, info, ep, context),
-            NO_SUCH_OP
-        );
-        open(head.state::<Domain>(), info, ep, || op(domain, info, ep, context))
-    }
-}
-
-unsafe extern "C" fn endpoint2(
-    domain: *mut fid_domain,
-    info: *mut fi_info,
-    ep: *mut *mut fid_ep,
-    flags: u64,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `close`.
-    unsafe {
-        let (op, head) = original!(
-            (*domain).ops,
-            fi_ops_domain,
-            endpoint2,
-            endpoint2,
-            (domain, info, ep, flags, context),
-            NO_SUCH_OP
-        );
-        open(head.state::<Domain>(), info, ep, || op(domain, info, ep, flags, context))
-    }
+opening! {
+    endpoint();
+    scalable_ep();
+    endpoint2(flags: u64);
 }
 
 /// Memory that peers may write to: whatever they write without an immediate, nothing here tells of.
@@ -293,79 +264,31 @@ fn registered(rc: c_int, access: u64) {
     }
 }
 
-unsafe extern "C" fn reg(
-    object: *mut fid,
-    buf: *const c_void,
-    len: size_t,
-    access: u64,
-    offset: u64,
-    requested_key: u64,
-    flags: u64,
-    mr: *mut *mut fid_mr,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `close`; the object is the domain.
-    unsafe {
-        let (op, _) = original!(
-            (*object.cast::<fid_domain>()).mr,
-            fi_ops_mr,
-            reg,
-            reg,
-            (object, buf, len, access, offset, requested_key, flags, mr, context),
-            NO_SUCH_OP
-        );
-        let rc = op(object, buf, len, access, offset, requested_key, flags, mr, context);
-        registered(rc, access);
-        rc
-    }
+/// The ways to register memory: their arguments, and the access that these ask for.
+macro_rules! registering {
+    ($($name:ident($object:ident, $($arg:ident: $type:ty),+) $access:expr;)+) => {$(
+        unsafe extern "C" fn $name($object: *mut fid, $($arg: $type),+) -> c_int {
+            // SAFETY: as in `close`; the object is the domain.
+            unsafe {
+                let (op, _) = original!(
+                    (*$object.cast::<fid_domain>()).mr,
+                    fi_ops_mr,
+                    $name,
+                    $name,
+                    ($object, $($arg),+),
+                    NO_SUCH_OP
+                );
+                let access = $access;
+                let rc = op($object, $($arg),+);
+                registered(rc, access);
+                rc
+            }
+        }
+    )+};
 }
 
-unsafe extern "C" fn regv(
-    object: *mut fid,
-    iov: *const iovec,
-    count: size_t,
-    access: u64,
-    offset: u64,
-    requested_key: u64,
-    flags: u64,
-    mr: *mut *mut fid_mr,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `reg`.
-    unsafe {
-        let (op, _) = original!(
-            (*object.cast::<fid_domain>()).mr,
-            fi_ops_mr,
-            regv,
-            regv,
-            (object, iov, count, access, offset, requested_key, flags, mr, context),
-            NO_SUCH_OP
-        );
-        let rc = op(object, iov, count, access, offset, requested_key, flags, mr, context);
-        registered(rc, access);
-        rc
-    }
-}
-
-unsafe extern "C" fn regattr(
-    object: *mut fid,
-    attr: *const fi_mr_attr,
-    flags: u64,
-    mr: *mut *mut fid_mr,
-) -> c_int {
-    // SAFETY: as in `reg`.
-    unsafe {
-        let (op, _) = original!(
-            (*object.cast::<fid_domain>()).mr,
-            fi_ops_mr,
-            regattr,
-            regattr,
-            (object, attr, flags, mr),
-            NO_SUCH_OP
-        );
-        let access = if attr.is_null() { 0 } else { (&raw const (*attr).access).read() };
-        let rc = op(object, attr, flags, mr);
-        registered(rc, access);
-        rc
-    }
+registering! {
+    reg(object, buf: *const c_void, len: size_t, access: u64, offset: u64, requested_key: u64, flags: u64, mr: *mut *mut fid_mr, context: *mut c_void) access;
+    regv(object, iov: *const iovec, count: size_t, access: u64, offset: u64, requested_key: u64, flags: u64, mr: *mut *mut fid_mr, context: *mut c_void) access;
+    regattr(object, attr: *const fi_mr_attr, flags: u64, mr: *mut *mut fid_mr) if attr.is_null() { 0 } else { (&raw const (*attr).access).read() };
 }

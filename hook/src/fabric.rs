@@ -96,47 +96,38 @@ unsafe fn opened(rc: c_int, inner: bool, info: *const fi_info, at: *mut *mut fid
     }
 }
 
-unsafe extern "C" fn domain(
-    fabric: *mut fid_fabric,
-    info: *mut fi_info,
-    at: *mut *mut fid_domain,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: a live fabric with a table of ours, or `original` calls on.
-    unsafe {
-        let (op, head) =
-            original!((*fabric).ops, fi_ops_fabric, domain, domain, (fabric, info, at, context), -FI_ENOSYS);
-        let inner = head.state::<Fabric>().inner || Inside::is();
-        let inside = Inside::enter();
-        let rc = op(fabric, info, at, context);
-        drop(inside);
-        opened(rc, inner, info, at);
-        rc
-    }
+/// The ways to open a domain, which differ in their arguments alone.
+macro_rules! opening {
+    ($($name:ident($($more:ident: $type:ty),*);)+) => {$(
+        unsafe extern "C" fn $name(
+            fabric: *mut fid_fabric,
+            info: *mut fi_info,
+            at: *mut *mut fid_domain,
+            $($more: $type,)*
+            context: *mut c_void,
+        ) -> c_int {
+            // SAFETY: a live fabric with a table of ours, or `original` calls on.
+            unsafe {
+                let (op, head) = original!(
+                    (*fabric).ops,
+                    fi_ops_fabric,
+                    $name,
+                    $name,
+                    (fabric, info, at, $($more,)* context),
+                    -FI_ENOSYS
+                );
+                let inner = head.state::<Fabric>().inner || Inside::is();
+                let inside = Inside::enter();
+                let rc = op(fabric, info, at, $($more,)* context);
+                drop(inside);
+                opened(rc, inner, info, at);
+                rc
+            }
+        }
+    )+};
 }
 
-unsafe extern "C" fn domain2(
-    fabric: *mut fid_fabric,
-    info: *mut fi_info,
-    at: *mut *mut fid_domain,
-    flags: u64,
-    context: *mut c_void,
-) -> c_int {
-    // SAFETY: as in `domain`.
-    unsafe {
-        let (op, head) = original!(
-            (*fabric).ops,
-            fi_ops_fabric,
-            domain2,
-            domain2,
-            (fabric, info, at, flags, context),
-            -FI_ENOSYS
-        );
-        let inner = head.state::<Fabric>().inner || Inside::is();
-        let inside = Inside::enter();
-        let rc = op(fabric, info, at, flags, context);
-        drop(inside);
-        opened(rc, inner, info, at);
-        rc
-    }
+opening! {
+    domain();
+    domain2(flags: u64);
 }

@@ -56,6 +56,9 @@ fn stride(format: u32) -> Option<usize> {
     }
 }
 
+/// A provider's function that opens a queue.
+type OpenCq = unsafe extern "C" fn(*mut fid_domain, *mut fi_cq_attr, *mut *mut fid_cq, *mut c_void) -> c_int;
+
 /// Held while a queue is opened, unless a provider does it in a call of the program's.
 static OPENING: Mutex<()> = Mutex::new(());
 
@@ -64,7 +67,7 @@ static OPENING: Mutex<()> = Mutex::new(());
 /// # Safety
 /// As for `fi_cq_open(3)`; `domain` is the hooked state of the object `of`.
 pub(crate) unsafe fn open(
-    op: unsafe extern "C" fn(*mut fid_domain, *mut fi_cq_attr, *mut *mut fid_cq, *mut c_void) -> c_int,
+    op: OpenCq,
     domain: &'static Domain,
     of: *mut fid_domain,
     attr: *mut fi_cq_attr,
@@ -115,7 +118,7 @@ pub(crate) unsafe fn open(
 
 /// Replaces a queue that was opened wide for us, and cannot be hooked, by the one the program wants.
 unsafe fn reopen(
-    op: unsafe extern "C" fn(*mut fid_domain, *mut fi_cq_attr, *mut *mut fid_cq, *mut c_void) -> c_int,
+    op: OpenCq,
     of: *mut fid_domain,
     attr: *mut fi_cq_attr,
     cq: *mut *mut fid_cq,

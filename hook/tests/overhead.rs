@@ -3,8 +3,13 @@
 //! The program is `benches/overhead.rs`, optimised as tests/instructions.rs of railtop has its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
-use std::path::{Path, PathBuf};
+#[path = "../../tests/support/callgrind.rs"]
+mod callgrind;
+
+use std::path::PathBuf;
 use std::process::Command;
+
+use callgrind::instructions;
 
 /// Operations of the two runs whose difference is counted: what does not depend on them cancels out.
 const OPERATIONS: [u64; 2] = [10_000, 30_000];
@@ -30,28 +35,16 @@ fn build() -> PathBuf {
     path.unwrap()
 }
 
-fn instructions(program: &Path, way: &str, kind: &str, operations: u64) -> u64 {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["count", way, kind, &operations.to_string()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stderr);
-    let collected = text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    assert!(output.status.success() && collected.is_some(), "{text}");
-    collected.unwrap()
-}
-
 #[test]
 fn an_operation_takes_few_instructions_more() {
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        return println!("skipped: valgrind is not there to count instructions");
+    if let Some(reason) = callgrind::missing() {
+        return println!("skipped: {reason}");
     }
     let program = build();
     for (kind, most) in MOST {
         let each = ["bare", "hooked"].map(|way| {
-            let [few, many] = OPERATIONS.map(|operations| instructions(&program, way, kind, operations));
+            let [few, many] = OPERATIONS
+                .map(|operations| instructions(&program, &["count", way, kind, &operations.to_string()]));
             (many - few) / (OPERATIONS[1] - OPERATIONS[0])
         });
         let added = each[1].saturating_sub(each[0]);
