@@ -116,6 +116,15 @@ fn a_file_that_is_there_is_kept_and_nothing_to_report_is_said() {
     report().arg("--force").assert().success();
     let empty = tempfile::tempdir().unwrap();
     railtop().arg("report").arg(empty.path()).assert().code(3).stderr(contains("has no results"));
+    // Files that gave nothing are named, each with its reason.
+    fs::write(empty.path().join("bad.jsonl"), "what is this\n").unwrap();
+    fs::write(empty.path().join("cut.rec"), "railtop").unwrap();
+    railtop()
+        .arg("report")
+        .arg(empty.path())
+        .assert()
+        .code(3)
+        .stderr(contains("has no results").and(contains("\n  bad.jsonl: ")).and(contains("\n  cut.rec: ")));
     railtop().arg("report").arg(empty.path().join("gone")).assert().code(1).stderr(contains("cannot read"));
 }
 

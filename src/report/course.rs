@@ -280,6 +280,7 @@ mod tests {
     use crate::monitor::record::{About, Recorder};
     use crate::monitor::sample::{PageState, Reading, Sample, Traffic, made};
     use crate::monitor::{Config, Thresholds};
+    use crate::report::Report;
     use std::time::Duration;
 
     const SECOND: u64 = 1_000_000_000;
@@ -356,6 +357,14 @@ mod tests {
                 ["pair-seq", "11.0", "20.0", "2.00 MB/s", "2.00 MB/s", "1.00"]
             ]
         );
+    }
+
+    #[test]
+    fn a_recording_in_which_nothing_moved_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        record(&dir.path().join("still.rec"), (0..4).map(|tick| (sample(tick, "single", [7, 7]), 0)));
+        let error = Report::load(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("\n  still.rec: no NIC is known to have moved anything in it"), "{error}");
     }
 
     #[test]

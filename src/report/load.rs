@@ -17,6 +17,8 @@ const MAX_LINE: u64 = 1 << 20;
 const MAX_FILE: u64 = 64 << 20;
 /// Directories below directories, at most.
 const MAX_DEPTH: usize = 8;
+/// Remarks in an error, at most.
+const SHOWN_REMARKS: usize = 8;
 /// Files, at most: far more than one looks at on a page.
 const MAX_FILES: usize = 4096;
 
@@ -40,11 +42,14 @@ pub enum LoadError {
     /// No file has a result.
     #[error(
         "{path} has no results: a report is made of what `railtop bench --format json` printed (files that end in .jsonl) and \
-         `railtop log --record` wrote (.rec)"
+         `railtop log --record` wrote (.rec){}",
+        remarks.iter().fold(String::new(), |all, remark| all + "\n  " + remark)
     )]
     Nothing {
         /// Which file or directory.
         path: String,
+        /// Why the files that were looked at gave nothing, a sentence each; at most [`SHOWN_REMARKS`].
+        remarks: Vec<String>,
     },
 }
 
@@ -77,12 +82,15 @@ impl Report {
             files.push(path.to_owned());
         } else {
             // A pipe or a device may have no end.
-            return Err(LoadError::Nothing { path: shown(path) });
+            return Err(LoadError::Nothing { path: shown(path), remarks: Vec::new() });
         }
         for file in &files {
             let name = shown(file.strip_prefix(root).unwrap_or(file));
             if file.extension().is_some_and(|end| end == "rec") {
                 match Course::read(file, &name) {
+                    Ok(courses) if courses.is_empty() => {
+                        report.remarks.push(format!("{name}: no NIC is known to have moved anything in it"));
+                    }
                     Ok(courses) => report.courses.extend(courses),
                     Err(reason) => report.remarks.push(format!("{name}: {reason}")),
                 }
@@ -92,7 +100,8 @@ impl Report {
         }
         report.courses.sort_by(|a, b| b.max_over_mean().total_cmp(&a.max_over_mean()));
         if report.runs.is_empty() && report.courses.is_empty() {
-            return Err(LoadError::Nothing { path: shown(path) });
+            report.remarks.truncate(SHOWN_REMARKS);
+            return Err(LoadError::Nothing { path: shown(path), remarks: report.remarks });
         }
         Ok(report)
     }
