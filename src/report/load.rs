@@ -48,7 +48,7 @@ pub enum LoadError {
     Nothing {
         /// Which file or directory.
         path: String,
-        /// Why the files that were looked at gave nothing, a sentence each; at most [`SHOWN_REMARKS`].
+        /// Why the files that were looked at gave nothing, a sentence each; at most 8.
         remarks: Vec<String>,
     },
 }
