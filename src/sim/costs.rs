@@ -10,6 +10,8 @@ use serde::Serialize;
 pub enum Preset {
     /// AWS p5 with NVSHMEM's proxy, as "NVSHMEM Multi-NIC Support with AWS EFA" measured it.
     EfaP5,
+    /// The same, where many senders crowd one NIC: nearer to the article where its NICs had up to 120 senders, and a guess beyond.
+    EfaP5Crowd,
     /// Nodes of `railtop lab` with railtop's transport.
     Lab,
 }
@@ -20,6 +22,7 @@ impl Preset {
     pub fn name(self) -> &'static str {
         match self {
             Self::EfaP5 => "efa-p5",
+            Self::EfaP5Crowd => "efa-p5-crowd",
             Self::Lab => "lab",
         }
     }
@@ -53,6 +56,13 @@ pub struct Costs {
     pub warp: Option<u32>,
     /// The chance that after a put another warp goes on, in millionths.
     pub turn_ppm: u64,
+    /// Puts that a NIC receives at a time without loss.
+    pub room: u32,
+    /// What a put that begins costs its receiving NIC for each one beyond `room` that is being received there, picoseconds:
+    /// senders that crowd out each other's windows.
+    pub crowd_ps: u64,
+    /// A NIC takes its waiting puts in random turns and not one after the other: connections share it unequally.
+    pub random_turns: bool,
 }
 
 impl Costs {
@@ -73,7 +83,13 @@ impl Costs {
                 copy_bytes_per_s: Some(9_730_000_000),
                 warp: Some(32),
                 turn_ppm: 12_000,
+                room: u32::MAX,
+                crowd_ps: 0,
+                random_turns: false,
             },
+            Preset::EfaP5Crowd => {
+                Self { preset, turn_ppm: 20_000, room: 56, crowd_ps: 16_000_000, ..Self::of(Preset::EfaP5) }
+            }
             Preset::Lab => Self {
                 preset,
                 goodput_ppm: 993_500,
@@ -82,11 +98,14 @@ impl Costs {
                 latency_ps: 20_000_000,
                 window: 32,
                 queue: 256,
-                segment_bytes: 64 << 10,
+                segment_bytes: 16 << 10,
                 stall_ppm: 0,
                 copy_bytes_per_s: None,
                 warp: None,
                 turn_ppm: 0,
+                room: u32::MAX,
+                crowd_ps: 0,
+                random_turns: true,
             },
         }
     }
@@ -101,6 +120,7 @@ impl Costs {
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
         let lab = self.preset == Preset::Lab;
+        let crowd = self.preset == Preset::EfaP5Crowd;
         let told = |name, value, unit, efa, of_lab| Told {
             name,
             value,
@@ -108,7 +128,7 @@ impl Costs {
             source: if lab { of_lab } else { efa },
         };
         let put = |otherwise| if self.given { "given: --put-cost" } else { otherwise };
-        vec![
+        let mut all = vec![
             told(
                 "goodput",
                 Some(self.goodput_ppm),
@@ -137,14 +157,14 @@ impl Costs {
                 Some(self.segment_bytes),
                 "bytes; a 32nd of a put where that is more",
                 ASSUMED,
-                ASSUMED,
+                "fitted: all-to-all of 2 MiB on 4 nodes (docs/scale.md)",
             ),
             told(
                 "stall",
                 Some(self.stall_ppm),
                 "millionths of a sender's wait that the receiving NIC loses to what is sent again",
                 "fitted: all-to-all of 256 MiB with 3.6.5 on 4 nodes, 82 Gb/s",
-                "none: the lab's queues hold an incast without loss (docs/performance.md)",
+                NO_LOSS,
             ),
             told(
                 "copy",
@@ -164,14 +184,55 @@ impl Costs {
                 "turn",
                 Some(self.turn_ppm),
                 "millionths: the chance that after a put another warp goes on",
-                "fitted: all-to-all of 256 MiB with 3.6.5 on 8 and 16 nodes, 95 and 114 Gb/s",
+                if crowd {
+                    "fitted with the room: all-to-all of 256 MiB on 8 and 16 nodes; among equals, 1 GiB (docs/scale.md)"
+                } else {
+                    "fitted: all-to-all of 256 MiB with 3.6.5 on 8 and 16 nodes, 95 and 114 Gb/s"
+                },
                 "no effect",
             ),
+            told(
+                "random turns",
+                Some(self.random_turns.into()),
+                "1: a NIC takes the next segment of any of its puts, by chance; 0: of each in turn",
+                ASSUMED,
+                "fitted: all-to-all of 2 MiB on 4 nodes (docs/scale.md)",
+            ),
+        ];
+        all.extend(self.told_crowd());
+        all
+    }
+
+    /// What the crowd costs, as [`Self::told`] says it.
+    fn told_crowd(&self) -> [Told; 2] {
+        let (room, crowd) = match self.preset {
+            Preset::EfaP5 => ("none: see the preset efa-p5-crowd", "none: see the preset efa-p5-crowd"),
+            Preset::EfaP5Crowd => (
+                "fitted: all-to-all of 256 MiB with 3.5.21 on 8 and 16 nodes, 73 and 32 Gb/s",
+                "fitted: all-to-all of 256 MiB with 3.5.21 on 16 nodes, 32 Gb/s",
+            ),
+            Preset::Lab => (NO_LOSS, NO_LOSS),
+        };
+        [
+            Told {
+                name: "room",
+                value: (self.crowd_ps > 0).then_some(self.room.into()),
+                unit: "puts that a NIC receives at a time without loss",
+                source: room,
+            },
+            Told {
+                name: "crowd",
+                value: Some(self.crowd_ps),
+                unit: "ps that a put which begins costs the receiving NIC, for each one beyond the room",
+                source: crowd,
+            },
         ]
     }
 }
 
 const ASSUMED: &str = "assumed: neither measured nor fitted";
+
+const NO_LOSS: &str = "none: the lab's queues hold an incast without loss (docs/performance.md)";
 
 /// A parameter, as results say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

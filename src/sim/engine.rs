@@ -6,10 +6,12 @@
 //! ```
 //!
 //! - A PE's proxy posts one put after another, each for its cost, and stops while the NIC that it was given has no room.
-//! - A NIC takes turns among its waiting puts, a segment at a time, and sends while its window has room.
+//! - A NIC takes turns among its waiting puts, a segment at a time, and sends while its window has room. Turns go round, or are
+//!   drawn.
 //! - A receiving NIC takes segments in the order in which they arrive. So once a segment is sent it is known when it will have
 //!   arrived, and no event is needed for that: a put costs one event of its PE and one for each segment that had to wait.
 //! - A sender whose window is full waits for one NIC; a share of that wait that NIC is busy with what is sent again.
+//! - A put that begins at a NIC where more are being received than it has room for costs that NIC time, by how many too many.
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
@@ -38,6 +40,9 @@ pub struct Ended;
 
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
+
+/// How often a put's bytes are sent again in a crowd, at most.
+pub(super) const MOST_AGAIN: u64 = 3;
 
 /// When a NIC can send.
 #[derive(Clone, Copy)]
@@ -261,12 +266,25 @@ impl<'s, T: Traffic> Engine<'s, T> {
                 self.wheel.push(ready.at, who);
                 return;
             }
-            let queue = self.scene.costs.queue.max(1);
-            let waits = &mut self.senders[nic].waits;
-            let put = self.waiting[nic * usize::from(queue) + waits.place(0, queue)];
-            waits.drop_first(queue);
+            let put = self.take(nic);
             self.send(nic, at, put);
         }
+    }
+
+    /// Takes the put that sends next out of a NIC's queue, which is not empty.
+    fn take(&mut self, nic: usize) -> Waiting {
+        let queue = self.scene.costs.queue.max(1);
+        let first = nic * usize::from(queue);
+        let waits = &mut self.senders[nic].waits;
+        if self.scene.costs.random_turns {
+            let pe = nic / usize::from(self.scene.nics_per_pe);
+            #[expect(clippy::cast_possible_truncation, reason = "below a u16")]
+            let drawn = self.pes[pe].chance.below(waits.len.into()) as u16;
+            self.waiting.swap(first + waits.place(0, queue), first + waits.place(drawn, queue));
+        }
+        let put = self.waiting[first + waits.place(0, queue)];
+        waits.drop_first(queue);
+        put
     }
 
     /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
@@ -336,6 +354,11 @@ impl<'s, T: Traffic> Engine<'s, T> {
         to.moved.ops += u64::from(put.fresh);
         let whole = (bytes == put.left).then_some(busy_until);
         to.count_open(&mut self.later[target], put.fresh, at + latency, whole);
+        let costs = &self.scene.costs;
+        if put.fresh && to.open > costs.room {
+            let most = MOST_AGAIN * wire(put.left, self.byte_times[to.speed as usize]);
+            to.free += costs.crowd_ps.saturating_mul((to.open - costs.room).into()).min(most);
+        }
         self.end = self.end.max(arrived);
 
         while self.windows.is_beyond(busy_until.max(sent)) {

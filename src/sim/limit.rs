@@ -1,5 +1,6 @@
 //! How long a run can take at most, since times are picoseconds in 64 bits and must not wrap; and how much memory.
 
+use super::engine::MOST_AGAIN;
 use super::scene::{POINT, Scene, SceneError};
 use super::traffic::Traffic;
 use super::windows;
@@ -29,8 +30,9 @@ fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     let parts = u128::from(traffic.each()) * u128::from(scene.nics_per_pe);
     let segments = u128::from(MOST_SEGMENTS) * u128::from(costs.latency_ps);
     let posting = parts.saturating_mul(2 * (u128::from(costs.put_ps) + segments));
-    // Twice, for what is lost and sent again.
-    let bytes = u128::from(traffic.about()).saturating_mul(2 * u128::from(traffic.largest()));
+    // Once, once more for what is lost while a sender waits, and again for what is lost in a crowd.
+    let times = 2 + u128::from(if costs.crowd_ps > 0 { MOST_AGAIN } else { 0 });
+    let bytes = u128::from(traffic.about()).saturating_mul(times * u128::from(traffic.largest()));
     let wires = bytes.saturating_mul(byte_time.into()) >> POINT;
     let rate = costs.copy_bytes_per_s.unwrap_or(u64::MAX).max(1);
     let copies = u128::from(traffic.copied()) * 1_000_000_000_000 / u128::from(rate);

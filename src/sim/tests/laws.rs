@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::go;
 use crate::balance::Direction;
-use crate::sim::costs::Preset;
+use crate::sim::costs::{Costs, Preset};
 use crate::sim::made::scene;
 use crate::sim::outcome::{NicMoved, Outcome};
 use crate::sim::scene::{Scene, Slow, wire};
@@ -120,6 +120,7 @@ fn eight_senders_on_one_nic_wait_for_each_other() {
     // All-to-all of two nodes with one NIC per PE: eight blocks through each NIC, one after another, however they meet.
     let mut scene = scene(Preset::Lab, 2);
     scene.nics_per_pe = 1;
+    scene.costs.random_turns = false;
     let traffic = AllToAll::new(&scene, 256 << 20).unwrap();
     let outcome = go(&scene, &traffic, PolicyKind::PairSeq);
     let wires = wire(128 << 20, scene.byte_time(0));
@@ -128,6 +129,27 @@ fn eight_senders_on_one_nic_wait_for_each_other() {
         8 * wire((16 << 20) / 32, scene.byte_time(0)) + 10 * scene.costs.put_ps + 3 * scene.costs.latency_ps;
     assert!((wires..wires + late).contains(&outcome.span_ps), "{} {wires} {late}", outcome.span_ps);
     assert_eq!(outcome.most_at_once(), 8);
+}
+
+#[test]
+fn a_crowd_costs_what_its_parameters_say() {
+    // 16 PEs of 9 nodes with one NIC each: 128 puts at a NIC at once, of which 100 have room.
+    let mut scene = scene(Preset::EfaP5, 9);
+    (scene.pes_per_node, scene.nics_per_pe) = (16, 1);
+    scene.costs = Costs { put_ps: 1000, stall_ppm: 0, copy_bytes_per_s: None, ..scene.costs };
+    let traffic = AllToAll::new(&scene, 144 << 20).unwrap();
+    let free = go(&scene, &traffic, PolicyKind::PairSeq);
+    assert_eq!(free.most_at_once(), 128);
+    (scene.costs.room, scene.costs.crowd_ps) = (100, 1_000_000);
+    let crowded = go(&scene, &traffic, PolicyKind::PairSeq).span_ps - free.span_ps;
+    // The 101st costs 1 us, the 102nd 2, and so on.
+    let lost = (1..=28).sum::<u64>() * 1_000_000;
+    assert!((lost / 2..=lost * 3 / 2).contains(&crowded), "{crowded} of {lost}");
+    // However many there are, no put is sent again more than three times.
+    scene.costs.crowd_ps = 1 << 50;
+    let worst = go(&scene, &traffic, PolicyKind::PairSeq).span_ps;
+    let most = free.span_ps + 28 * 3 * wire(1 << 20, scene.byte_time(0));
+    assert!(worst > free.span_ps && worst <= most + most / 10, "{worst} {most}");
 }
 
 #[test]
@@ -152,6 +174,7 @@ fn the_policies_are_as_even_as_docs_policies_says() {
 #[test]
 fn a_slow_nic_costs_those_who_cannot_go_round_it() {
     let mut scene = scene(Preset::Lab, 2);
+    scene.costs.random_turns = false;
     let traffic = AllToAll::new(&scene, 64 << 20).unwrap();
     let time = |scene: &Scene, policy| go(scene, &traffic, policy).latency_us();
     let healthy = time(&scene, PolicyKind::PairSeq);

@@ -1,18 +1,20 @@
 //! The model against what was published: "NVSHMEM Multi-NIC Support with AWS EFA", all-to-all of 1 GiB on 2 to 16 nodes, and against
-//! the lab. No parameter was fitted on these figures (see `costs`). What does not hold, and why, stands in docs/scale.md; those are
-//! not here.
+//! the lab. How the parameters were fitted stands with them (`costs`); what does not hold, and why, in docs/scale.md: that
+//! is not here.
 
 use test_case::test_case;
 
 use super::go;
-use crate::sim::costs::Preset;
+use crate::sim::costs::Preset::{self, EfaP5, EfaP5Crowd};
 use crate::sim::made::scene;
 use crate::sim::traffic::{AllToAll, PutTest};
-use crate::transport::select::PolicyKind::{self, PairSeq, RoundRobin, RoundRobinOffset, Single};
+use crate::transport::select::PolicyKind::{
+    self, LeastLoaded, PairSeq, RoundRobin, RoundRobinOffset, Single,
+};
 
 /// Time of a round of 1 GiB, in microseconds.
-fn gib(nodes: u32, policy: PolicyKind) -> f64 {
-    let mut scene = scene(Preset::EfaP5, nodes);
+fn gib(preset: Preset, nodes: u32, policy: PolicyKind) -> f64 {
+    let mut scene = scene(preset, nodes);
     scene.iters = 4;
     let traffic = AllToAll::new(&scene, 1 << 30).unwrap();
     go(&scene, &traffic, policy).latency_us()
@@ -23,19 +25,27 @@ fn within(share: f64, value: f64, published: f64) {
     assert!(off.abs() <= share, "{value:.2} for {published}: {:+.1} %", off * 100.0);
 }
 
-#[test_case(2, 1.01)]
-#[test_case(4, 3.5)]
-#[test_case(8, 3.1)]
-#[test_case(16, 2.1)]
-fn gain_of_the_fix(nodes: u32, published: f64) {
-    within(0.25, gib(nodes, RoundRobin) / gib(nodes, RoundRobinOffset), published);
+#[test_case(EfaP5, 2, 1.01)]
+#[test_case(EfaP5, 4, 3.5)]
+#[test_case(EfaP5, 8, 3.1)]
+#[test_case(EfaP5, 16, 2.1)]
+#[test_case(EfaP5Crowd, 2, 1.01)]
+#[test_case(EfaP5Crowd, 4, 3.5)]
+#[test_case(EfaP5Crowd, 8, 3.1)]
+#[test_case(EfaP5Crowd, 16, 2.1)]
+fn gain_of_the_fix(preset: Preset, nodes: u32, published: f64) {
+    within(0.25, gib(preset, nodes, RoundRobin) / gib(preset, nodes, RoundRobinOffset), published);
 }
 
-/// Of 3.5.21 over 3.6.5; on 8 and 16 nodes it does not hold.
-#[test_case(2, 1.0)]
-#[test_case(4, 1.29)]
-fn one_nic_against_four_that_collapse(nodes: u32, published: f64) {
-    within(0.25, gib(nodes, RoundRobin) / gib(nodes, Single), published);
+/// Of 3.5.21 over 3.6.5; on 8 and 16 nodes it holds only where senders crowd a NIC.
+#[test_case(EfaP5, 2, 1.0)]
+#[test_case(EfaP5, 4, 1.29)]
+#[test_case(EfaP5Crowd, 2, 1.0)]
+#[test_case(EfaP5Crowd, 4, 1.29)]
+#[test_case(EfaP5Crowd, 8, 0.86)]
+#[test_case(EfaP5Crowd, 16, 0.51)]
+fn one_nic_against_four_that_collapse(preset: Preset, nodes: u32, published: f64) {
+    within(0.25, gib(preset, nodes, RoundRobin) / gib(preset, nodes, Single), published);
 }
 
 /// Gb/s of a put of 128 MiB.
@@ -58,5 +68,18 @@ fn the_lab(policy: PolicyKind, measured: f64) {
     let mut scene = scene(Preset::Lab, 2);
     (scene.pes_per_node, scene.nic_bits_per_s, scene.iters) = (4, 50_000_000, 4);
     let traffic = AllToAll::new(&scene, 8 << 20).unwrap();
+    within(0.10, go(&scene, &traffic, policy).latency_us() / 1e3, measured);
+}
+
+/// Milliseconds of an all-to-all of 2 MiB, 4 nodes x 4 PEs x 4 NICs of 10 Mbit/s (docs/scale.md), for which the lab's turns were fitted;
+/// two more policies are not as near.
+#[test_case(Single, 1432.0)]
+#[test_case(RoundRobin, 1290.0)]
+#[test_case(PairSeq, 454.0)]
+#[test_case(LeastLoaded, 462.0)]
+fn the_lab_of_four_nodes(policy: PolicyKind, measured: f64) {
+    let mut scene = scene(Preset::Lab, 4);
+    (scene.pes_per_node, scene.nic_bits_per_s, scene.iters) = (4, 10_000_000, 5);
+    let traffic = AllToAll::new(&scene, 2 << 20).unwrap();
     within(0.10, go(&scene, &traffic, policy).latency_us() / 1e3, measured);
 }
