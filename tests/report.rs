@@ -119,12 +119,18 @@ fn a_file_that_is_there_is_kept_and_nothing_to_report_is_said() {
     // Files that gave nothing are named, each with its reason.
     fs::write(empty.path().join("bad.jsonl"), "what is this\n").unwrap();
     fs::write(empty.path().join("cut.rec"), "railtop").unwrap();
+    fs::write(empty.path().join("empty.jsonl"), "").unwrap();
+    fs::write(empty.path().join("red\u{1b}[31m\nforged.rec"), "another kind of file").unwrap();
     railtop()
         .arg("report")
         .arg(empty.path())
         .assert()
         .code(3)
-        .stderr(contains("has no results").and(contains("\n  bad.jsonl: ")).and(contains("\n  cut.rec: ")));
+        .stderr(contains("has no results").and(contains("\n  bad.jsonl: ")).and(contains("\n  cut.rec: ")))
+        .stderr(contains("\n  empty.jsonl: no result in it"))
+        .stderr(
+            contains("another kind of file").and(contains("\u{1b}").not()).and(contains("\nforged").not()),
+        );
     railtop().arg("report").arg(empty.path().join("gone")).assert().code(1).stderr(contains("cannot read"));
 }
 

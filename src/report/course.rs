@@ -364,7 +364,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         record(&dir.path().join("still.rec"), (0..4).map(|tick| (sample(tick, "single", [7, 7]), 0)));
         let error = Report::load(dir.path()).unwrap_err().to_string();
-        assert!(error.ends_with("\n  still.rec: no NIC is known to have moved anything in it"), "{error}");
+        assert!(
+            error.ends_with("\n  still.rec: no group of several NICs is known to have moved anything in it"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub enum LoadError {
     Nothing {
         /// Which file or directory.
         path: String,
-        /// Why the files that were looked at gave nothing, a sentence each; at most 8.
+        /// Why the files that were looked at gave nothing, a sentence each; of more than 8 how many more.
         remarks: Vec<String>,
     },
 }
@@ -84,24 +84,38 @@ impl Report {
             // A pipe or a device may have no end.
             return Err(LoadError::Nothing { path: shown(path), remarks: Vec::new() });
         }
+        // What could be read and gave nothing, which matters only where nothing else did.
+        let mut quiet = Vec::new();
         for file in &files {
             let name = shown(file.strip_prefix(root).unwrap_or(file));
             if file.extension().is_some_and(|end| end == "rec") {
                 match Course::read(file, &name) {
                     Ok(courses) if courses.is_empty() => {
-                        report.remarks.push(format!("{name}: no NIC is known to have moved anything in it"));
+                        quiet.push(format!(
+                            "{name}: no group of several NICs is known to have moved anything in it"
+                        ));
                     }
                     Ok(courses) => report.courses.extend(courses),
-                    Err(reason) => report.remarks.push(format!("{name}: {reason}")),
+                    // The reason names the file, too, as it is called.
+                    Err(reason) => report.remarks.push(format!("{name}: {}", printable(&reason.to_string()))),
                 }
             } else {
+                let before = (report.runs.len(), report.remarks.len());
                 report.file(file, &name)?;
+                if before == (report.runs.len(), report.remarks.len()) {
+                    quiet.push(format!("{name}: no result in it"));
+                }
             }
         }
         report.courses.sort_by(|a, b| b.max_over_mean().total_cmp(&a.max_over_mean()));
         if report.runs.is_empty() && report.courses.is_empty() {
-            report.remarks.truncate(SHOWN_REMARKS);
-            return Err(LoadError::Nothing { path: shown(path), remarks: report.remarks });
+            let mut remarks = report.remarks;
+            remarks.extend(quiet);
+            if let Some(more) = remarks.len().checked_sub(SHOWN_REMARKS).filter(|&more| more > 0) {
+                remarks.truncate(SHOWN_REMARKS);
+                remarks.push(format!("and {more} more"));
+            }
+            return Err(LoadError::Nothing { path: shown(path), remarks });
         }
         Ok(report)
     }

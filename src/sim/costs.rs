@@ -1,7 +1,7 @@
 //! What bytes and puts cost: the parameters of the model, each with where its value is from.
 //!
-//! A preset is a set of values that were measured, published or fitted together. Nothing else in the model is adjustable, and
-//! nothing was fitted on the sizes that it is held against (`tests/published.rs`, docs/scale.md).
+//! A preset is a set of values that were measured, published or fitted together. Nothing else in the model is adjustable but
+//! `MOST_AGAIN` of the engine. What was fitted on what, and where a size served for both fit and check, stands in docs/scale.md.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 pub enum Preset {
     /// AWS p5 with NVSHMEM's proxy, as "NVSHMEM Multi-NIC Support with AWS EFA" measured it.
     EfaP5,
-    /// The same, where many senders crowd one NIC: nearer to the article where its NICs had up to 120 senders, and a guess beyond.
+    /// The same, where many senders crowd one NIC: nearer to the article where its NICs had 120 senders, and a guess beyond.
     EfaP5Crowd,
     /// Nodes of `railtop lab` with railtop's transport.
     Lab,
@@ -208,8 +208,8 @@ impl Costs {
         let (room, crowd) = match self.preset {
             Preset::EfaP5 => ("none: see the preset efa-p5-crowd", "none: see the preset efa-p5-crowd"),
             Preset::EfaP5Crowd => (
-                "fitted: all-to-all of 256 MiB with 3.5.21 on 8 and 16 nodes, 73 and 32 Gb/s",
-                "fitted: all-to-all of 256 MiB with 3.5.21 on 16 nodes, 32 Gb/s",
+                "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; residuals in docs/scale.md",
+                "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; at most three times the put's own bytes, assumed",
             ),
             Preset::Lab => (NO_LOSS, NO_LOSS),
         };

@@ -11,7 +11,8 @@
 //! - A receiving NIC takes segments in the order in which they arrive. So once a segment is sent it is known when it will have
 //!   arrived, and no event is needed for that: a put costs one event of its PE and one for each segment that had to wait.
 //! - A sender whose window is full waits for one NIC; a share of that wait that NIC is busy with what is sent again.
-//! - A put that begins at a NIC where more are being received than it has room for costs that NIC time, by how many too many.
+//! - A put that begins at a NIC where more are being received than it has room for costs that NIC time, by how many too many:
+//!   time that what arrives after its first segment waits for.
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
@@ -412,5 +413,5 @@ impl<'s, T: Traffic> Engine<'s, T> {
     }
 }
 
-/// What numbers are for, so that no other use of the seed has the same.
+/// What numbers are for, so that no other use of the seed has the same: what puts cost, and whose turn it is where that is drawn.
 const JITTER: u64 = 3 << 32;
