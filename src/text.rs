@@ -1,6 +1,7 @@
 //! Text to be shown: words with their numbers, and what comes from outside, made safe.
 
 use std::fmt::Display;
+use std::path::Path;
 
 /// The longest text from outside that is ever shown, in characters.
 pub const MAX_SHOWN: usize = 256;
@@ -27,6 +28,18 @@ pub fn printable(text: &str) -> String {
 #[must_use]
 pub fn without_controls(text: &str) -> String {
     text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same for a message that has lines and tabs of its own.
+#[must_use]
+pub fn message(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// A path in a sentence: whole, and without what a terminal would obey or take for another line.
+#[must_use]
+pub fn shown_path(path: &Path) -> String {
+    without_controls(&path.to_string_lossy())
 }
 
 /// C0, C1, DEL, line separators, and the characters that reorder text.
@@ -60,6 +73,8 @@ mod tests {
     fn control_characters_do_not_pass() {
         assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
         assert_eq!(printable("a\u{61c}b\u{200f}c"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(message("a:\n\tb\u{1b}[2J\rc\u{9b}"), "a:\n\tb\u{fffd}[2J\u{fffd}c\u{fffd}");
+        assert_eq!(shown_path(Path::new("d\u{1b}[31m/a\nb")), "d\u{fffd}[31m/a\u{fffd}b");
     }
 
     #[test]

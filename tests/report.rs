@@ -131,6 +131,19 @@ fn a_file_that_is_there_is_kept_and_nothing_to_report_is_said() {
         .stderr(
             contains("another kind of file").and(contains("\u{1b}").not()).and(contains("\nforged").not()),
         );
+    // Every message goes the same way: what a user names is no more trusted than what a directory holds.
+    let gone = empty.path().join("red\u{1b}[31m");
+    railtop().arg("compare").arg(&gone).arg(&gone).assert().code(1).stderr(contains("\u{1b}").not());
+    railtop().arg("replay").arg(&gone).assert().code(1).stderr(contains("\u{fffd}[31m"));
+    let page = gone.join("page.html");
+    railtop()
+        .arg("report")
+        .arg(dir.path())
+        .arg("-o")
+        .arg(&page)
+        .assert()
+        .code(1)
+        .stderr(contains("\u{1b}").not());
     railtop().arg("report").arg(empty.path().join("gone")).assert().code(1).stderr(contains("cannot read"));
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use super::config::ConfigError;
+use crate::text::message;
 
 /// All is well.
 pub const OK: u8 = 0;
@@ -52,9 +53,10 @@ pub fn output_error(error: io::Error) -> anyhow::Error {
     }
 }
 
-/// Says a line on stderr, in one piece, since PEs share a terminal. One that is gone is no reason to panic.
+/// Says a line on stderr, in one piece, since PEs share a terminal. One that is gone is no reason to panic. Paths and arguments in it
+/// are anybody's: nothing that a terminal obeys gets through.
 pub fn say(line: &str) {
-    let _closed = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    let _closed = io::stderr().lock().write_all(format!("{}\n", message(line)).as_bytes());
 }
 
 /// Prints the error on stderr, where it is one, and gives the exit code for it.

@@ -96,8 +96,7 @@ impl Report {
                         ));
                     }
                     Ok(courses) => report.courses.extend(courses),
-                    // The reason names the file, too, as it is called.
-                    Err(reason) => report.remarks.push(format!("{name}: {}", printable(&reason.to_string()))),
+                    Err(reason) => report.remarks.push(format!("{name}: {reason}")),
                 }
             } else {
                 let before = (report.runs.len(), report.remarks.len());

@@ -11,6 +11,7 @@ use crate::monitor::log::{Header, timestamp};
 use crate::monitor::model::view::SourceKind;
 use crate::monitor::sample::Sample;
 use crate::monitor::{Config, clock, host};
+use crate::text::shown_path;
 
 /// Ticks of a part. A reader that jumps reads the definitions of one part, and damage costs no more than the rest of it.
 const PART_TICKS: u64 = 600;
@@ -127,7 +128,7 @@ impl Recorder {
     /// # Errors
     /// When the file cannot be opened, is no regular file, or holds something else.
     pub fn open(path: &Path, about: &About) -> Result<Self, RecordError> {
-        let shown = path.display().to_string();
+        let shown = shown_path(path);
         let failed = |source: io::Error| match source.raw_os_error() {
             Some(libc::ELOOP) => RecordError::NotOurs { path: shown.clone(), what: "a symbolic link" },
             // A FIFO that nobody reads.
@@ -197,10 +198,10 @@ impl Recorder {
     ) -> Result<(), RecordError> {
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         self.encode(&Tick { sample, interval_ns, missed })
-            .map_err(|source| RecordError::TooLong { path: self.path.display().to_string(), source })?;
+            .map_err(|source| RecordError::TooLong { path: shown_path(&self.path), source })?;
         self.file
             .write_all(&self.buffer)
-            .map_err(|source| RecordError::Write { path: self.path.display().to_string(), source })?;
+            .map_err(|source| RecordError::Write { path: shown_path(&self.path), source })?;
         self.bytes += self.buffer.len() as u64;
         self.ticks += 1;
         self.in_part += 1;

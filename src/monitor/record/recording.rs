@@ -14,7 +14,7 @@ use super::names;
 use super::wire::{self, kind};
 use crate::monitor::log::Header;
 use crate::monitor::model::view::SourceKind;
-use crate::text::without_controls as text;
+use crate::text::{shown_path, without_controls as text};
 
 /// Why a recording, or a tick of it, cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +139,7 @@ impl Recording {
     /// # Errors
     /// When it cannot be read, is none, is of a newer format, or holds no tick.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let shown = path.display().to_string();
+        let shown = shown_path(path);
         let failed = |source| ReadError::Io { path: shown.clone(), source };
         // Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
         let file = File::options()
@@ -325,7 +325,7 @@ impl Recording {
         let gone = || io::Error::new(io::ErrorKind::UnexpectedEof, "there is no such tick");
         let place = *self.ticks.get(tick).ok_or_else(|| self.failed(gone()))?;
         let nonsense = |source| ReadError::Tick {
-            path: self.path.display().to_string(),
+            path: shown_path(&self.path),
             number: tick + 1,
             offset: place.offset,
             source,
@@ -363,7 +363,7 @@ impl Recording {
     }
 
     fn failed(&self, source: io::Error) -> ReadError {
-        ReadError::Io { path: self.path.display().to_string(), source }
+        ReadError::Io { path: shown_path(&self.path), source }
     }
 }
 
