@@ -56,13 +56,19 @@ pub struct Costs {
     pub warp: Option<u32>,
     /// The chance that after a put another warp goes on, in millionths.
     pub turn_ppm: u64,
-    /// Puts that a NIC receives at a time without loss.
-    pub room: u32,
-    /// What a put that begins costs its receiving NIC for each one beyond `room` that is being received there, picoseconds:
-    /// senders that crowd out each other's windows.
-    pub crowd_ps: u64,
+    /// What many puts at a time cost the NIC that receives them; `None`: nothing.
+    pub crowd: Option<Crowd>,
     /// A NIC takes its waiting puts in random turns and not one after the other: connections share it unequally.
     pub random_turns: bool,
+}
+
+/// Senders that crowd out each other's windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowd {
+    /// Puts that a NIC receives at a time without loss.
+    pub room: u32,
+    /// What a put that begins costs its receiving NIC for each one beyond `room` that is being received there, picoseconds.
+    pub each_ps: u64,
 }
 
 impl Costs {
@@ -83,13 +89,15 @@ impl Costs {
                 copy_bytes_per_s: Some(9_730_000_000),
                 warp: Some(32),
                 turn_ppm: 12_000,
-                room: u32::MAX,
-                crowd_ps: 0,
+                crowd: None,
                 random_turns: false,
             },
-            Preset::EfaP5Crowd => {
-                Self { preset, turn_ppm: 20_000, room: 56, crowd_ps: 16_000_000, ..Self::of(Preset::EfaP5) }
-            }
+            Preset::EfaP5Crowd => Self {
+                preset,
+                turn_ppm: 20_000,
+                crowd: Some(Crowd { room: 56, each_ps: 16_000_000 }),
+                ..Self::of(Preset::EfaP5)
+            },
             Preset::Lab => Self {
                 preset,
                 goodput_ppm: 993_500,
@@ -103,8 +111,7 @@ impl Costs {
                 copy_bytes_per_s: None,
                 warp: None,
                 turn_ppm: 0,
-                room: u32::MAX,
-                crowd_ps: 0,
+                crowd: None,
                 random_turns: true,
             },
         }
@@ -120,7 +127,6 @@ impl Costs {
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
         let lab = self.preset == Preset::Lab;
-        let crowd = self.preset == Preset::EfaP5Crowd;
         let told = |name, value, unit, efa, of_lab| Told {
             name,
             value,
@@ -184,7 +190,7 @@ impl Costs {
                 "turn",
                 Some(self.turn_ppm),
                 "millionths: the chance that after a put another warp goes on",
-                if crowd {
+                if self.crowd.is_some() {
                     "fitted with the room: all-to-all of 256 MiB on 8 and 16 nodes; among equals, 1 GiB (docs/scale.md)"
                 } else {
                     "fitted: all-to-all of 256 MiB with 3.6.5 on 8 and 16 nodes, 95 and 114 Gb/s"
@@ -205,8 +211,9 @@ impl Costs {
 
     /// What the crowd costs, as [`Self::told`] says it.
     fn told_crowd(&self) -> [Told; 2] {
+        let see = "none: see the preset efa-p5-crowd";
         let (room, crowd) = match self.preset {
-            Preset::EfaP5 => ("none: see the preset efa-p5-crowd", "none: see the preset efa-p5-crowd"),
+            Preset::EfaP5 => (see, see),
             Preset::EfaP5Crowd => (
                 "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; residuals in docs/scale.md",
                 "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; at most three times the put's own bytes, assumed",
@@ -216,13 +223,13 @@ impl Costs {
         [
             Told {
                 name: "room",
-                value: (self.crowd_ps > 0).then_some(self.room.into()),
+                value: self.crowd.map(|crowd| crowd.room.into()),
                 unit: "puts that a NIC receives at a time without loss",
                 source: room,
             },
             Told {
                 name: "crowd",
-                value: Some(self.crowd_ps),
+                value: Some(self.crowd.map_or(0, |crowd| crowd.each_ps)),
                 unit: "ps that a put which begins costs the receiving NIC, for each one beyond the room",
                 source: crowd,
             },

@@ -355,10 +355,10 @@ impl<'s, T: Traffic> Engine<'s, T> {
         to.moved.ops += u64::from(put.fresh);
         let whole = (bytes == put.left).then_some(busy_until);
         to.count_open(&mut self.later[target], put.fresh, at + latency, whole);
-        let costs = &self.scene.costs;
-        if put.fresh && to.open > costs.room {
+        if let Some(crowd) = self.scene.costs.crowd.filter(|_| put.fresh) {
+            let beyond = to.open.saturating_sub(crowd.room);
             let most = MOST_AGAIN * wire(put.left, self.byte_times[to.speed as usize]);
-            to.free += costs.crowd_ps.saturating_mul((to.open - costs.room).into()).min(most);
+            to.free += crowd.each_ps.saturating_mul(beyond.into()).min(most);
         }
         self.end = self.end.max(arrived);
 

@@ -31,7 +31,7 @@ fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     let segments = u128::from(MOST_SEGMENTS) * u128::from(costs.latency_ps);
     let posting = parts.saturating_mul(2 * (u128::from(costs.put_ps) + segments));
     // Once, once more for what is lost while a sender waits, and again for what is lost in a crowd.
-    let times = 2 + u128::from(if costs.crowd_ps > 0 { MOST_AGAIN } else { 0 });
+    let times = 2 + u128::from(costs.crowd.map_or(0, |_| MOST_AGAIN));
     let bytes = u128::from(traffic.about()).saturating_mul(times * u128::from(traffic.largest()));
     let wires = bytes.saturating_mul(byte_time.into()) >> POINT;
     let rate = costs.copy_bytes_per_s.unwrap_or(u64::MAX).max(1);

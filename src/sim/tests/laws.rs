@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::go;
 use crate::balance::Direction;
-use crate::sim::costs::{Costs, Preset};
+use crate::sim::costs::{Costs, Crowd, Preset};
 use crate::sim::engine::MOST_AGAIN;
 use crate::sim::made::scene;
 use crate::sim::outcome::{NicMoved, Outcome};
@@ -141,13 +141,13 @@ fn a_crowd_costs_what_its_parameters_say() {
     let traffic = AllToAll::new(&scene, 144 << 20).unwrap();
     let free = go(&scene, &traffic, PolicyKind::PairSeq);
     assert_eq!(free.most_at_once(), 128);
-    (scene.costs.room, scene.costs.crowd_ps) = (100, 1_000_000);
+    scene.costs.crowd = Some(Crowd { room: 100, each_ps: 1_000_000 });
     let crowded = go(&scene, &traffic, PolicyKind::PairSeq).span_ps - free.span_ps;
     // The 101st costs 1 us, the 102nd 2, and so on.
     let lost = (1..=28).sum::<u64>() * 1_000_000;
     assert!((lost / 2..=lost * 3 / 2).contains(&crowded), "{crowded} of {lost}");
     // However many there are, no put is sent again more often than that; the 28 beyond the room are, or nearly all.
-    scene.costs.crowd_ps = 1 << 50;
+    scene.costs.crowd = Some(Crowd { room: 100, each_ps: 1 << 50 });
     let worst = go(&scene, &traffic, PolicyKind::PairSeq).span_ps - free.span_ps;
     let most = 28 * MOST_AGAIN * wire(1 << 20, scene.byte_time(0));
     assert!((most / 2..=most + most / 10).contains(&worst), "{worst} {most}");

@@ -7,6 +7,7 @@ use test_case::test_case;
 use super::go;
 use crate::sim::costs::Preset::{self, EfaP5, EfaP5Crowd};
 use crate::sim::made::scene;
+use crate::sim::scene::Scene;
 use crate::sim::traffic::{AllToAll, PutTest};
 use crate::transport::select::PolicyKind::{
     self, LeastLoaded, PairSeq, RoundRobin, RoundRobinOffset, Single,
@@ -59,27 +60,28 @@ fn a_put(policy: PolicyKind, published: f64) {
     within(0.02, traffic.bytes() as f64 * 8.0 / us / 1e3, published);
 }
 
-/// Milliseconds of an all-to-all of 8 MiB, 2 nodes x 4 PEs x 4 NICs of 50 Mbit/s (docs/performance.md).
+/// Milliseconds of a round of all-to-all in the lab, 4 PEs a node.
+fn lab(nodes: u32, nic_bits_per_s: u64, iters: u32, bytes: u64, policy: PolicyKind) -> f64 {
+    let scene = Scene { pes_per_node: 4, nic_bits_per_s, iters, ..scene(Preset::Lab, nodes) };
+    let traffic = AllToAll::new(&scene, bytes).unwrap();
+    go(&scene, &traffic, policy).latency_us() / 1e3
+}
+
+/// 8 MiB, 2 nodes x 4 PEs x 4 NICs of 50 Mbit/s (docs/performance.md).
 #[test_case(Single, 709.0)]
 #[test_case(RoundRobin, 675.0)]
 #[test_case(RoundRobinOffset, 169.0)]
 #[test_case(PairSeq, 172.0)]
 fn the_lab(policy: PolicyKind, measured: f64) {
-    let mut scene = scene(Preset::Lab, 2);
-    (scene.pes_per_node, scene.nic_bits_per_s, scene.iters) = (4, 50_000_000, 4);
-    let traffic = AllToAll::new(&scene, 8 << 20).unwrap();
-    within(0.10, go(&scene, &traffic, policy).latency_us() / 1e3, measured);
+    within(0.10, lab(2, 50_000_000, 4, 8 << 20, policy), measured);
 }
 
-/// Milliseconds of an all-to-all of 2 MiB, 4 nodes x 4 PEs x 4 NICs of 10 Mbit/s (docs/scale.md), for which the lab's turns were fitted, so
-/// this only keeps what the fit reached; two more policies are not as near.
+/// 2 MiB, 4 nodes x 4 PEs x 4 NICs of 10 Mbit/s (docs/scale.md), for which the lab's turns were fitted, so this only keeps what the fit
+/// reached; two more policies are not as near.
 #[test_case(Single, 1432.0)]
 #[test_case(RoundRobin, 1290.0)]
 #[test_case(PairSeq, 454.0)]
 #[test_case(LeastLoaded, 462.0)]
 fn the_lab_of_four_nodes(policy: PolicyKind, measured: f64) {
-    let mut scene = scene(Preset::Lab, 4);
-    (scene.pes_per_node, scene.nic_bits_per_s, scene.iters) = (4, 10_000_000, 5);
-    let traffic = AllToAll::new(&scene, 2 << 20).unwrap();
-    within(0.10, go(&scene, &traffic, policy).latency_us() / 1e3, measured);
+    within(0.10, lab(4, 10_000_000, 5, 2 << 20, policy), measured);
 }
