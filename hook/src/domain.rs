@@ -157,7 +157,7 @@ impl Domain {
 unsafe extern "C" fn close(object: *mut fid) -> c_int {
     // SAFETY: a live domain with a table of ours, or `original` calls on; so in all that follow.
     unsafe {
-        let (op, head) = original!((*object).ops, fi_ops, close, close, (object), NO_SUCH_OP);
+        let (op, head) = original!((*object).ops, fi_ops, close, (object), NO_SUCH_OP);
         let hooked = head.state::<Domain>();
         always(|| {
             hooked.put_back();
@@ -182,14 +182,8 @@ unsafe extern "C" fn cq_open(
 ) -> c_int {
     // SAFETY: as in `close`.
     unsafe {
-        let (op, head) = original!(
-            (*domain).ops,
-            fi_ops_domain,
-            cq_open,
-            cq_open,
-            (domain, attr, cq, context),
-            NO_SUCH_OP
-        );
+        let (op, head) =
+            original!((*domain).ops, fi_ops_domain, cq_open, (domain, attr, cq, context), NO_SUCH_OP);
         queue::open(op, head.state::<Domain>(), domain, attr, cq, context)
     }
 }
@@ -241,7 +235,6 @@ macro_rules! opening {
                     (*domain).ops,
                     fi_ops_domain,
                     $name,
-                    $name,
                     (domain, info, ep, $($more,)* context),
                     NO_SUCH_OP
                 );
@@ -273,7 +266,6 @@ macro_rules! registering {
                 let (op, _) = original!(
                     (*$object.cast::<fid_domain>()).mr,
                     fi_ops_mr,
-                    $name,
                     $name,
                     ($object, $($arg),+),
                     NO_SUCH_OP

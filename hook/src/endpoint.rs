@@ -150,7 +150,7 @@ unsafe fn aside(
 unsafe extern "C" fn close(object: *mut fid) -> c_int {
     // SAFETY: a live endpoint with a table of ours, or `original` calls on; so in all that follow.
     unsafe {
-        let (op, head) = original!((*object).ops, fi_ops, close, close, (object), NO_SUCH_OP);
+        let (op, head) = original!((*object).ops, fi_ops, close, (object), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(object), |rc| rc == 0);
         if rc == 0 {
@@ -165,7 +165,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
 unsafe extern "C" fn bind(object: *mut fid, other: *mut fid, flags: u64) -> c_int {
     // SAFETY: as in `close`.
     unsafe {
-        let (op, head) = original!((*object).ops, fi_ops, bind, bind, (object, other, flags), NO_SUCH_OP);
+        let (op, head) = original!((*object).ops, fi_ops, bind, (object, other, flags), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(object, other, flags), |_| false);
         if rc == 0 {
@@ -208,8 +208,7 @@ unsafe fn bound(hooked: &Endpoint, other: *const fid, flags: u64) {
 unsafe extern "C" fn control(object: *mut fid, command: c_int, arg: *mut c_void) -> c_int {
     // SAFETY: as in `close`.
     unsafe {
-        let (op, head) =
-            original!((*object).ops, fi_ops, control, control, (object, command, arg), NO_SUCH_OP);
+        let (op, head) = original!((*object).ops, fi_ops, control, (object, command, arg), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(object, command, arg), |_| false);
         // What a counter alone tells of has no bytes.
@@ -237,7 +236,6 @@ unsafe extern "C" fn setopt(
             (*object.cast::<fid_ep>()).ops,
             fi_ops_ep,
             setopt,
-            setopt,
             (object, level, name, value, len),
             NO_SUCH_OP
         );
@@ -255,7 +253,7 @@ unsafe extern "C" fn tx_ctx(
     // SAFETY: as in `close`.
     unsafe {
         let (op, head) =
-            original!((*sep).ops, fi_ops_ep, tx_ctx, tx_ctx, (sep, index, attr, ep, context), NO_SUCH_OP);
+            original!((*sep).ops, fi_ops_ep, tx_ctx, (sep, index, attr, ep, context), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(sep, index, attr, ep, context), |_| false);
         if rc == 0 {

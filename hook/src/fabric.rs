@@ -69,7 +69,7 @@ unsafe fn put(fabric: *mut fid_fabric, hooked: *const Fabric) {
 unsafe extern "C" fn close(object: *mut fid) -> c_int {
     // SAFETY: a live fabric with a table of ours, or `original` calls on.
     unsafe {
-        let (op, head) = original!((*object).ops, fi_ops, close, close, (object), -FI_ENOSYS);
+        let (op, head) = original!((*object).ops, fi_ops, close, (object), -FI_ENOSYS);
         let hooked: *const Fabric = head.state::<Fabric>();
         let fabric = object.cast::<fid_fabric>();
         always(|| {
@@ -111,7 +111,6 @@ macro_rules! opening {
                 let (op, head) = original!(
                     (*fabric).ops,
                     fi_ops_fabric,
-                    $name,
                     $name,
                     (fabric, info, at, $($more,)* context),
                     -FI_ENOSYS

@@ -199,7 +199,7 @@ pub(crate) unsafe fn is_hooked(object: *const fid) -> bool {
 unsafe extern "C" fn close(object: *mut fid) -> c_int {
     // SAFETY: a live object with a table of ours, or `original` calls on.
     unsafe {
-        let (op, head) = original!((*object).ops, fi_ops, close, close, (object), -FI_ENOSYS);
+        let (op, head) = original!((*object).ops, fi_ops, close, (object), -FI_ENOSYS);
         let queue: *const Queue = head.state::<Queue>();
         always(|| back(queue));
         let rc = op(object);
@@ -315,7 +315,7 @@ fn kind(flags: u64) -> Kind {
 unsafe extern "C" fn read(cq: *mut fid_cq, buf: *mut c_void, count: size_t) -> ssize_t {
     // SAFETY: a live queue with a table of ours, or `original` calls on; so in all that follow.
     unsafe {
-        let (op, head) = original!((*cq).ops, fi_ops_cq, read, read, (cq, buf, count), NO_SUCH_OP);
+        let (op, head) = original!((*cq).ops, fi_ops_cq, read, (cq, buf, count), NO_SUCH_OP);
         take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count))
     }
 }
@@ -323,8 +323,7 @@ unsafe extern "C" fn read(cq: *mut fid_cq, buf: *mut c_void, count: size_t) -> s
 unsafe extern "C" fn readfrom(cq: *mut fid_cq, buf: *mut c_void, count: size_t, from: *mut u64) -> ssize_t {
     // SAFETY: as in `read`.
     unsafe {
-        let (op, head) =
-            original!((*cq).ops, fi_ops_cq, readfrom, readfrom, (cq, buf, count, from), NO_SUCH_OP);
+        let (op, head) = original!((*cq).ops, fi_ops_cq, readfrom, (cq, buf, count, from), NO_SUCH_OP);
         take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from))
     }
 }
@@ -338,8 +337,7 @@ unsafe extern "C" fn sread(
 ) -> ssize_t {
     // SAFETY: as in `read`.
     unsafe {
-        let (op, head) =
-            original!((*cq).ops, fi_ops_cq, sread, sread, (cq, buf, count, cond, timeout), NO_SUCH_OP);
+        let (op, head) = original!((*cq).ops, fi_ops_cq, sread, (cq, buf, count, cond, timeout), NO_SUCH_OP);
         take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, cond, timeout))
     }
 }
@@ -354,14 +352,8 @@ unsafe extern "C" fn sreadfrom(
 ) -> ssize_t {
     // SAFETY: as in `read`.
     unsafe {
-        let (op, head) = original!(
-            (*cq).ops,
-            fi_ops_cq,
-            sreadfrom,
-            sreadfrom,
-            (cq, buf, count, from, cond, timeout),
-            NO_SUCH_OP
-        );
+        let (op, head) =
+            original!((*cq).ops, fi_ops_cq, sreadfrom, (cq, buf, count, from, cond, timeout), NO_SUCH_OP);
         take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from, cond, timeout))
     }
 }
@@ -369,7 +361,7 @@ unsafe extern "C" fn sreadfrom(
 unsafe extern "C" fn readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags: u64) -> ssize_t {
     // SAFETY: as in `read`; the provider has filled the entry if it says so.
     unsafe {
-        let (op, head) = original!((*cq).ops, fi_ops_cq, readerr, readerr, (cq, entry, flags), NO_SUCH_OP);
+        let (op, head) = original!((*cq).ops, fi_ops_cq, readerr, (cq, entry, flags), NO_SUCH_OP);
         let nic = head.state::<Reader>().nic;
         let answer = op(cq, entry, flags);
         Thread::with(|thread| {

@@ -156,7 +156,11 @@ pub(crate) use replace;
 
 /// The provider's function and our header for a call of ours through an object's table, or a return from the function we are
 /// in: if the table there is not ours any more, with what the function there says, as if we were not here.
+/// Ours is called as its field is, unless it is named behind it.
 macro_rules! original {
+    ($table:expr, $type:ty, $field:ident, ($($arg:expr),*), $error:expr) => {
+        $crate::shadow::original!($table, $type, $field, $field, ($($arg),*), $error)
+    };
     ($table:expr, $type:ty, $field:ident, $ours:path, ($($arg:expr),*), $error:expr) => {{
         let table: *const $type = $table;
         let Some(there) = (*table).$field else { return $error };
