@@ -1,7 +1,7 @@
 //! One job script, and what it leaves behind.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -139,28 +139,32 @@ impl Results {
     /// What a node's monitor has recorded, as `railtop log` prints it.
     #[track_caller]
     pub(crate) fn recorded(&self, node: u16) -> Vec<Value> {
-        let file = self.dir.join(format!("node{node}.rec"));
-        recorded(&file)
+        lines(self.replay(node))
     }
 
     /// Whether a node's recording has traffic in it.
     #[track_caller]
     pub(crate) fn has_traffic(&self, node: u16) -> bool {
-        let file = self.dir.join(format!("node{node}.rec"));
+        let output = self.replay(node);
         // 3: nothing in it yet.
-        replay(&file).status.code() != Some(3)
-            && recorded(&file).iter().any(|line| line["rx_bytes"].as_u64() > Some(0))
+        output.status.code() != Some(3)
+            && lines(output).iter().any(|line| line["rx_bytes"].as_u64() > Some(0))
+    }
+
+    fn replay(&self, node: u16) -> Output {
+        let file = self.dir.join(format!("node{node}.rec"));
+        Command::new(crate::cluster::RAILTOP)
+            .args(["replay", "--format", "jsonl"])
+            .arg(file)
+            .output()
+            .unwrap()
     }
 }
 
-fn replay(file: &Path) -> Output {
-    Command::new(crate::cluster::RAILTOP).args(["replay", "--format", "jsonl"]).arg(file).output().unwrap()
-}
-
+/// What a replay has printed.
 #[track_caller]
-fn recorded(file: &Path) -> Vec<Value> {
-    let output = replay(file);
-    assert!(output.status.success(), "{}: {output:?}", file.display());
+fn lines(output: Output) -> Vec<Value> {
+    assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
