@@ -8,13 +8,14 @@
 
 use std::alloc::{Layout, alloc_zeroed};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicPtr, AtomicU64};
 
 use counters::MAX_NICS;
 use libfabric_sys::cq::fid_cq;
 
 use crate::guard::guarded;
+use crate::lock::Lock;
 use crate::publisher;
 
 /// What is counted per NIC. Operations are *awaited* if their completion will be seen, else they are *over* when posted.
@@ -65,11 +66,15 @@ impl Counts {
 
 /// The numbers of one thread.
 #[derive(Debug)]
-pub struct Block([Counts; MAX_NICS]);
+pub struct Block {
+    nics: [Counts; MAX_NICS],
+    /// The block that was made before; null behind the first.
+    before: AtomicPtr<Block>,
+}
 
 impl Block {
     const fn new() -> Self {
-        Self([const { Counts::new() }; MAX_NICS])
+        Self { nics: [const { Counts::new() }; MAX_NICS], before: AtomicPtr::new(std::ptr::null_mut()) }
     }
 
     /// Of a NIC; a number that is none (there are no such) is taken modulo.
@@ -78,23 +83,33 @@ impl Block {
     pub fn nic(&self, nic: usize) -> &Counts {
         const { assert!(MAX_NICS.is_power_of_two()) };
         #[expect(clippy::indexing_slicing, reason = "masked to the length")]
-        &self.0[nic & (MAX_NICS - 1)]
+        &self.nics[nic & (MAX_NICS - 1)]
     }
 }
 
 /// For who gets no block: a thread that is ending and has given its own back, or one for which there is no memory.
 static SHARED: Block = Block::new();
 
+/// All blocks but that one, from the newest on. They are never freed, and so can be looked at without a lock.
+static NEWEST: AtomicPtr<Block> = AtomicPtr::new(std::ptr::null_mut());
+
+/// All blocks that have ever been in use.
+pub(crate) fn all() -> impl Iterator<Item = &'static Block> {
+    // SAFETY: null or a block, and blocks are never freed.
+    let at = |place: &AtomicPtr<Block>| unsafe { place.load(Acquire).cast_const().as_ref() };
+    std::iter::successors(at(&NEWEST), move |block| at(&block.before)).chain([&SHARED])
+}
+
+/// Blocks whose threads have ended.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    blocks: Vec<&'static Block>,
     free: Vec<&'static Block>,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { blocks: Vec::new(), free: Vec::new() });
+static REGISTRY: Lock<Registry> = Lock::new(Registry { free: Vec::new() });
 
-pub(crate) fn registry() -> MutexGuard<'static, Registry> {
-    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn registry() -> &'static Lock<Registry> {
+    &REGISTRY
 }
 
 impl Registry {
@@ -105,31 +120,29 @@ impl Registry {
         }
         // Never freed: the sums need it. Zeroed memory from the system costs nothing until it is used.
         #[expect(clippy::cast_ptr_alignment, reason = "allocated as a block is aligned")]
-        // SAFETY: the layout is not empty; a block is made of atomic integers alone, for which zero is a value.
+        // SAFETY: the layout is not empty; a block is made of atomic integers and a null pointer, for which zero is a value.
         let block: &'static Block = unsafe { alloc_zeroed(Layout::new::<Block>()).cast::<Block>().as_ref()? };
-        self.blocks.push(block);
+        // Whoever has the registry is the only one that adds to the list.
+        block.before.store(NEWEST.load(Relaxed), Relaxed);
+        NEWEST.store(std::ptr::from_ref(block).cast_mut(), Release);
         Some(block)
-    }
-
-    /// All blocks that have ever been in use.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &'static Block> + '_ {
-        self.blocks.iter().copied().chain([&SHARED])
     }
 
     /// In a forked child, where only the calling thread is left: everything from zero. `own` is that thread's block.
     pub(crate) fn restart(&mut self, own: Option<&'static Block>) {
-        for block in self.all() {
+        self.free.clear();
+        for block in all() {
             block
-                .0
+                .nics
                 .iter()
                 .flat_map(|counts| &counts.0)
                 .filter(|word| word.load(Relaxed) != 0)
                 .for_each(|word| word.store(0, Relaxed));
+            let is_own = own.is_some_and(|own| std::ptr::eq(block, own));
+            if !is_own && !std::ptr::eq(block, &raw const SHARED) {
+                self.free.push(block);
+            }
         }
-        self.free.clear();
-        self.free.extend(
-            self.blocks.iter().copied().filter(|block| own.is_none_or(|own| !std::ptr::eq(*block, own))),
-        );
     }
 }
 
@@ -140,7 +153,7 @@ impl Drop for Own {
     fn drop(&mut self) {
         THREAD.with(|thread| thread.block.set(std::ptr::null()));
         if let Some(block) = self.0.take() {
-            registry().free.push(block);
+            registry().lock().free.push(block);
         }
     }
 }
@@ -218,7 +231,7 @@ impl Tally {
         let block = guarded(|| {
             let block = OWN.try_with(|own| {
                 if own.0.get().is_none() {
-                    own.0.set(registry().take());
+                    own.0.set(registry().lock().take());
                 }
                 own.0.get()
             });

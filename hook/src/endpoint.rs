@@ -77,7 +77,7 @@ unsafe fn hook_with(
     unsafe {
         let ep = ep.filter(|ep| !ep.is_null())?;
         (*ep).fid.ops.as_ref()?.close?;
-        nics::in_use(domain.nic());
+        nics::opened(domain.nic());
         let hooked = Box::into_raw(Box::new(Endpoint {
             sender: Sender::new(domain.nic()),
             ep,
@@ -152,9 +152,11 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
     unsafe {
         let (op, head) = original!((*object).ops, fi_ops, close, (object), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
+        let nic = (*hooked).domain.nic();
         let rc = aside(hooked, || op(object), |rc| rc == 0);
         if rc == 0 {
             drop(Box::from_raw(hooked.cast_mut()));
+            nics::closed(nic);
             // Many programs end without ending well; this is the last that they do in good order.
             guarded(crate::publisher::nudge);
         }

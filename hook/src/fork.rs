@@ -3,23 +3,25 @@
 #![expect(unsafe_code, reason = "pthread_atfork")]
 
 use std::cell::RefCell;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{MutexGuard, Once};
 
 use crate::count::{Registry, forget_thread, registry};
-use crate::guard::guarded;
-use crate::nics::{KnownNic, nics};
+use crate::guard::{Stop, guarded, stop};
+use crate::lock::Held;
+use crate::nics::{self, KnownNic};
 use crate::publisher::{self, Publisher, publisher};
+use crate::queue;
 
 /// All locks, so that none is held by a thread that the child does not have. In the order in which they are taken elsewhere.
-struct Held {
-    publisher: MutexGuard<'static, Option<Publisher>>,
-    registry: MutexGuard<'static, Registry>,
-    _nics: MutexGuard<'static, Vec<KnownNic>>,
+struct All {
+    publisher: Held<'static, Option<Publisher>>,
+    registry: Held<'static, Registry>,
+    _nics: Held<'static, Vec<KnownNic>>,
 }
 
 thread_local! {
-    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
+    static HELD: RefCell<Option<All>> = const { RefCell::new(None) };
 }
 
 /// This process was forked off one that had libfabric open.
@@ -41,8 +43,12 @@ pub(crate) fn watch() {
 
 unsafe extern "C" fn before() {
     guarded(|| {
-        let held = Held { publisher: publisher(), registry: registry(), _nics: nics() };
-        let _ = HELD.try_with(|place| place.replace(Some(held)));
+        let all = All {
+            publisher: publisher().lock_in_time()?,
+            registry: registry().lock_in_time()?,
+            _nics: nics::lock().lock_in_time()?,
+        };
+        HELD.try_with(|place| place.replace(Some(all))).ok()
     });
 }
 
@@ -54,10 +60,14 @@ unsafe extern "C" fn in_parent() {
 unsafe extern "C" fn in_child() {
     CHILD.store(true, Relaxed);
     let held = HELD.try_with(|place| place.try_borrow_mut().ok()?.take()).ok().flatten();
+    queue::OPENING.free();
+    let Some(mut held) = held else {
+        // Forked on top of one of our functions: what it was at is half done for ever.
+        stop(Stop::Panic);
+        return;
+    };
     guarded(|| {
-        if let Some(mut held) = held {
-            held.registry.restart(forget_thread());
-            publisher::restart(&mut held.publisher);
-        }
+        held.registry.restart(forget_thread());
+        publisher::restart(&mut held.publisher);
     });
 }

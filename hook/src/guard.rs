@@ -5,6 +5,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::count::Thread;
+use crate::publisher;
 
 /// Why counting has stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub(crate) fn stopped() -> Option<Stop> {
     }
 }
 
-/// Stops for good. The page says why, with the next turn of the publisher.
+/// Stops for good. `publisher::say_why` lets the page say so.
 pub(crate) fn stop(why: Stop) {
     let _ = STOPPED.compare_exchange(0, why as u8, Relaxed, Relaxed);
 }
@@ -56,7 +57,12 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
 
 /// The same also after counting has stopped: for what gives the program back what is its own.
 pub(crate) fn always<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).inspect_err(|_| stop(Stop::Panic)).ok()
+    let stopped = |_: &_| {
+        stop(Stop::Panic);
+        // There is nothing left to be done about a panic in this.
+        let _ = catch_unwind(publisher::say_why);
+    };
+    catch_unwind(AssertUnwindSafe(work)).inspect_err(stopped).ok()
 }
 
 /// Lets no panic of ours write to the program's stderr. For the ways in from C, where the standard library in this file is our own copy of

@@ -18,7 +18,8 @@
 //! # How it counts
 //!
 //! Every thread adds to numbers of its own ([`count`]) with plain loads and stores. A thread of ours (`publisher`) adds them up a hundred times
-//! a second while they change and publishes the sums: it is the only writer of the page's records.
+//! a second while they change and publishes the sums: it is the only writer of the page's records. That thread is one that the C library does
+//! not know (`thread` says why), so whatever needs more than memory, making a page above all, is done in the program's own threads.
 //!
 //! # What it may never do
 //!
@@ -34,6 +35,7 @@ mod fabric;
 mod fork;
 mod guard;
 mod identity;
+mod lock;
 mod nics;
 mod preload;
 pub mod provider;
@@ -41,6 +43,8 @@ mod publisher;
 mod queue;
 mod settings;
 mod shadow;
+mod system;
+mod thread;
 mod totals;
 mod transmit;
 

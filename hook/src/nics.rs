@@ -5,12 +5,15 @@
 use std::ffi::{CStr, CString, c_char};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, fence};
 
 use counters::{MAX_NICS, NicIdentity};
 use libfabric_sys::consts::FI_BUS_PCI;
 use libfabric_sys::info::{fi_info, fid_nic};
+
+use crate::lock::{Held, Lock};
+use crate::publisher;
 
 /// A NIC, whether it has endpoints or not.
 #[derive(Debug)]
@@ -21,11 +24,24 @@ pub(crate) struct KnownNic {
     pub(crate) in_use: bool,
 }
 
-static NICS: Mutex<Vec<KnownNic>> = Mutex::new(Vec::new());
+static NICS: Lock<Vec<KnownNic>> = Lock::new(Vec::new());
+/// How many are in there, without the lock.
+static KNOWN: AtomicUsize = AtomicUsize::new(0);
+/// Endpoints that are open, by number of the NIC.
+static ENDPOINTS: [AtomicU32; MAX_NICS] = [const { AtomicU32::new(0) }; MAX_NICS];
 static RX_UNKNOWN: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn nics() -> MutexGuard<'static, Vec<KnownNic>> {
-    NICS.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock() -> &'static Lock<Vec<KnownNic>> {
+    &NICS
+}
+
+fn nics() -> Held<'static, Vec<KnownNic>> {
+    NICS.lock()
+}
+
+/// How many NICs there are: their numbers are below that.
+pub(crate) fn known() -> usize {
+    KNOWN.load(Relaxed)
 }
 
 /// Data may arrive of which nothing tells us.
@@ -56,14 +72,34 @@ pub(crate) unsafe fn number(info: *const fi_info) -> Option<usize> {
     }
     let number = nics.len();
     (number < MAX_NICS).then(|| nics.push(KnownNic { identity, provider, in_use: false }))?;
+    KNOWN.store(nics.len(), Relaxed);
     Some(number)
 }
 
-/// An endpoint has been opened on a NIC.
-pub(crate) fn in_use(number: usize) {
-    if let Some(nic) = nics().get_mut(number) {
-        nic.in_use = true;
+/// An endpoint has been opened on a NIC. The first one brings the NIC into the page, if there is a page.
+pub(crate) fn opened(number: usize) {
+    if let Some(endpoints) = ENDPOINTS.get(number) {
+        endpoints.fetch_add(1, Relaxed);
+        // Whoever sees what it posts sees it as well: see `all_closed`.
+        fence(SeqCst);
     }
+    let is_new = nics().get_mut(number).is_some_and(|nic| !std::mem::replace(&mut nic.in_use, true));
+    if is_new {
+        publisher::nudge();
+    }
+}
+
+/// An endpoint has been closed.
+pub(crate) fn closed(number: usize) {
+    if let Some(endpoints) = ENDPOINTS.get(number) {
+        endpoints.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Whether a NIC has no endpoints any more, so that nothing which has been counted so far can be under way. To be asked after the counts have been looked at.
+pub(crate) fn all_closed(number: usize) -> bool {
+    fence(SeqCst);
+    ENDPOINTS.get(number).is_some_and(|endpoints| endpoints.load(Relaxed) == 0)
 }
 
 unsafe fn text(at: *const c_char) -> String {

@@ -1,26 +1,25 @@
 //! The page of the process, and the thread that keeps it.
 
-#![expect(unsafe_code, reason = "signal masks and what is called at the end of a process")]
+#![expect(unsafe_code, reason = "what is called at the end of a process")]
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::ffi::{c_int, c_void};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use counters::{
     MAX_NICS, NicBlock, NicCounts, PageDir, PageState, PageWriter, PeCounts, ProcessBlock, RxSource,
     monotonic_ns,
 };
 
-use crate::count::registry;
 use crate::guard::{Stop, always, guarded, stop, stopped};
+use crate::lock::Lock;
 use crate::totals::{Published, Sums};
-use crate::{fork, identity, nics, settings};
+use crate::{count, fork, identity, nics, settings, system, thread};
 
-/// Between two turns while there is traffic.
-const BUSY: Duration = Duration::from_millis(10);
+/// Between two turns while there is traffic, ms.
+const BUSY: u32 = 10;
 /// Between two turns when there has been none for a while: four heartbeats a second.
-const IDLE: Duration = Duration::from_millis(250);
+const IDLE: u32 = 250;
 /// Before the next attempt to make a page, after one that failed.
 const AGAIN_AFTER_NS: u64 = 5_000_000_000;
 
@@ -32,8 +31,6 @@ pub(crate) struct Publisher {
     published: Vec<Published>,
     last: Vec<Sums>,
     not_before_ns: u64,
-    /// Whose it is. A child that was made past `pthread_atfork` has a copy, and nothing to say in it.
-    pid: u32,
     /// The process is ending.
     finished: bool,
 }
@@ -52,12 +49,19 @@ fn end(page: Page) {
     if page.writer.is_intact() { drop(page) } else { std::mem::forget(page) }
 }
 
-static PUBLISHER: Mutex<Option<Publisher>> = Mutex::new(None);
+static PUBLISHER: Lock<Option<Publisher>> = Lock::new(None);
 static STARTED: AtomicBool = AtomicBool::new(false);
+/// The process that has started. A child that was made past `pthread_atfork` has a copy of everything, and nothing to say in it.
+static OWNER: AtomicU32 = AtomicU32::new(0);
 static WATCHING: Once = Once::new();
 
-pub(crate) fn publisher() -> MutexGuard<'static, Option<Publisher>> {
-    PUBLISHER.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn publisher() -> &'static Lock<Option<Publisher>> {
+    &PUBLISHER
+}
+
+/// Whether there is a page, or should be one, and it is this process's.
+fn is_ours() -> bool {
+    STARTED.load(Relaxed) && OWNER.load(Relaxed) == std::process::id()
 }
 
 /// Makes the page and starts the thread that keeps it, unless both are there.
@@ -69,59 +73,33 @@ pub(crate) fn start() {
         // SAFETY: the function stays where it is: this library is never unloaded.
         unsafe { libc::atexit(at_exit) };
     });
-    // Before the lock, so that no fork can come between: in a child both are undone.
+    let mut publisher = PUBLISHER.lock();
+    // With the lock, so that no fork can come between: in a child both are undone.
     if STARTED.swap(true, Relaxed) {
         return;
     }
-    publisher().get_or_insert_with(Publisher::new).turn();
-    if spawn().is_err() {
+    OWNER.store(std::process::id(), Relaxed);
+    publisher.get_or_insert_with(Publisher::new).turn();
+    drop(publisher);
+    if !thread::start(keep) {
         stop(Stop::NoThread);
-        if let Some(publisher) = publisher().as_mut() {
-            publisher.give_up(Stop::NoThread);
-        }
+        say_why();
     }
 }
 
-/// Starts the thread with all signals blocked: the program's handlers run in the program's threads.
-fn spawn() -> std::io::Result<()> {
-    // SAFETY: the sets are initialised by the calls that fill them.
-    unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let started =
-            thread::Builder::new().name("railtop-hook".to_owned()).stack_size(256 << 10).spawn(keep);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        started.map(drop)
-    }
-}
-
-/// The thread: publishes, faster while something happens.
-fn keep() {
+/// The thread: publishes, faster while something happens. It has nothing of what `thread` says a thread of the C library has.
+extern "C" fn keep(_: *mut c_void) -> c_int {
+    thread::settle();
     let mut pause = BUSY;
     loop {
-        thread::sleep(pause);
-        let moved = guarded(|| {
-            if settings::fault_in_turn() {
-                std::panic::resume_unwind(Box::new("asked for"));
-            }
-            let mut publisher = publisher();
-            let publisher = publisher.as_mut().filter(|publisher| !publisher.finished)?;
-            Some(publisher.turn())
-        });
-        match moved {
-            Some(Some(true)) => pause = BUSY,
-            Some(Some(false)) => pause = (pause * 2).min(IDLE),
-            Some(None) => return,
-            None => {
-                // No guard here: were it to panic, this thread would end, and that is what it does.
-                if let (Some(publisher), Some(why)) = (publisher().as_mut(), stopped()) {
-                    publisher.give_up(why);
-                }
-                return;
-            }
+        system::sleep_ms(pause);
+        if stopped().is_some() {
+            return 0;
         }
+        // A thread of the program's that has the lock publishes itself.
+        let Some(mut publisher) = PUBLISHER.try_lock() else { continue };
+        let Some(publisher) = publisher.as_mut().filter(|publisher| !publisher.finished) else { return 0 };
+        pause = if publisher.publish() { BUSY } else { pause.saturating_mul(2).min(IDLE) };
     }
 }
 
@@ -131,10 +109,21 @@ pub fn publish_now() {
 }
 
 pub(crate) fn nudge() {
-    if let Some(publisher) =
-        publisher().as_mut().filter(|publisher| publisher.page.is_some() && publisher.is_ours())
+    if is_ours()
+        && let Some(publisher) = PUBLISHER.lock().as_mut()
     {
         publisher.turn();
+    }
+}
+
+/// Lets the page say why counting has stopped, and leaves it.
+pub(crate) fn say_why() {
+    if is_ours()
+        && let Some(why) = stopped()
+        && let Some(mut publisher) = PUBLISHER.lock_in_time()
+        && let Some(publisher) = publisher.as_mut()
+    {
+        publisher.give_up(why);
     }
 }
 
@@ -144,25 +133,25 @@ extern "C" fn at_exit() {
 
 /// The end of the process: the last values, and a page that is closed; or why it has ended before.
 pub fn finish() {
-    if let Some(why) = stopped() {
-        always(|| {
-            if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.is_ours()) {
-                publisher.give_up(why);
-            }
-        });
+    if stopped().is_some() {
+        always(say_why);
+        return;
+    }
+    if !is_ours() {
         return;
     }
     guarded(|| {
-        if let Some(publisher) = publisher().as_mut().filter(|publisher| publisher.is_ours()) {
-            publisher.turn();
-            publisher.finished = true;
-            if let Some(mut page) = publisher.page.take() {
-                if settings::keep() {
-                    page.writer.keep_name();
-                }
-                end(page);
-            }
+        // A handler of a signal may end the process on top of a thread that has the lock.
+        let mut publisher = PUBLISHER.lock_in_time()?;
+        let publisher = publisher.as_mut()?;
+        publisher.turn();
+        publisher.finished = true;
+        let mut page = publisher.page.take()?;
+        if settings::keep() {
+            page.writer.keep_name();
         }
+        end(page);
+        Some(())
     });
 }
 
@@ -185,20 +174,20 @@ impl Publisher {
             published: vec![Published::default(); MAX_NICS],
             last: vec![Sums::default(); MAX_NICS],
             not_before_ns: 0,
-            pid: std::process::id(),
             finished: false,
         }
     }
 
-    fn is_ours(&self) -> bool {
-        self.pid == std::process::id()
+    /// Makes the page if there is none or a NIC has come, and publishes. In the program's threads only.
+    fn turn(&mut self) {
+        self.make(monotonic_ns());
+        self.publish();
     }
 
-    /// Adds up, makes the page if there is none or a NIC has come, and publishes. Whether anything has happened since the last turn.
-    fn turn(&mut self) -> bool {
+    /// Adds up and publishes. Whether anything has happened since the last time. Neither allocates nor can panic.
+    fn publish(&mut self) -> bool {
         let now_ns = monotonic_ns();
         let moved = self.add_up();
-        self.make(now_ns);
         let Some(page) = &mut self.page else { return moved };
         let rx_known = nics::rx_known();
         if rx_known != page.rx_known {
@@ -210,37 +199,31 @@ impl Publisher {
             else {
                 continue;
             };
-            let counts: NicCounts = published.turn(sums);
+            let counts: NicCounts = published.turn(sums, nics::all_closed(*number));
             block.publish(now_ns, &counts);
         }
         page.process.publish(now_ns, &PeCounts::default());
         moved
     }
 
-    /// The sums of all threads, by NIC; and whether there are others than at the last turn, apart from polls that found nothing.
+    /// The sums of all threads, by NIC; and whether there are others than at the last time, apart from polls that found nothing.
     fn add_up(&mut self) -> bool {
-        let mut sums = vec![Sums::default(); MAX_NICS];
-        let registry = registry();
-        // What is done before what is posted, so that the former is not beyond the latter.
-        for block in registry.all() {
-            for (number, sums) in sums.iter_mut().enumerate() {
-                sums.add_done(block.nic(number));
-            }
+        let known = nics::known();
+        let mut moved = false;
+        for (number, last) in self.last.iter_mut().enumerate().take(known) {
+            let mut sums = Sums::default();
+            // What is done before what is posted, so that the former is not beyond the latter.
+            count::all().for_each(|block| sums.add_done(block.nic(number)));
+            count::all().for_each(|block| sums.add_posted(block.nic(number)));
+            moved |= sums.has_moved(last);
+            *last = sums;
         }
-        for block in registry.all() {
-            for (number, sums) in sums.iter_mut().enumerate() {
-                sums.add_posted(block.nic(number));
-            }
-        }
-        drop(registry);
-        let moved = sums.iter().zip(&self.last).any(|(now, last)| now.has_moved(last));
-        self.last = sums;
         moved
     }
 
     /// A page has a fixed number of NICs, so when one comes there is a new page, with all the counts so far, and then the old one goes.
     fn make(&mut self, now_ns: u64) {
-        let known = nics::nics();
+        let known = nics::lock().lock();
         let numbers: Vec<_> =
             known.iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect();
         let there = self.page.as_ref().map_or(0, |page| page.nics.len());

@@ -19,6 +19,7 @@ use libfabric_sys::flags::{
 use crate::count::{Tally, Thread, Word};
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded, stopped};
+use crate::lock::Lock;
 use crate::shadow::{Place, original, replace};
 
 const NO_SUCH_OP: ssize_t = -(FI_ENOSYS as ssize_t);
@@ -60,7 +61,7 @@ fn stride(format: u32) -> Option<usize> {
 type OpenCq = unsafe extern "C" fn(*mut fid_domain, *mut fi_cq_attr, *mut *mut fid_cq, *mut c_void) -> c_int;
 
 /// Held while a queue is opened, unless a provider does it in a call of the program's.
-static OPENING: Mutex<()> = Mutex::new(());
+pub(crate) static OPENING: Lock<()> = Lock::new(());
 
 /// Opens a queue through the provider's function and hooks it.
 ///
@@ -81,7 +82,7 @@ pub(crate) unsafe fn open(
             return op(of, attr, cq, context);
         }
         // Threads may open queues with one and the same structure, which is changed for the time of the call.
-        let attr_is_ours = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let attr_is_ours = OPENING.lock();
         let asked = attr.as_ref().map(|attr| (attr.format, attr.flags & FI_PEER != 0));
         let inside = Inside::enter();
         let (rc, format) = match asked {

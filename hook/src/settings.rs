@@ -17,7 +17,7 @@ struct Settings {
     off: bool,
     layer: Layer,
     keep: bool,
-    fault: String,
+    fault: u64,
 }
 
 /// Read at the first call, which is in a call of the program's: reading the environment in a thread of ours while the program
@@ -31,7 +31,7 @@ fn settings() -> &'static Settings {
             _ => Layer::Top,
         },
         keep: is_on("RAILTOP_HOOK_KEEP"),
-        fault: env::var("RAILTOP_HOOK_FAULT").unwrap_or_default(),
+        fault: env::var("RAILTOP_HOOK_FAULT").ok().and_then(|n| n.parse().ok()).unwrap_or(0),
     })
 }
 
@@ -54,12 +54,7 @@ pub(crate) fn keep() -> bool {
     settings().keep
 }
 
-/// `RAILTOP_HOOK_FAULT=turn`: the publisher's first turn panics.
-pub(crate) fn fault_in_turn() -> bool {
-    settings().fault == "turn"
-}
-
 /// `RAILTOP_HOOK_FAULT=N`; see [`crate::guard`].
 pub(crate) fn fault() -> u64 {
-    settings().fault.parse().unwrap_or(0)
+    settings().fault
 }

@@ -81,25 +81,31 @@ struct Course {
     posted_bytes: u64,
     done_ops: u64,
     done_bytes: u64,
+    /// Operations whose completions nobody will read.
+    given_up: u64,
 }
 
 impl Course {
-    fn turn(&mut self, now: &Way) {
+    /// `all_closed`: there is no endpoint any more on which something could be under way.
+    fn turn(&mut self, now: &Way, all_closed: bool) {
         let ops = now.awaited_ops.saturating_sub(self.awaited_ops);
         let bytes = now.awaited_bytes.saturating_sub(self.awaited_bytes);
         if let Some(mean) = bytes.checked_div(ops) {
             self.mean = mean;
         }
         (self.awaited_ops, self.awaited_bytes) = (now.awaited_ops, now.awaited_bytes);
+        if all_closed {
+            self.given_up = now.awaited_ops.saturating_sub(now.completions);
+        }
         // A completion may have been seen before its operation was counted as posted: by another thread.
-        let completed = now.completions.min(now.awaited_ops);
-        let under_way = now.awaited_ops - completed;
+        let completed = now.completions.saturating_add(self.given_up).min(now.awaited_ops);
+        let under_way = now.awaited_ops.saturating_sub(completed);
         let left = under_way.saturating_mul(self.mean).min(now.awaited_bytes);
-        self.posted_ops = self.posted_ops.max(now.awaited_ops + now.over_ops);
-        self.posted_bytes = self.posted_bytes.max(now.awaited_bytes + now.over_bytes);
-        self.done_ops = self.done_ops.max(completed + now.over_ops).min(self.posted_ops);
-        self.done_bytes =
-            self.done_bytes.max(now.awaited_bytes - left + now.over_bytes).min(self.posted_bytes);
+        self.posted_ops = self.posted_ops.max(now.awaited_ops.saturating_add(now.over_ops));
+        self.posted_bytes = self.posted_bytes.max(now.awaited_bytes.saturating_add(now.over_bytes));
+        self.done_ops = self.done_ops.max(completed.saturating_add(now.over_ops)).min(self.posted_ops);
+        let done_bytes = now.awaited_bytes.saturating_sub(left).saturating_add(now.over_bytes);
+        self.done_bytes = self.done_bytes.max(done_bytes).min(self.posted_bytes);
     }
 }
 
@@ -112,12 +118,13 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// What to publish now.
-    pub(crate) fn turn(&mut self, now: &Sums) -> NicCounts {
-        self.tx.turn(&now.tx);
-        self.read.turn(&now.read);
-        self.most_under_way = self.most_under_way.max(self.tx.posted_ops - self.tx.done_ops);
-        let rx_bytes = now.rx_bytes + self.read.done_bytes;
+    /// What to publish now. `all_closed`: the NIC has no endpoints any more.
+    pub(crate) fn turn(&mut self, now: &Sums, all_closed: bool) -> NicCounts {
+        self.tx.turn(&now.tx, all_closed);
+        self.read.turn(&now.read, all_closed);
+        let under_way = self.tx.posted_ops.saturating_sub(self.tx.done_ops);
+        self.most_under_way = self.most_under_way.max(under_way);
+        let rx_bytes = now.rx_bytes.saturating_add(self.read.done_bytes);
         NicCounts {
             tx_posted_ops: self.tx.posted_ops,
             tx_posted_bytes: self.tx.posted_bytes,
@@ -159,7 +166,7 @@ mod tests {
     #[test]
     fn done_is_exact_when_nothing_is_under_way() {
         let mut published = Published::default();
-        let now = published.turn(&sums((3, 1000), (2, 16), 3));
+        let now = published.turn(&sums((3, 1000), (2, 16), 3), false);
         assert_eq!((now.tx_posted_ops, now.tx_done_ops), (5, 5));
         assert_eq!((now.tx_posted_bytes, now.tx_done_bytes), (1016, 1016));
         assert_eq!(now.max_in_flight_ops, 0);
@@ -168,14 +175,27 @@ mod tests {
     #[test]
     fn what_is_under_way_is_estimated_by_what_was_posted_last() {
         let mut published = Published::default();
-        published.turn(&sums((10, 80), (0, 0), 10));
+        published.turn(&sums((10, 80), (0, 0), 10), false);
         // Four more of 1000 bytes, two of them done.
-        let now = published.turn(&sums((14, 4080), (0, 0), 12));
+        let now = published.turn(&sums((14, 4080), (0, 0), 12), false);
         assert_eq!(now.in_flight_ops(), 2);
         assert_eq!(now.in_flight_bytes(), 2000);
-        let now = published.turn(&sums((14, 4080), (0, 0), 14));
+        let now = published.turn(&sums((14, 4080), (0, 0), 14), false);
         assert_eq!(now.tx_done_bytes, 4080);
         assert_eq!(now.max_in_flight_ops, 2);
+    }
+
+    #[test]
+    fn what_nobody_will_read_is_over_with_the_last_endpoint() {
+        let mut published = Published::default();
+        assert_eq!(published.turn(&sums((10, 80), (0, 0), 7), false).in_flight_ops(), 3);
+        let now = published.turn(&sums((10, 80), (0, 0), 7), true);
+        assert_eq!((now.in_flight_ops(), now.in_flight_bytes(), now.tx_done_ops), (0, 0, 10));
+        // One of them is read after all, from a queue that is open still: it is not counted twice.
+        published.turn(&sums((10, 80), (0, 0), 8), true);
+        let now = published.turn(&sums((15, 120), (0, 0), 9), false);
+        assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (4, 32));
+        assert_eq!(published.turn(&sums((15, 120), (0, 0), 13), false).in_flight_bytes(), 0);
     }
 
     #[test]
@@ -186,7 +206,7 @@ mod tests {
         for (awaited, completions) in
             [((1, 8), 2), ((2, 16), 2), ((3, 1_000_016), 2), ((9, 1_000_064), 2), ((9, 1_000_064), 9)]
         {
-            let now = published.turn(&sums(awaited, (0, 0), completions));
+            let now = published.turn(&sums(awaited, (0, 0), completions), false);
             assert!(now.tx_done_ops <= now.tx_posted_ops && now.tx_done_bytes <= now.tx_posted_bytes);
             assert!(now.tx_done_ops >= last.tx_done_ops && now.tx_done_bytes >= last.tx_done_bytes);
             last = now;

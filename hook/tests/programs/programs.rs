@@ -187,6 +187,70 @@ fn a_killed_program_leaves_its_last_values() {
 }
 
 #[test]
+fn a_program_of_one_thread_stays_one_for_the_c_library() {
+    let Some(program) = traffic(true) else { return };
+    let says = |command: &mut Command| String::from_utf8(run(command).stdout).unwrap();
+    for way in [HOOK, Way::Preload] {
+        let stage = Stage::new();
+        let mut command = stage.command(&program, way);
+        assert_eq!(says(command.args(["-1", "-p", "net", "send:50:100"])), "single\n", "{way:?}");
+        assert_eq!(stage.page().totals(), messages(&["send:50:100"], 1));
+    }
+    // And it can be told.
+    let stage = Stage::new();
+    assert_eq!(
+        says(stage.command(&program, HOOK).args(["-1", "-p", "net", "-t", "2", "send:5:10"])),
+        "threads\n"
+    );
+}
+
+#[test]
+fn the_thread_of_the_hook_keeps_nothing_of_the_program() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    let mut command = stage.command("taskset", HOOK);
+    command.args(["-c", "0"]).arg(program).args(["-k", "-p", "net", "send:50:100"]);
+    let mut child = command.spawn().unwrap();
+    // Waits a second at its end.
+    let thread = loop {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended, and no thread was seen");
+        if let Some(thread) = stage.pages().first().and_then(|page| thread_of(page.identity.pid)) {
+            break thread;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    let status = std::fs::read_to_string(thread.join("status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit('\t').next().unwrap().to_owned()
+    };
+    assert_eq!(u64::from_str_radix(&field("CapEff:"), 16), Ok(0));
+    assert_eq!(field("NoNewPrivs:"), "1");
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        assert_ne!(field("Cpus_allowed_list:"), "0", "not where the program has bound itself to");
+    }
+    assert_eq!(
+        std::fs::read_dir(thread.join("fd")).unwrap().count(),
+        0,
+        "it holds none of the program's files"
+    );
+    let stat = std::fs::read_to_string(thread.join("stat")).unwrap();
+    let words: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // proc_pid_stat(5): nice is the 19th, the policy the 41st; the state is the third.
+    assert_eq!((words[19 - 3], words[41 - 3]), ("19", libc::SCHED_BATCH.to_string().as_str()));
+    child.wait().unwrap();
+}
+
+/// Its directory in /proc, once it has settled: the last thing that it gives up are its privileges.
+fn thread_of(pid: u32) -> Option<std::path::PathBuf> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    tasks.flatten().map(|task| task.path()).find(|path| {
+        let text = |name: &str| std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        text("comm") == "railtop-hook\n" && text("status").contains("NoNewPrivs:\t1")
+    })
+}
+
+#[test]
 fn a_page_goes_with_its_process() {
     let Some(program) = traffic(true) else { return };
     let stage = Stage::new();

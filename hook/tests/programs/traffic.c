@@ -1,11 +1,12 @@
 /* Known traffic between pairs of endpoints of one process, for the tests of the hook.
  *
  *   traffic [-p PROVIDER] [-t THREADS] [-T safe|domain|completion] [-F context|msg|data|tagged|unspec]
- *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] OP:COUNT:BYTES...
+ *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] [-1] OP:COUNT:BYTES...
  *
  * OP: send sendv sendmsg inject tsend tinject write writev writemsg writedata inject_write read atomic.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
  * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
+ * -1: says at the end whether the C library still takes the process for one of a single thread.
  * -o: threads open and close at the same time, and not one after the other.
  * -f: then a forked child does it all again, from the beginning.  -k: ends by SIGKILL, one second after all is done.
  */
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,8 +243,8 @@ static void still_open(void)
 int main(int argc, char **argv)
 {
     long threads = 1;
-    int forks = 0, kills = 0, closes = 0, option;
-    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkxo")) != -1) {
+    int forks = 0, kills = 0, closes = 0, tells = 0, option;
+    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkxo1")) != -1) {
         switch (option) {
         case 'p': provider = optarg; break;
         case 't': threads = atol(optarg); break;
@@ -254,6 +256,7 @@ int main(int argc, char **argv)
         case 'f': forks = 1; break;
         case 'k': kills = 1; break;
         case 'o': at_once = 1; break;
+        case '1': tells = 1; break;
         case 'x': closes = 1; atexit(still_open); break;
         default: return 2;
         }
@@ -293,6 +296,6 @@ int main(int argc, char **argv)
         sleep(1);
         raise(SIGKILL);
     }
-    puts("ok");
+    puts(!tells ? "ok" : __libc_single_threaded ? "single" : "threads");
     return 0;
 }

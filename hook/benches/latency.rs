@@ -1,0 +1,167 @@
+//! What the hook adds to the latency of `fi_pingpong` with messages of 8 bytes: many short runs over loopback, without and with the hook in turns.
+//!
+//! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS]]`. One side on each of two processors, before everything else on them where
+//! that is allowed. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. Behind the times
+//! there is what explains a difference: context switches that the client did not ask for, and page faults, of a run.
+#![expect(unsafe_code, reason = "asks for what a process has used")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up is none")]
+
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const BYTES: &str = "8";
+const PROVIDERS: [&str; 2] = ["tcp;ofi_rxm", "net"];
+const WAYS: [&str; 4] = ["without", "same", "hook", "preload"];
+
+/// One run: time of a message, and what the client has used.
+struct Run {
+    us: f64,
+    switches: f64,
+    faults: f64,
+}
+
+struct Bench {
+    pings: String,
+    library: std::path::PathBuf,
+    providers: tempfile::TempDir,
+    pages: tempfile::TempDir,
+    first: bool,
+}
+
+impl Bench {
+    fn command(&self, way: &str, processor: &str) -> Command {
+        let mut command = if self.first {
+            let mut command = Command::new("nice");
+            command.args(["-n", "-20", "taskset"]);
+            command
+        } else {
+            Command::new("taskset")
+        };
+        command.args(["-c", processor, "fi_pingpong"]);
+        for name in ["FI_HOOK", "FI_PROVIDER", "FI_PROVIDER_PATH", "LD_PRELOAD", "RAILTOP_HOOK_OFF"] {
+            command.env_remove(name);
+        }
+        command.env("FI_TCP_IFACE", "lo").env("RAILTOP_PAGE_DIR", self.pages.path());
+        match way {
+            "hook" => command.env("FI_HOOK", "railtop").env("FI_PROVIDER_PATH", self.providers.path()),
+            "preload" => command.env("LD_PRELOAD", &self.library),
+            _ => &mut command,
+        };
+        command
+    }
+
+    fn run(&self, provider: &str, way: &str) -> Run {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let arguments = ["-p", provider, "-e", "rdm", "-I", &self.pings, "-S", BYTES];
+        let mut server = self
+            .command(way, "0")
+            .args(arguments)
+            .args(["-B", &port.to_string()])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        wait_for_listener(port);
+        let before = used();
+        let client = self
+            .command(way, "1")
+            .args(arguments)
+            .args(["-P", &port.to_string(), "127.0.0.1"])
+            .output()
+            .unwrap();
+        let after = used();
+        assert!(client.status.success(), "{provider} {way}: {}", String::from_utf8_lossy(&client.stderr));
+        assert!(server.wait().unwrap().success());
+        let text = String::from_utf8(client.stdout).unwrap();
+        // The last line, the last but one column: usec/xfer.
+        let us = text.lines().last().and_then(|line| line.split_whitespace().nth_back(1)?.parse().ok());
+        Run { us: us.unwrap(), switches: after.0 - before.0, faults: after.1 - before.1 }
+    }
+}
+
+/// Involuntary context switches and page faults of all children that have been waited for.
+fn used() -> (f64, f64) {
+    // SAFETY: fills the structure.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
+        usage
+    };
+    (usage.ru_nivcsw as f64, usage.ru_minflt as f64)
+}
+
+/// Waits until somebody listens, without connecting: the server takes one connection only.
+fn wait_for_listener(port: u16) {
+    let port = format!(":{port:04X}");
+    let listens = |table: &str| {
+        std::fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            words.len() > 3 && words[1].ends_with(&port) && words[3] == "0A"
+        })
+    };
+    while !["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(listens) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The value below which so many quarters of all lie.
+fn quantile(mut values: Vec<f64>, quarters: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[(values.len() - 1) * quarters / 4]
+}
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let (rounds, pings) = (numbers.first().copied().unwrap_or(101), numbers.get(1).copied().unwrap_or(2000));
+    let deps = std::env::current_exe().unwrap();
+    let library = deps.parent().unwrap().join("librailtop_hook.so");
+    assert!(library.is_file(), "{} has not been built", library.display());
+    let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    assert!(works(Command::new("taskset").args(["-c", "0,1", "true"])), "no taskset, or no two processors");
+    let bench = Bench {
+        pings: pings.to_string(),
+        providers: tempfile::tempdir().unwrap(),
+        pages: tempfile::tempdir_in("/dev/shm").unwrap(),
+        first: works(Command::new("nice").args(["-n", "-20", "true"]).stderr(Stdio::null())),
+        library,
+    };
+    symlink(&bench.library, Path::new(bench.providers.path()).join("librailtop_hook-fi.so")).unwrap();
+    println!(
+        "{rounds} rounds of {pings} pings of {BYTES} bytes, us a message; the ratio is the median over the rounds"
+    );
+    println!(
+        "{:12} {:8} {:>8} {:>8} {:>8} {:>8}   {:>6} {:>16}   {:>8} {:>7}",
+        "provider", "way", "least", "quarter", "median", "3/4", "ratio", "its quarters", "switches", "faults"
+    );
+    for provider in PROVIDERS {
+        let mut runs: [Vec<Run>; WAYS.len()] = std::array::from_fn(|_| Vec::new());
+        for round in 0..rounds {
+            // Another one first in each round.
+            for i in 0..WAYS.len() {
+                let way = (i + round) % WAYS.len();
+                runs[way].push(bench.run(provider, WAYS[way]));
+            }
+        }
+        for (way, of_way) in WAYS.iter().zip(&runs) {
+            let us: Vec<_> = of_way.iter().map(|run| run.us).collect();
+            let ratios: Vec<_> =
+                of_way.iter().zip(&runs[0]).map(|(run, without)| run.us / without.us).collect();
+            let at = |quarters| quantile(us.clone(), quarters);
+            let ratio = |quarters| quantile(ratios.clone(), quarters);
+            let median = |of: fn(&Run) -> f64| quantile(of_way.iter().map(of).collect(), 2);
+            println!(
+                "{provider:12} {way:8} {:8.2} {:8.2} {:8.2} {:8.2}   {:6.3} {:>16}   {:8} {:7}",
+                at(0),
+                at(1),
+                at(2),
+                at(3),
+                ratio(2),
+                format!("{:.3} to {:.3}", ratio(1), ratio(3)),
+                median(|run| run.switches),
+                median(|run| run.faults),
+            );
+        }
+    }
+}

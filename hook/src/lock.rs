@@ -1,0 +1,129 @@
+//! A lock that our own thread can try as well. The standard library's looks at the state of panics when it is released, and so at
+//! the thread's own data, which that thread has none of.
+
+#![expect(unsafe_code, reason = "waits in the kernel, and hands out what it protects")]
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use crate::system;
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+/// Held, and somebody waits.
+const WAITED_FOR: u32 = 2;
+
+/// How long the program may be kept waiting where waiting for ever could be a deadlock: a handler of a signal that ends the process, or forks, on top
+/// of a thread that holds the lock.
+const PATIENCE_MS: u32 = 500;
+const TURN_MS: u32 = 50;
+
+/// Protects a value. A panic of who holds it leaves it usable.
+#[derive(Debug)]
+pub(crate) struct Lock<T> {
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: only who holds the lock reaches the value.
+unsafe impl<T: Send> Sync for Lock<T> {}
+
+/// Reaches the value, and gives the lock back.
+#[derive(Debug)]
+pub(crate) struct Held<'a, T>(&'a Lock<T>);
+
+impl<T> Lock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self { state: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+    }
+
+    /// The lock, if it is free.
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
+        self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok().then(|| Held(self))
+    }
+
+    pub(crate) fn lock(&self) -> Held<'_, T> {
+        loop {
+            if let Some(held) = self.lock_for_now() {
+                return held;
+            }
+        }
+    }
+
+    /// The lock, unless it is held for half a second on end.
+    pub(crate) fn lock_in_time(&self) -> Option<Held<'_, T>> {
+        (0..PATIENCE_MS / TURN_MS).find_map(|_| self.lock_for_now())
+    }
+
+    /// Waits for one turn.
+    fn lock_for_now(&self) -> Option<Held<'_, T>> {
+        if let Some(held) = self.try_lock() {
+            return Some(held);
+        }
+        if self.state.swap(WAITED_FOR, Acquire) == FREE {
+            return Some(Held(self));
+        }
+        let turn = libc::timespec { tv_sec: 0, tv_nsec: (TURN_MS * 1_000_000).into() };
+        self.futex(libc::FUTEX_WAIT, WAITED_FOR, &raw const turn);
+        (self.state.swap(WAITED_FOR, Acquire) == FREE).then(|| Held(self))
+    }
+
+    fn futex(&self, what: libc::c_int, value: u32, time: *const libc::timespec) {
+        let what = usize::try_from(what | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
+        // SAFETY: the word lives; the time is null or lives.
+        unsafe {
+            system::call(libc::SYS_futex, [self.state.as_ptr() as usize, what, value as usize, time as usize])
+        };
+    }
+
+    /// Frees it, whoever holds it: in a forked child, where that may be a thread that the child does not have.
+    pub(crate) fn free(&self) {
+        self.state.store(FREE, Release);
+    }
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Held<'_, T> {
+    fn drop(&mut self) {
+        if self.0.state.swap(FREE, Release) == WAITED_FOR {
+            self.0.futex(libc::FUTEX_WAKE, 1, std::ptr::null());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_gets_it_and_who_is_stuck_does_not_wait_for_ever() {
+        let lock = Lock::new(0u64);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..20_000).for_each(|_| *lock.lock() += 1));
+            }
+        });
+        let held = lock.lock();
+        assert_eq!(*held, 80_000);
+        assert!(lock.try_lock().is_none() && lock.lock_in_time().is_none());
+        drop(held);
+        assert!(lock.lock_in_time().is_some());
+    }
+}
