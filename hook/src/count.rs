@@ -16,7 +16,7 @@ use libfabric_sys::cq::fid_cq;
 
 use crate::guard::guarded;
 use crate::lock::Lock;
-use crate::publisher;
+use crate::{publisher, rest};
 
 /// What is counted per NIC. Operations are *awaited* if their completion will be seen, else they are *over* when posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,12 +251,16 @@ impl Tally {
     /// Adds to a number.
     #[inline]
     pub(crate) fn add(self, word: Word, n: u64) {
-        let Some(word) = self.counts.0.get(word as usize) else { return };
+        let Some(number) = self.counts.0.get(word as usize) else { return };
         if self.shared {
-            word.fetch_add(n, Relaxed);
+            number.fetch_add(n, Relaxed);
         } else {
             // Only this thread writes here.
-            word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
+            number.store(number.load(Relaxed).wrapping_add(n), Relaxed);
+        }
+        // Whoever only looks whether something has come changes nothing that a reader waits for.
+        if !matches!(word, Word::Polls | Word::EmptyPolls) {
+            rest::stir();
         }
     }
 }

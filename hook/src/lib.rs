@@ -41,6 +41,7 @@ mod preload;
 pub mod provider;
 mod publisher;
 mod queue;
+mod rest;
 mod settings;
 mod shadow;
 mod system;

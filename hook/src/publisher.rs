@@ -14,12 +14,12 @@ use counters::{
 use crate::guard::{Stop, always, guarded, stop, stopped};
 use crate::lock::Lock;
 use crate::totals::{Published, Sums};
-use crate::{count, fork, identity, nics, settings, system, thread};
+use crate::{count, fork, identity, nics, rest, settings, system, thread};
 
 /// Between two turns while there is traffic, ms.
 const BUSY: u32 = 10;
-/// Between two turns when there has been none for a while: four heartbeats a second.
-const IDLE: u32 = 250;
+/// Turns without traffic before it rests, for so long that the page shows some times a second that its process lives.
+const QUIET_TURNS: u32 = 4;
 /// Before the next attempt to make a page, after one that failed.
 const AGAIN_AFTER_NS: u64 = 5_000_000_000;
 
@@ -90,17 +90,29 @@ pub(crate) fn start() {
 /// The thread: publishes, faster while something happens. It has nothing of what `thread` says a thread of the C library has.
 extern "C" fn keep(_: *mut c_void) -> c_int {
     thread::settle();
-    let mut pause = BUSY;
+    let mut quiet = 0;
     loop {
-        system::sleep_ms(pause);
-        if stopped().is_some() {
-            return 0;
+        if quiet < QUIET_TURNS {
+            system::sleep_ms(BUSY);
+        } else if rest::rest(settings::idle_ms(), || take_turn() != Some(false)) {
+            quiet = 0;
         }
-        // A thread of the program's that has the lock publishes itself.
-        let Some(mut publisher) = PUBLISHER.try_lock() else { continue };
-        let Some(publisher) = publisher.as_mut().filter(|publisher| !publisher.finished) else { return 0 };
-        pause = if publisher.publish() { BUSY } else { pause.saturating_mul(2).min(IDLE) };
+        match take_turn() {
+            Some(true) => quiet = 0,
+            Some(false) => quiet = quiet.saturating_add(1),
+            None => return 0,
+        }
     }
+}
+
+/// A turn of the thread: whether anything has happened since the last; `None` at the end of all.
+fn take_turn() -> Option<bool> {
+    if stopped().is_some() {
+        return None;
+    }
+    // A thread of the program's that has the lock publishes itself.
+    let Some(mut publisher) = PUBLISHER.try_lock() else { return Some(true) };
+    publisher.as_mut().filter(|publisher| !publisher.finished).map(Publisher::publish)
 }
 
 /// Publishes what has been counted so far, if there is a page.

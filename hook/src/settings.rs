@@ -18,6 +18,7 @@ struct Settings {
     layer: Layer,
     keep: bool,
     fault: u64,
+    idle_ms: u32,
 }
 
 /// Read at the first call, which is in a call of the program's: reading the environment in a thread of ours while the program
@@ -32,6 +33,7 @@ fn settings() -> &'static Settings {
         },
         keep: is_on("RAILTOP_HOOK_KEEP"),
         fault: env::var("RAILTOP_HOOK_FAULT").ok().and_then(|n| n.parse().ok()).unwrap_or(0),
+        idle_ms: env::var("RAILTOP_HOOK_IDLE_MS").ok().and_then(|n| n.parse().ok()).unwrap_or(250),
     })
 }
 
@@ -52,6 +54,11 @@ pub(crate) fn layer() -> Layer {
 /// `RAILTOP_HOOK_KEEP=1`: the page stays after the end, for 30 s.
 pub(crate) fn keep() -> bool {
     settings().keep
+}
+
+/// `RAILTOP_HOOK_IDLE_MS=N`: how long the thread that publishes rests while nothing is counted; a heartbeat then.
+pub(crate) fn idle_ms() -> u32 {
+    settings().idle_ms
 }
 
 /// `RAILTOP_HOOK_FAULT=N`; see [`crate::guard`].

@@ -1,6 +1,8 @@
 //! `traffic.c`: what it posts is on its command line.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use counters::{Liveness, RxSource};
 
@@ -186,6 +188,34 @@ fn a_killed_program_leaves_its_last_values() {
     assert_eq!((counts.tx_done_ops, counts.tx_done_bytes, counts.rx_bytes), (50, 5000, 5000));
 }
 
+/// With a thread that would not look again within the test: what happens after a pause wakes it.
+#[test]
+fn the_first_operation_after_a_pause_is_seen_at_once() {
+    let Some(program) = traffic(true) else { return };
+    for way in [HOOK, Way::Preload] {
+        let stage = Stage::new();
+        let mut command = stage.command(&program, way);
+        command.args(["-p", "net", "send:50:100", "wait:1:0", "inject:1:7", "wait:1:0"]);
+        let mut child = command.env("RAILTOP_HOOK_IDLE_MS", "3600000").stdin(Stdio::piped()).spawn().unwrap();
+        let sent = || stage.pages().first().map_or(0, |page| page.nic().counts.tx_done_ops);
+        let until = |ops: u64| {
+            (0..6000).any(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                sent() == ops
+            })
+        };
+        assert!(until(50), "{way:?}");
+        // Long enough for it to go to rest on most machines; where it has not, it sees the next one anyway.
+        std::thread::sleep(Duration::from_millis(500));
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b".").unwrap();
+        assert!(until(51), "{way:?}");
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+        assert_eq!(stage.page().totals(), messages(&["send:50:100", "inject:1:7"], 1));
+    }
+}
+
 #[test]
 fn a_program_of_one_thread_stays_one_for_the_c_library() {
     let Some(program) = traffic(true) else { return };
@@ -217,7 +247,7 @@ fn the_thread_of_the_hook_keeps_nothing_of_the_program() {
         if let Some(thread) = stage.pages().first().and_then(|page| thread_of(page.identity.pid)) {
             break thread;
         }
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     };
     let status = std::fs::read_to_string(thread.join("status")).unwrap();
     let field = |name: &str| {

@@ -4,6 +4,7 @@
  *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] [-1] OP:COUNT:BYTES...
  *
  * OP: send sendv sendmsg inject tsend tinject write writev writemsg writedata inject_write read atomic.
+ *     wait: for COUNT bytes from stdin.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
  * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
  * -1: says at the end whether the C library still takes the process for one of a single thread.
@@ -157,6 +158,11 @@ static void run(const char *word, struct side *a, struct side *b)
     if (sscanf(word, "%31[^:]:%ld:%ld", op, &count, &len) != 3 || len > ROOM) {
         fprintf(stderr, "cannot read %s\n", word);
         exit(2);
+    }
+    if (!strcmp(op, "wait")) {
+        while (count-- > 0 && getchar() != EOF)
+            ;
+        return;
     }
     long sent = a->completions, got = b->completions, expect_sent = 0, expect_got = 0;
     for (long i = 0; i < count; i++) {
