@@ -239,9 +239,9 @@ fn the_thread_of_the_hook_keeps_nothing_of_the_program() {
     let Some(program) = traffic(true) else { return };
     let stage = Stage::new();
     let mut command = stage.command("taskset", HOOK);
-    command.args(["-c", "0"]).arg(program).args(["-k", "-p", "net", "send:50:100"]);
-    let mut child = command.spawn().unwrap();
-    // Waits a second at its end.
+    command.args(["-c", "0"]).arg(program).args(["-p", "net", "send:50:100", "wait:1:0"]);
+    // Waits until its stdin ends.
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let thread = loop {
         assert!(child.try_wait().unwrap().is_none(), "it has ended, and no thread was seen");
         if let Some(thread) = stage.pages().first().and_then(|page| thread_of(page.identity.pid)) {
@@ -268,6 +268,7 @@ fn the_thread_of_the_hook_keeps_nothing_of_the_program() {
     let words: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     // proc_pid_stat(5): nice is the 19th, the policy the 41st; the state is the third.
     assert_eq!((words[19 - 3], words[41 - 3]), ("19", libc::SCHED_BATCH.to_string().as_str()));
+    drop(child.stdin.take());
     child.wait().unwrap();
 }
 
