@@ -125,7 +125,8 @@ fn the_monitor_shows_what_a_hooked_program_cannot_know_as_missing() {
         rank: 7,
         nics: vec![NicIdentity { netdev: "nic0".to_owned(), ..NicIdentity::default() }],
         threads: 1,
-        uncounted: vec![1, 2],
+        uncounted: vec!["down", "signal_tx_ops"],
+        onlooker: true,
         ..PageSpec::default()
     };
     let mut writer = PageWriter::create(&PageDir::create(&stage.pages()).unwrap(), &spec).unwrap();
@@ -142,6 +143,7 @@ fn the_monitor_shows_what_a_hooked_program_cannot_know_as_missing() {
     let counters = &unknown["counters"];
     assert_eq!(counters["seen_rx_bytes"], 700);
     assert!(counters.get("rx_ops").is_none() && counters.get("down").is_none(), "{counters}");
+    assert!(counters.get("signal_tx_ops").is_none() && counters["signal_rx_ops"] == 0, "{counters}");
     assert!(unknown["reason"].as_str().unwrap().contains("peers write into its memory"), "{unknown}");
     // A program whose every arrival has a completion.
     writer.set_rx_source(RxSource::CqeLen);
@@ -200,9 +202,13 @@ fn the_hook_counts_what_our_own_transport_counts() {
     for (rank, [own, hook]) in pairs {
         let (own, _) = own.expect("a page of its own");
         let (hook, rx_source) = hook.expect("a page of the hook's");
-        // Before it counts, a PE tries its NIC out: a put of 64 bytes, the frame that closes it, an acknowledgement.
-        let before = hook.tx_done_bytes.checked_sub(own.tx_done_bytes + own.control_tx_bytes);
-        assert!(before.is_some_and(|bytes| (64..=192).contains(&bytes)), "PE {rank}: {own:?} {hook:?}");
+        // All that a PE has sent: its puts, its protocol's own messages, and what it has tried its NIC out with before it counted.
+        let sent = own.tx_done_bytes + own.control_tx_bytes + own.setup_tx_bytes;
+        assert_eq!(hook.tx_done_bytes, sent, "PE {rank}: {own:?} {hook:?}");
+        assert!(
+            own.setup_tx_bytes >= 64,
+            "PE {rank}: a put of 64 bytes, the frame that closes it, an acknowledgement"
+        );
         assert_eq!(hook.tx_done_bytes, hook.tx_posted_bytes);
         assert_eq!(hook.tx_done_ops, hook.tx_posted_ops);
         // Peers write into its memory, and not all that do need say so.

@@ -92,6 +92,13 @@ macro_rules! counter_block {
                 }, )+
             ];
 
+            /// The names of all fields but those: for [`PageSpec::uncounted`](super::PageSpec::uncounted) of a writer that counts only those.
+            #[must_use]
+            pub fn names_without(counted: &[&str]) -> Vec<&'static str> {
+                let names = Self::FIELDS.iter().map(|field| field.name);
+                names.filter(|name| !counted.contains(name)).collect()
+            }
+
             /// The values, in the order of [`Self::FIELDS`].
             #[must_use]
             #[inline]
@@ -163,6 +170,7 @@ counter_block! {
         read_done_bytes, Counter, "bytes", " Payload that RMA reads have brought; part of the received bytes.", since 3;
         atomic_ops, Counter, "ops", " Atomics among the operations posted.", since 3;
         seen_rx_bytes, Counter, "bytes", " Payload that completions tell of; what else has arrived, if the Rx source is none, nothing tells.", since 3;
+        setup_tx_bytes, Counter, "bytes", " Bytes sent to try the NIC out, before the other counters began.", since 4;
     }
 }
 

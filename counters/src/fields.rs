@@ -27,6 +27,7 @@ pub struct ExtraField {
 #[derive(Debug)]
 pub(super) struct FieldMap<const F: usize> {
     known: [usize; F],
+    counted: [bool; F],
     extras: Vec<(usize, ExtraField)>,
 }
 
@@ -41,6 +42,7 @@ impl<const F: usize> FieldMap<F> {
     ) -> Result<Self, ReadError> {
         let bad = |reason| ReadError::BadSection { section: name, reason };
         let mut known = [usize::MAX; F];
+        let mut counted = [false; F];
         let mut extras: Vec<(usize, ExtraField)> = Vec::new();
         for entry in schema.iter().filter(|entry| entry.section == section.kind) {
             let end = entry.offset.saturating_add(8);
@@ -51,8 +53,12 @@ impl<const F: usize> FieldMap<F> {
             if let Some(i) = fields.iter().position(|field| field.name == entry.name) {
                 if known[i] == usize::MAX {
                     known[i] = entry.offset;
+                    counted[i] = entry.counted;
                 }
-            } else if !entry.name.is_empty() && extras.iter().all(|(_, e)| *e.name != *entry.name) {
+            } else if entry.counted
+                && !entry.name.is_empty()
+                && extras.iter().all(|(_, e)| *e.name != *entry.name)
+            {
                 let field = ExtraField {
                     name: entry.name.as_str().into(),
                     unit: entry.unit.as_str().into(),
@@ -65,7 +71,7 @@ impl<const F: usize> FieldMap<F> {
         if fields.iter().zip(known).any(|(field, offset)| field.since_minor == 0 && offset == usize::MAX) {
             return Err(bad("a field of version 1.0 is missing from the schema"));
         }
-        Ok(Self { known, extras })
+        Ok(Self { known, counted, extras })
     }
 
     /// Offset of the known field `index`.
@@ -73,9 +79,9 @@ impl<const F: usize> FieldMap<F> {
         self.known.get(index).copied().unwrap_or(usize::MAX)
     }
 
-    /// Which of the known fields the page has.
+    /// Which of the known fields the page has, and its writer counts.
     pub(super) fn there(&self) -> [bool; F] {
-        self.known.map(|offset| offset != usize::MAX)
+        self.counted
     }
 
     /// The known fields' values in a record; 0 where the page is without the field.

@@ -163,9 +163,11 @@ pub struct PageSpec {
     pub nics: Vec<NicIdentity>,
     /// Threads that publish NIC counters; 1 to [`super::MAX_THREADS`].
     pub threads: u16,
-    /// Minor versions whose counters this writer does not count. They are left out of the page's schema, so that readers take them for missing
-    /// and not for 0. Those of 1.0 are always there.
-    pub uncounted: Vec<u16>,
+    /// Names of the counters that this writer does not count, so that readers take them for missing and not for 0. They are left out of the page's
+    /// schema; those of 1.0, which older readers insist on, are marked there.
+    pub uncounted: Vec<&'static str>,
+    /// The writer looks on at a program that uses libfabric in its own ways, and so knows of its arrivals only what libfabric tells.
+    pub onlooker: bool,
 }
 
 /// What a reader learns about the writer. Policy and Rx source can change and are in the snapshot.
@@ -211,6 +213,8 @@ pub struct PageIdentity {
     pub nics: Vec<NicIdentity>,
     /// Threads whose counters the snapshot adds up.
     pub threads: u16,
+    /// See [`PageSpec::onlooker`].
+    pub onlooker: bool,
     /// Layout version of the page: major and minor.
     pub abi: (u16, u16),
 }

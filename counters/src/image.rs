@@ -6,11 +6,11 @@ use super::{
     error::PageError,
     identity::{NicIdentity, PageSpec},
     layout::{
-        ABI_MAJOR, ABI_MINOR, ALIGN, CONTROL_POLICY, CONTROL_RX_SOURCE, CONTROL_STRIDE, FIRST_FIELD,
-        HEADER_SIZE, MAX_NICS, MAX_THREADS, NIC_COUNTERS_STRIDE, NIC_DEVICE, NIC_DOMAIN, NIC_INFO_STRIDE,
-        NIC_LINK_BITS_PER_S, NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL, PROCESS_STRIDE, PUBLISHED_NS,
-        SCHEMA_KIND, SCHEMA_NAME, SCHEMA_NAME_LEN, SCHEMA_OFFSET, SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT,
-        SCHEMA_UNIT_LEN, Section, header, kind,
+        ABI_MAJOR, ABI_MINOR, ALIGN, CONTROL_POLICY, CONTROL_RX_SOURCE, CONTROL_STRIDE, FEATURE_ONLOOKER,
+        FIELD_UNCOUNTED, FIRST_FIELD, HEADER_SIZE, MAX_NICS, MAX_THREADS, NIC_COUNTERS_STRIDE, NIC_DEVICE,
+        NIC_DOMAIN, NIC_INFO_STRIDE, NIC_LINK_BITS_PER_S, NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL,
+        PROCESS_STRIDE, PUBLISHED_NS, SCHEMA_FLAGS, SCHEMA_KIND, SCHEMA_NAME, SCHEMA_NAME_LEN, SCHEMA_OFFSET,
+        SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT, SCHEMA_UNIT_LEN, Section, header, kind,
     },
     process_facts::{boot_id, monotonic_ns, namespace, realtime_ns, start_ticks},
 };
@@ -49,8 +49,9 @@ impl Image {
         for (i, nic) in spec.nics.iter().enumerate() {
             put_nic(&mut bytes, nic_info.offset + i * nic_info.stride, nic);
         }
-        for (row, (section, word, field)) in fields.into_iter().enumerate() {
-            put_field(&mut bytes, schema.offset + row * schema.stride, section, word, field);
+        for (row, line) in fields.into_iter().enumerate() {
+            let flags = if spec.uncounted.contains(&line.2.name) { FIELD_UNCOUNTED } else { 0 };
+            put_field(&mut bytes, schema.offset + row * schema.stride, line, flags);
         }
 
         let now = monotonic_ns().to_le_bytes();
@@ -62,12 +63,15 @@ impl Image {
     }
 }
 
-/// The schema: section, word within the record, and what it is, but for the fields of the minor versions `uncounted`.
-fn fields(uncounted: &[u16]) -> Vec<(u32, usize, &'static Field)> {
+/// A line of the schema: section, word within the record, and what it is.
+type Line = (u32, usize, &'static Field);
+
+/// The schema, but for the fields `uncounted` that readers of 1.0 do without.
+fn fields(uncounted: &[&str]) -> Vec<Line> {
     let pe = PeCounts::FIELDS.iter().enumerate().map(|(word, field)| (kind::PROCESS_COUNTERS, word, field));
     let nic = NicCounts::FIELDS.iter().enumerate().map(|(word, field)| (kind::NIC_COUNTERS, word, field));
-    let counted = |field: &Field| field.since_minor == 0 || !uncounted.contains(&field.since_minor);
-    pe.chain(nic).filter(|(_, _, field)| counted(field)).collect()
+    let is_there = |field: &Field| field.since_minor == 0 || !uncounted.contains(&field.name);
+    pe.chain(nic).filter(|(_, _, field)| is_there(field)).collect()
 }
 
 fn within(what: &'static str, got: usize, max: usize) -> Result<usize, PageError> {
@@ -89,6 +93,7 @@ fn put_header(bytes: &mut [u8], spec: &PageSpec) {
     put(bytes, header::ABI_MINOR, &ABI_MINOR.to_le_bytes());
     put(bytes, header::HEADER_SIZE, &u32_of(HEADER_SIZE).to_le_bytes());
     put(bytes, header::TOTAL_SIZE, &total.to_le_bytes());
+    put(bytes, header::FEATURES, &(if spec.onlooker { FEATURE_ONLOOKER } else { 0 }).to_le_bytes());
     put(bytes, header::PID, &std::process::id().to_le_bytes());
     put(bytes, header::UID, &nix::unistd::geteuid().as_raw().to_le_bytes());
     put(bytes, header::START_TICKS, &start_ticks().unwrap_or(0).to_le_bytes());
@@ -134,10 +139,11 @@ fn put_nic(bytes: &mut [u8], at: usize, nic: &NicIdentity) {
     put(bytes, at + NIC_LINK_BITS_PER_S, &nic.link_bits_per_s.unwrap_or(0).to_le_bytes());
 }
 
-fn put_field(bytes: &mut [u8], at: usize, section: u32, word: usize, field: &Field) {
+fn put_field(bytes: &mut [u8], at: usize, (section, word, field): Line, flags: u32) {
     put(bytes, at + SCHEMA_SECTION, &section.to_le_bytes());
     put(bytes, at + SCHEMA_OFFSET, &u32_of(FIRST_FIELD + word * 8).to_le_bytes());
     put(bytes, at + SCHEMA_KIND, &field.kind.code().to_le_bytes());
+    put(bytes, at + SCHEMA_FLAGS, &flags.to_le_bytes());
     put_text(bytes, (at + SCHEMA_UNIT, SCHEMA_UNIT_LEN), field.unit);
     put_text(bytes, (at + SCHEMA_NAME, SCHEMA_NAME_LEN), field.name);
 }

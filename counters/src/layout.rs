@@ -7,7 +7,7 @@ pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"RAILTOP\0");
 /// Readers refuse another major version: the layout has changed.
 pub const ABI_MAJOR: u16 = 1;
 /// Readers accept any minor version: something was added.
-pub const ABI_MINOR: u16 = 3;
+pub const ABI_MINOR: u16 = 4;
 /// Largest page a reader touches, in bytes.
 pub const MAX_PAGE_BYTES: u64 = 16 << 20;
 /// Most NICs of one PE.
@@ -27,7 +27,7 @@ pub(super) mod header {
     pub(crate) const ABI_MINOR: usize = 10;
     pub(crate) const HEADER_SIZE: usize = 12;
     pub(crate) const TOTAL_SIZE: usize = 16;
-    // 24: features, u64, zero in 1.0
+    pub(crate) const FEATURES: usize = 24;
     pub(crate) const PID: usize = 32;
     pub(crate) const UID: usize = 36;
     pub(crate) const START_TICKS: usize = 40;
@@ -56,6 +56,11 @@ pub(super) mod header {
     pub(crate) const MAX_SECTIONS: usize = 64;
     // 3072..4096: zero in 1.0
 }
+
+/// A bit of the features: see [`super::PageSpec::onlooker`].
+pub(super) const FEATURE_ONLOOKER: u64 = 1;
+/// A bit of the flags of a field: its writer does not count it.
+pub(super) const FIELD_UNCOUNTED: u32 = 1;
 
 /// Section kinds. Readers skip kinds they do not know.
 pub(super) mod kind {
@@ -96,6 +101,7 @@ pub(super) const SCHEMA_STRIDE: usize = 64;
 pub(super) const SCHEMA_SECTION: usize = 0;
 pub(super) const SCHEMA_OFFSET: usize = 4;
 pub(super) const SCHEMA_KIND: usize = 8;
+pub(super) const SCHEMA_FLAGS: usize = 12;
 pub(super) const SCHEMA_UNIT: usize = 16;
 pub(super) const SCHEMA_UNIT_LEN: usize = 16;
 pub(super) const SCHEMA_NAME: usize = 32;

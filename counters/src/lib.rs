@@ -17,6 +17,7 @@ mod counts;
 mod dir;
 mod error;
 mod fields;
+#[cfg(any(fuzzing, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod identity;

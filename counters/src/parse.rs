@@ -6,10 +6,11 @@ use super::{
     error::ReadError,
     identity::{NicIdentity, PageIdentity},
     layout::{
-        ABI_MAJOR, CONTROL_POLICY, FIRST_FIELD, HEADER_SIZE, MAGIC, MAX_NICS, MAX_PAGE_BYTES,
-        MAX_SCHEMA_FIELDS, MAX_THREADS, NIC_DEVICE, NIC_DOMAIN, NIC_INFO_LEN, NIC_LINK_BITS_PER_S,
-        NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL, SCHEMA_KIND, SCHEMA_NAME, SCHEMA_NAME_LEN,
-        SCHEMA_OFFSET, SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT, SCHEMA_UNIT_LEN, Section, header, kind,
+        ABI_MAJOR, CONTROL_POLICY, FEATURE_ONLOOKER, FIELD_UNCOUNTED, FIRST_FIELD, HEADER_SIZE, MAGIC,
+        MAX_NICS, MAX_PAGE_BYTES, MAX_SCHEMA_FIELDS, MAX_THREADS, NIC_DEVICE, NIC_DOMAIN, NIC_INFO_LEN,
+        NIC_LINK_BITS_PER_S, NIC_NETDEV, NIC_NUMA, NIC_PCI, NIC_PORT, NIC_RAIL, SCHEMA_FLAGS, SCHEMA_KIND,
+        SCHEMA_NAME, SCHEMA_NAME_LEN, SCHEMA_OFFSET, SCHEMA_SECTION, SCHEMA_STRIDE, SCHEMA_UNIT,
+        SCHEMA_UNIT_LEN, Section, header, kind,
     },
 };
 
@@ -93,6 +94,7 @@ pub(super) fn parse_header(
         started_monotonic_ns: u64_at(head, header::STARTED_MONOTONIC_NS),
         nics: Vec::new(),
         threads,
+        onlooker: u64_at(head, header::FEATURES) & FEATURE_ONLOOKER != 0,
         abi,
     };
     Ok((identity, plan))
@@ -178,6 +180,8 @@ pub(super) struct SchemaField {
     pub(super) section: u32,
     pub(super) offset: usize,
     pub(super) kind: FieldKind,
+    /// Its values mean something.
+    pub(super) counted: bool,
     pub(super) unit: String,
     pub(super) name: String,
 }
@@ -190,6 +194,7 @@ pub(super) fn parse_schema(bytes: &[u8], stride: usize) -> Vec<SchemaField> {
             section: u32_at(record, SCHEMA_SECTION),
             offset: u32_at(record, SCHEMA_OFFSET) as usize,
             kind: FieldKind::from_code(u32_at(record, SCHEMA_KIND)),
+            counted: u32_at(record, SCHEMA_FLAGS) & FIELD_UNCOUNTED == 0,
             unit: text_at(record, (SCHEMA_UNIT, SCHEMA_UNIT_LEN)),
             name: text_at(record, (SCHEMA_NAME, SCHEMA_NAME_LEN)),
         })

@@ -33,7 +33,8 @@ pub enum Liveness {
 pub struct NicSnapshot {
     /// Totals since the writer's start, its threads added up; 0 where the page is without a field.
     pub counts: NicCounts,
-    /// Which of [`NicCounts::FIELDS`] the page has: those of a later minor version than the writer's are missing, not 0.
+    /// Which of [`NicCounts::FIELDS`] the page has: those of a later minor version than the writer's are missing, not 0, and so are those that
+    /// it does not count.
     pub there: [bool; NicCounts::LEN],
     /// Fields this program does not know, from a newer writer.
     pub extras: Vec<ExtraField>,

@@ -51,7 +51,10 @@ pub struct PageWriter {
     /// Holds the lock for as long as it is open.
     file: File,
     dir: File,
-    name: OsString,
+    /// Once it can be seen.
+    name: Option<OsString>,
+    rank: u32,
+    /// The directory's, as long as it has no name.
     path: PathBuf,
     mapping: Arc<Mapping>,
     control: Record<CONTROL_WORDS>,
@@ -76,6 +79,16 @@ impl PageWriter {
     /// When `spec` asks for no or too many NICs or threads, or a system call fails: no space, or a
     /// file system without `O_TMPFILE` (use a tmpfs such as `/dev/shm`).
     pub fn create(dir: &PageDir, spec: &PageSpec) -> Result<Self, PageError> {
+        let mut writer = Self::prepare(dir, spec)?;
+        writer.show()?;
+        Ok(writer)
+    }
+
+    /// Makes a page that nobody sees before [`Self::show`]: for who has counted already, and wants no reader to see zeros.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn prepare(dir: &PageDir, spec: &PageSpec) -> Result<Self, PageError> {
         let image = Image::new(spec)?;
         let fail = |what| move |source| PageError::Io { what, path: dir.path().into(), source };
 
@@ -96,12 +109,12 @@ impl PageWriter {
 
         let own = dir.file().try_clone().map_err(fail("cannot keep open"))?;
         let own_files = [identity(&file), identity(&own)];
-        let name = link(&file, &own, spec.rank).map_err(fail("cannot name a new page in"))?;
         Ok(Self {
             file,
             dir: own,
-            path: dir.path().join(&name),
-            name,
+            path: dir.path().to_path_buf(),
+            name: None,
+            rank: spec.rank,
             mapping,
             control,
             state: PageState::Init,
@@ -116,6 +129,21 @@ impl PageWriter {
             keep: false,
             own: own_files,
         })
+    }
+
+    /// Gives the page its name, by which readers find it. Does nothing the second time.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    pub fn show(&mut self) -> Result<(), PageError> {
+        if self.name.is_none() {
+            let fail =
+                |source| PageError::Io { what: "cannot name a new page in", path: self.path.clone(), source };
+            let name = link(&self.file, &self.dir, self.rank).map_err(fail)?;
+            self.path.push(&name);
+            self.name = Some(name);
+        }
+        Ok(())
     }
 
     /// The block of `thread` on `nic`, both counted from 0. `None` if there is no such block or it
@@ -183,7 +211,7 @@ impl PageWriter {
         [identity(&self.file), identity(&self.dir)] == self.own
     }
 
-    /// Where the page is.
+    /// Where the page is; its directory, as long as nobody sees it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -208,9 +236,9 @@ impl Drop for PageWriter {
         }
         if self.state != PageState::Aborted {
             self.set_state(PageState::Closed);
-            if !self.keep {
+            if let Some(name) = self.name.as_deref().filter(|_| !self.keep) {
                 // Gone already is as good; any other failure leaves a dead page, which readers reap.
-                let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+                let _ = unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir);
             }
         }
         // By hand, because a forked child may have the file open still.

@@ -8,6 +8,8 @@ GENERATOR=${GENERATOR:-nvshmem}
 # Where the variants of NVSHMEM are: IMAGES/nvshmem-VARIANT.sqsh, or, without containers, NVSHMEM_ROOT/VARIANT/{lib,bin}.
 IMAGES=${IMAGES:-$SLURM_SUBMIT_DIR}
 NVSHMEM_ROOT=${NVSHMEM_ROOT:-}
+# Where libfabric looks for providers of its own, as `railtop list --hook` calls it; here those of the EFA installer's, which are lib or lib64.
+PROVIDER_DIR=${PROVIDER_DIR:-/opt/amazon/efa/lib/libfabric:/opt/amazon/efa/lib64/libfabric}
 
 case $GENERATOR in
     nvshmem) VARIANTS=${VARIANTS:-3.5.21 3.6.5 3.6.5-pr76} ;;
@@ -31,9 +33,9 @@ generator() {
         launch+=(--container-image="$IMAGES/nvshmem-$1.sqsh" --container-name="nvshmem-$1")
         [[ -z ${HOOK_DIR:-} ]] || launch+=(--container-mounts="$HOOK_DIR,/dev/shm")
     fi
-    # Counter pages of NVSHMEM's PEs, by the hook: ../../docs/hook.md.
+    # Counter pages of NVSHMEM's PEs, by the hook: ../../docs/hook.md. The variable replaces libfabric's own directory, so that stays in it.
     if [[ -n ${HOOK_DIR:-} ]]; then
-        export FI_HOOK=railtop FI_PROVIDER_PATH=$HOOK_DIR${FI_PROVIDER_PATH:+:$FI_PROVIDER_PATH}
+        export FI_HOOK=railtop FI_PROVIDER_PATH=$HOOK_DIR:${FI_PROVIDER_PATH:-$PROVIDER_DIR}
     fi
     # One GPU each, in the order of the tasks of a node.
     # shellcheck disable=SC2016

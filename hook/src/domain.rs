@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libc::{c_int, iovec, size_t};
 use libfabric_sys::consts::{
@@ -24,7 +24,7 @@ use crate::{endpoint, nics, queue};
 
 const NO_SUCH_OP: c_int = -FI_ENOSYS;
 
-/// A domain that is hooked. Never freed: endpoints refer to it.
+/// A domain that is hooked. Its own table holds it, and so does every endpoint.
 pub(crate) struct Domain {
     nic: usize,
     /// Type of endpoint that it was opened for.
@@ -46,6 +46,11 @@ struct Places {
     closed: bool,
 }
 
+// SAFETY: the object is libfabric's, for all threads; its tables and our copies of them are reached with the lock held.
+unsafe impl Send for Domain {}
+// SAFETY: as above.
+unsafe impl Sync for Domain {}
+
 /// Hooks a domain that has just been opened.
 ///
 /// # Safety
@@ -57,14 +62,15 @@ pub(crate) unsafe fn hook(domain: Option<*mut fid_domain>, info: *const fi_info)
         (*domain).ops.as_ref()?;
         (*domain).fid.ops.as_ref()?.close?;
         let nic = nics::number(info)?;
-        let hooked: &'static Domain = Box::leak(Box::new(Domain {
+        let hooked = Arc::into_raw(Arc::new(Domain {
             nic,
             ep_type: ep_type(info),
             looked_at: is_looked_at(info),
             object: domain,
             places: Mutex::default(),
         }));
-        hooked.put(&mut hooked.places.lock().unwrap_or_else(PoisonError::into_inner));
+        // Given back when the domain is closed.
+        (*hooked).put(&mut (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner));
         Some(())
     }
 }
@@ -96,17 +102,31 @@ impl Domain {
         self.nic
     }
 
-    unsafe fn put(&'static self, places: &mut Places) {
+    /// One holder more.
+    ///
+    /// # Safety
+    /// Of an open domain.
+    unsafe fn share(&self) -> Arc<Self> {
+        let this = std::ptr::from_ref(self);
+        // SAFETY: made by an `Arc` in `hook`, which the open domain holds.
+        unsafe {
+            Arc::increment_strong_count(this);
+            Arc::from_raw(this)
+        }
+    }
+
+    unsafe fn put(&self, places: &mut Places) {
         // SAFETY: a live domain; the lock is held.
         unsafe {
-            places.fid.put(&raw mut (*self.object).fid.ops, self, |table| replace!(table, close => close));
-            places.domain.put(&raw mut (*self.object).ops, self, |table| {
+            let this = std::ptr::from_ref(self);
+            places.fid.put(&raw mut (*self.object).fid.ops, this, |table| replace!(table, close => close));
+            places.domain.put(&raw mut (*self.object).ops, this, |table| {
                 replace!(
                     table, cq_open => cq_open, endpoint => endpoint, endpoint2 => endpoint2,
                     scalable_ep => scalable_ep,
                 );
             });
-            places.mr.put(&raw mut (*self.object).mr, self, |table| {
+            places.mr.put(&raw mut (*self.object).mr, this, |table| {
                 replace!(table, reg => reg, regv => regv, regattr => regattr);
             });
         }
@@ -114,13 +134,13 @@ impl Domain {
 
     /// Puts the provider's tables back for a call in which it may look at them. Another thread that opens something in the
     /// meantime opens it without us.
-    pub(crate) fn suspend(&'static self) {
+    pub(crate) fn suspend(&self) {
         if self.looked_at {
             self.put_back();
         }
     }
 
-    fn put_back(&'static self) {
+    fn put_back(&self) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.suspended += 1;
         if places.suspended == 1 && !places.closed {
@@ -134,13 +154,13 @@ impl Domain {
     }
 
     /// The other half of [`Self::suspend`].
-    pub(crate) fn resume(&'static self) {
+    pub(crate) fn resume(&self) {
         if self.looked_at {
             self.put_again();
         }
     }
 
-    fn put_again(&'static self) {
+    fn put_again(&self) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.suspended = places.suspended.saturating_sub(1);
         if places.suspended == 0 && !places.closed {
@@ -158,16 +178,19 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
     // SAFETY: a live domain with a table of ours, or `original` calls on; so in all that follow.
     unsafe {
         let (op, head) = original!((*object).ops, fi_ops, close, (object), NO_SUCH_OP);
-        let hooked = head.state::<Domain>();
+        let hooked: *const Domain = head.state::<Domain>();
         always(|| {
-            hooked.put_back();
-            hooked.set_closed(true);
+            (*hooked).put_back();
+            (*hooked).set_closed(true);
         });
         let rc = op(object);
-        if rc != 0 {
+        if rc == 0 {
+            // An endpoint that a provider has let stay open holds it still.
+            drop(Arc::from_raw(hooked));
+        } else {
             guarded(|| {
-                hooked.set_closed(false);
-                hooked.put_again();
+                (*hooked).set_closed(false);
+                (*hooked).put_again();
             });
         }
         rc
@@ -190,7 +213,7 @@ unsafe extern "C" fn cq_open(
 
 /// Opens an endpoint with the domain's own tables in place, and hooks it.
 unsafe fn open(
-    hooked: &'static Domain,
+    hooked: &Domain,
     info: *const fi_info,
     ep: *mut *mut fid_ep,
     op: impl FnOnce() -> c_int,
@@ -210,7 +233,7 @@ unsafe fn open(
     guarded(|| hooked.resume());
     if rc == 0 {
         // SAFETY: the provider has put an endpoint there.
-        let ours = guarded(|| unsafe { endpoint::hook(ep.as_ref().copied(), hooked, info) });
+        let ours = guarded(|| unsafe { endpoint::hook(ep.as_ref().copied(), hooked.share(), info) });
         if ours.flatten().is_none() {
             // Nobody would put the domain's table back when this endpoint is bound or closed. So it goes back now, for good.
             always(|| hooked.suspend());

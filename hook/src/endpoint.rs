@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libc::{c_int, size_t};
 use libfabric_sys::atomic::fi_ops_atomic;
@@ -28,7 +28,7 @@ const NO_SUCH_OP: c_int = -FI_ENOSYS;
 struct Endpoint {
     sender: Sender,
     ep: *mut fid_ep,
-    domain: &'static Domain,
+    domain: Arc<Domain>,
     /// The endpoint gives `FI_COMPLETION` to operations that have no flags of their own.
     completes_by_default: bool,
     /// The same for receives.
@@ -53,11 +53,7 @@ struct Places {
 ///
 /// # Safety
 /// A live endpoint that no other thread uses yet, and what it was opened with.
-pub(crate) unsafe fn hook(
-    ep: Option<*mut fid_ep>,
-    domain: &'static Domain,
-    info: *const fi_info,
-) -> Option<()> {
+pub(crate) unsafe fn hook(ep: Option<*mut fid_ep>, domain: Arc<Domain>, info: *const fi_info) -> Option<()> {
     // SAFETY: the caller's promise.
     unsafe {
         let tx = info.as_ref().and_then(|info| info.tx_attr.as_ref());
@@ -69,7 +65,7 @@ pub(crate) unsafe fn hook(
 
 unsafe fn hook_with(
     ep: Option<*mut fid_ep>,
-    domain: &'static Domain,
+    domain: Arc<Domain>,
     completes_by_default: bool,
     receives_complete: bool,
 ) -> Option<()> {
@@ -120,7 +116,7 @@ unsafe fn aside(
 ) -> c_int {
     // SAFETY: a live endpoint; libfabric wants such calls serialised.
     unsafe {
-        let domain = (*hooked).domain;
+        let domain = Arc::clone(&(*hooked).domain);
         always(|| {
             let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
             let ep = (*hooked).ep;
@@ -263,7 +259,12 @@ unsafe extern "C" fn tx_ctx(
                 let by_default = attr
                     .as_ref()
                     .map_or((*hooked).completes_by_default, |attr| attr.op_flags & FI_COMPLETION != 0);
-                hook_with(ep.as_ref().copied(), (*hooked).domain, by_default, (*hooked).receives_complete)
+                hook_with(
+                    ep.as_ref().copied(),
+                    Arc::clone(&(*hooked).domain),
+                    by_default,
+                    (*hooked).receives_complete,
+                )
             });
         }
         rc

@@ -2,8 +2,7 @@
 
 #![expect(unsafe_code, reason = "stands in for a function of a C library")]
 
-use std::ffi::c_void;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::{c_char, c_void};
 
 use libc::c_int;
 use libfabric_sys::errno::FI_ENOSYS;
@@ -14,32 +13,56 @@ use crate::guard::{self, Inside};
 
 type FiFabric = unsafe extern "C" fn(*mut fi_fabric_attr, *mut *mut fid_fabric, *mut c_void) -> c_int;
 
-/// The library's own, once found.
-static REAL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+/// `fi_fabric` as it is found there, unless that is ours.
+fn find(handle: *mut c_void) -> Option<FiFabric> {
+    // SAFETY: a handle of the dynamic linker; the symbol is this function in every libfabric.
+    unsafe {
+        let found = libc::dlsym(handle, c"fi_fabric".as_ptr());
+        let is_ours = std::ptr::eq(found, (fi_fabric as *const ()).cast::<c_void>());
+        (!found.is_null() && !is_ours).then(|| std::mem::transmute::<*mut c_void, FiFabric>(found))
+    }
+}
 
-/// The next `fi_fabric` after ours. A libfabric that was loaded privately (a plug-in of Open MPI) is behind none, so
-/// it is asked for by its name, which gives what is loaded and loads nothing.
-fn real() -> Option<FiFabric> {
-    let name = c"fi_fabric".as_ptr();
-    let mut found = REAL.load(Ordering::Acquire);
-    if found.is_null() {
-        // SAFETY: both calls take names and give null or what is loaded.
-        unsafe {
-            found = libc::dlsym(libc::RTLD_NEXT, name);
-            if found.is_null() {
-                let library = libc::dlopen(c"libfabric.so.1".as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
-                if !library.is_null() {
-                    found = libc::dlsym(library, name);
-                }
-            }
-        }
-        if std::ptr::eq(found, (fi_fabric as *const ()).cast::<c_void>()) {
+/// `fi_fabric` in a library that is loaded already, and those that it was linked with.
+fn find_in(library: *const c_char) -> Option<FiFabric> {
+    // SAFETY: a name; loads nothing.
+    unsafe {
+        let handle = libc::dlopen(library, libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+        if handle.is_null() {
             return None;
         }
-        REAL.store(found, Ordering::Release);
+        let found = find(handle);
+        libc::dlclose(handle);
+        found
     }
-    // SAFETY: that symbol is this function in every libfabric.
-    (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut c_void, FiFabric>(found) })
+}
+
+/// The file that an address is in, and where that begins.
+fn file_of(address: *const c_void) -> Option<(*const c_char, *mut c_void)> {
+    // SAFETY: fills the structure, or says that it knows of none.
+    unsafe {
+        let mut found: libc::Dl_info = std::mem::zeroed();
+        (libc::dladdr(address, &raw mut found) != 0 && !found.dli_fname.is_null())
+            .then_some((found.dli_fname, found.dli_fbase))
+    }
+}
+
+/// The file that has called us: the first on the stack that is not ours.
+fn caller() -> Option<*const c_char> {
+    let ours = file_of(fi_fabric as *const c_void)?.1;
+    let mut stack = [std::ptr::null_mut::<c_void>(); 32];
+    // SAFETY: room for so many.
+    let depth = unsafe { libc::backtrace(stack.as_mut_ptr(), 32) };
+    let on_stack = stack.iter().take(usize::try_from(depth).unwrap_or(0));
+    on_stack.filter_map(|address| file_of(*address)).find(|(_, base)| *base != ours).map(|(file, _)| file)
+}
+
+/// The one that the caller would have got without us. There may be several libfabrics in a process, and objects of one are nothing for
+/// another: so first that which the caller is, or is linked with; then the next one after ours. A libfabric that was loaded
+/// privately (a plug-in of Open MPI) is behind none, so it is asked for by its name.
+fn real() -> Option<FiFabric> {
+    let of_caller = guard::always(|| caller().and_then(find_in)).flatten();
+    of_caller.or_else(|| find(libc::RTLD_NEXT)).or_else(|| find_in(c"libfabric.so.1".as_ptr()))
 }
 
 /// libfabric's `fi_fabric(3)`, for a program that we are preloaded into.

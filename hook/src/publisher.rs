@@ -44,6 +44,25 @@ struct Page {
     rx_known: bool,
 }
 
+impl Page {
+    /// Publishes the sums. Neither allocates nor can panic.
+    fn publish(&mut self, now_ns: u64, published: &mut [Published], sums: &[Sums]) {
+        let rx_known = nics::rx_known();
+        if rx_known != self.rx_known {
+            self.rx_known = rx_known;
+            self.writer.set_rx_source(rx_source(rx_known));
+        }
+        for (number, block) in &mut self.nics {
+            let (Some(published), Some(sums)) = (published.get_mut(*number), sums.get(*number)) else {
+                continue;
+            };
+            let counts: NicCounts = published.turn(sums, nics::all_closed(*number));
+            block.publish(now_ns, &counts);
+        }
+        self.process.publish(now_ns, &PeCounts::default());
+    }
+}
+
 /// Ends a page; but one whose descriptors the program has closed, and perhaps opened anew for itself, is only left.
 fn end(page: Page) {
     if page.writer.is_intact() { drop(page) } else { std::mem::forget(page) }
@@ -192,6 +211,7 @@ impl Publisher {
 
     /// Makes the page if there is none or a NIC has come, and publishes. In the program's threads only.
     fn turn(&mut self) {
+        self.add_up();
         self.make(monotonic_ns());
         self.publish();
     }
@@ -200,21 +220,9 @@ impl Publisher {
     fn publish(&mut self) -> bool {
         let now_ns = monotonic_ns();
         let moved = self.add_up();
-        let Some(page) = &mut self.page else { return moved };
-        let rx_known = nics::rx_known();
-        if rx_known != page.rx_known {
-            page.rx_known = rx_known;
-            page.writer.set_rx_source(rx_source(rx_known));
+        if let Some(page) = &mut self.page {
+            page.publish(now_ns, &mut self.published, &self.last);
         }
-        for (number, block) in &mut page.nics {
-            let (Some(published), Some(sums)) = (self.published.get_mut(*number), self.last.get(*number))
-            else {
-                continue;
-            };
-            let counts: NicCounts = published.turn(sums, nics::all_closed(*number));
-            block.publish(now_ns, &counts);
-        }
-        page.process.publish(now_ns, &PeCounts::default());
         moved
     }
 
@@ -250,13 +258,17 @@ impl Publisher {
         let spec = identity::spec(identities.collect(), &provider, rx_source(rx_known), fork::is_child());
         drop(known);
         let made =
-            PageDir::create(&identity::environment().pages).and_then(|dir| PageWriter::create(&dir, &spec));
+            PageDir::create(&identity::environment().pages).and_then(|dir| PageWriter::prepare(&dir, &spec));
         let page = made.ok().and_then(|mut writer| {
             let process = writer.process_block()?;
             let nics = (0..).zip(&numbers).map(|(nic, number)| Some((*number, writer.nic_block(0, nic)?)));
             let nics = nics.collect::<Option<Vec<_>>>()?;
             writer.set_state(PageState::Running);
-            Some(Page { writer, process, nics, rx_known })
+            let mut page = Page { writer, process, nics, rx_known };
+            // Nobody sees it before it says what the one before said.
+            page.publish(now_ns, &mut self.published, &self.last);
+            page.writer.show().ok()?;
+            Some(page)
         });
         match page {
             Some(page) => {

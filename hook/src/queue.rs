@@ -69,7 +69,7 @@ pub(crate) static OPENING: Lock<()> = Lock::new(());
 /// As for `fi_cq_open(3)`; `domain` is the hooked state of the object `of`.
 pub(crate) unsafe fn open(
     op: OpenCq,
-    domain: &'static Domain,
+    domain: &Domain,
     of: *mut fid_domain,
     attr: *mut fi_cq_attr,
     cq: *mut *mut fid_cq,
@@ -215,6 +215,44 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
 
 /// Entries that fit on the stack at a time, when they must be narrowed.
 const NARROW: usize = 64;
+/// Entries that are made room for when a thread waits for more than that.
+const MANY: usize = 1 << 16;
+
+type Wide = MaybeUninit<fi_cq_msg_entry>;
+
+/// Reads through the provider with room on the stack: a program that asks for more than fits gets the rest with its next read.
+#[inline]
+unsafe fn take_some(
+    cq: *mut fid_cq,
+    reader: &Reader,
+    buf: *mut c_void,
+    count: size_t,
+    op: impl Fn(*mut c_void, size_t) -> ssize_t,
+) -> ssize_t {
+    let mut wide = [const { Wide::uninit() }; NARROW];
+    // SAFETY: the caller's promise.
+    unsafe { take(cq, reader, buf, count, &mut wide, op) }
+}
+
+/// Waits through the provider with room for all that the program asks for: it may be waiting for so many.
+unsafe fn take_all(
+    cq: *mut fid_cq,
+    reader: &Reader,
+    buf: *mut c_void,
+    count: size_t,
+    op: impl Fn(*mut c_void, size_t) -> ssize_t,
+) -> ssize_t {
+    let mut many: Vec<fi_cq_msg_entry> = Vec::new();
+    let wanted = count.min(MANY);
+    // SAFETY: the caller's promise.
+    unsafe {
+        if reader.narrow && wanted > NARROW && many.try_reserve_exact(wanted).is_ok() {
+            take(cq, reader, buf, count, many.spare_capacity_mut(), op)
+        } else {
+            take_some(cq, reader, buf, count, op)
+        }
+    }
+}
 
 /// Reads through the provider, into the program's buffer or by way of ours, and counts.
 #[inline]
@@ -223,6 +261,7 @@ unsafe fn take(
     reader: &Reader,
     buf: *mut c_void,
     count: size_t,
+    wide: &mut [Wide],
     op: impl Fn(*mut c_void, size_t) -> ssize_t,
 ) -> ssize_t {
     Thread::with(|thread| {
@@ -232,10 +271,9 @@ unsafe fn take(
         }
         let nested = thread.is_inside();
         let (nic, stride) = (reader.nic, reader.stride);
-        let mut wide = [const { MaybeUninit::<fi_cq_msg_entry>::uninit() }; NARROW];
         let (narrow, nowhere) = (reader.narrow && !buf.is_null(), buf.is_null());
         let (entries, room) =
-            if narrow { (wide.as_mut_ptr().cast(), count.min(NARROW)) } else { (buf, count) };
+            if narrow { (wide.as_mut_ptr().cast(), count.min(wide.len())) } else { (buf, count) };
 
         thread.enter();
         let outer = thread.reading.replace(cq);
@@ -317,7 +355,7 @@ unsafe extern "C" fn read(cq: *mut fid_cq, buf: *mut c_void, count: size_t) -> s
     // SAFETY: a live queue with a table of ours, or `original` calls on; so in all that follow.
     unsafe {
         let (op, head) = original!((*cq).ops, fi_ops_cq, read, (cq, buf, count), NO_SUCH_OP);
-        take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count))
+        take_some(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count))
     }
 }
 
@@ -325,7 +363,7 @@ unsafe extern "C" fn readfrom(cq: *mut fid_cq, buf: *mut c_void, count: size_t, 
     // SAFETY: as in `read`.
     unsafe {
         let (op, head) = original!((*cq).ops, fi_ops_cq, readfrom, (cq, buf, count, from), NO_SUCH_OP);
-        take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from))
+        take_some(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from))
     }
 }
 
@@ -339,7 +377,7 @@ unsafe extern "C" fn sread(
     // SAFETY: as in `read`.
     unsafe {
         let (op, head) = original!((*cq).ops, fi_ops_cq, sread, (cq, buf, count, cond, timeout), NO_SUCH_OP);
-        take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, cond, timeout))
+        take_all(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, cond, timeout))
     }
 }
 
@@ -355,7 +393,7 @@ unsafe extern "C" fn sreadfrom(
     unsafe {
         let (op, head) =
             original!((*cq).ops, fi_ops_cq, sreadfrom, (cq, buf, count, from, cond, timeout), NO_SUCH_OP);
-        take(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from, cond, timeout))
+        take_all(cq, head.state::<Reader>(), buf, count, |buf, count| op(cq, buf, count, from, cond, timeout))
     }
 }
 

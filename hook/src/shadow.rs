@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "tables of function pointers of a C library")]
 
 use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 /// What lies before every copy.
 #[repr(C)]
@@ -44,20 +46,20 @@ pub(crate) unsafe fn head<'a, T>(table: *const T) -> &'a Head {
 /// Largest table that is believed: those of 2.6 have 15 functions at most.
 const MAX_BYTES: usize = 1024;
 
-/// A copy.
+/// A copy: header and table, which the program's threads read while it lives.
 pub(crate) struct Shadow<T> {
-    /// Header and table. 16 bytes of header keep the table aligned.
-    memory: Box<[u128]>,
-    table: std::marker::PhantomData<*mut T>,
+    /// 16 bytes of header keep the table behind it aligned. A pointer, not a box: there is never a reference to what others look at.
+    memory: NonNull<[u128]>,
+    table: PhantomData<*mut T>,
 }
 
 impl<T> Shadow<T> {
-    /// Copies a table as large as it is. If the provider is older than our declaration and its table shorter, the rest is
-    /// null, but `size` stays the provider's. `None` if this cannot be a table.
+    /// Copies a table as large as it is, and lets `fill` put functions of ours into it. If the provider is older than our declaration and its
+    /// table shorter, the rest is null, but `size` stays the provider's. `None` if this cannot be a table.
     ///
     /// # Safety
     /// `original` is null or points to a table that begins with its size and stays where it is; `state` lives as long as the shadow is in an object.
-    unsafe fn new<S>(original: *mut T, state: *const S) -> Option<Self> {
+    unsafe fn new<S>(original: *mut T, state: *const S, fill: impl FnOnce(&mut T)) -> Option<Self> {
         const { assert!(align_of::<T>() <= 8 && size_of::<Head>() == size_of::<u128>()) };
         if original.is_null() {
             return None;
@@ -68,24 +70,35 @@ impl<T> Shadow<T> {
             return None;
         }
         let room = size.max(size_of::<T>());
-        let mut memory = vec![0u128; 1 + room.div_ceil(size_of::<u128>())].into_boxed_slice();
-        let start = memory.as_mut_ptr();
-        // SAFETY: the first element is as large as a header, and `size` bytes fit behind it.
+        let memory = vec![0u128; 1 + room.div_ceil(size_of::<u128>())].into_boxed_slice();
+        let shadow = Self { memory: NonNull::from(Box::leak(memory)), table: PhantomData };
+        // SAFETY: the first element is as large as a header, and `size` bytes fit behind it; nobody else knows of the copy yet.
         unsafe {
-            start.cast::<Head>().write(Head { original: original.cast(), state: state.cast() });
-            std::ptr::copy_nonoverlapping(original.cast::<u8>(), start.add(1).cast::<u8>(), size);
+            shadow.head().write(Head { original: original.cast(), state: state.cast() });
+            std::ptr::copy_nonoverlapping(original.cast::<u8>(), shadow.table().cast::<u8>(), size);
+            fill(&mut *shadow.table());
         }
-        Some(Self { memory, table: std::marker::PhantomData })
+        Some(shadow)
+    }
+
+    fn head(&self) -> *mut Head {
+        self.memory.as_ptr().cast()
     }
 
     fn table(&self) -> *mut T {
-        // The memory is ours alone, and only written through what `new` and `put` hand out.
-        self.memory.as_ptr().wrapping_add(1).cast_mut().cast()
+        self.head().wrapping_add(1).cast()
     }
 
     fn original(&self) -> *mut T {
         // SAFETY: `new` has put a header there.
-        unsafe { (*self.memory.as_ptr().cast::<Head>()).original.cast() }
+        unsafe { (*self.head()).original.cast() }
+    }
+}
+
+impl<T> Drop for Shadow<T> {
+    fn drop(&mut self) {
+        // SAFETY: made from a box in `new`; no object has it any more.
+        drop(unsafe { Box::from_raw(self.memory.as_ptr()) });
     }
 }
 
@@ -120,8 +133,7 @@ impl<T> Place<T> {
                     return;
                 }
             }
-            let Some(shadow) = Shadow::new(now, state) else { return };
-            fill(&mut *shadow.table());
+            let Some(shadow) = Shadow::new(now, state, fill) else { return };
             *slot = shadow.table();
             self.old.extend(self.current.replace(shadow));
         }

@@ -169,9 +169,13 @@ fn size_of_type(datatype: u32) -> usize {
     }
 }
 
+/// `FI_ATOMIC_READ` of `enum fi_op` (`rdma/fi_domain.h`): fetches, and sends nothing.
+const ATOMIC_READ: u32 = 10;
+
+/// Bytes that an atomic sends.
 #[inline]
-fn atomic_bytes(elements: usize, datatype: u32) -> usize {
-    elements.wrapping_mul(size_of_type(datatype))
+fn atomic_bytes(elements: usize, datatype: u32, code: u32) -> usize {
+    if code == ATOMIC_READ { 0 } else { elements.wrapping_mul(size_of_type(datatype)) }
 }
 
 /// A function in place of one that posts: calls the provider's, counts, returns what the provider said.
@@ -223,16 +227,16 @@ posts! {
     writedata = rma.writedata(fi_ops_rma)(buf: *const c_void, len: size_t, desc: *mut c_void, data: u64, to: fi_addr_t, addr: u64, key: u64, context: *mut c_void): tx, plain(), len;
     inject_writedata = rma.injectdata(fi_ops_rma)(buf: *const c_void, len: size_t, data: u64, to: fi_addr_t, addr: u64, key: u64): tx, inject(), len;
 
-    atomic_write = atomic.write(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype);
-    atomic_writev = atomic.writev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype);
-    atomic_writemsg = atomic.writemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype));
-    atomic_inject = atomic.inject(fi_ops_atomic)(buf: *const c_void, count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32): atomic, inject(), atomic_bytes(count, datatype);
-    atomic_fetch = atomic.readwrite(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, result: *mut c_void, result_desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype);
-    atomic_fetchv = atomic.readwritev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype);
-    atomic_fetchmsg = atomic.readwritemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype));
-    atomic_compare = atomic.compwrite(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, compare: *const c_void, compare_desc: *mut c_void, result: *mut c_void, result_desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype);
-    atomic_comparev = atomic.compwritev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, comparev: *const fi_ioc, compare_desc: *mut *mut c_void, compare_count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype);
-    atomic_comparemsg = atomic.compwritemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, comparev: *const fi_ioc, compare_desc: *mut *mut c_void, compare_count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype));
+    atomic_write = atomic.write(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype, code);
+    atomic_writev = atomic.writev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype, code);
+    atomic_writemsg = atomic.writemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype, m.op));
+    atomic_inject = atomic.inject(fi_ops_atomic)(buf: *const c_void, count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32): atomic, inject(), atomic_bytes(count, datatype, code);
+    atomic_fetch = atomic.readwrite(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, result: *mut c_void, result_desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype, code);
+    atomic_fetchv = atomic.readwritev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype, code);
+    atomic_fetchmsg = atomic.readwritemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype, m.op));
+    atomic_compare = atomic.compwrite(fi_ops_atomic)(buf: *const c_void, count: size_t, desc: *mut c_void, compare: *const c_void, compare_desc: *mut c_void, result: *mut c_void, result_desc: *mut c_void, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(count, datatype, code);
+    atomic_comparev = atomic.compwritev(fi_ops_atomic)(iov: *const fi_ioc, desc: *mut *mut c_void, count: size_t, comparev: *const fi_ioc, compare_desc: *mut *mut c_void, compare_count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, to: fi_addr_t, addr: u64, key: u64, datatype: u32, code: u32, context: *mut c_void): atomic, plain(), atomic_bytes(elements_of(iov, count), datatype, code);
+    atomic_comparemsg = atomic.compwritemsg(fi_ops_atomic)(msg: *const fi_msg_atomic, comparev: *const fi_ioc, compare_desc: *mut *mut c_void, compare_count: size_t, resultv: *mut fi_ioc, result_desc: *mut *mut c_void, result_count: size_t, flags: u64): atomic, flagged(flags), msg.as_ref().map_or(0, |m| atomic_bytes(elements_of(m.msg_iov, m.iov_count), m.datatype, m.op));
 }
 
 /// A look for a message completes as the message itself does, which then comes once more.

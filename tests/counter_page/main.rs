@@ -43,6 +43,7 @@ fn spec(nics: usize, threads: u16) -> PageSpec {
             .collect(),
         threads,
         uncounted: Vec::new(),
+        onlooker: false,
     }
 }
 

@@ -7,14 +7,16 @@
 
 mod provider;
 
+use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::null_mut;
 
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
-use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry};
+use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry, fid_cq};
 use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
 use libfabric_sys::fid::{fid_domain, fid_fabric};
+use libfabric_sys::flags::{FI_PEER, FI_TRANSMIT};
 use provider::{Fake, NOW, RECEIVED, SENT, fi_close, fi_cq_read, fi_send};
 
 /// What the page says now of its first NIC.
@@ -127,6 +129,8 @@ fn around_a_provider_that_does_as_it_likes() {
     NOW.with(|now| now.claimed.set(0));
     assert_eq!(page(dir.path()).tx_posted_bytes, 2005);
 
+    contexts_of_an_endpoint(&fake, domain, cq, dir.path());
+    never_completed(dir.path());
     another_nic(dir.path());
 
     for object in [ep.cast(), replaced.cast(), cq.cast(), unknown.cast(), domain.cast(), fake.fabric.cast()] {
@@ -158,7 +162,62 @@ fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
     assert_eq!(page(dir).rx_bytes, 154 + 1000);
     // Reading nothing, into nowhere, is what programs do to make progress.
     assert_eq!(unsafe { ((*(*narrow).ops).read.unwrap())(narrow, null_mut(), 0) }, -(FI_EAGAIN as isize));
+    // A thread that waits for more than that gets as many as it waits for.
+    NOW.with(|now| now.ready.set(100));
+    let wait = unsafe { (*(*narrow).ops).sread.unwrap() };
+    let answer = unsafe { wait(narrow, contexts.as_mut_ptr().cast(), 100, 100 as *const c_void, -1) };
+    assert_eq!((answer, contexts[99], contexts[100]), (100, 0x1000 + 99, 0));
+    assert_eq!(page(dir).rx_bytes, 154 + 2000);
     assert_eq!(fi_close(narrow.cast()), 0);
+
+    // The queue of a peer's: its entries are between providers.
+    let peer = Fake::queue_with(domain, FI_CQ_FORMAT_CONTEXT, FI_PEER);
+    NOW.with(|now| {
+        assert_eq!(now.format.get(), FI_CQ_FORMAT_CONTEXT);
+        now.ready.set(1);
+    });
+    assert_eq!(fi_cq_read(peer, &mut contexts[..1]), 1);
+    assert_eq!(page(dir).rx_bytes, 154 + 2000);
+    assert_eq!(fi_close(peer.cast()), 0);
+    NOW.with(|now| now.format.set(FI_CQ_FORMAT_MSG));
+}
+
+fn contexts_of_an_endpoint(fake: &Fake, domain: *mut fid_domain, cq: *mut fid_cq, dir: &Path) {
+    let scalable = fake.endpoint(domain, cq);
+    let before = page(dir);
+    let mut context = null_mut();
+    unsafe {
+        let open = (*(*scalable).ops).tx_ctx.unwrap();
+        assert_eq!(open(scalable, 0, null_mut(), &raw mut context, null_mut()), 0);
+        assert_eq!(((*(*context).fid.ops).bind.unwrap())(context.cast(), cq.cast(), FI_TRANSMIT), 0);
+    }
+    assert_eq!(fi_send(context, 40), 0);
+    let after = page(dir);
+    assert_eq!(after.tx_posted_bytes - before.tx_posted_bytes, 40);
+    assert_eq!(after.in_flight_ops() - before.in_flight_ops(), 1);
+    for object in [context, scalable] {
+        assert_eq!(fi_close(object.cast()), 0);
+    }
+}
+
+/// What is under way when a NIC's last endpoint is closed: nobody will read its completion.
+fn never_completed(dir: &Path) {
+    let other = Fake::named(c"fake2");
+    unsafe { railtop_hook::hook_fabric(other.fabric) };
+    let domain = other.domain();
+    let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
+    let eps = [other.endpoint(domain, cq), other.endpoint(domain, cq)];
+    for ep in eps {
+        assert_eq!(fi_send(ep, 70), 0);
+    }
+    let of_nic = || nics(dir).into_iter().find(|(name, _)| name == "fake2").unwrap().1;
+    assert_eq!(of_nic().in_flight_ops(), 2);
+    assert_eq!(fi_close(eps[0].cast()), 0);
+    assert_eq!(of_nic().in_flight_bytes(), 140, "it may be the other's");
+    assert_eq!(fi_close(eps[1].cast()), 0);
+    let counts = of_nic();
+    assert_eq!((counts.in_flight_ops(), counts.tx_done_ops, counts.tx_done_bytes), (0, 2, 140));
+    assert_eq!(counts.tx_errors, 0);
 }
 
 fn another_nic(dir: &Path) {
@@ -167,12 +226,12 @@ fn another_nic(dir: &Path) {
     unsafe { railtop_hook::hook_fabric(other.fabric) };
     let second = other.domain();
     let second_cq = Fake::queue(second, FI_CQ_FORMAT_MSG);
-    assert_eq!(nics(dir).len(), 1);
+    assert_eq!(nics(dir).len(), 2);
     let second_ep = other.endpoint(second, second_cq);
     assert_eq!(fi_send(second_ep, 3), 0);
-    let both = nics(dir);
-    assert_eq!(both.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake1"]);
-    assert_eq!(both.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2005, 3]);
+    let all = nics(dir);
+    assert_eq!(all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake2", "fake1"]);
+    assert_eq!(all.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2045, 140, 3]);
     assert_eq!(fi_close(second_ep.cast()), 0);
 }
 

@@ -10,11 +10,11 @@ use libfabric_sys::consts::{
     FI_CLASS_CQ, FI_CLASS_EP, FI_CQ_FORMAT_CONTEXT, FI_EP_RDM, FI_THREAD_COMPLETION,
 };
 use libfabric_sys::cq::{fi_cq_attr, fi_cq_err_entry, fi_cq_msg_entry, fi_ops_cq, fid_cq};
-use libfabric_sys::ep::{fi_ops_msg, fid_ep};
+use libfabric_sys::ep::{fi_ops_ep, fi_ops_msg, fid_ep};
 use libfabric_sys::errno::{FI_EAGAIN, FI_EAVAIL};
 use libfabric_sys::fid::{fi_ops, fi_ops_domain, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::flags::{FI_MSG, FI_RECV, FI_SEND, FI_TRANSMIT};
-use libfabric_sys::info::{fi_domain_attr, fi_ep_attr, fi_info};
+use libfabric_sys::info::{fi_domain_attr, fi_ep_attr, fi_info, fi_tx_attr};
 
 /// A table with no functions in it.
 fn empty<T>() -> T {
@@ -65,6 +65,7 @@ struct Tables {
     fabric: *mut fi_ops_fabric,
     domain: *mut fi_ops_domain,
     cq: *mut fi_ops_cq,
+    ep: *mut fi_ops_ep,
     msg: *mut fi_ops_msg,
     other_msg: *mut fi_ops_msg,
 }
@@ -97,8 +98,10 @@ impl Tables {
                 read: Some(read),
                 readfrom: Some(readfrom),
                 readerr: Some(readerr),
+                sread: Some(sread),
                 ..empty()
             }),
+            ep: leak(fi_ops_ep { size: size_of::<fi_ops_ep>(), tx_ctx: Some(tx_ctx), ..empty() }),
             msg: leak(msg()),
             other_msg: leak(msg()),
         }
@@ -139,7 +142,12 @@ impl Fake {
     }
 
     pub fn queue(domain: *mut fid_domain, format: u32) -> *mut fid_cq {
-        let mut attr = fi_cq_attr { format, ..fi_cq_attr::zeroed() };
+        Self::queue_with(domain, format, 0)
+    }
+
+    /// With these flags.
+    pub fn queue_with(domain: *mut fid_domain, format: u32, flags: u64) -> *mut fid_cq {
+        let mut attr = fi_cq_attr { format, flags, ..fi_cq_attr::zeroed() };
         let mut at = null_mut();
         // SAFETY: as in `domain`.
         let rc =
@@ -225,9 +233,42 @@ unsafe extern "C" fn endpoint(
         see((*domain).ops == TABLES.with(|tables| tables.domain));
         let mut ep: fid_ep = empty();
         (ep.fid, ep.msg) = (head(FI_CLASS_EP), msg);
+        ep.ops = TABLES.with(|tables| tables.ep);
         *at = leak(ep);
     }
     0
+}
+
+unsafe extern "C" fn tx_ctx(
+    sep: *mut fid_ep,
+    _: c_int,
+    _: *mut fi_tx_attr,
+    at: *mut *mut fid_ep,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: a live endpoint; the caller's place.
+    unsafe {
+        see_own(sep.cast());
+        let mut ep: fid_ep = empty();
+        (ep.fid, ep.msg) = (head(FI_CLASS_EP), TABLES.with(|tables| tables.msg));
+        *at = leak(ep);
+    }
+    0
+}
+
+/// Waits until as many are there as the program says, or as fit.
+unsafe extern "C" fn sread(
+    cq: *mut fid_cq,
+    buf: *mut c_void,
+    count: size_t,
+    cond: *const c_void,
+    _: c_int,
+) -> ssize_t {
+    if NOW.with(|now| now.ready.get()) < (cond as usize).min(count) {
+        return -(FI_EAGAIN as ssize_t);
+    }
+    // SAFETY: the caller's buffer.
+    unsafe { readfrom(cq, buf, count, null_mut()) }
 }
 
 /// Takes note of a table that is not the provider's own where it should be.

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use counters::RxSource;
+
 use crate::support::{HOOK, Page, Stage, Way, compile, libfabric2, run};
 
 const RANKS: u64 = 4;
@@ -60,28 +62,29 @@ fn an_all_to_all_of_open_mpi_is_counted() {
     for way in [HOOK, Way::Preload] {
         check(|rounds| {
             let stage = Stage::new();
-            let mut command = stage.command("mpirun", way);
-            command.args([
-                "--allow-run-as-root",
-                "--oversubscribe",
-                "-n",
-                "4",
-                "--mca",
-                "pml",
-                "cm",
-                "--mca",
-                "mtl",
-                "ofi",
-            ]);
-            command.args(["--mca", "mtl_ofi_provider_include", "tcp;ofi_rxm"]);
-            command
-                .env("OMPI_MCA_plm_rsh_agent", "false")
-                .arg(&program)
-                .args([rounds, BYTES].map(|n| n.to_string()));
-            run(&mut command);
+            run(mpirun(&stage, way).arg(&program).args([rounds, BYTES].map(|n| n.to_string())));
             stage.pages()
         });
     }
+    // A look for a message tells of it twice: so what has arrived is not known any more, and what was sent is.
+    let stage = Stage::new();
+    run(mpirun(&stage, HOOK).arg(&program).args(["1", "1000", "probe"]));
+    let pages = stage.pages();
+    assert_eq!(pages.len() as u64, RANKS);
+    for page in pages {
+        assert_eq!(page.snapshot.rx_source, RxSource::None);
+        let counts = page.nic().counts;
+        assert!(counts.tx_done_bytes >= BYTES * RANKS && counts.tx_done_bytes == counts.tx_posted_bytes);
+    }
+}
+
+/// Open MPI's launcher of all ranks, over libfabric.
+fn mpirun(stage: &Stage, way: Way) -> Command {
+    let mut command = stage.command("mpirun", way);
+    command.args(["--allow-run-as-root", "--oversubscribe", "-n", "4"]);
+    command.args(["--mca", "pml", "cm", "--mca", "mtl", "ofi"]);
+    command.args(["--mca", "mtl_ofi_provider_include", "tcp;ofi_rxm"]).env("OMPI_MCA_plm_rsh_agent", "false");
+    command
 }
 
 #[test]

@@ -177,6 +177,34 @@ fn a_forked_child_has_a_page_of_its_own() {
 }
 
 #[test]
+fn children_of_a_program_with_many_threads_end() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    // Forked while other threads post, read and open: no lock of ours stays held in a child, which ends as programs do.
+    run(stage.command(program, HOOK).args(["-m", "-o", "-p", "net", "-t", "8", "send:300:100"]));
+    let pages = stage.pages();
+    assert_eq!(pages.len(), 1, "children that do not communicate have no page: {pages:?}");
+    assert_eq!(pages[0].totals(), messages(&["send:300:100"], 8));
+}
+
+#[test]
+fn two_libfabrics_in_a_process_are_each_given_their_own() {
+    let (Some(program), Some(library)) = (traffic(false), libfabric2()) else { return };
+    let run = |way| {
+        let stage = Stage::new();
+        let mut command = stage.command(&program, way);
+        run(command.arg("-2").arg(&library).args(["-p", "tcp;ofi_rxm", "send:50:100"]));
+        stage.page()
+    };
+    assert_eq!(run(HOOK).totals(), [(100, 10_000); 2]);
+    // Of what is loaded privately nothing but the inner layers is seen. What matters is that each library opens its own of these.
+    let page = run(Way::Preload);
+    let counts = page.nic().counts;
+    assert_eq!(page.identity.provider, "tcp");
+    assert!(counts.tx_done_ops >= 100 && counts.tx_done_bytes > 10_000, "{counts:?}");
+}
+
+#[test]
 fn a_killed_program_leaves_its_last_values() {
     let Some(program) = traffic(true) else { return };
     let stage = Stage::new();

@@ -1,13 +1,14 @@
 /* Known traffic between pairs of endpoints of one process, for the tests of the hook.
  *
  *   traffic [-p PROVIDER] [-t THREADS] [-T safe|domain|completion] [-F context|msg|data|tagged|unspec]
- *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] [-1] OP:COUNT:BYTES...
+ *           [-e EVERY] [-l LIBRARY] [-f] [-k] [-x] [-o] [-1] [-2 LIBRARY] [-m] OP:COUNT:BYTES...
  *
  * OP: send sendv sendmsg inject tsend tinject write writev writemsg writedata inject_write read atomic.
  *     wait: for COUNT bytes from stdin.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
  * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
  * -1: says at the end whether the C library still takes the process for one of a single thread.
+ * -2: then everything once more with another libfabric, by dlopen.  -m: meanwhile forks children that only end.
  * -o: threads open and close at the same time, and not one after the other.
  * -f: then a forked child does it all again, from the beginning.  -k: ends by SIGKILL, one second after all is done.
  */
@@ -43,7 +44,7 @@ static int (*fabric_open)(struct fi_fabric_attr *, struct fid_fabric **, void *)
 static const char *provider = "tcp;ofi_rxm", *library = "libfabric.so.1";
 static enum fi_cq_format format = FI_CQ_FORMAT_MSG;
 static enum fi_threading threading = FI_THREAD_SAFE;
-static int every, operations, at_once;
+static int every, operations, at_once, meanwhile;
 static char **operation;
 static struct fi_info *info;
 static struct fid_fabric *fabric;
@@ -211,6 +212,32 @@ static void *thread(void *number)
     return NULL;
 }
 
+/* Children end as a program does, with what is called at its end. */
+static void *forking(void *none)
+{
+    for (int i = 0; i < 100; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0)
+            exit(0);
+        if (child < 0 || waitpid(child, &status, 0) != child || status)
+            exit(8);
+    }
+    return none;
+}
+
+static void find(const char *name)
+{
+    void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        fprintf(stderr, "%s\n", dlerror());
+        exit(1);
+    }
+    *(void **)&getinfo = dlsym(handle, "fi_getinfo");
+    *(void **)&dupinfo = dlsym(handle, "fi_dupinfo");
+    *(void **)&fabric_open = dlsym(handle, "fi_fabric");
+}
+
 static void all(long threads)
 {
     struct fi_info *hints = dupinfo(NULL);
@@ -228,10 +255,14 @@ static void all(long threads)
     OK(getinfo(FI_VERSION(1, 17), "127.0.0.1", NULL, FI_SOURCE, hints, &info));
     OK(fabric_open(info->fabric_attr, &fabric, NULL));
     OK(fi_domain(fabric, info, &domain, NULL));
-    pthread_t ids[256];
+    pthread_t ids[256], children;
     for (long i = 1; i < threads; i++)
         OK(pthread_create(&ids[i], NULL, thread, (void *)i));
+    if (meanwhile)
+        OK(pthread_create(&children, NULL, forking, NULL));
     thread(NULL);
+    if (meanwhile)
+        OK(pthread_join(children, NULL));
     for (long i = 1; i < threads; i++)
         OK(pthread_join(ids[i], NULL));
     OK(fi_close(&domain->fid));
@@ -249,8 +280,9 @@ static void still_open(void)
 int main(int argc, char **argv)
 {
     long threads = 1;
+    const char *second = NULL;
     int forks = 0, kills = 0, closes = 0, tells = 0, option;
-    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkxo1")) != -1) {
+    while ((option = getopt(argc, argv, "p:t:T:F:e:l:fkxo12:m")) != -1) {
         switch (option) {
         case 'p': provider = optarg; break;
         case 't': threads = atol(optarg); break;
@@ -263,6 +295,8 @@ int main(int argc, char **argv)
         case 'k': kills = 1; break;
         case 'o': at_once = 1; break;
         case '1': tells = 1; break;
+        case '2': second = optarg; break;
+        case 'm': meanwhile = 1; break;
         case 'x': closes = 1; atexit(still_open); break;
         default: return 2;
         }
@@ -271,16 +305,11 @@ int main(int argc, char **argv)
 #ifdef LINKED
     getinfo = fi_getinfo, dupinfo = fi_dupinfo, fabric_open = fi_fabric;
 #else
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        fprintf(stderr, "%s\n", dlerror());
-        return 1;
-    }
-    *(void **)&getinfo = dlsym(handle, "fi_getinfo");
-    *(void **)&dupinfo = dlsym(handle, "fi_dupinfo");
-    *(void **)&fabric_open = dlsym(handle, "fi_fabric");
+    find(library);
 #endif
     all(threads);
+    if (second)
+        find(second), all(threads);
     if (forks) {
         pid_t child = fork();
         if (child == 0) {

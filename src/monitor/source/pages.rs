@@ -351,7 +351,7 @@ fn page_nic(
     let counts = snapshot.counts;
     let rx_known = now.rx_source != RxSource::None;
     // Of a program that uses libfabric in its own ways, arrivals are known where their bytes are. Our transport counts each.
-    let rx_ops_known = rx_known || !tells_what_it_saw(snapshot);
+    let rx_ops_known = rx_known || !page.onlooker;
     let fields = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
     let known = |name: &str| (rx_known || name != "rx_bytes") && (rx_ops_known || name != "rx_ops");
     let counters = named(fields.filter(|((field, _), _)| known(field.name)), &snapshot.extras);
@@ -388,11 +388,6 @@ fn page_nic(
         netdev_reading: None,
         rx_windows: None,
     }
-}
-
-/// Whether the page is of a writer that counts what completions tell of: the hook's.
-fn tells_what_it_saw(snapshot: &NicSnapshot) -> bool {
-    NicCounts::FIELDS.iter().zip(snapshot.there).any(|(field, there)| there && field.name == "seen_rx_bytes")
 }
 
 /// Another one for another process.

@@ -327,8 +327,9 @@ fn open_page(
         gpu: config.gpu.clone().unwrap_or_default(),
         nics: (0..).zip(nics).map(|(rail, nic)| identity(config, nic, rail)).collect(),
         threads: 1,
-        // RMA reads and what completions tell of: for programs that use libfabric in other ways.
-        uncounted: vec![3],
+        // For programs that use libfabric in other ways.
+        uncounted: vec!["read_posted_ops", "read_done_ops", "read_done_bytes", "atomic_ops", "seen_rx_bytes"],
+        onlooker: false,
     };
     let page = PageDir::create(path).and_then(|dir| PageWriter::create(&dir, &spec));
     page.inspect_err(|error| {

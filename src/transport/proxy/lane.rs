@@ -392,9 +392,11 @@ impl<N: Nic> Lane<N> {
         Some(counts)
     }
 
-    /// Starts counting from zero (after probing).
+    /// Starts counting from zero (after probing), and keeps how much that has taken.
     pub(super) fn forget(&mut self) {
-        self.counts = NicCounts::default();
+        let before = self.counts.tx_posted_bytes + self.counts.control_tx_bytes;
+        self.counts =
+            NicCounts { setup_tx_bytes: self.counts.setup_tx_bytes + before, ..NicCounts::default() };
         self.dirty = true;
     }
 }
