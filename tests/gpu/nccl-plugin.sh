@@ -19,8 +19,9 @@ RAILTOP_HOOK=$(realpath "$2")
 export RAILTOP_HOOK RAILTOP_HOOK_KEEP=1
 here=$(dirname "${BASH_SOURCE[0]}")
 work=$(mktemp -d)
-pages=
-trap 'rm -rf "$work" ${pages:+"$pages"}' EXIT
+# Pages have to lie in shared memory.
+pages=$(mktemp -d -p /dev/shm railtop-nccl-XXXXXX)
+trap 'rm -rf "$work" "$pages"' EXIT
 
 if [[ ! -e $headers/nccl/net.h ]]; then
     echo "no nccl/net.h in $headers: is that the source of aws-ofi-nccl?" >&2
@@ -37,8 +38,8 @@ counts() {
     local way=$1 rank status=0 pids=() handles
     shift
     handles=$(mktemp -d -p "$work")
-    pages=$(mktemp -d -p /dev/shm railtop-nccl-XXXXXX)
-    export RAILTOP_PAGE_DIR=$pages
+    RAILTOP_PAGE_DIR=$(mktemp -d -p "$pages")
+    export RAILTOP_PAGE_DIR
     for rank in 0 1; do
         RANK=$rank WORLD_SIZE=2 timeout -k 5 60 "$railtop" run "$way" -- \
             "$work/plugin" "$plugin" $rank "$handles" "$@" >&2 &
@@ -50,8 +51,6 @@ counts() {
     [[ $status == 0 ]] || return $status
     "$railtop" log --source page -n 1 |
         sed -nE 's/.*"pe":([0-9]+),.*"tx_bytes":([0-9]+),"rx_bytes":([0-9]+),"tx_ops":([0-9]+),"rx_ops":([0-9]+).*/\1 \4 \2 \5 \3/p' | sort -n
-    rm -rf "$pages"
-    pages=
 }
 
 small=1000:1024 large=40:1000000 odd=100:33
