@@ -198,7 +198,7 @@ def trace(ranks: Ranks, work: Work, file: str) -> None:
 
 def agree(events: list[dict[str, Any]], nics: Any, work: Work) -> None:
     """Judges a trace with its counter tracks."""
-    kernels = [event for event in events if event.get("cat") == "kernel" and "nccl" in event["name"]]
+    kernels = [event for event in events if event.get("cat") == "user_annotation" and "nccl" in event["name"]]
     expect(len(kernels) >= work.iterations, f"{len(kernels)} kernels of NCCL in the trace")
     begin = min(event["ts"] for event in kernels)
     end = max(event["ts"] + event["dur"] for event in kernels)

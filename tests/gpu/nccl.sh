@@ -88,7 +88,7 @@ no_mps() {
 # Both ranks, NAME for the logs, and words for nccl.py; `under` is what stands in front of python3. Rank 0 writes rows to $work/NAME.
 under=()
 ranks() {
-    local name=$1 rank status=0 pids=() began=$SECONDS
+    local name=$1 rank status=0 code pids=() began=$SECONDS
     shift
     mkdir -m 700 "$pages/$name"
     for rank in 0 1; do
@@ -99,7 +99,11 @@ ranks() {
     done
     # One alone would wait for the other until its time is over.
     for rank in 0 1; do
-        wait -n || { status=$?; kill "${pids[@]}" 2>/dev/null || true; }
+        wait -n || {
+            code=$?
+            [[ $status != 0 ]] || status=$code
+            kill "${pids[@]}" 2>/dev/null || true
+        }
     done
     mv "$work/$name.0" "$work/$name"
     cp "$work/$name" "$logs/$name.rows"
