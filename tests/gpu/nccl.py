@@ -6,8 +6,8 @@ STORE is a file that is not there yet, the same for both ranks. Rank 0 writes a 
 
     speed WHAT BYTES US GB/S                          of an iteration; GB/s are what each rank sends, nccl-tests' "busbw"
     count WHAT BYTES RANK SENT TX RX TX_OPS RX_OPS    with --pages: what NCCL has to send, and by how much a rank's page has grown
-    traced BYTES SENT TX EARLY LATE                   with --trace: the same, and by how many ms Tx moved before the first kernel
-                                                      of NCCL's and after the last
+    traced BYTES SENT TX BEGIN END                    with --trace: the same, and by how many ms Tx began to move after the first kernel
+                                                      of NCCL's began, and ended after the last one's end; less than 0: before
 
 nccl.sh starts it, and says which NCCL and which network.
 """
@@ -198,7 +198,7 @@ def trace(ranks: Ranks, work: Work, file: str) -> None:
 
 def agree(events: list[dict[str, Any]], nics: Any, work: Work) -> None:
     """Judges a trace with its counter tracks."""
-    kernels = [event for event in events if event.get("cat") == "user_annotation" and "nccl" in event["name"]]
+    kernels = [event for event in events if event.get("cat") == "kernel" and "nccl" in event["name"]]
     expect(len(kernels) >= work.iterations, f"{len(kernels)} kernels of NCCL in the trace")
     begin = min(event["ts"] for event in kernels)
     end = max(event["ts"] + event["dur"] for event in kernels)
@@ -216,9 +216,9 @@ def agree(events: list[dict[str, Any]], nics: Any, work: Work) -> None:
     for nic in mine:
         totals = [sample.tx_bytes for sample in nics.samples() if sample.nic == nic and sample.tx_bytes is not None]
         sent += max(totals) - min(totals)
-    early, late = (begin - min(moves)) / 1e3, (max(moves) - end) / 1e3
-    print(f"trace: {len(kernels)} kernels over {(end - begin) / 1e3:.1f} ms; Tx from {early:.1f} ms before to {late:.1f} ms after them")
-    print("traced", work.size, work.iterations * work.sent(), sent, f"{early:.1f}", f"{late:.1f}", flush=True)
+    began, ended = (min(moves) - begin) / 1e3, (max(moves) - end) / 1e3
+    print(f"trace: {len(kernels)} kernels over {(end - begin) / 1e3:.1f} ms; Tx began {began:.1f} ms after their begin and ended {ended:.1f} ms after their end")
+    print("traced", work.size, work.iterations * work.sent(), sent, f"{began:.1f}", f"{ended:.1f}", flush=True)
 
 
 def main() -> None:
