@@ -137,6 +137,7 @@ fn main() {
         library,
     };
     symlink(&bench.library, Path::new(bench.providers.path()).join("librailtop_hook-fi.so")).unwrap();
+    go_first();
     println!(
         "{rounds} rounds of {pings} pings of {BYTES} bytes, us a message; the ratio is the median over the rounds"
     );

@@ -23,23 +23,24 @@ use crate::{publisher, rest};
 #[repr(usize)]
 #[expect(missing_docs, reason = "the names say it, with the type's documentation")]
 pub enum Word {
+    // What most programs count in is one line of the processor's cache.
+    Polls,
+    EmptyPolls,
     TxAwaitedOps,
     TxAwaitedBytes,
     TxOverOps,
     TxOverBytes,
+    RxOps,
+    RxBytes,
     TxCompletions,
     ReadAwaitedOps,
     ReadAwaitedBytes,
     ReadOverOps,
     ReadOverBytes,
     ReadCompletions,
-    RxOps,
-    RxBytes,
     TxErrors,
     TxAgain,
     RxErrors,
-    Polls,
-    EmptyPolls,
     AtomicOps,
 }
 

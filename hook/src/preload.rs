@@ -48,6 +48,7 @@ fn file_of(address: *const c_void) -> Option<(*const c_char, *mut c_void)> {
 }
 
 /// The file that has called us: the first on the stack that is not ours.
+#[cfg(target_env = "gnu")]
 fn caller() -> Option<*const c_char> {
     let ours = file_of(fi_fabric as *const c_void)?.1;
     let mut stack = [std::ptr::null_mut::<c_void>(); 32];
@@ -55,6 +56,11 @@ fn caller() -> Option<*const c_char> {
     let depth = unsafe { libc::backtrace(stack.as_mut_ptr(), 32) };
     let on_stack = stack.iter().take(usize::try_from(depth).unwrap_or(0));
     on_stack.filter_map(|address| file_of(*address)).find(|(_, base)| *base != ours).map(|(file, _)| file)
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn caller() -> Option<*const c_char> {
+    None
 }
 
 /// The one that the caller would have got without us. There may be several libfabrics in a process, and objects of one are nothing for

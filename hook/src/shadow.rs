@@ -46,10 +46,17 @@ pub(crate) unsafe fn head<'a, T>(table: *const T) -> &'a Head {
 /// Largest table that is believed: those of 2.6 have 15 functions at most.
 const MAX_BYTES: usize = 1024;
 
+/// A line of the processor's cache: header and the functions that are used most are in one.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _bytes: [u8; 64],
+}
+
 /// A copy: header and table, which the program's threads read while it lives.
 pub(crate) struct Shadow<T> {
-    /// 16 bytes of header keep the table behind it aligned. A pointer, not a box: there is never a reference to what others look at.
-    memory: NonNull<[u128]>,
+    /// 16 bytes of header, and the table behind it. A pointer, not a box: there is never a reference to what others look at.
+    memory: NonNull<[Line]>,
     table: PhantomData<*mut T>,
 }
 
@@ -60,7 +67,7 @@ impl<T> Shadow<T> {
     /// # Safety
     /// `original` is null or points to a table that begins with its size and stays where it is; `state` lives as long as the shadow is in an object.
     unsafe fn new<S>(original: *mut T, state: *const S, fill: impl FnOnce(&mut T)) -> Option<Self> {
-        const { assert!(align_of::<T>() <= 8 && size_of::<Head>() == size_of::<u128>()) };
+        const { assert!(align_of::<T>() <= 8 && size_of::<Head>() == 16) };
         if original.is_null() {
             return None;
         }
@@ -69,10 +76,11 @@ impl<T> Shadow<T> {
         if !(size_of::<usize>()..=MAX_BYTES).contains(&size) {
             return None;
         }
-        let room = size.max(size_of::<T>());
-        let memory = vec![0u128; 1 + room.div_ceil(size_of::<u128>())].into_boxed_slice();
+        let room = size_of::<Head>() + size.max(size_of::<T>());
+        let lines = vec![Line { _bytes: [0; 64] }; room.div_ceil(size_of::<Line>())];
+        let memory = lines.into_boxed_slice();
         let shadow = Self { memory: NonNull::from(Box::leak(memory)), table: PhantomData };
-        // SAFETY: the first element is as large as a header, and `size` bytes fit behind it; nobody else knows of the copy yet.
+        // SAFETY: a header and `size` bytes behind it fit; nobody else knows of the copy yet.
         unsafe {
             shadow.head().write(Head { original: original.cast(), state: state.cast() });
             std::ptr::copy_nonoverlapping(original.cast::<u8>(), shadow.table().cast::<u8>(), size);
