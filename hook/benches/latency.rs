@@ -1,6 +1,6 @@
 //! What the hook adds to the latency of `fi_pingpong` with messages of 8 bytes: many short runs over loopback, without and with the hook in turns.
 //!
-//! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS]]`. One side on each of two processors, before everything else on them where
+//! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS]] [PROVIDER]`. One side on each of two processors, before everything else on them where
 //! that is allowed. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. Behind the times
 //! there is what explains a difference: context switches that the client did not ask for, and page faults, of a run.
 #![expect(unsafe_code, reason = "asks for what a process has used")]
@@ -145,7 +145,10 @@ fn main() {
         "{:12} {:8} {:>8} {:>8} {:>8} {:>8}   {:>6} {:>16}   {:>8} {:>7}",
         "provider", "way", "least", "quarter", "median", "3/4", "ratio", "its quarters", "switches", "faults"
     );
-    for provider in PROVIDERS {
+    let chosen = std::env::args().skip(1).find(|word| PROVIDERS.contains(&word.as_str()));
+    for provider in
+        PROVIDERS.into_iter().filter(|name| chosen.as_deref().is_none_or(|chosen| chosen == *name))
+    {
         let mut runs: [Vec<Run>; WAYS.len()] = std::array::from_fn(|_| Vec::new());
         for round in 0..rounds {
             // Another one first in each round.
