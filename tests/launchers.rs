@@ -1,15 +1,18 @@
 //! A job's ranks from launchers other than the lab: Open MPI's mpirun, and variables as torchrun sets them. (Slurm's: tests/slurm.)
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[path = "support/port.rs"]
+mod port;
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use port::Port;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -52,16 +55,12 @@ fn command(program: &str, dir: &TempDir) -> Command {
     let pages = dir.path().join("pages");
     let _ = fs::create_dir(&pages);
     command
-        .env("MASTER_PORT", free_port().to_string())
+        .env("MASTER_PORT", Port::for_good().port().to_string())
         .env("RAILTOP_JOB_SECRET", SECRET)
         .env("RAILTOP_PAGE_DIR", pages)
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null());
     command
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs all of a job's processes to their end; what they wrote to stdout, and to stderr.
@@ -146,7 +145,7 @@ fn variables_of_torchrun_start_a_job() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let port = free_port().to_string();
+    let port = Port::for_good().port().to_string();
     let pes: Vec<Command> = (0..4)
         .map(|rank: u32| {
             let mut pe = command("sh", &dir);

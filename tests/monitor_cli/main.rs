@@ -16,6 +16,8 @@ mod list;
 mod output;
 mod pages;
 mod panics;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../support/program.rs"]
 mod program;
 mod support;

@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub mod port;
 pub mod providers;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use port::Port;
 pub use providers::providers;
 use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
@@ -58,7 +59,7 @@ impl Job {
     }
 
     pub fn configs(&self) -> Vec<PeConfig> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::for_good().port();
         let secret = Secret::generate_hex().unwrap();
         let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
         (0..self.pes)

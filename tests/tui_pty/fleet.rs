@@ -78,9 +78,8 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
 #[test]
 fn unknown_names_and_no_node_at_all_are_rows_and_the_screen_ends() {
     let dir = tempfile::tempdir().expect("a directory");
-    let gone = Node::even(1, 1.0);
+    let gone = Node::absent();
     let mut command = top(dir.path(), "200ms", &[&gone]);
-    drop(gone);
     command.args(["--nodes-from-slurm"]);
     command.env("SLURM_JOB_NODELIST", "no-such-node-[1-3]");
     let mut session = Session::start_command(command);

@@ -12,6 +12,8 @@ mod fleet;
 mod frames;
 mod keys;
 mod panics;
+#[path = "../support/port.rs"]
+mod port;
 mod recording;
 mod session;
 #[path = "../support/sources.rs"]
