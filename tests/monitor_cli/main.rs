@@ -13,6 +13,8 @@ mod fleet;
 #[path = "../support/http.rs"]
 mod http;
 mod list;
+#[path = "../support/look.rs"]
+mod look;
 mod output;
 mod pages;
 mod panics;
