@@ -19,7 +19,7 @@ use tempfile::TempDir;
 const RAILTOP: &str = env!("CARGO_BIN_EXE_railtop");
 
 /// Bounded, so that a job that hangs is a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a job that reached the limit has to end in good order.
 const GRACE: Duration = Duration::from_secs(10);

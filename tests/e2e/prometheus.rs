@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::http::get;
 use crate::port::Port;
-use crate::support::{Running, Shape, Site, eventually, lab_machine};
+use crate::support::{Running, SECONDS, Shape, Site, eventually, lab_machine};
 
 const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 4, nics_per_pe: 4, nic_rate: "50mbit" };
 
@@ -289,6 +289,6 @@ fn the_alert_on_imbalance_fires_and_resolves_and_every_panel_has_data() {
         );
         assert_eq!(fired[0]["value"][1], "8", "{fired:?}");
         exporter.signal(nix::sys::signal::Signal::SIGTERM);
-        exporter.finish(Duration::from_secs(15)).code(0);
+        exporter.finish(SECONDS).code(0);
     });
 }
