@@ -43,10 +43,12 @@ fn figures(text: &str, compiler: &str, profile: &str) -> Vec<(String, String, f6
         .collect()
 }
 
-/// Builds the benchmark with a profile and returns its path.
+/// Builds the benchmark with a profile and returns its path. With the features that a test of the whole workspace has: others would
+/// be another build of everything.
 fn build(profile: &str) -> PathBuf {
     let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--profile", profile, "--bench", "transport", "--message-format", "json"])
+        .args(["build", "--locked", "--workspace", "--profile", profile, "--bench", "transport"])
+        .args(["--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

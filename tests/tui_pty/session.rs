@@ -14,12 +14,13 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, NativePtySystem, PtyPair, 
 /// How long anything may take before the test gives up; nothing waits this long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The example program; built once, since `cargo test --test` does not build examples.
+/// The example program; built once, since `cargo test --test` does not build examples. With the features that a test of the whole
+/// workspace has: others would be another build of everything.
 pub(crate) fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "tui_synthetic"]);
+        build.args(["build", "--locked", "--quiet", "--workspace", "--example", "tui_synthetic"]);
         assert!(build.status().expect("cargo runs").success(), "the example does not build");
         // target/<profile>/deps/<this test> -> target/<profile>/examples/
         let test = std::env::current_exe().expect("own path");

@@ -8,10 +8,13 @@ use super::message::{Audience, Message};
 use super::*;
 
 mod attacks;
+#[path = "../../../tests/support/port.rs"]
+mod port;
 mod silence;
 
+/// One that stays free until PE 0 listens there.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    port::Port::for_good().port()
 }
 
 fn rendezvous(rank: u32, world: u32, port: u16, secret: &str) -> Rendezvous {
