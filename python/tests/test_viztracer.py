@@ -134,6 +134,7 @@ class OneClock(unittest.TestCase):
                 work(tree, plugin.sampler)
             self.assert_lined_up(path)
 
+    @when_the_clock_fits
     def test_what_was_traced_before_a_pause_is_there_too(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
             path = Path(folder, "trace.json")

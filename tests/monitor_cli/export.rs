@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::fault::Fault;
-use crate::http::{connect, exchange, get, get_with};
+use crate::http::{Answer, connect, exchange, get, get_with};
 use crate::support::{Tree, fixture, railtop};
 
 /// Only a test that has failed waits so long.
@@ -30,6 +30,12 @@ fn eventually<T>(mut happens: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < LIMIT, "it does not happen");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// A page on which every device has been read: one whose reader has no turn for half a second is on a later one.
+fn page_of_all(address: SocketAddr) -> Answer {
+    let unread = |line: &str| line.starts_with("rdma_port_readable{") && line.ends_with(" 0");
+    eventually(|| Some(get(address, "/metrics")).filter(|page| !page.body.lines().any(unread)))
 }
 
 /// An exporter that serves.
@@ -80,7 +86,7 @@ impl Drop for Exporter {
 #[test]
 fn a_scrape_has_the_kernels_own_values() {
     let efa = Exporter::of(&fixture("efa-p5"), &["--compat", "node_infiniband,node_amazonefa"]);
-    let page = get(efa.address, "/metrics");
+    let page = page_of_all(efa.address);
     assert!(page.head.contains("text/plain; version=0.0.4"), "{}", page.head);
     let devices = fs::read_dir(fixture("efa-p5").join("class/infiniband")).unwrap();
     let mut seen = 0;
@@ -119,7 +125,7 @@ fn a_scrape_has_the_kernels_own_values() {
 
     // ConnectX counts in words of four bytes, and only the name of the quantity is in bytes.
     let mlx5 = Exporter::of(&fixture("mlx5-roce"), &["--no-hw-counters"]);
-    let page = get(mlx5.address, "/metrics");
+    let page = page_of_all(mlx5.address);
     assert_eq!(page.value("rdma_port_transmit_bytes_total{device=\"mlx5_0\",port=\"1\"}"), Some(8e9));
     assert!(!page.body.contains("rdma_port_hw_counters") && !page.body.contains("node_infiniband"));
     assert_eq!(mlx5.stop().0, Some(0));
@@ -128,7 +134,11 @@ fn a_scrape_has_the_kernels_own_values() {
 #[test]
 fn what_is_missing_has_no_series_and_what_is_unreadable_says_so() {
     let exporter = Exporter::of(&fixture("damage"), &[]);
-    let page = get(exporter.address, "/metrics");
+    // Its reader has had its turn.
+    let page = eventually(|| {
+        let counts = "rdma_port_receive_packets_total{device=\"efa_4\",port=\"1\"}";
+        Some(get(exporter.address, "/metrics")).filter(|page| page.value(counts).is_some())
+    });
     let value = |name: &str, device: &str| page.value(&format!("{name}{{device=\"{device}\",port=\"1\"}}"));
     assert_eq!(value("rdma_port_transmit_bytes_total", "efa_0"), Some(1000.0));
     for device in ["efa_1", "efa_2", "efa_4"] {

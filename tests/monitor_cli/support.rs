@@ -40,8 +40,13 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
 /// A log waits so long for the threads that read devices, and no longer. Where the machine has given one of them no turn in
 /// that time it says so of the device, which says nothing of the fixture: then there is another.
 pub(crate) fn log_of(name: &str) -> Vec<Value> {
+    log_of_tree(&fixture(name), &["-n", "2", "-i", "50ms"])
+}
+
+/// The same of any tree, with these flags.
+pub(crate) fn log_of_tree(root: &Path, flags: &[&str]) -> Vec<Value> {
     let log = || {
-        let text = stdout_of(railtop(&fixture(name)).args(["log", "-n", "2", "-i", "50ms"]), 0);
+        let text = stdout_of(railtop(root).arg("log").args(flags), 0);
         let lines = json_lines(&text);
         assert_eq!(lines[0]["type"], "header");
         lines[1..].to_vec()
