@@ -1,11 +1,6 @@
 //! A NIC that its PE does without, as the monitor's commands tell of it.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a helper of a test that fails, fails the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails, fails the test")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,6 +1,6 @@
 //! A job's ranks from launchers other than the lab: Open MPI's mpirun, and variables as torchrun sets them. (Slurm's: tests/slurm.)
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/port.rs"]
 mod port;

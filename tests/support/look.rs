@@ -1,5 +1,7 @@
 //! `railtop check` for as long as a test says: what it shall see is counted, not timed.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot go on fails its test")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -5,6 +5,8 @@
 //! `SO_REUSEADDR`, as std, tokio, Go's net and libfabric's programs do, and may bind it all the same; who connects before
 //! that is refused.
 
+#![allow(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 

@@ -15,7 +15,8 @@ const NODE: &str = "use_mock $(seq -s , -f efa_%g:efa 0 31)
 /// not as far above the mean as it is to be is made again, and takes longer: that is so much of a longer time.
 fn check(machine: &mut Machine, max_over_mean: f64) -> (i32, Value) {
     for seconds in [3, 10, 30, 60, 60] {
-        let said = machine.run(&format!("railtop check --duration {seconds}s --format json --device 'efa_*'"));
+        let said =
+            machine.run(&format!("railtop check --duration {seconds}s --format json --device 'efa_*'"));
         let report: Value = serde_json::from_str(&said.out).unwrap_or(Value::Null);
         let is_near = |group: &Value| {
             let ratio = group["max_over_mean"].as_f64().unwrap_or_default();

@@ -326,8 +326,8 @@ mod tests {
                 let id = child.id();
                 reaper.take(child);
                 // Asked to end, it is dead before long, and waits to be waited for.
-                let stat = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-                while !stat().rsplit(')').next().unwrap().trim_start().starts_with('Z') {
+                let line = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+                while !line().rsplit(')').next().unwrap().trim_start().starts_with('Z') {
                     sleep(Duration::from_millis(10)).await;
                 }
             }
