@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
 
 mod answers;
+#[path = "../support/cargo.rs"]
+mod cargo;
 mod ending;
 #[path = "../support/exporters.rs"]
 mod exporters;

@@ -3,13 +3,14 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, ExitStatus, NativePtySystem, PtyPair, PtySize, PtySystem};
+
+use crate::cargo::cargo;
 
 /// How long anything may take before the test gives up; nothing waits this long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -19,7 +20,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 pub(crate) fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
+        let mut build = cargo();
         build.args(["build", "--locked", "--quiet", "--workspace", "--example", "tui_synthetic"]);
         assert!(build.status().expect("cargo runs").success(), "the example does not build");
         // target/<profile>/deps/<this test> -> target/<profile>/examples/
