@@ -19,7 +19,8 @@ logs=$(mktemp -d)
 end() {
     local jobs
     mapfile -t jobs < <(jobs -p)
-    [ ${#jobs[@]} -eq 0 ] || kill "${jobs[@]}" 2>/dev/null || true
+    # Each with all that it has started.
+    [ ${#jobs[@]} -eq 0 ] || kill -- "${jobs[@]/#/-}" 2>/dev/null || true
     rm -rf "$logs"
 }
 trap end EXIT
@@ -30,7 +31,10 @@ ahead() {
         nice -n 19 "$script" >/dev/null 2>&1 </dev/null || true
     done
 }
+# In the background and as a person's job: otherwise Ctrl-C is ignored there, which tests send.
+set -m
 ahead &
+set +m
 
 filter=()
 
@@ -58,7 +62,9 @@ fi
 names=$("$cargo" test --locked --quiet --workspace "${beside[@]/#/--test=}" -- --list --format terse </dev/null)
 mapfile -t names < <(sed -n 's/: test$//p' <<<"$names")
 
+set -m
 run "beside" "${beside[@]/#/--test=}" >"$logs/beside.screen" 2>&1 &
+set +m
 running=$!
 filter=(--exact "${names[@]/#/--skip=}")
 run "all"

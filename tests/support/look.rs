@@ -29,7 +29,8 @@ pub fn look(command: &mut Command, looks: impl Fn(u32) -> bool, enough: impl Fn(
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-    let _ended = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), Signal::SIGINT);
+    // As Ctrl-C does, but that a shell may have had ignored for what it runs in the background.
+    let _ended = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), Signal::SIGTERM);
     child.wait_with_output().expect("our child")
 }
 
