@@ -27,6 +27,13 @@ fi
 python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip (package python3-pip)"
 
 mkdir -p .cache
+# One at a time: tests that run together want the same package, and who comes second finds it.
+exec 9>".cache/$name.lock"
+flock 9
+if [ -e "$dir/$file" ]; then
+    echo "$dir/$file"
+    exit 0
+fi
 work=$(mktemp -d .cache/fetch.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 # Nothing but the file with this very hash is accepted.

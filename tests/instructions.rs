@@ -9,11 +9,14 @@
 
 #[path = "support/callgrind.rs"]
 mod callgrind;
+#[path = "support/cargo.rs"]
+mod cargo;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use callgrind::instructions;
+use cargo::cargo;
 
 /// How far a count may be from its figure.
 const TOLERANCE: f64 = 0.03;
@@ -43,10 +46,12 @@ fn figures(text: &str, compiler: &str, profile: &str) -> Vec<(String, String, f6
         .collect()
 }
 
-/// Builds the benchmark with a profile and returns its path.
+/// Builds the benchmark with a profile and returns its path. With the features that a test of the whole workspace has: others would
+/// be another build of everything.
 fn build(profile: &str) -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["build", "--locked", "--profile", profile, "--bench", "transport", "--message-format", "json"])
+    let output = cargo()
+        .args(["build", "--locked", "--workspace", "--profile", profile, "--bench", "transport"])
+        .args(["--message-format", "json"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

@@ -2,21 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/port.rs"]
+mod port;
+
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use port::Port;
 use serde_json::Value;
 use tempfile::TempDir;
 
 const RAILTOP: &str = env!("CARGO_BIN_EXE_railtop");
 
 /// Bounded, so that a job that hangs is a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long a job that reached the limit has to end in good order.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,16 +55,12 @@ fn command(program: &str, dir: &TempDir) -> Command {
     let pages = dir.path().join("pages");
     let _ = fs::create_dir(&pages);
     command
-        .env("MASTER_PORT", free_port().to_string())
+        .env("MASTER_PORT", Port::for_good().port().to_string())
         .env("RAILTOP_JOB_SECRET", SECRET)
         .env("RAILTOP_PAGE_DIR", pages)
         .env("TMPDIR", dir.path())
         .stdin(Stdio::null());
     command
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs all of a job's processes to their end; what they wrote to stdout, and to stderr.
@@ -146,7 +145,7 @@ fn variables_of_torchrun_start_a_job() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let port = free_port().to_string();
+    let port = Port::for_good().port().to_string();
     let pes: Vec<Command> = (0..4)
         .map(|rank: u32| {
             let mut pe = command("sh", &dir);

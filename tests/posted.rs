@@ -212,7 +212,7 @@ fn counts(dir: &Path, seen: impl Fn(&PeCounts) -> bool) -> PeCounts {
         if seen(&counts) {
             return counts;
         }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{counts:?}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "{counts:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

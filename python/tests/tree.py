@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
+from typing import Callable
+
+import railtop
+
+
+def until(nics: railtop.Sampler, holds: Callable[[list[railtop.Sample]], bool]) -> None:
+    """Samples until something holds of all samples so far.
+
+    A round waits half a second for the threads that read devices: what one that had no turn has read comes with a later round.
+    """
+    end = time.monotonic() + 120
+    while not holds(nics.samples()) and time.monotonic() < end:
+        nics.wait(nics.status.ticks + 1)
 
 
 class Tree:

@@ -4,15 +4,15 @@ use std::fs;
 
 use crate::support::{RAILTOP, Results, Shape, Site, has_libfabric, lab_machine, one_at_a_time, sum};
 
-const PUT: Shape = Shape { nodes: 2, pes_per_node: 1, nics_per_pe: 4, nic_rate: "200mbit" };
-const ALL_TO_ALL: Shape = Shape { nodes: 2, pes_per_node: 4, nics_per_pe: 4, nic_rate: "50mbit" };
+/// Rates as low that NICs are what is waited for, also where others need the processor: it is ratios of bandwidths that are held.
+const PUT: Shape = Shape { nodes: 2, pes_per_node: 1, nics_per_pe: 4, nic_rate: "50mbit" };
+const ALL_TO_ALL: Shape = Shape { nodes: 2, pes_per_node: 4, nics_per_pe: 4, nic_rate: "10mbit" };
 
 #[test]
 fn put_over_four_nics_is_nearly_four_times_one() {
     let Some(_alone) = lab_machine() else { return };
     let site = Site::new();
-    let words =
-        "put --policy single,round-robin,pair-seq -b 64K -e 4M -f 8 -n 10 -w 2 --verify --format json";
+    let words = "put --policy single,round-robin,pair-seq -b 64K -e 4M -f 8 -n 4 -w 1 --verify --format json";
     let outcome = site.run(&mut site.bench_in_lab(PUT, words)).code(0);
     let results = Results::of(&outcome);
     results.assert_exact();
@@ -23,7 +23,7 @@ fn put_over_four_nics_is_nearly_four_times_one() {
         for row in rows {
             assert_eq!(
                 (&row["bench"], &row["iters"], &row["verified"]),
-                (&"put".into(), &10.into(), &true.into())
+                (&"put".into(), &4.into(), &true.into())
             );
             assert!(row.get("latency_us").is_none() && row["bw_gb_per_s"].as_f64().unwrap() > 0.0, "{row}");
         }
@@ -32,8 +32,8 @@ fn put_over_four_nics_is_nearly_four_times_one() {
             nics.iter().map(|nic| (nic["pe"].as_u64().unwrap(), nic["nic"].as_str().unwrap())).collect();
         let names = ["nic0", "nic1", "nic2", "nic3"];
         assert_eq!(places, [0, 1].map(|pe| names.map(|nic| (pe, nic))).concat());
-        // The timed part: 10 iterations of each size, all of it from PE 0 to PE 1.
-        let payload = 10 * ((64 << 10) + (512 << 10) + (4 << 20));
+        // The timed part: 4 iterations of each size, all of it from PE 0 to PE 1.
+        let payload = 4 * ((64 << 10) + (512 << 10) + (4 << 20));
         assert_eq!((sum(&nics[..4], "tx_bytes"), sum(&nics[4..], "tx_bytes")), (payload, 0));
         assert_eq!((sum(&nics[..4], "rx_bytes"), sum(&nics[4..], "rx_bytes")), (0, payload));
         for direction in ["tx", "rx"] {
@@ -56,15 +56,15 @@ fn put_over_four_nics_is_nearly_four_times_one() {
 fn round_robin_piles_an_all_to_all_onto_one_nic_and_its_fixes_do_not() {
     let Some(_alone) = lab_machine() else { return };
     let site = Site::new();
-    let words = "alltoall --policy round-robin,round-robin-offset,pair-seq -b 4M -e 4M -n 4 -w 1 --verify --format json";
+    let words = "alltoall --policy round-robin,round-robin-offset,pair-seq -b 2M -e 2M -n 4 -w 1 --verify --format json";
     let outcome = site.run(&mut site.bench_in_lab(ALL_TO_ALL, words)).code(0);
     let results = Results::of(&outcome);
     results.assert_exact();
     for policy in ["round-robin", "round-robin-offset", "pair-seq"] {
         let nics = results.of_type(policy, "nic");
         assert_eq!(nics.len(), 8 * 4);
-        // 4 iterations to the 4 PEs of the other node, half a MiB each; the 3 of the same node need no NIC.
-        assert_eq!(sum(&nics, "tx_bytes"), 8 * 4 * 4 * (512 << 10));
+        // 4 iterations to the 4 PEs of the other node, a quarter of a MiB each; the 3 of the same node need no NIC.
+        assert_eq!(sum(&nics, "tx_bytes"), 8 * 4 * 4 * (256 << 10));
         for direction in ["tx", "rx"] {
             let balance = results.balance(policy, direction);
             assert_eq!(balance["window_ms"], 10.0);

@@ -4,10 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::http::get;
-use crate::support::{RAILTOP, Running, Site, eventually};
+use crate::support::{RAILTOP, Running, SECONDS, Site, eventually};
 
 fn deploy(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)).unwrap()
@@ -79,7 +78,7 @@ fn what_the_unit_and_the_daemonset_start_serves_without_privileges() {
             assert_eq!(sent, Some(6_070_000_007.0), "{}", exporter.stderr());
         }
         exporter.signal(nix::sys::signal::Signal::SIGTERM);
-        exporter.finish(Duration::from_secs(15)).code(0);
+        exporter.finish(SECONDS).code(0);
     }
 }
 

@@ -1,23 +1,28 @@
 //! A NIC that goes down in mid-run and comes back: the run goes on, its data are verified, and the NIC is used again.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::kill::records;
-use crate::support::{Shape, Site, eventually, lab_machine, processes_with};
+use crate::support::{Outcome, Running, SECONDS, Shape, Site, in_a_run_of, lab_machine, processes_with};
 
 const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 1, nics_per_pe: 3, nic_rate: "50mbit" };
 
-/// Runs `ip` in the network namespace of a process.
-fn ip_in(pid: u32, words: &str) {
+/// Runs `ip` in the network namespace of a process; `None` when that has ended.
+fn ip_in(lab: &mut Running, pid: u32, words: &str) -> Option<()> {
     let status = Command::new("nsenter")
         .arg(format!("--net=/proc/{pid}/ns/net"))
         .arg("ip")
         .args(words.split_whitespace())
         .status()
         .unwrap();
+    if lab.has_ended() {
+        return None;
+    }
     assert!(status.success(), "ip {words}");
+    Some(())
 }
 
 /// What PE 1's nic1 says of `key`, where its page is there.
@@ -33,37 +38,51 @@ fn a_nic_that_goes_down_and_up_again_costs_no_byte() {
         eprintln!("skipped: entering the lab's namespaces needs root");
         return;
     }
-    let site = Site::new();
-    let words = "alltoall -b 1M -e 1M -w 1 --duration 25s --verify --policy pair-seq --format json";
-    let mut bench = site.bench_in_lab(SHAPE, words);
-    bench.env("RAILTOP_NIC_TIMEOUT", "500ms");
-    let lab = site.start(&mut bench);
-    eventually("traffic on PE 1's nic1", || (of_nic(&records(&site), "rx_bytes")? > 1 << 20).then_some(()));
-    let job = records(&site)[0]["job"].as_str().unwrap().to_owned();
-    let of_job = |pid: u32| processes_with("RAILTOP_JOB").contains(&(pid, job.clone()));
-    let pid = processes_with("RANK")
-        .into_iter()
-        .find(|(pid, rank)| rank == "1" && of_job(*pid))
-        .map(|(pid, _)| pid);
-    let pid = pid.expect("PE 1's process");
-
-    ip_in(pid, "link set nic1 down");
-    eventually("the page says so", || (of_nic(&records(&site), "down")? == 1).then_some(()));
-    let total = || records(&site).iter().filter_map(|line| line["rx_bytes"].as_u64()).sum::<u64>();
-    let before = total();
-    eventually("the others go on", || (total() > before + (8 << 20)).then_some(()));
-    assert_eq!(of_nic(&records(&site), "down"), Some(1));
-
-    // A link that goes down forgets its neighbours and its routes; the lab's addresses are numbered through.
-    ip_in(pid, "link set nic1 up");
-    ip_in(pid, "neigh replace 10.77.255.254 lladdr 02:00:00:20:00:05 dev nic1 nud permanent");
-    ip_in(pid, "route replace 10.77.0.0/16 via 10.77.255.254 dev nic1 onlink src 10.77.0.5 table 1001");
-    eventually("it is used again", || (of_nic(&records(&site), "down")? == 0).then_some(()));
-    let sent = of_nic(&records(&site), "tx_done_bytes").unwrap();
-    eventually("and carries traffic", || (of_nic(&records(&site), "tx_done_bytes")? > sent).then_some(()));
-
-    let outcome = lab.finish(std::time::Duration::from_secs(50)).code(0);
+    let outcome = in_a_run_of([25, 100, 400], fail_over).code(0);
     let rows: Vec<_> = outcome.lines().into_iter().filter(|line| line["type"] == "row").collect();
     assert!(rows.len() == 1 && rows[0]["verified"] == true, "{rows:?}");
     assert!(outcome.stderr.contains("NIC nic1 of PE 1 failed during the run"), "{}", outcome.stderr);
+}
+
+/// Takes PE 1's nic1 down and up again within a run of so many seconds; `None` when that was over before.
+fn fail_over(seconds: u32) -> Option<Outcome> {
+    let site = Site::new();
+    let words =
+        format!("alltoall -b 1M -e 1M -w 1 --duration {seconds}s --verify --policy pair-seq --format json");
+    let mut bench = site.bench_in_lab(SHAPE, &words);
+    bench.env("RAILTOP_NIC_TIMEOUT", "500ms");
+    let mut lab = site.start(&mut bench);
+    let look = |key: &str| of_nic(&records(&site), key);
+    lab.meanwhile("traffic on PE 1's nic1", || (look("rx_bytes")? > 1 << 20).then_some(()))?;
+    let job = records(&site).first()?["job"].as_str().unwrap().to_owned();
+    let of_job = |pid: u32| processes_with("RAILTOP_JOB").contains(&(pid, job.clone()));
+    let pid = processes_with("RANK").into_iter().find(|(pid, rank)| rank == "1" && of_job(*pid));
+    if lab.has_ended() {
+        return None;
+    }
+    let (pid, _) = pid.expect("PE 1's process");
+
+    ip_in(&mut lab, pid, "link set nic1 down")?;
+    lab.meanwhile("the page says so", || (look("down")? == 1).then_some(()))?;
+    let total = || records(&site).iter().filter_map(|line| line["rx_bytes"].as_u64()).sum::<u64>();
+    let before = total();
+    lab.meanwhile("the others go on", || (total() > before + (8 << 20)).then_some(()))?;
+    let down = look("down");
+    if lab.has_ended() {
+        return None;
+    }
+    assert_eq!(down, Some(1));
+
+    // A link that goes down forgets its neighbours and its routes; the lab's addresses are numbered through.
+    ip_in(&mut lab, pid, "link set nic1 up")?;
+    ip_in(&mut lab, pid, "neigh replace 10.77.255.254 lladdr 02:00:00:20:00:05 dev nic1 nud permanent")?;
+    ip_in(
+        &mut lab,
+        pid,
+        "route replace 10.77.0.0/16 via 10.77.255.254 dev nic1 onlink src 10.77.0.5 table 1001",
+    )?;
+    lab.meanwhile("it is used again", || (look("down")? == 0).then_some(()))?;
+    let sent = lab.meanwhile("its page", || look("tx_done_bytes"))?;
+    lab.meanwhile("and carries traffic", || (look("tx_done_bytes")? > sent).then_some(()))?;
+    Some(lab.finish(Duration::from_secs(u64::from(seconds)) + SECONDS))
 }

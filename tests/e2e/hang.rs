@@ -8,15 +8,27 @@ use nix::sys::signal::Signal;
 
 use crate::kill::{Victim, records};
 use crate::rendezvous::{Job, ready};
-use crate::support::{RAILTOP, Results, Running, SECONDS, Shape, Site, eventually, lab_machine, signal_pid};
+use crate::support::{
+    LONG_RUN, RAILTOP, Results, Running, SECONDS, Shape, Site, eventually, in_a_run_of, lab_machine,
+    signal_pid,
+};
 
-/// Stops a process and waits until it stands still.
-fn stop(pid: u32) {
-    signal_pid(pid, Signal::SIGSTOP);
-    eventually("the process has stopped", || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        stat.rsplit(')').next().unwrap().trim_start().starts_with('T').then_some(())
-    });
+/// Stops processes and waits until they stand still; false when one has ended.
+fn stop(pids: &[u32]) -> bool {
+    // Together: who goes on while others stand still could miss them.
+    for &pid in pids {
+        signal_pid(pid, Signal::SIGSTOP);
+    }
+    pids.iter().all(|pid| {
+        eventually("the process has stopped", || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            match stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next() {
+                Some('T') => Some(true),
+                None | Some('Z' | 'X') => Some(false),
+                Some(_) => None,
+            }
+        })
+    })
 }
 
 fn go_on(pid: u32) {
@@ -28,8 +40,8 @@ fn a_pe_that_stands_still_ends_the_job_and_is_named_by_all() {
     let Some(_alone) = lab_machine() else { return };
     for stopped in [2, 0] {
         let site = Site::new();
-        let victim = Victim::start_with(&site, "--duration 50s --pe-timeout 2s");
-        stop(victim.pids[stopped]);
+        let victim = Victim::start_with(&site, &format!("{LONG_RUN} --pe-timeout 4s")).expect("it runs on");
+        assert!(stop(&[victim.pids[stopped]]));
         // The lab ends with the first survivor's code, and kills who does not even react to SIGTERM.
         let outcome = victim.end().code(1);
         for survivor in (0..4).filter(|&pe| pe != stopped) {
@@ -40,7 +52,7 @@ fn a_pe_that_stands_still_ends_the_job_and_is_named_by_all() {
             );
             assert!(outcome.stderr.contains(&said), "no {said:?} in {}", outcome.stderr);
         }
-        assert!(outcome.stderr.contains("--pe-timeout is 2 s"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("--pe-timeout is 4 s"), "{}", outcome.stderr);
         assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
         // Those who left in good order took their pages along; the one that was killed in the end is dead to see.
         let left = records(&site);
@@ -54,17 +66,23 @@ fn a_pe_that_stands_still_ends_the_job_and_is_named_by_all() {
 #[test]
 fn a_pe_that_stands_still_for_less_than_the_limit_changes_nothing() {
     let Some(_alone) = lab_machine() else { return };
-    let site = Site::new();
-    let victim = Victim::start_with(&site, "--duration 4s --verify --format json");
-    for stopped in [1, 0] {
-        stop(victim.pids[stopped]);
-        // A tenth of the limit.
-        std::thread::sleep(Duration::from_secs(1));
-        go_on(victim.pids[stopped]);
-    }
-    let outcome = victim.end().code(0);
-    Results::of(&outcome).assert_exact();
-    assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
+    in_a_run_of([4, 40, 400], |seconds| {
+        let site = Site::new();
+        // A sixtieth of the limit is a second.
+        let words = format!("--duration {seconds}s --pe-timeout 60s --verify --format json");
+        let victim = Victim::start_with(&site, &words)?;
+        for stopped in [1, 0] {
+            if !stop(&[victim.pids[stopped]]) {
+                return None;
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            go_on(victim.pids[stopped]);
+        }
+        let outcome = victim.end_within(Duration::from_secs(u64::from(seconds)) + SECONDS).code(0);
+        Results::of(&outcome).assert_exact();
+        assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
+        Some(())
+    });
 }
 
 /// More PEs than cores, all of them busy, and a limit a fifth of the usual one.
@@ -80,16 +98,16 @@ fn a_busy_machine_blames_nobody() {
     assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
 }
 
-/// Two PEs started by hand, with traffic between them.
-fn pair(site: &Site, words: &str) -> [Running; 2] {
+/// Two PEs started by hand, with traffic between them; `None` when they have ended meanwhile.
+fn pair(site: &Site, words: &str) -> Option<[Running; 2]> {
     let job = Job::new(site, 2);
     let words = format!("-b 1M -e 1M -w 1 --verify {words}");
-    let pair = [0, 1].map(|rank| site.start(&mut job.pe(rank, &words)));
-    eventually("2 PEs carry payload", || {
+    let mut pair = [0, 1].map(|rank| site.start(&mut job.pe(rank, &words)));
+    pair[0].meanwhile("2 PEs carry payload", || {
         let lines = records(site);
         lines.iter().any(|line| line["rx_bytes"].as_u64() > Some(1 << 20)).then_some(())
-    });
-    pair
+    })?;
+    Some(pair)
 }
 
 #[test]
@@ -103,9 +121,9 @@ fn a_pe_that_wakes_up_finds_its_job_gone_says_so_and_ends() {
         (0, "PE 1: PE 0 hangs or is cut off: PE 1 heard nothing from it for"),
     ] {
         let site = Site::new();
-        let [first, second] = pair(&site, "--duration 50s --pe-timeout 1s");
+        let [first, second] = pair(&site, &format!("{LONG_RUN} --pe-timeout 3s")).expect("they run on");
         let (hung, other) = if stopped == 0 { (first, second) } else { (second, first) };
-        stop(hung.pid());
+        assert!(stop(&[hung.pid()]));
         let other = other.finish(SECONDS).code(1);
         assert!(other.stderr.contains(&format!("PE {stopped} hangs or is cut off")), "{}", other.stderr);
         go_on(hung.pid());
@@ -119,32 +137,40 @@ fn a_pe_that_wakes_up_finds_its_job_gone_says_so_and_ends() {
 #[test]
 fn a_machine_that_stands_still_as_a_whole_blames_nobody() {
     let Some(_alone) = ready() else { return };
-    let site = Site::new();
-    let pair = pair(&site, "--duration 5s --pe-timeout 1s --timeout 2s");
-    for pe in &pair {
-        stop(pe.pid());
-    }
-    std::thread::sleep(Duration::from_secs(3));
-    for pe in &pair {
-        go_on(pe.pid());
-    }
-    for pe in pair {
-        let outcome = pe.finish(SECONDS).code(0);
-        assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
-    }
+    in_a_run_of([5, 40, 400], |seconds| {
+        let site = Site::new();
+        let pair = pair(&site, &format!("--duration {seconds}s --pe-timeout 2s --timeout 3s"))?;
+        if !stop(&[pair[0].pid(), pair[1].pid()]) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_secs(5));
+        for pe in &pair {
+            go_on(pe.pid());
+        }
+        for pe in pair {
+            let outcome = pe.finish(Duration::from_secs(u64::from(seconds)) + SECONDS).code(0);
+            assert!(!outcome.stderr.contains("hangs"), "{}", outcome.stderr);
+        }
+        Some(())
+    });
 }
 
 #[test]
 fn without_a_limit_a_pe_may_stand_still_for_long() {
     let Some(_alone) = ready() else { return };
-    let site = Site::new();
-    let pair = pair(&site, "--duration 5s --pe-timeout 0");
-    stop(pair[1].pid());
-    std::thread::sleep(Duration::from_secs(3));
-    go_on(pair[1].pid());
-    for pe in pair {
-        pe.finish(SECONDS).code(0);
-    }
+    in_a_run_of([5, 40, 400], |seconds| {
+        let site = Site::new();
+        let pair = pair(&site, &format!("--duration {seconds}s --pe-timeout 0"))?;
+        if !stop(&[pair[1].pid()]) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_secs(3));
+        go_on(pair[1].pid());
+        for pe in pair {
+            pe.finish(Duration::from_secs(u64::from(seconds)) + SECONDS).code(0);
+        }
+        Some(())
+    });
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::{
-    Outcome, Running, SECONDS, Shape, Site, eventually, lab_machine, processes_with, signal_pid,
+    LONG_RUN, Outcome, Running, SECONDS, Shape, Site, eventually, lab_machine, processes_with, signal_pid,
 };
 
 const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 2, nics_per_pe: 2, nic_rate: "50mbit" };
@@ -25,36 +26,44 @@ pub(crate) struct Victim {
 impl Victim {
     /// Starts an all-to-all of 4 PEs and waits until it carries traffic.
     fn start(site: &Site) -> Self {
-        Self::start_with(site, "--duration 50s")
+        Self::start_with(site, LONG_RUN).expect("it runs on")
     }
 
-    /// The same with other arguments for the all-to-all.
-    pub(crate) fn start_with(site: &Site, words: &str) -> Self {
+    /// The same with other arguments for the all-to-all; `None` when it has ended meanwhile.
+    pub(crate) fn start_with(site: &Site, words: &str) -> Option<Self> {
         let words = format!("alltoall -b 1M -e 1M -w 1 {words}");
-        let lab = site.start(&mut site.bench_in_lab(SHAPE, &words));
-        let pages = eventually("4 PEs carry payload", || {
+        let mut lab = site.start(&mut site.bench_in_lab(SHAPE, &words));
+        let pages = lab.meanwhile("4 PEs carry payload", || {
             let lines = records(site);
             let busy = lines.iter().filter(|line| line["rx_bytes"].as_u64() > Some(256 << 10));
             let pes: BTreeSet<_> = busy.map(|line| line["pe"].as_u64()).collect();
             (pes.len() == 4).then_some(lines)
-        });
+        })?;
         let job = pages[0]["job"].as_str().unwrap().to_owned();
         let members = members(&job);
         let ranks = processes_with("RANK").into_iter().filter(|(pid, _)| members.contains(pid));
         let mut pids: Vec<(u32, u32)> = ranks.map(|(pid, rank)| (rank.parse().unwrap(), pid)).collect();
         pids.sort_unstable();
+        let namespaces: Result<BTreeSet<_>, _> =
+            pids.iter().map(|(_, pid)| fs::read_link(format!("/proc/{pid}/ns/net"))).collect();
+        if lab.has_ended() {
+            return None;
+        }
         assert_eq!(pids.iter().map(|(rank, _)| *rank).collect::<Vec<_>>(), [0, 1, 2, 3]);
         let pids: Vec<_> = pids.into_iter().map(|(_, pid)| pid).collect();
-        let namespaces: BTreeSet<_> =
-            pids.iter().map(|pid| fs::read_link(format!("/proc/{pid}/ns/net")).unwrap()).collect();
+        let namespaces = namespaces.unwrap();
         assert_eq!(namespaces.len(), 2, "one per node");
         assert!(!namespaces.contains(&fs::read_link("/proc/self/ns/net").unwrap()));
-        Self { lab, job, pids, namespaces }
+        Some(Self { lab, job, pids, namespaces })
     }
 
     /// Waits for the end of the lab and sees that nothing of it is left.
     pub(crate) fn end(self) -> Outcome {
-        let outcome = self.lab.finish(SECONDS);
+        self.end_within(SECONDS)
+    }
+
+    pub(crate) fn end_within(self, limit: Duration) -> Outcome {
+        let outcome = self.lab.finish(limit);
         eventually("every process of the lab has ended", || members(&self.job).is_empty().then_some(()));
         eventually("nobody holds the namespaces", || (!self.namespaces.iter().any(is_in_use)).then_some(()));
         outcome

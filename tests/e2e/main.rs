@@ -20,6 +20,8 @@ mod http;
 mod kill;
 mod missing;
 mod moe;
+#[path = "../support/port.rs"]
+mod port;
 mod prometheus;
 mod rendezvous;
 mod support;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::http::get;
-use crate::support::{Running, Shape, Site, eventually, lab_machine};
+use crate::port::Port;
+use crate::support::{Running, SECONDS, Shape, Site, eventually, lab_machine};
 
 const SHAPE: Shape = Shape { nodes: 2, pes_per_node: 4, nics_per_pe: 4, nic_rate: "50mbit" };
 
@@ -127,7 +128,7 @@ impl Drop for Done<'_> {
 
 /// A Prometheus of the test's own.
 struct Prometheus {
-    address: SocketAddr,
+    port: Port,
     _running: Running,
 }
 
@@ -148,7 +149,8 @@ impl Prometheus {
         );
         fs::write(&config, text).unwrap();
         promtool(&["check", "config", config.to_str().unwrap()], None);
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = Port::reserve();
+        let address = port.address;
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", config.display()))
@@ -156,7 +158,7 @@ impl Prometheus {
             .arg(format!("--web.listen-address={address}"))
             .current_dir(&dir);
         let running = site.start(&mut command);
-        let prometheus = Self { address, _running: running };
+        let prometheus = Self { port, _running: running };
         eventually("Prometheus is ready", || {
             let up = std::net::TcpStream::connect(address).is_ok();
             (up && get(address, "/-/ready").code == 200).then_some(())
@@ -165,7 +167,7 @@ impl Prometheus {
     }
 
     fn api(&self, target: &str) -> Value {
-        let answer = get(self.address, target);
+        let answer = get(self.port.address, target);
         let value: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         assert_eq!(value["status"], "success", "{target}: {answer:?}");
         value["data"].clone()
@@ -287,6 +289,6 @@ fn the_alert_on_imbalance_fires_and_resolves_and_every_panel_has_data() {
         );
         assert_eq!(fired[0]["value"][1], "8", "{fired:?}");
         exporter.signal(nix::sys::signal::Signal::SIGTERM);
-        exporter.finish(Duration::from_secs(15)).code(0);
+        exporter.finish(SECONDS).code(0);
     });
 }

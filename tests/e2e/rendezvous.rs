@@ -1,11 +1,12 @@
 //! PEs started by hand: what is wrong with how they come together is said by every PE, in seconds.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Command;
 
 use test_case::test_case;
 
+use crate::port::Port;
 use crate::support::{Outcome, Results, SECONDS, Site, eventually, has_libfabric, one_at_a_time};
 
 /// 32 bytes in hexadecimal, as a launcher makes them.
@@ -15,13 +16,17 @@ const SECRET: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3
 pub(crate) struct Job<'a> {
     site: &'a Site,
     world: u32,
-    pub(crate) port: u16,
+    /// PE 0's, who listens there.
+    port: Port,
 }
 
 impl<'a> Job<'a> {
     pub(crate) fn new(site: &'a Site, world: u32) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { site, world, port }
+        Self { site, world, port: Port::reserve() }
+    }
+
+    fn port(&self) -> u16 {
+        self.port.address.port()
     }
 
     /// `railtop bench put …` as this rank.
@@ -32,7 +37,7 @@ impl<'a> Job<'a> {
             .env("RANK", rank.to_string())
             .env("WORLD_SIZE", self.world.to_string())
             .env("MASTER_ADDR", "127.0.0.1")
-            .env("MASTER_PORT", self.port.to_string())
+            .env("MASTER_PORT", self.port().to_string())
             .env("RAILTOP_JOB_SECRET", SECRET)
             .env("RAILTOP_NODE", format!("node{rank}"))
             .env("RAILTOP_NICS", format!("127.0.1.{0},127.0.2.{0}", rank + 1));
@@ -101,7 +106,7 @@ fn a_pe_that_never_comes_is_named() {
 
     let [outcome] = job.run(vec![job.pe(1, "--join-timeout 1s")]).try_into().unwrap();
     let outcome = outcome.code(1);
-    let place = format!("cannot reach PE 0 at 127.0.0.1:{}", job.port);
+    let place = format!("cannot reach PE 0 at 127.0.0.1:{}", job.port());
     assert!(outcome.stderr.contains(&place), "{}", outcome.stderr);
     assert_eq!(outcome.stderr.matches("Connection refused").count(), 1, "said once: {}", outcome.stderr);
 }
@@ -124,9 +129,9 @@ fn a_wrong_secret_does_not_get_in_and_both_sides_say_why() {
     let Some(_alone) = ready() else { return };
     let site = Site::new();
     let job = Job::new(&site, 2);
-    let mut stranger = job.pe(1, "--join-timeout 2s");
+    let mut stranger = job.pe(1, "--join-timeout 6s");
     stranger.env("RAILTOP_JOB_SECRET", SECRET.replace("0f", "f0"));
-    let [first, second] = job.run(vec![job.pe(0, "--join-timeout 2s"), stranger]).try_into().unwrap();
+    let [first, second] = job.run(vec![job.pe(0, "--join-timeout 6s"), stranger]).try_into().unwrap();
     let (first, second) = (first.code(1), second.code(1));
     assert!(second.stderr.contains("RAILTOP_JOB_SECRET"), "{}", second.stderr);
     assert!(first.stderr.contains("PE 1 did not join"), "{}", first.stderr);
@@ -143,16 +148,16 @@ fn attacks_by_the_hundred_are_refused_and_said_once_per_kind() {
     let Some(_alone) = ready() else { return };
     let site = Site::new();
     let job = Job::new(&site, 2);
-    let words = "-b 64K -e 64K -n 3 -w 1 --verify --format json";
+    let words = "-b 64K -e 64K -n 3 -w 1 --verify --format json --join-timeout 200s";
     let first = site.start(&mut job.pe(0, words));
     // Held open while the job comes together: more than there are places.
-    let half_open: Vec<_> = (0..300).map(|_| knock(job.port)).collect();
+    let half_open: Vec<_> = (0..300).map(|_| knock(job.port())).collect();
     for round in 0..40_u32 {
-        let _ = knock(job.port).write_all(&round.to_be_bytes().repeat(250_000));
-        let _ = knock(job.port).write_all(b"\x2b\0\0\0\x01railtop");
-        let _ = knock(job.port).write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n");
+        let _ = knock(job.port()).write_all(&round.to_be_bytes().repeat(250_000));
+        let _ = knock(job.port()).write_all(b"\x2b\0\0\0\x01railtop");
+        let _ = knock(job.port()).write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n");
     }
-    let mut stranger = job.pe(1, words);
+    let mut stranger = job.pe(1, "");
     stranger.env("RAILTOP_JOB_SECRET", SECRET.replace("0f", "f0"));
     let stranger = site.run(&mut stranger).code(1);
     assert!(stranger.stderr.contains("RAILTOP_JOB_SECRET"), "{}", stranger.stderr);

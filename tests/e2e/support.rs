@@ -16,10 +16,22 @@ use tempfile::TempDir;
 pub(crate) const RAILTOP: &str = env!("CARGO_BIN_EXE_railtop");
 
 /// How long anything here may take; only a test that has failed takes that long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
-/// Longer than any clean-up takes, shorter than any time limit of the transport.
-pub(crate) const SECONDS: Duration = Duration::from_secs(15);
+/// Longer than any clean-up takes, shorter than the runs that are not to come to their own end ([`LONG_RUN`]).
+pub(crate) const SECONDS: Duration = Duration::from_secs(120);
+
+/// The length of a run that something else has to end.
+pub(crate) const LONG_RUN: &str = "--duration 600s";
+
+/// Tries with ever longer runs, until what is to happen within one has (`None`: it ended before).
+///
+/// A run cannot be told to end in good order, so that it needs a length; and how long it takes until something has happened beside
+/// it, which is a second or two here, is the machine's affair.
+#[track_caller]
+pub(crate) fn in_a_run_of<T>(lengths: [u32; 3], attempt: impl FnMut(u32) -> Option<T>) -> T {
+    lengths.into_iter().find_map(attempt).expect("it happens within a run")
+}
 
 /// One lab at a time: two of them on a machine of two cores would measure each other.
 ///
@@ -169,6 +181,19 @@ impl Running {
 
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().unwrap().try_wait().unwrap()
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.ended().is_some()
+    }
+
+    /// Waits for something that happens while it runs; `None` when it has ended before.
+    #[track_caller]
+    pub(crate) fn meanwhile<T>(&mut self, what: &str, mut happens: impl FnMut() -> Option<T>) -> Option<T> {
+        eventually(what, || {
+            let ended = self.ended().is_some();
+            happens().map(Some).or_else(|| ended.then_some(None))
+        })
     }
 
     /// Waits for the end, which must come within `limit`.

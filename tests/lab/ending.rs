@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use railtop::lab::{Ended, LabError, LabMode, PeExit, StopHandle};
 
 use crate::role::{SKIPPED, lab_process};
-use crate::support::{Lines, eventually, is_in_use, lives, loopback, one_at_a_time, shell, spec, up};
+use crate::support::{LONG, Lines, eventually, is_in_use, lives, loopback, one_at_a_time, shell, spec, up};
 
 #[test]
 fn the_first_failure_is_the_lab_s_and_ends_the_others() {
@@ -106,13 +106,23 @@ fn a_program_that_is_not_there_is_named() {
 fn the_first_failure_counts_and_a_kill_before_its_echo() {
     let _alone = one_at_a_time();
     let mut lab = up(loopback(1, 2, 1)).unwrap();
-    for (second, code) in [("kill -SEGV $$", 3), ("kill -KILL $$", 137)] {
-        let script = format!("[ $RANK = 0 ] && exit 3; sleep 0.03; {second}");
-        let last_words = std::time::Duration::from_secs(2);
-        let options = railtop::lab::RunOptions { last_words, ..Lines::default().options() };
-        let outcome = lab.run(&shell(&script), options).unwrap();
-        assert_eq!(outcome.exit_code(), code, "{second}");
-    }
+    let mut code = |second: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let first = dir.path().join("first").display().to_string();
+        // The second fails when the first has: not by time, and with what the shell does by itself, so that it is shortly after.
+        let script = format!(
+            "if [ $RANK = 0 ]; then echo $$ >{first}.new; mv {first}.new {first}; exit 3; fi
+            until [ -e {first} ]; do :; done
+            read -r pid <{first}
+            until read -r number name state rest </proc/$pid/stat && [ $state = Z ]; do :; done
+            {second}"
+        );
+        let options = railtop::lab::RunOptions { last_words: LONG, ..Lines::default().options() };
+        lab.run(&shell(&script), options).unwrap().exit_code()
+    };
+    assert_eq!(code("kill -SEGV $$"), 3);
+    // A lab that had no turn meanwhile has found it later than shortly after, and takes it for an echo.
+    assert!((0..20).any(|_| code("kill -KILL $$") == 137));
 }
 
 #[test]
@@ -122,9 +132,17 @@ fn what_a_pe_leaves_behind_is_ended_with_the_run() {
         return;
     };
     let lines = Lines::default();
-    // One in the PE's group, one in a session of its own that ignores SIGTERM.
-    let script = "sleep 1000 & echo $!; trap '' TERM; setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.3";
-    let outcome = lab.run(&shell(script), lines.options()).unwrap();
+    // One in the PE's group, one in a session of its own that ignores SIGTERM; the PE ends once that one has said who it is.
+    let dir = tempfile::tempdir().unwrap();
+    let said = dir.path().join("said").display().to_string();
+    let script = format!(
+        "sleep 1000 & echo $!; trap '' TERM; setsid sh -c 'echo $$; : >{said}.$RANK; exec sleep 1000' &
+        until [ -e {said}.$RANK ]; do sleep 0.01; done"
+    );
+    // It has to be killed, so that there is nothing to wait for.
+    let terminate = std::time::Duration::from_millis(500);
+    let options = railtop::lab::RunOptions { terminate, ..lines.options() };
+    let outcome = lab.run(&shell(&script), options).unwrap();
     assert_eq!(outcome.exit_code(), 0);
     let pids: Vec<_> = lines.sorted().into_iter().map(|(_, pid)| pid).collect();
     assert_eq!(pids.len(), 4);

@@ -8,11 +8,14 @@ use railtop::lab::{LabSpec, Rate};
 use crate::role::traffic;
 use crate::support::{Lines, one_at_a_time, spec, up};
 
-const LIMIT_BITS_PER_S: u64 = 50_000_000;
+/// Little, so that what sockets hold lasts for as long as a sender or a receiver gets no turn.
+const LIMIT_BITS_PER_S: u64 = 20_000_000;
 
-/// Runs flows between the NICs of node 0 and node 1, given as (NIC, NIC) of 2 each; returns bits per
-/// second as (rank, NIC), sent by rank 0 and received by rank 1.
-fn measure(flows: &[(u32, u32)]) -> Option<HashMap<(u32, String), f64>> {
+/// Bits per second by (rank, NIC): sent by rank 0 and received by rank 1.
+type Rates = HashMap<(u32, String), f64>;
+
+/// Runs flows between the NICs of node 0 and node 1, given as (NIC, NIC) of 2 each.
+fn measure(flows: &[(u32, u32)]) -> Option<Rates> {
     let spec = LabSpec { nic_rate: Rate::from_bits_per_s(LIMIT_BITS_PER_S), ..spec(2, 1, 2) };
     let address = |node, index: u32, port| {
         let nic = spec.nics_of_node(node).find(|nic| nic.index == index).unwrap();
@@ -31,7 +34,25 @@ fn measure(flows: &[(u32, u32)]) -> Option<HashMap<(u32, String), f64>> {
     Some(rates.collect())
 }
 
-/// At the limit, within 10 %: by the kernel's own count of bytes and time, whatever the machine does.
+/// Holds the rates of flows to what they are to be: full or idle. None is ever above the limit. That all are as high as they are
+/// to be takes a sender and a receiver that have their turns, so that it is tried several times.
+fn hold(flows: &[(u32, u32)], wanted: impl Fn(&Rates) -> bool) {
+    for _ in 0..10 {
+        let Some(rates) = measure(flows) else { return };
+        assert!(rates.values().all(|rate| *rate < 1.1 * LIMIT_BITS_PER_S as f64), "{rates:?}");
+        if wanted(&rates) {
+            return;
+        }
+        eprintln!("once more: {rates:?}");
+    }
+    panic!("they never are as wanted");
+}
+
+fn rate(rates: &Rates, rank: u32, nic: &str) -> f64 {
+    rates[&(rank, nic.to_owned())]
+}
+
+/// At the limit, within 10 %: by the kernel's own count of bytes and time.
 fn is_full(rate: f64) -> bool {
     (0.9..1.1).contains(&(rate / LIMIT_BITS_PER_S as f64))
 }
@@ -45,39 +66,28 @@ fn is_idle(rate: f64) -> bool {
 fn a_bound_socket_uses_its_own_nic_to_any_other() {
     let _alone = one_at_a_time();
     // From NIC 1 to NIC 0: neither side's default, and not aligned.
-    let Some(rates) = measure(&[(1, 0)]) else {
-        return;
-    };
-    let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(is_full(rate(0, "nic1")) && is_idle(rate(0, "nic0")), "{rates:?}");
-    assert!(is_full(rate(1, "nic0")) && is_idle(rate(1, "nic1")), "{rates:?}");
+    hold(&[(1, 0)], |rates| {
+        is_full(rate(rates, 0, "nic1"))
+            && is_idle(rate(rates, 0, "nic0"))
+            && is_full(rate(rates, 1, "nic0"))
+            && is_idle(rate(rates, 1, "nic1"))
+    });
 }
 
 #[test]
 fn two_nics_carry_twice_as_much() {
     let _alone = one_at_a_time();
-    let Some(rates) = measure(&[(0, 1), (1, 0)]) else {
-        return;
-    };
-    assert!(rates.len() == 4 && rates.values().all(|&rate| is_full(rate)), "{rates:?}");
+    hold(&[(0, 1), (1, 0)], |rates| rates.len() == 4 && rates.values().all(|&rate| is_full(rate)));
 }
 
 #[test]
 fn an_incast_gets_what_the_receiver_s_nic_takes() {
     let _alone = one_at_a_time();
-    let Some(rates) = measure(&[(0, 1), (1, 1)]) else {
-        return;
-    };
-    let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(is_full(rate(1, "nic1")) && is_idle(rate(1, "nic0")), "{rates:?}");
+    hold(&[(0, 1), (1, 1)], |rates| is_full(rate(rates, 1, "nic1")) && is_idle(rate(rates, 1, "nic0")));
 }
 
 #[test]
 fn one_nic_does_not_send_twice_its_rate() {
     let _alone = one_at_a_time();
-    let Some(rates) = measure(&[(0, 0), (0, 1)]) else {
-        return;
-    };
-    let rate = |rank, nic: &str| rates[&(rank, nic.to_owned())];
-    assert!(is_full(rate(0, "nic0")) && is_idle(rate(0, "nic1")), "{rates:?}");
+    hold(&[(0, 0), (0, 1)], |rates| is_full(rate(rates, 0, "nic0")) && is_idle(rate(rates, 0, "nic1")));
 }

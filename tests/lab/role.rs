@@ -72,34 +72,41 @@ fn run_tokio(future: impl Future<Output = ()>) {
     runtime.block_on(future);
 }
 
-/// How long a flow sends.
-const SENDING: Duration = Duration::from_millis(2500);
-/// From its start until counting begins, so that the first burst does not count.
+/// From a flow's start until counting begins, so that the first burst does not count.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// Sends over every flow for a while; prints what each NIC has sent in between.
+/// Sends over every flow until both sides have counted; prints what each NIC has sent in between.
 async fn send_all(flows: &str) {
     let mut senders = tokio::task::JoinSet::new();
+    let (counted, seen) = tokio::sync::watch::channel(());
     for flow in flows.split(',') {
         let (from, to) = flow.split_once('>').unwrap();
         let stream = connect(from.parse().unwrap(), to.parse().unwrap()).await;
-        senders.spawn(send(stream));
+        senders.spawn(send(stream, seen.clone()));
     }
     report("tx").await;
+    drop(counted);
     senders.join_all().await;
 }
 
-async fn send(mut stream: TcpStream) {
+/// Sends until this side has counted, and the other has said with a byte that it has.
+async fn send(stream: TcpStream, mut counted: tokio::sync::watch::Receiver<()>) {
     let block = vec![7u8; 64 << 10];
-    let start = Instant::now();
-    while start.elapsed() < SENDING {
-        stream.write_all(&block).await.unwrap();
+    let (mut from, mut to) = stream.into_split();
+    let flood = async { while to.write_all(&block).await.is_ok() {} };
+    let both = async {
+        let _ended = counted.changed().await;
+        from.read_u8().await.unwrap();
+    };
+    tokio::select! {
+        () = flood => panic!("the other side has gone"),
+        () = both => {}
     }
 }
 
 /// Connects once the other side listens, from exactly the address given.
 async fn connect(from: SocketAddr, to: SocketAddr) -> TcpStream {
-    for _ in 0..1000 {
+    for _ in 0..12_000 {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(from).unwrap();
@@ -115,14 +122,20 @@ async fn connect(from: SocketAddr, to: SocketAddr) -> TcpStream {
 async fn receive_all(count: usize) {
     let listener = TcpListener::bind("0.0.0.0:7000").await.unwrap();
     let mut receivers = tokio::task::JoinSet::new();
+    let mut senders = Vec::new();
     for _ in 0..count {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut from, to) = stream.into_split();
+        senders.push(to);
         receivers.spawn(async move {
             let mut block = vec![0u8; 64 << 10];
-            while stream.read(&mut block).await.is_ok_and(|length| length > 0) {}
+            while from.read(&mut block).await.is_ok_and(|length| length > 0) {}
         });
     }
     report("rx").await;
+    for sender in &mut senders {
+        sender.write_all(b".").await.unwrap();
+    }
     receivers.join_all().await;
 }
 

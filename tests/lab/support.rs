@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use railtop::lab::{Lab, LabCommand, LabError, LabMode, LabSpec, Output, RunOptions};
 
+/// Only a test that has failed waits so long.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+
 /// One lab at a time: inode numbers of namespaces are given again as soon as they are free.
 pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static LOCK: Mutex<()> = Mutex::new(());
@@ -60,13 +63,13 @@ impl Lines {
         self.0.lock().unwrap().len()
     }
 
-    /// Lines into `lines`, stderr away, and short graces.
+    /// Lines into `lines`, few last words, and as long to end by SIGTERM as anybody who does may need.
     pub(crate) fn options(&self) -> RunOptions {
         RunOptions {
             stdout: self.output(),
             stderr: Output::Prefixed,
             last_words: Duration::from_millis(100),
-            terminate: Duration::from_millis(500),
+            terminate: LONG,
             ..RunOptions::default()
         }
     }
@@ -76,7 +79,7 @@ impl Lines {
 pub(crate) fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happens() {
-        assert!(start.elapsed() < Duration::from_secs(30), "after 30 s still not: {what}");
+        assert!(start.elapsed() < LONG, "still not: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

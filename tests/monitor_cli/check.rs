@@ -2,30 +2,40 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use assert_cmd::assert::OutputAssertExt as _;
 use railtop::counters::PageState;
 use serde_json::Value;
 
+use crate::look::{look, reads_devices};
 use crate::support::{Tree, fixture, idle_pe, railtop};
 
-/// Does `work` while another thread does `step` with 1, 2, 3, … every 2 ms.
-fn while_it_steps<T>(step: impl Fn(u64) + Sync, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
+/// How many steps a `check` sees at least: a device that is read a step later than another has next to nothing more than that.
+const STEPS: u64 = 200;
+
+/// Runs `check` while another thread does `step` with 1, 2, 3, … every 2 ms.
+fn while_it_steps(step: impl Fn(u64) + Sync, check: &mut Command) -> Output {
+    let (done, steps) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut n = 0;
             while !done.load(Ordering::Relaxed) {
-                n += 1;
-                step(n);
+                step(steps.load(Ordering::Relaxed) + 1);
+                steps.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
-        let result = work();
+        let first = std::cell::OnceCell::new();
+        let enough = || {
+            let now = steps.load(Ordering::Relaxed);
+            now >= first.get_or_init(|| now) + STEPS
+        };
+        let output =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(check, reads_devices, enough)));
         done.store(true, Ordering::Relaxed);
-        result
+        output.unwrap()
     })
 }
 
@@ -34,9 +44,7 @@ fn check_while(steps: &[(u64, u64)], args: &[&str]) -> (Option<i32>, String) {
     let names: Vec<String> = (0..steps.len()).map(|i| format!("efa_{i}")).collect();
     let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let step = |n| names.iter().zip(steps).for_each(|(name, (tx, rx))| tree.set(name, tx * n, rx * n));
-    let output = while_it_steps(step, || {
-        railtop(tree.dir.path()).args(["check", "--duration", "700ms"]).args(args).output().unwrap()
-    });
+    let output = while_it_steps(step, railtop(tree.dir.path()).arg("check").args(args));
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
@@ -89,7 +97,7 @@ fn one_nic_cannot_be_skewed_and_none_moving_is_idle() {
 }
 
 /// Runs `check` on `efa_0` to `efa_3` while all move alike, but with `unread` of them saying what has no number.
-fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
+fn check_with_unread(unread: usize, pages: &Path) -> Output {
     let names: Vec<String> = (0..4).map(|i| format!("efa_{i}")).collect();
     let tree = Tree::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for name in names.iter().rev().take(unread) {
@@ -98,13 +106,8 @@ fn check_with_unread(unread: usize, pages: &Path) -> std::process::Output {
         }
     }
     let step = |n| names.iter().take(4 - unread).for_each(|name| tree.set(name, 1000 * n, 1000 * n));
-    while_it_steps(step, || {
-        railtop(tree.dir.path())
-            .env("RAILTOP_PAGE_DIR", pages)
-            .args(["check", "--duration", "300ms", "--format", "json"])
-            .output()
-            .unwrap()
-    })
+    let mut check = railtop(tree.dir.path());
+    while_it_steps(step, check.env("RAILTOP_PAGE_DIR", pages).args(["check", "--format", "json"]))
 }
 
 #[test]

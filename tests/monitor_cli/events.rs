@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use assert_cmd::assert::OutputAssertExt as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::{fixture, json_lines, railtop, record_skewed, stdout_of};
@@ -23,17 +25,29 @@ fn events_are_lines_only_where_they_are_asked_for() {
         fs::create_dir_all(counters.join(file).parent().unwrap()).unwrap();
         fs::write(counters.join(file), value).unwrap();
     }
+    // Whole at any moment, as the kernel's are.
+    let set_state = |state: &str| {
+        fs::write(full.path().join("new"), state).unwrap();
+        fs::rename(full.path().join("new"), counters.join("state")).unwrap();
+    };
     let log = |flags: &[&str]| {
         let mut log = railtop(full.path());
-        log.args(["log", "-n", "400", "-i", "10ms"]).args(flags).stdout(Stdio::piped()).stderr(Stdio::null());
+        log.args(["log", "-i", "10ms"]).args(flags).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut log = log.spawn().unwrap();
-        let mut lines = BufReader::new(log.stdout.take().unwrap()).lines();
+        let mut lines = BufReader::new(log.stdout.take().unwrap()).lines().map(Result::unwrap);
         // The second record has been written: the device was there.
-        let mut all: Vec<String> = lines.by_ref().take(3).map(Result::unwrap).collect();
-        let state = counters.join("state");
-        fs::write(&state, "1: DOWN").unwrap();
-        all.extend(lines.map(Result::unwrap));
-        fs::write(&state, "4: ACTIVE").unwrap();
+        let mut all: Vec<String> = lines.by_ref().take(3).collect();
+        set_state("1: DOWN");
+        // What is to be told of it has been told some records later.
+        let mut down = 0;
+        while down < 20 {
+            let line = lines.next().unwrap();
+            down += usize::from(line.contains("\"state\":\"DOWN\""));
+            all.push(line);
+        }
+        kill(Pid::from_raw(log.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+        all.extend(lines);
+        set_state("4: ACTIVE");
         assert!(log.wait().unwrap().success());
         all
     };

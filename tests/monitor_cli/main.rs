@@ -13,9 +13,13 @@ mod fleet;
 #[path = "../support/http.rs"]
 mod http;
 mod list;
+#[path = "../support/look.rs"]
+mod look;
 mod output;
 mod pages;
 mod panics;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../support/program.rs"]
 mod program;
 mod support;

@@ -1,12 +1,15 @@
 //! A job's counter pages, looked at from another process.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use railtop::counters::{NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, RxSource, monotonic_ns};
 use serde_json::Value;
 
-use crate::support::{fixture, json_lines, railtop, stdout_of};
+use crate::look::{look, reads_pages_of};
+use crate::support::{AHEAD_NS, fixture, railtop, stdout_of};
 
 #[test]
 fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
@@ -25,16 +28,43 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
     };
     let mut writer = PageWriter::create(&PageDir::create(&pages).unwrap(), &spec).unwrap();
     let mut blocks: Vec<_> = (0..4).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
-    let done = AtomicBool::new(false);
-    let run = |args: &[&str], code| {
+    let (done, steps) = (AtomicBool::new(false), AtomicU64::new(0));
+    let command = |args: &[&str]| {
         let mut command = railtop(&fixture("no-module"));
-        stdout_of(command.env("RAILTOP_PAGE_DIR", &pages).args(args), code)
+        command.env("RAILTOP_PAGE_DIR", &pages).args(args);
+        command
+    };
+    let run = |args: &[&str], code| stdout_of(&mut command(args), code);
+    // Until something has moved over the last NIC between two ticks.
+    let log = || {
+        let mut log = command(&["log", "-i", "50ms"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines: Vec<Value> = Vec::new();
+        for line in BufReader::new(log.stdout.take().unwrap()).lines() {
+            lines.push(serde_json::from_str(&line.unwrap()).unwrap());
+            let last = &lines[lines.len() - 1];
+            if last["dev"] == "rail3" && last["tx_bytes_per_s"].as_f64() > Some(0.0) {
+                break;
+            }
+        }
+        log.kill().unwrap();
+        log.wait().unwrap();
+        lines
+    };
+    let first = AtomicU64::new(0);
+    let check = || {
+        let looks = |id| {
+            first.store(steps.load(Ordering::Relaxed), Ordering::Relaxed);
+            reads_pages_of(id, &pages)
+        };
+        let enough = || steps.load(Ordering::Relaxed) >= first.load(Ordering::Relaxed) + 200;
+        look(&mut command(&["check", "--format", "json"]), looks, enough)
     };
     let (log, check) = std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut n = 0;
             while !done.load(Ordering::Relaxed) {
                 n += 1;
+                steps.store(n, Ordering::Relaxed);
                 for (i, block) in blocks.iter_mut().enumerate() {
                     let rx_bytes = if i == 1 { 4000 * n } else { 0 };
                     let sent = NicCounts {
@@ -43,26 +73,27 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
                         rx_bytes,
                         ..NicCounts::default()
                     };
-                    block.publish(monotonic_ns(), &sent);
+                    block.publish(monotonic_ns() + AHEAD_NS, &sent);
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
-        let log = std::panic::catch_unwind(|| run(&["log", "-n", "3", "-i", "50ms"], 0));
-        let check =
-            std::panic::catch_unwind(|| run(&["check", "--duration", "500ms", "--format", "json"], 1));
+        let log = std::panic::catch_unwind(log);
+        let check = std::panic::catch_unwind(check);
         done.store(true, Ordering::Relaxed);
         (log.unwrap(), check.unwrap())
     });
-    let lines = json_lines(&log);
-    assert_eq!(lines.len(), 1 + 3 * 4);
-    let last = &lines[12];
+    let devices: Vec<_> = log[1..].iter().map(|line| line["dev"].as_str().unwrap()).collect();
+    assert!(devices.len() >= 2 * 4 && devices.len().is_multiple_of(4), "{log:?}");
+    assert!(devices.chunks(4).all(|tick| tick == ["rail0", "rail1", "rail2", "rail3"]), "{devices:?}");
+    let last = &log[log.len() - 1];
     assert_eq!((&last["dev"], &last["source"], &last["pe"]), (&"rail3".into(), &"page".into(), &5.into()));
     assert_eq!((&last["node"], &last["policy"]), (&"node1".into(), &"round-robin".into()));
     assert!(last["tx_bytes_per_s"].as_f64().unwrap() > 0.0);
     assert!(last.get("tx_ops").is_some() && last.get("tx_pkts").is_none());
 
-    let report: Value = serde_json::from_str(&check).unwrap();
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    let report: Value = serde_json::from_slice(&check.stdout).unwrap();
     assert_eq!(report["groups"][0]["verdict"], "balanced");
     assert_eq!(
         (&report["groups"][1]["verdict"], &report["groups"][1]["busiest"][0]),

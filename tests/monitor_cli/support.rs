@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use railtop::counters::{NicBlock, NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
+use railtop::counters::{
+    NicBlock, NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, RxSource, monotonic_ns,
+};
 use railtop::monitor::log::Header;
 use railtop::monitor::model::view::SourceKind;
 use railtop::monitor::record::{About, Recorder};
@@ -34,11 +36,26 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
 }
 
 /// A log of a fixture without its header.
+///
+/// A log waits so long for the threads that read devices, and no longer. Where the machine has given one of them no turn in
+/// that time it says so of the device, which says nothing of the fixture: then there is another.
 pub(crate) fn log_of(name: &str) -> Vec<Value> {
-    let text = stdout_of(railtop(&fixture(name)).args(["log", "-n", "2", "-i", "50ms"]), 0);
-    let lines = json_lines(&text);
-    assert_eq!(lines[0]["type"], "header");
-    lines[1..].to_vec()
+    log_of_tree(&fixture(name), &["-n", "2", "-i", "50ms"])
+}
+
+/// The same of any tree, with these flags.
+pub(crate) fn log_of_tree(root: &Path, flags: &[&str]) -> Vec<Value> {
+    let log = || {
+        let text = stdout_of(railtop(root).arg("log").args(flags), 0);
+        let lines = json_lines(&text);
+        assert_eq!(lines[0]["type"], "header");
+        lines[1..].to_vec()
+    };
+    let late = |line: &Value| {
+        let flags = line["flags"].as_array().is_some_and(|flags| flags.contains(&"stale".into()));
+        flags || line["reason"].as_str().is_some_and(|reason| reason.contains("has not answered for"))
+    };
+    (0..20).map(|_| log()).find(|lines| !lines.iter().any(late)).expect("a log of what all devices say")
 }
 
 /// A tree with EFA devices whose counters a test sets.
@@ -73,6 +90,9 @@ impl Tree {
     }
 }
 
+/// How far ahead of time a test's PE publishes: one whose thread gets no turn for a while does not stand still for that.
+pub(crate) const AHEAD_NS: u64 = 600_000_000_000;
+
 /// A PE with two NICs on which nothing moves.
 pub(crate) fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {
     let spec = PageSpec {
@@ -86,7 +106,10 @@ pub(crate) fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {
     };
     fs::set_permissions(pages, fs::Permissions::from_mode(0o700)).unwrap();
     let mut writer = PageWriter::create(&PageDir::create(pages).unwrap(), &spec).unwrap();
-    let blocks = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+    let mut blocks: Vec<_> = (0..2).map(|nic| writer.nic_block(0, nic).unwrap()).collect();
+    for block in &mut blocks {
+        block.publish(monotonic_ns() + AHEAD_NS, &NicCounts::default());
+    }
     (writer, blocks)
 }
 

@@ -145,6 +145,10 @@ impl Results {
     /// Whether a node's recording has traffic in it.
     #[track_caller]
     pub(crate) fn has_traffic(&self, node: u16) -> bool {
+        // The monitor of a node that is slow may not have begun it.
+        if !self.dir.join(format!("node{node}.rec")).exists() {
+            return false;
+        }
         let output = self.replay(node);
         // 3: nothing in it yet.
         output.status.code() != Some(3)

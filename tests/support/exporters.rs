@@ -5,7 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::port::Port;
 
 /// How a node answers.
 #[derive(Debug, Clone)]
@@ -23,22 +26,23 @@ pub(crate) enum Answers {
     Raw(&'static [u8]),
 }
 
-/// A server that ends when it is dropped.
+/// A server that ends when it is dropped. Its address is nobody else's as long as the tests run: who comes later is refused.
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     ended: Arc<AtomicBool>,
+    /// Who accepts connections.
+    listens: Option<JoinHandle<()>>,
     /// Requests so far.
     pub(crate) requests: Arc<AtomicUsize>,
 }
 
 impl Node {
     pub(crate) fn new(answers: Answers) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let node = Self { address, ended: Arc::default(), requests: Arc::default() };
+        let mut node = Self::absent();
+        let listener = TcpListener::bind(node.address).expect("a port that is kept for it");
         let (ended, requests) = (Arc::clone(&node.ended), Arc::clone(&node.requests));
         let begun = Instant::now();
-        std::thread::spawn(move || {
+        node.listens = Some(std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if ended.load(Ordering::SeqCst) {
                     return;
@@ -46,8 +50,13 @@ impl Node {
                 let (answers, ended, requests) = (answers.clone(), Arc::clone(&ended), Arc::clone(&requests));
                 std::thread::spawn(move || serve(stream, &answers, begun, &ended, &requests));
             }
-        });
+        }));
         node
+    }
+
+    /// Nobody: an address that refuses.
+    pub(crate) fn absent() -> Self {
+        Self { address: Port::for_good(), ended: Arc::default(), listens: None, requests: Arc::default() }
     }
 
     /// As many NICs that share what they send and receive, in bytes per second each.
@@ -59,8 +68,10 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
-        // So that it looks, and nobody listens there any more.
-        let _ended = TcpStream::connect(self.address);
+        // So that it looks. Once it has ended, nobody listens there any more.
+        if TcpStream::connect(self.address).is_ok() {
+            let _ended = self.listens.take().map(JoinHandle::join);
+        }
     }
 }
 

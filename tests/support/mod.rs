@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub mod port;
 pub mod providers;
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use port::Port;
 pub use providers::providers;
 use railtop::counters::RxSource;
 use railtop::transport::bootstrap::Rendezvous;
@@ -18,6 +19,9 @@ use railtop::transport::pe::{IntraNode, Pe, PeConfig};
 use railtop::transport::proxy::Progress;
 use railtop::transport::ranks::Ranks;
 use railtop::transport::select::PolicyKind;
+
+/// Only a test that has failed waits so long, and no thread of a busy machine is kept from its turn for so long.
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A job to run.
 #[derive(Clone)]
@@ -51,14 +55,14 @@ impl Job {
             uneven: false,
             policy: PolicyKind::PairSeq,
             rx_source: None,
-            wait_limit: Duration::from_secs(60),
-            nic_timeout: Duration::from_secs(3),
+            wait_limit: LIMIT,
+            nic_timeout: LIMIT / 4,
             heap_bytes: 4 << 20,
         }
     }
 
     pub fn configs(&self) -> Vec<PeConfig> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = Port::for_good().port();
         let secret = Secret::generate_hex().unwrap();
         let net = NEXT_NET.fetch_add(1, Ordering::Relaxed);
         (0..self.pes)
@@ -78,8 +82,8 @@ impl Job {
                     addr: "127.0.0.1".into(),
                     port,
                     secret: Secret::from_hex(&secret).unwrap(),
-                    join_time: Duration::from_secs(30),
-                    pe_timeout: Duration::from_secs(10),
+                    join_time: LIMIT,
+                    pe_timeout: LIMIT,
                 }),
                 provider: Some(self.provider.clone()),
                 nics: (1..=self.nics + if self.uneven { u8::try_from(rank).unwrap() } else { 0 })

@@ -47,10 +47,12 @@ fn the_demo_ends_with_its_cluster_and_the_terminal_is_restored(signal: Signal, c
     command.env("RAILTOP_PAGE_DIR", pages.path().join("pages"));
     let mut session = Session::start_command(command);
     session.wait_for_text("single (NVSHMEM");
+    let pages = pages.path().join("pages");
+    session.wait_for("counter pages", |_| std::fs::read_dir(&pages).is_ok_and(|pages| pages.count() > 0));
     session.signal(signal);
     assert_eq!(session.exit_status().exit_code(), code);
     session.assert_restored("");
-    let left = std::fs::read_dir(pages.path().join("pages")).expect("the PEs made it").count();
+    let left = std::fs::read_dir(pages).expect("the PEs made it").count();
     assert_eq!(left, 0, "counter pages left behind");
 }
 

@@ -45,16 +45,16 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
         let line = line(screen, &of_dead);
         line.contains("lost") && line.contains("connection")
     });
-    // The worst first: who says nothing, then who shares nothing, then the rest.
-    let screen = session.screen();
-    let place = |node: &str| screen.contents().lines().position(|line| line.contains(node));
-    let (dead, hung) = (place(&of_dead), place(&of_hung));
-    assert!(
-        dead.max(hung) < place(&of_single) && place(&of_single) < place(&of_even),
-        "{}",
-        screen.contents()
-    );
-    assert!(screen.contents().contains("2 without numbers"), "{}", screen.contents());
+    // The worst first: who says nothing, then who shares nothing, then the rest. One that was late for once is no exception for long.
+    session.wait_for("the worst first", |screen| {
+        let text = screen.contents();
+        let place = |node: &str| text.lines().position(|line| line.contains(node));
+        let bad = place(&of_dead).zip(place(&of_hung)).map(|(dead, hung)| dead.max(hung));
+        bad.is_some()
+            && bad < place(&of_single)
+            && place(&of_single) < place(&of_even)
+            && text.contains("2 without numbers")
+    });
     session.type_keys(b"/balanced\r");
     session.wait_for("a filter", |screen| {
         line(screen, &of_single).is_empty() && !line(screen, &of_even).is_empty()
@@ -78,9 +78,8 @@ fn nodes_come_go_and_hang_and_the_others_go_on() {
 #[test]
 fn unknown_names_and_no_node_at_all_are_rows_and_the_screen_ends() {
     let dir = tempfile::tempdir().expect("a directory");
-    let gone = Node::even(1, 1.0);
+    let gone = Node::absent();
     let mut command = top(dir.path(), "200ms", &[&gone]);
-    drop(gone);
     command.args(["--nodes-from-slurm"]);
     command.env("SLURM_JOB_NODELIST", "no-such-node-[1-3]");
     let mut session = Session::start_command(command);

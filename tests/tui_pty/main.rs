@@ -3,6 +3,8 @@
 #![expect(clippy::expect_used, reason = "a helper that cannot go on fails its test")]
 
 mod answers;
+#[path = "../support/cargo.rs"]
+mod cargo;
 mod ending;
 #[path = "../support/exporters.rs"]
 mod exporters;
@@ -12,6 +14,8 @@ mod fleet;
 mod frames;
 mod keys;
 mod panics;
+#[path = "../support/port.rs"]
+mod port;
 mod recording;
 mod session;
 #[path = "../support/sources.rs"]

@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -11,15 +10,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, ExitStatus, NativePtySystem, PtyPair, PtySize, PtySystem};
 
-/// How long anything may take before the test gives up; nothing waits this long when all is well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use crate::cargo::cargo;
 
-/// The example program; built once, since `cargo test --test` does not build examples.
+/// How long anything may take before the test gives up; nothing waits this long when all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The example program; built once, since `cargo test --test` does not build examples. With the features that a test of the whole
+/// workspace has: others would be another build of everything.
 pub(crate) fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", "tui_synthetic"]);
+        let mut build = cargo();
+        build.args(["build", "--locked", "--quiet", "--workspace", "--example", "tui_synthetic"]);
         assert!(build.status().expect("cargo runs").success(), "the example does not build");
         // target/<profile>/deps/<this test> -> target/<profile>/examples/
         let test = std::env::current_exe().expect("own path");
@@ -78,10 +80,13 @@ impl Session {
         let raw = Arc::new(Mutex::new(Vec::new()));
         let (sink, log) = (Arc::clone(&output), Arc::clone(&raw));
         std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
+            let (mut buffer, mut held) = ([0; 4096], Vec::new());
             while let Ok(n @ 1..) = reader.read(&mut buffer) {
                 log.lock().expect("no panic").extend_from_slice(&buffer[..n]);
-                sink.lock().expect("no panic").process(&buffer[..n]);
+                held.extend_from_slice(&buffer[..n]);
+                let whole = whole(&held);
+                sink.lock().expect("no panic").process(&held[..whole]);
+                held.drain(..whole);
             }
         });
         Self { pty, child, output, raw, keyboard, cooked }
@@ -138,13 +143,15 @@ impl Session {
         }
     }
 
-    /// The terminal is as it was, and what was printed at the end can be read.
+    /// The terminal is as it was, and what was printed at the end can be read. The program has ended by then, but what it wrote last
+    /// may be on its way.
     pub(crate) fn assert_restored(&self, last_words: &str) {
         self.wait_for_text(last_words);
-        let screen = self.screen();
-        assert!(!screen.alternate_screen(), "alternate screen left on");
-        assert!(!screen.hide_cursor(), "cursor hidden");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        self.wait_for("end of the alternate screen", |screen| !screen.alternate_screen());
+        self.wait_for("cursor", |screen| !screen.hide_cursor());
+        self.wait_for("end of the mouse", |screen| {
+            screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+        });
         assert_eq!(discipline(&self.pty), self.cooked, "raw mode left on");
     }
 }
@@ -171,9 +178,38 @@ pub(crate) fn count(raw: &[u8], what: &[u8]) -> usize {
     raw.windows(what.len()).filter(|part| *part == what).count()
 }
 
+/// What a frame begins and ends with, so that terminals show it at once.
+const BEGIN: &[u8] = b"\x1b[?2026h";
+const END: &[u8] = b"\x1b[?2026l";
+
+/// How much of this a terminal shows: a frame that has begun when it is whole, since half of one is a screen that nobody drew.
+fn whole(bytes: &[u8]) -> usize {
+    let last = |what: &[u8]| bytes.windows(what.len()).rposition(|part| part == what);
+    if let Some(begin) = last(BEGIN)
+        && last(END).is_none_or(|end| end < begin)
+    {
+        return begin;
+    }
+    // The beginning of a beginning.
+    let cut = (1..BEGIN.len()).rev().find(|&length| bytes.ends_with(&BEGIN[..length]));
+    bytes.len() - cut.unwrap_or(0)
+}
+
+#[test]
+fn half_a_frame_is_not_shown() {
+    for (bytes, shown) in [
+        (&b"text"[..], "text"),
+        (b"\x1b[?2026hone\x1b[?2026l$ ", "\x1b[?2026hone\x1b[?2026l$ "),
+        (b"\x1b[?2026hone\x1b[?2026l\x1b[?2026htw", "\x1b[?2026hone\x1b[?2026l"),
+        (b"two\x1b[?20", "two"),
+        (b"three\x1b", "three"),
+    ] {
+        assert_eq!(&bytes[..whole(bytes)], shown.as_bytes());
+    }
+}
+
 /// Where each frame begins in what was written.
 pub(crate) fn starts_of_frames(raw: &[u8]) -> Vec<usize> {
-    const BEGIN: &[u8] = b"\x1b[?2026h";
     let starts = raw.windows(BEGIN.len()).enumerate().filter(|(_, bytes)| *bytes == BEGIN);
     starts.map(|(at, _)| at).collect()
 }

@@ -45,7 +45,7 @@ pub fn a_tick_of_32_nics_stays_within_its_system_calls(machine: &mut Machine) {
     within(machine, "auto", 200, &mut missed);
     machine.ok("screen send-keys 3; screen_until python3");
     let processes = within(machine, "processes", 400, &mut missed);
-    machine.ok("screen kill-server; kill $(cat /tmp/holder); until_true 20 use_mock ''");
+    machine.ok("screen kill-server; kill $(cat /tmp/holder); until_true 120 use_mock ''");
     assert!(missed.is_empty(), "{missed:?}");
     // They have read what they show: five files of each device, all devices' counters, all queue pairs.
     assert!(sysfs.preads >= 5 * NICS * (sysfs.ticks - 1), "{sysfs:?}");

@@ -44,7 +44,7 @@ log_length() { awk -F '"' '$2 == "ts" && $4 != last { last = $4; n++ } END { pri
 
 # log_ticks COUNT: waits for that many more.
 log_ticks() {
-    local wanted=$(($(log_length) + $1)) left=400
+    local wanted=$(($(log_length) + $1)) left=3000
     until [ "$(log_length)" -ge "$wanted" ]; do
         if [ $((left--)) -le 0 ] || ! kill -0 "$log"; then
             echo "the log stands still:" >&2
@@ -57,7 +57,7 @@ log_ticks() {
 
 # log_until PATTERN: waits for a record with it, and for the tick after.
 log_until() {
-    local left=400
+    local left=3000
     until tail -n +$((begun + 1)) /tmp/log | grep -q "$1"; do
         if [ $((left--)) -le 0 ]; then
             echo "no record with $1 in the log" >&2
@@ -85,7 +85,7 @@ screen_begin() {
 
 # screen_until PATTERN: waits for a line like that.
 screen_until() {
-    local end=$((SECONDS + 20))
+    local end=$((SECONDS + 120))
     until screen capture-pane -p | grep -qE "$1"; do
         if [ $SECONDS -ge $end ]; then
             echo "no $1 on the screen:" >&2

@@ -16,10 +16,10 @@ use tempfile::TempDir;
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vm");
 
 /// How long the machine may take to come up; it takes four seconds when nothing else runs.
-const BOOT: Duration = Duration::from_secs(120);
+const BOOT: Duration = Duration::from_secs(600);
 
 /// How long one script may take in the guest, which ends it then.
-const SCRIPT: Duration = Duration::from_secs(120);
+const SCRIPT: Duration = Duration::from_secs(600);
 
 /// What is booted.
 pub struct Parts {

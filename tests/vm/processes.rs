@@ -36,10 +36,10 @@ fn are_on_the_screen(held: &BTreeMap<u64, Qps>, kernels: usize, seen: &[&str]) {
 pub fn queue_pairs_are_counted_by_process_and_device(machine: &mut Machine) {
     let said =
         machine.ok("ib_write_bw -d rxe1 -x 1 -q 3 -D 60 -s 4096 -t 1 -F >/tmp/server.log 2>&1 & server=$!
-         until_true 10 sh -c 'ss -Htln sport = 18515 | grep .'
+         until_true 120 sh -c 'ss -Htln sport = 18515 | grep .'
          ib_write_bw -d rxe0 -x 1 -q 3 -D 60 -s 4096 -t 1 -F 10.0.0.2 >/tmp/client.log 2>&1 & client=$!
          both() { [ $(rdma resource show qp | grep -c 'state RT[RS].*comm ib_write_bw') = 6 ]; }
-         until_true 10 both || exit
+         until_true 120 both || exit
          log_begin --processes -i 500ms || exit
          log_until '\"type\":\"process\".*\"rxe0\":3'
          rdma -j resource show qp >/tmp/witness

@@ -31,7 +31,7 @@ pub fn a_device_that_hangs_keeps_nobody_off_the_first_screen(machine: &mut Machi
     // They have been read (and have a rate if that was so twice), it has not.
     machine.ok("for d in 0 2; do screen_until \"^[^a-z]*efa_$d +(new| .*[0-9]\\\\.[0-9])\" || exit; done
         screen_until '^[^a-z]*efa_1 +stale'");
-    machine.ok("echo 0 >$mock/efa_1/stall_ms; screen kill-server; until_true 20 use_mock ''");
+    machine.ok("echo 0 >$mock/efa_1/stall_ms; screen kill-server; until_true 120 use_mock ''");
 }
 
 pub fn a_signal_gives_the_terminal_back(machine: &mut Machine) {
@@ -60,7 +60,7 @@ const CHANGES: [(&str, &str); 5] = [
 pub fn links_and_names_on_it_are_the_kernels_as_they_change(machine: &mut Machine) {
     let changes = CHANGES.map(|(change, done)| {
         format!(
-            "{change}; until_true 20 eval '{done}' && until_true 20 screen_agrees ||
+            "{change}; until_true 120 eval '{done}' && until_true 120 screen_agrees ||
                  {{ echo 'after: {change}' >&2; screen_agrees >&2; exit 1; }}\n"
         )
     });

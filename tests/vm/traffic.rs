@@ -13,7 +13,7 @@ pub fn bytes_and_packets_are_the_kernels(machine: &mut Machine) {
         "-i 250ms --device 'rxe?'",
         &format!(
             "ib_write_bw -d rxe1 -x 1 -n {WRITES} -s 65536 -F >/tmp/server.log 2>&1 & server=$!
-             until_true 10 sh -c 'ss -Htln sport = 18515 | grep .'
+             until_true 120 sh -c 'ss -Htln sport = 18515 | grep .'
              ib_write_bw -d rxe0 -x 1 -n {WRITES} -s 65536 -F 10.0.0.2 >/tmp/client.log 2>&1
              wait $server"
         ),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::machine::Machine;
-use crate::report::{assert_near, flagged, number, of, watch};
+use crate::report::{assert_near, flagged, median_rate, number, of, watch};
 
 /// Four devices that move 1 GB/s each.
 const FOUR: &str = "use_mock efa_0:efa,efa_1:efa,efa_2:efa,efa_3:efa
@@ -21,13 +21,23 @@ fn log_around(machine: &mut Machine, trouble: &str, undo: &str) -> Vec<Value> {
     log
 }
 
+/// A rate in every record. One look may be torn apart by a busy host, between the counter and the clock; most are not, over all of
+/// them nothing is lost, and nothing is several times as much.
+fn right(device: &str, records: &[&Value]) {
+    assert_near(device, median_rate(records, "tx_bytes_per_s"), 1e9, 0.1);
+    let time: f64 = records.iter().map(|r| number(r, "dt_s")).sum();
+    let moved: f64 = records.iter().map(|r| number(r, "tx_bytes_per_s") * number(r, "dt_s")).sum();
+    assert_near(device, moved / time, 1e9, 0.1);
+    for record in records {
+        assert!(number(record, "tx_bytes_per_s") < 2e9, "a spike: {record}");
+    }
+}
+
 fn others_are_unaffected(log: &[Value]) {
     for device in ["efa_0", "efa_1", "efa_3"] {
         let records = of(log, device, "sysfs");
         assert!(records.len() >= 10, "{device}: {records:?}");
-        for record in &records {
-            assert_near(device, number(record, "tx_bytes_per_s"), 1e9, 0.1);
-        }
+        right(device, &records);
     }
 }
 
@@ -43,11 +53,14 @@ fn the_one_says_why(log: &[Value], why: &str) {
         let reason = record["reason"].as_str().unwrap_or_default();
         assert!(reason.contains(why), "{record}");
     }
-    let last = records.last().expect("records");
-    assert_near("it answers again", number(last, "tx_bytes_per_s"), 1e9, 0.1);
     for rate in records.iter().filter_map(|r| r["tx_bytes_per_s"].as_f64()) {
-        assert!(rate < 1.1e9, "a spike: {rate}");
+        assert!(rate < 2e9, "a spike: {rate}");
     }
+    let troubled = records.iter().rposition(|r| flagged(r, "stale")).expect("records of the trouble");
+    let answers: Vec<_> =
+        records[troubled + 1..].iter().copied().filter(|r| r["tx_bytes_per_s"].is_number()).collect();
+    assert!(answers.len() >= 2, "it answers again: {records:?}");
+    right("it answers again", &answers);
 }
 
 pub fn a_device_that_answers_einval_is_marked_and_the_others_go_on(machine: &mut Machine) {

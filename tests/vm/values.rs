@@ -89,7 +89,7 @@ pub fn a_counter_of_32_bits_wraps_without_a_mark(machine: &mut Machine) {
         machine,
         LOG,
         "log_ticks 1; echo 500 >$mock/mlx5_0/port/out_of_buffer.per_s
-         until_true 20 eval '[ $(hw mlx5_0 out_of_buffer) -lt 1000000 ]'",
+         until_true 120 eval '[ $(hw mlx5_0 out_of_buffer) -lt 1000000 ]'",
     );
     let records = of(&log, "mlx5_0", "sysfs");
     let values: Vec<u64> = records.iter().map(|r| count(&r["counters"], "out_of_buffer")).collect();

@@ -322,8 +322,14 @@ mod tests {
             let reaper = Reaper::default();
             let start = || Command::new("sleep").arg("1000").spawn().unwrap();
             for _ in 0..3 {
-                reaper.take(start());
-                sleep(Duration::from_millis(200)).await;
+                let child = start();
+                let id = child.id();
+                reaper.take(child);
+                // Asked to end, it is dead before long, and waits to be waited for.
+                let line = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+                while !line().rsplit(')').next().unwrap().trim_start().starts_with('Z') {
+                    sleep(Duration::from_millis(10)).await;
+                }
             }
             assert_eq!(reaper.0.borrow().len(), 1, "those before have ended");
             reaper.wait().await;
@@ -337,8 +343,10 @@ mod tests {
         let short = [Duration::from_millis(20), Duration::from_secs(1)];
         let (ticks, why) = follow_shell("exec sleep 1000", short);
         assert_eq!((ticks, why.as_str()), (0, "no line for 1 s"));
+        // Long enough for the line to be written on a busy machine.
+        let longer = [short[0], Duration::from_secs(6)];
         let script = format!("echo '{LINE}'; echo 'a link that died' >&2; exec sleep 1000");
-        assert_eq!(follow_shell(&script, short), (1, "no line for 1 s: a link that died".to_owned()));
+        assert_eq!(follow_shell(&script, longer), (1, "no line for 6 s: a link that died".to_owned()));
         // What never is a line is silence as well.
         let (ticks, why) = follow_shell("while :; do printf x; sleep 0.1; done", short);
         assert_eq!((ticks, why.as_str()), (0, "no line for 1 s"));

@@ -8,10 +8,13 @@ use super::message::{Audience, Message};
 use super::*;
 
 mod attacks;
+#[path = "../../../tests/support/port.rs"]
+mod port;
 mod silence;
 
+/// One that stays free until PE 0 listens there.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    port::Port::for_good().port()
 }
 
 fn rendezvous(rank: u32, world: u32, port: u16, secret: &str) -> Rendezvous {
@@ -21,13 +24,14 @@ fn rendezvous(rank: u32, world: u32, port: u16, secret: &str) -> Rendezvous {
         addr: "127.0.0.1".into(),
         port,
         secret: Secret::from_hex(secret).unwrap(),
-        join_time: Duration::from_secs(10),
-        pe_timeout: Duration::from_secs(10),
+        join_time: LIMIT,
+        pe_timeout: LIMIT,
     }
 }
 
 const SECRET: &str = "00112233445566778899aabbccddeeff";
-const LIMIT: Duration = Duration::from_secs(20);
+/// Only a test that has failed waits so long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs one closure per PE and collects their results by rank.
 fn job<T: Send + 'static>(world: u32, work: impl Fn(Rendezvous) -> T + Send + Sync + 'static) -> Vec<T> {
@@ -64,7 +68,8 @@ fn a_pe_that_never_comes_is_named_on_every_pe() {
         .into_iter()
         .map(|rank| {
             let mut place = rendezvous(rank, 3, port, SECRET);
-            place.join_time = Duration::from_millis(400);
+            // Long enough for the two to meet.
+            place.join_time = Duration::from_secs(4);
             std::thread::spawn(move || place.join(&Fault::default()).unwrap_err().to_string())
         })
         .collect();
@@ -203,12 +208,13 @@ fn pes_that_make_different_exchanges_are_told_so() {
 fn an_exchange_that_takes_too_long_names_who_did_not_come() {
     let done = std::sync::Barrier::new(4);
     let errors = job(4, move |mut place| {
-        place.pe_timeout = Duration::from_millis(200);
+        // Longer than a thread is kept from its turn, and shorter than the wait: they are heard of all the time.
+        place.pe_timeout = Duration::from_secs(3);
         let session = place.join(&Fault::default()).unwrap();
         let error = match session.rank() {
             // They live, and do something else.
             1 | 3 => String::new(),
-            _ => session.allgather(b"", Duration::from_secs(1)).unwrap_err().to_string(),
+            _ => session.allgather(b"", Duration::from_secs(5)).unwrap_err().to_string(),
         };
         done.wait();
         error
