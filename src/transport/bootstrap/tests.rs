@@ -170,7 +170,10 @@ fn a_pe_that_dies_is_named_to_the_others() {
         session.allgather(b"", LIMIT).unwrap_err().to_string()
     });
     for error in &errors[..2] {
-        assert!(error.contains("PE 2 left the job: its connection closed"), "{error}");
+        // Reset, where something had come that it has not read.
+        let ways =
+            ["its connection closed", "Connection reset"].map(|why| format!("PE 2 left the job: {why}"));
+        assert!(ways.iter().any(|way| error.contains(way)), "{error}");
     }
 }
 
