@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every test, and then those that talk to libfabric once more with a libfabric 2.x.
 #
-# Some of the test programs run beside the others: a virtual machine, a Slurm and an installed package are what they wait for most of
+# Some of the test programs run beside the others: a Slurm and an installed package are what they wait for most of
 # the time. What they print comes when they have ended.
 #
 # Ends with one line that sums up all of it: `N passed, N failed, N skipped`. A test that cannot do its work on this
@@ -13,7 +13,7 @@ cargo=${CARGO:-cargo}
 # A snapshot that differs is a failure, never an update.
 export INSTA_UPDATE=no
 
-beside=(packages slurm vm)
+beside=(packages slurm)
 
 logs=$(mktemp -d)
 end() {
