@@ -147,8 +147,8 @@ impl Traffic for Fan {
     type Stream = std::vec::IntoIter<Put>;
 
     fn stream(&self, pe: u32, _round: u32) -> Self::Stream {
-        let dsts = if pe == 0 { 1..=self.others } else { 1..=0 };
-        dsts.map(|dst| Put { dst, len: self.len }).collect::<Vec<_>>().into_iter()
+        let others = if pe == 0 { self.others } else { 0 };
+        (0..others).map(|other| Put { dst: other + 1, len: self.len }).collect::<Vec<_>>().into_iter()
     }
 
     fn each(&self) -> u64 {
