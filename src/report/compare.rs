@@ -196,4 +196,20 @@ mod tests {
         let comparison = compare(&before, &of(&[made::header(4, 4, 4), rate(0.1)]), 0.05);
         assert!(comparison.is_apart(), "{}", comparison.text());
     }
+
+    #[test]
+    fn other_chunks_and_another_way_within_a_node_are_other_rows() {
+        let cut = |bytes: u64| {
+            made::row("alltoall", "single", 1 << 20, &format!("\"latency_us\":9,\"chunk\":{bytes}"))
+        };
+        let comparison = compare(&of(&[cut(65_536)]), &of(&[cut(65_536), cut(1024), time(9.0)]), 0.05);
+        let counts = [Verdict::Same, Verdict::New].map(|verdict| comparison.count(verdict));
+        assert_eq!(counts, [1, 2], "{}", comparison.text());
+        assert!(comparison.text().contains("chunks of 1 KiB"), "{}", comparison.text());
+
+        let by_nic = made::header(2, 2, 4).replacen('{', "{\"intra_node\":\"nic\",", 1);
+        let comparison = compare(&of(&[made::header(2, 2, 4), rate(1.0)]), &of(&[by_nic, rate(1.0)]), 0.05);
+        assert!(comparison.is_apart(), "{}", comparison.text());
+        assert!(comparison.text().contains("within a node by nic"), "{}", comparison.text());
+    }
 }

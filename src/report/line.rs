@@ -24,10 +24,22 @@ impl Line {
     pub(super) fn checked(mut self) -> Result<Self, String> {
         match &mut self {
             Self::Run(header) => {
-                let Header { started, version, command, host, kernel, cpu, gpu, provider, libfabric, .. } =
-                    header;
-                for text in
-                    [started, version, host, kernel, cpu, gpu, provider, libfabric].into_iter().flatten()
+                let Header {
+                    started,
+                    version,
+                    command,
+                    host,
+                    kernel,
+                    cpu,
+                    gpu,
+                    provider,
+                    libfabric,
+                    intra_node,
+                    ..
+                } = header;
+                for text in [started, version, host, kernel, cpu, gpu, provider, libfabric, intra_node]
+                    .into_iter()
+                    .flatten()
                 {
                     clean(text);
                 }
@@ -99,6 +111,8 @@ pub(super) struct Header {
     pub(super) nics_per_pe: Option<u64>,
     /// Line rate of a NIC, where it is known and all have the same.
     pub(super) nic_bits_per_s: Option<u64>,
+    /// `nic` where PEs of a node reached each other over NICs, too.
+    pub(super) intra_node: Option<String>,
 }
 
 /// One size under one policy.
@@ -121,6 +135,9 @@ pub(super) struct Row {
     #[serde(default)]
     pub(super) bidir: bool,
     pub(super) size: u64,
+    /// Most bytes of one put of an all-to-all, where its blocks were cut.
+    #[serde(default)]
+    pub(super) chunk: Option<u64>,
     #[serde(default)]
     pub(super) bw_gb_per_s: Option<f64>,
     #[serde(default)]

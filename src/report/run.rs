@@ -86,6 +86,7 @@ impl Run {
             nics: self.header.nics_per_pe.or_else(|| Some(ports? / pes?)),
             bits_per_s: self.header.nic_bits_per_s,
             provider: self.header.provider.clone(),
+            intra_node: self.header.intra_node.clone(),
         };
         let first = self.rows.first().map(|row| &row.bench);
         self.bench = first.filter(|first| self.rows.iter().all(|row| row.bench == **first)).cloned();
@@ -116,6 +117,8 @@ pub(super) struct Shape {
     pub(super) nics: Option<u64>,
     pub(super) bits_per_s: Option<u64>,
     pub(super) provider: Option<String>,
+    /// `nic` where PEs of a node reached each other over NICs, too.
+    pub(super) intra_node: Option<String>,
 }
 
 impl Shape {
@@ -132,6 +135,7 @@ impl Shape {
             self.pes.map(|n| plural(n, "PE")),
             nics,
             self.provider.clone(),
+            self.intra_node.as_ref().map(|way| format!("within a node by {way}")),
         ];
         let words: Vec<String> = parts.into_iter().flatten().collect();
         if words.is_empty() { "a cluster of unknown shape".to_owned() } else { words.join(", ") }
@@ -152,6 +156,7 @@ pub(super) struct Key {
     pub(super) heap: Option<String>,
     pub(super) bidir: bool,
     pub(super) size: u64,
+    pub(super) chunk: Option<u64>,
     pub(super) moe: MoeRow,
 }
 
@@ -169,6 +174,7 @@ impl Key {
             heap: row.heap.clone(),
             bidir: row.bidir,
             size: row.size,
+            chunk: row.chunk,
             moe: row.moe.clone(),
         }
     }
@@ -200,6 +206,7 @@ impl Key {
             self.blocks.filter(|&blocks| blocks > 1).map(|blocks| format!("{blocks} blocks")),
             self.threads.filter(|&threads| threads > 1).map(|threads| format!("{threads} threads")),
             self.bidir.then(|| "both ways".to_owned()),
+            self.chunk.map(|chunk| format!("chunks of {}", crate::units::format_size(chunk))),
             self.moe.batch.as_ref().filter(|&batch| batch != "off").map(|_| "batched".to_owned()),
             self.moe.skew.as_ref().filter(|&skew| skew != "uniform").cloned(),
         ];

@@ -303,6 +303,7 @@ impl Bench<'_> {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
                     size: total,
+                    chunk: self.options.chunk,
                     iters: slowest.map_or(0, |timing| timing.iters),
                     verified: self.options.verify,
                     latency_us: latency.map(|seconds| seconds * 1e6),

@@ -6,7 +6,7 @@ use std::fs;
 use serde::Serialize;
 
 use crate::text::printable;
-use crate::transport::pe::Pe;
+use crate::transport::pe::{IntraNode, Pe};
 
 /// The facts of a run, as its results begin with them. What is not known is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,6 +45,9 @@ pub struct Scene {
     /// Line rate of PE 0's NICs in bits per second, where it is known and all have the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nic_bits_per_s: Option<u64>,
+    /// `nic` where PEs of a node reach each other over NICs, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intra_node: Option<&'static str>,
 }
 
 impl Scene {
@@ -71,6 +74,7 @@ impl Scene {
             pes: pe.world(),
             nics_per_pe: pe.nics().len(),
             nic_bits_per_s: rate.filter(|_| pe.nics().iter().all(|nic| nic.link_bits_per_s == rate)),
+            intra_node: (pe.intra_node() == IntraNode::Nic).then_some("nic"),
         }
     }
 }

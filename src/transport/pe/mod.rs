@@ -60,6 +60,7 @@ pub struct Pe {
     rx_source: RxSource,
     policy: PolicyKind,
     wait_limit: Duration,
+    intra_node: IntraNode,
     tickets: u64,
     epoch: u64,
     broadcasts: u64,
@@ -101,6 +102,12 @@ impl Pe {
     #[must_use]
     pub fn nics(&self) -> &[NicIdentity] {
         &self.identities
+    }
+
+    /// How it reaches PEs of its node.
+    #[must_use]
+    pub fn intra_node(&self) -> IntraNode {
+        self.intra_node
     }
 
     /// libfabric provider in use.

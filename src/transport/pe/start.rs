@@ -233,6 +233,7 @@ impl Assembled {
             rx_source: RxSource::None,
             policy: config.policy,
             wait_limit: config.wait_limit,
+            intra_node: config.intra_node,
             tickets: 0,
             epoch: 0,
             broadcasts: 0,

@@ -42,6 +42,8 @@ struct RowLine<'a> {
     initiator: &'a str,
     policy: &'a str,
     size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk: Option<u64>,
     iters: u64,
     verified: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +136,7 @@ impl<W: Write> Reporter for Json<W> {
             initiator: row.initiator.name(),
             policy: row.policy.name(),
             size: row.size,
+            chunk: row.chunk,
             iters: row.iters,
             verified: row.verified,
             scope: scope.map(Scope::name),

@@ -38,6 +38,8 @@ pub struct Row {
     pub heap: Option<&'static str>,
     /// Bytes: of `put`, per iteration; of `alltoall`, that one PE sends, its own block included.
     pub size: u64,
+    /// Most bytes of one put of an all-to-all; `None`: a block is one put.
+    pub chunk: Option<u64>,
     /// Timed iterations.
     pub iters: u64,
     /// Whether every byte was checked.
@@ -68,6 +70,7 @@ impl Default for Row {
             grid: None,
             heap: None,
             size: 0,
+            chunk: None,
             iters: 0,
             verified: false,
             bidir: false,

@@ -25,6 +25,7 @@ fn scene() -> Scene {
         pes: 2,
         nics_per_pe: 2,
         nic_bits_per_s: None,
+        intra_node: None,
     }
 }
 
@@ -33,6 +34,7 @@ fn rows() -> [Row; 2] {
     let alltoall = Row {
         bench: Pattern::AllToAll,
         size: 8 << 20,
+        chunk: Some(256 << 10),
         iters: 10,
         latency_us: Some(350_000.25),
         latency_spread: Some(Quantiles { min: 1.0, median: 2.0, max: 3.0 }),
