@@ -29,7 +29,7 @@ python3 -m pip --version >/dev/null 2>&1 || fail "needs python3 with pip (packag
 mkdir -p .cache
 # One at a time: tests that run together want the same package, and who comes second finds it.
 exec 9>".cache/$name.lock"
-flock 9
+flock -w 200 9 || fail "another download of $name takes too long"
 if [ -e "$dir/$file" ]; then
     echo "$dir/$file"
     exit 0

@@ -151,7 +151,8 @@ fn while_it_works<T>(pe: &mut Pe, order: u64, something: impl FnOnce(&AtomicU64)
     let (orders, turns) = (AtomicU64::new(order), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| work(&mut pe.blocks, &mut pe.moved, &orders, &turns));
-        while turns.load(Ordering::Acquire) == 0 {
+        let begun = std::time::Instant::now();
+        while turns.load(Ordering::Acquire) == 0 && begun.elapsed() < Duration::from_secs(60) {
             std::thread::yield_now();
         }
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| something(&turns)));

@@ -17,7 +17,9 @@ def until(nics: railtop.Sampler, holds: Callable[[list[railtop.Sample]], bool]) 
     A round waits half a second for the threads that read devices: what one that had no turn has read comes with a later round.
     """
     end = time.monotonic() + 120
-    while not holds(nics.samples()) and time.monotonic() < end:
+    while not holds(nics.samples()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not after two minutes; the last samples: {nics.samples()[-4:]}")
         nics.wait(nics.status.ticks + 1)
 
 

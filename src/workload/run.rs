@@ -303,7 +303,8 @@ impl Bench<'_> {
                     bench: self.options.pattern,
                     initiator: self.options.initiator,
                     size: total,
-                    chunk: self.options.chunk,
+                    // One that cuts nothing makes no difference.
+                    chunk: self.options.chunk.filter(|&chunk| chunk < block_bytes(size, world)),
                     iters: slowest.map_or(0, |timing| timing.iters),
                     verified: self.options.verify,
                     latency_us: latency.map(|seconds| seconds * 1e6),

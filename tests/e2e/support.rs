@@ -183,15 +183,19 @@ impl Running {
         self.child.as_mut().unwrap().try_wait().unwrap()
     }
 
+    /// Whether it has come to its end, which must be a good one: what fails is not to be tried again.
+    #[track_caller]
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.ended().is_some()
+        let status = self.ended();
+        assert!(status.is_none_or(|status| status.success()), "{status:?}\n{}", self.text("stderr"));
+        status.is_some()
     }
 
-    /// Waits for something that happens while it runs; `None` when it has ended before.
+    /// Waits for something that happens while it runs; `None` when it has ended before, well.
     #[track_caller]
     pub(crate) fn meanwhile<T>(&mut self, what: &str, mut happens: impl FnMut() -> Option<T>) -> Option<T> {
         eventually(what, || {
-            let ended = self.ended().is_some();
+            let ended = self.has_ended();
             happens().map(Some).or_else(|| ended.then_some(None))
         })
     }
@@ -223,6 +227,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         signal_pid(child.id(), nix::sys::signal::Signal::SIGTERM);
+        // One that stands still would not hear of it.
+        signal_pid(child.id(), nix::sys::signal::Signal::SIGCONT);
         let begun = Instant::now();
         while begun.elapsed() < SECONDS {
             if !matches!(child.try_wait(), Ok(None)) {

@@ -35,9 +35,9 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
         command
     };
     let run = |args: &[&str], code| stdout_of(&mut command(args), code);
-    // Until something has moved over the last NIC between two ticks.
+    // Until something has moved over the last NIC between two ticks; where that never is, it ends by itself.
     let log = || {
-        let mut log = command(&["log", "-i", "50ms"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut log = command(&["log", "-i", "50ms", "-n", "6000"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines: Vec<Value> = Vec::new();
         for line in BufReader::new(log.stdout.take().unwrap()).lines() {
             lines.push(serde_json::from_str(&line.unwrap()).unwrap());

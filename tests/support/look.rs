@@ -29,8 +29,10 @@ pub fn look(command: &mut Command, looks: impl Fn(u32) -> bool, enough: impl Fn(
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-    // As Ctrl-C does, but that a shell may have had ignored for what it runs in the background.
-    let _ended = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), Signal::SIGTERM);
+    // As Ctrl-C does, but that a shell may have had ignored for what it runs in the background. Not to a number that may be another's by now.
+    if child.try_wait().expect("our child").is_none() {
+        let _ended = kill(Pid::from_raw(i32::try_from(id).expect("a process id")), Signal::SIGTERM);
+    }
     child.wait_with_output().expect("our child")
 }
 

@@ -14,6 +14,7 @@ const NODE: &str = "use_mock $(seq -s , -f efa_%g:efa 0 31)
 /// not judged; or at the first, and then it has counted for a shorter time than the others. So a look after which the busiest is
 /// not as far above the mean as it is to be is made again, and takes longer: that is so much of a longer time.
 fn check(machine: &mut Machine, max_over_mean: f64) -> (i32, Value) {
+    let mut last = Value::Null;
     for seconds in [3, 10, 30, 60, 60] {
         let said =
             machine.run(&format!("railtop check --duration {seconds}s --format json --device 'efa_*'"));
@@ -27,8 +28,9 @@ fn check(machine: &mut Machine, max_over_mean: f64) -> (i32, Value) {
             return (said.status, report);
         }
         println!("once more: {} {}{}", said.status, said.out, said.err);
+        last = report;
     }
-    panic!("the devices were never all read in time");
+    panic!("max/mean is not {max_over_mean} within a tenth, or devices were not read: {last}");
 }
 
 /// The report on what was sent, all devices being one group.
@@ -60,8 +62,6 @@ fn rates_of_32_devices_are_right_and_the_slow_one_is_named(machine: &mut Machine
     assert_eq!(group["slow"], "efa_17", "{report}");
     // One of 32 that is slow hardly moves the mean, and the limit is on the busiest.
     assert_eq!((status, &report["verdict"]), (0, &Value::from("balanced")), "{report}");
-    // Bytes from a device's first read to its last, which under emulation can be a tenth of a second off.
-    assert_near("max/mean", number(group, "max_over_mean"), expected, 0.1);
 }
 
 fn a_load_on_one_device_is_skewed(machine: &mut Machine) {

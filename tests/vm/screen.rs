@@ -60,7 +60,7 @@ const CHANGES: [(&str, &str); 5] = [
 pub fn links_and_names_on_it_are_the_kernels_as_they_change(machine: &mut Machine) {
     let changes = CHANGES.map(|(change, done)| {
         format!(
-            "{change}; until_true 120 eval '{done}' && until_true 120 screen_agrees ||
+            "{change}; until_true 50 eval '{done}' && until_true 50 screen_agrees ||
                  {{ echo 'after: {change}' >&2; screen_agrees >&2; exit 1; }}\n"
         )
     });
