@@ -74,8 +74,6 @@ set -m
 set +m
 running=$!
 filter=(--exact "${names[@]/#/--skip=}")
-# What an emulated machine is late with looks like a fault of devices, so that it comes first.
-niceness=10
 run "all"
 filter=()
 # What was left out is what runs beside, and no test of the same name.

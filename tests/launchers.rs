@@ -101,6 +101,7 @@ fn end_groups(children: &mut [Child], signal: Signal) {
 fn assert_alltoall(text: &str, pes: u64) {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |kind: &str| lines.iter().filter(|line| line["type"] == kind).collect::<Vec<_>>();
+    assert!(of("run").iter().all(|run| run["intra_node"] == "nic") && !of("run").is_empty(), "{lines:#?}");
     let rows = of("row");
     assert!(rows.len() == 1 && rows[0]["verified"] == true, "{rows:#?}");
     let nics = of("nic");
