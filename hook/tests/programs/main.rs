@@ -5,7 +5,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod faults;
+mod listener;
 mod mpi;
 mod pingpong;
+#[path = "../../../tests/support/port.rs"]
+mod port;
 mod programs;
 mod support;
