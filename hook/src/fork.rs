@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::count::{Registry, forget_thread, registry};
 use crate::guard::{Stop, guarded, stop};
-use crate::lock::Held;
+use crate::lock::{Held, patience};
 use crate::nics::{self, KnownNic};
 use crate::publisher::{self, Publisher, publisher};
 use crate::queue;
@@ -43,10 +43,11 @@ pub(crate) fn watch() {
 
 unsafe extern "C" fn before() {
     guarded(|| {
+        let deadline = patience();
         let all = All {
-            publisher: publisher().lock_in_time()?,
-            registry: registry().lock_in_time()?,
-            _nics: nics::lock().lock_in_time()?,
+            publisher: publisher().lock_until(deadline)?,
+            registry: registry().lock_until(deadline)?,
+            _nics: nics::lock().lock_until(deadline)?,
         };
         HELD.try_with(|place| place.replace(Some(all))).ok()
     });

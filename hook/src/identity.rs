@@ -82,7 +82,7 @@ pub(crate) fn environment() -> &'static Environment {
 }
 
 /// What a page of ours counts of a NIC: what `totals` puts there. Signals, a protocol's own messages, NICs that fail: nothing tells of these.
-const COUNTED: [&str; 17] = [
+pub(crate) const COUNTED: [&str; 17] = [
     "tx_posted_ops",
     "tx_posted_bytes",
     "tx_done_ops",

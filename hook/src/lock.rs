@@ -4,9 +4,12 @@
 #![expect(unsafe_code, reason = "waits in the kernel, and hands out what it protects")]
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use counters::monotonic_ns;
 
 use crate::system;
 
@@ -17,8 +20,13 @@ const WAITED_FOR: u32 = 2;
 
 /// How long the program may be kept waiting where waiting for ever could be a deadlock: a handler of a signal that ends the process, or forks, on top
 /// of a thread that holds the lock.
-const PATIENCE_MS: u32 = 500;
+const PATIENCE_NS: u64 = 500_000_000;
 const TURN_MS: u32 = 50;
+
+/// Until when whoever begins to wait now is to wait, by [`monotonic_ns`].
+pub(crate) fn patience() -> u64 {
+    monotonic_ns().saturating_add(PATIENCE_NS)
+}
 
 /// Protects a value. A panic of who holds it leaves it usable.
 #[derive(Debug)]
@@ -32,7 +40,7 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 
 /// Reaches the value, and gives the lock back.
 #[derive(Debug)]
-pub(crate) struct Held<'a, T>(&'a Lock<T>);
+pub(crate) struct Held<'a, T>(&'a Lock<T>, PhantomData<*mut T>);
 
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
@@ -41,7 +49,7 @@ impl<T> Lock<T> {
 
     /// The lock, if it is free.
     pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
-        self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok().then(|| Held(self))
+        self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok().then(|| self.held())
     }
 
     pub(crate) fn lock(&self) -> Held<'_, T> {
@@ -52,9 +60,19 @@ impl<T> Lock<T> {
         }
     }
 
-    /// The lock, unless it is held for half a second on end.
+    /// The lock, unless it is not to be had for half a second.
     pub(crate) fn lock_in_time(&self) -> Option<Held<'_, T>> {
-        (0..PATIENCE_MS / TURN_MS).find_map(|_| self.lock_for_now())
+        self.lock_until(patience())
+    }
+
+    /// The lock, unless it is not to be had until `deadline_ns`.
+    pub(crate) fn lock_until(&self, deadline_ns: u64) -> Option<Held<'_, T>> {
+        loop {
+            let held = self.lock_for_now();
+            if held.is_some() || monotonic_ns() >= deadline_ns {
+                return held;
+            }
+        }
     }
 
     /// Waits for one turn.
@@ -63,11 +81,16 @@ impl<T> Lock<T> {
             return Some(held);
         }
         if self.state.swap(WAITED_FOR, Acquire) == FREE {
-            return Some(Held(self));
+            return Some(self.held());
         }
         let turn = libc::timespec { tv_sec: 0, tv_nsec: (TURN_MS * 1_000_000).into() };
         self.futex(libc::FUTEX_WAIT, WAITED_FOR, &raw const turn);
-        (self.state.swap(WAITED_FOR, Acquire) == FREE).then(|| Held(self))
+        (self.state.swap(WAITED_FOR, Acquire) == FREE).then(|| self.held())
+    }
+
+    /// For who has just taken it.
+    fn held(&self) -> Held<'_, T> {
+        Held(self, PhantomData)
     }
 
     fn futex(&self, what: libc::c_int, value: u32, time: *const libc::timespec) {
@@ -122,7 +145,10 @@ mod tests {
         });
         let held = lock.lock();
         assert_eq!(*held, 80_000);
-        assert!(lock.try_lock().is_none() && lock.lock_in_time().is_none());
+        assert!(lock.try_lock().is_none());
+        // Somebody who gets and gives it all the time, as signals do, ends no wait early.
+        let begun = monotonic_ns();
+        assert!(lock.lock_in_time().is_none() && monotonic_ns() - begun >= PATIENCE_NS);
         drop(held);
         assert!(lock.lock_in_time().is_some());
     }

@@ -30,6 +30,7 @@ pub(crate) struct Publisher {
     /// By number of the NIC. On the heap, as all that is large here: the program's threads may have small stacks.
     published: Vec<Published>,
     last: Vec<Sums>,
+    /// When to try again, after an attempt that failed; else 0.
     not_before_ns: u64,
     /// The process is ending.
     finished: bool,
@@ -223,6 +224,10 @@ impl Publisher {
         if let Some(page) = &mut self.page {
             page.publish(now_ns, &mut self.published, &self.last);
         }
+        // To make one needs memory, and so a thread of the program's.
+        if self.not_before_ns > 0 && now_ns >= self.not_before_ns {
+            rest::want_page();
+        }
         moved
     }
 
@@ -247,7 +252,11 @@ impl Publisher {
         let numbers: Vec<_> =
             known.iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect();
         let there = self.page.as_ref().map_or(0, |page| page.nics.len());
-        if numbers.len() == there || now_ns < self.not_before_ns || self.finished || !may_write() {
+        if numbers.len() == there {
+            self.not_before_ns = 0;
+            return;
+        }
+        if now_ns < self.not_before_ns || self.finished || !may_write() {
             return;
         }
         let chosen = || numbers.iter().filter_map(|number| known.get(*number));
@@ -272,6 +281,7 @@ impl Publisher {
         });
         match page {
             Some(page) => {
+                self.not_before_ns = 0;
                 if let Some(old) = self.page.replace(page) {
                     end(old);
                 }

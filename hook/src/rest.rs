@@ -1,4 +1,4 @@
-//! The long rest of the thread that publishes, and who ends it.
+//! The long rest of the thread that publishes, who ends it, and what else the thread leaves to the program's threads.
 //!
 //! While nothing happens the thread shows only a few times a second that it lives. What happens first after a pause must not wait for that: a reader
 //! would see nothing for a quarter of a second, and then all of it in one interval, faster than the NIC can be. So the thread says that it rests, and
@@ -9,32 +9,46 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use crate::publisher;
 use crate::system::call;
 
-/// 1 while the thread rests. A word for itself: it is read all the time, and what is beside it must not be written.
+/// What is to happen with the next operation. A word for itself: it is read all the time, and what is beside it must not be written.
 #[repr(align(128))]
-struct Resting(AtomicU32);
+struct Wanted(AtomicU32);
 
-static RESTING: Resting = Resting(AtomicU32::new(0));
+static WANTED: Wanted = Wanted(AtomicU32::new(0));
+
+/// The thread rests, and is to be woken.
+const WAKING: u32 = 1;
+/// There is no page, or one without a NIC that has come, and it is time for another attempt: one for a thread of the program's.
+const PAGE: u32 = 2;
 
 /// Something has been counted: the thread is to see it soon.
 #[inline]
 pub(crate) fn stir() {
-    if RESTING.0.load(Relaxed) != 0 {
-        wake();
+    if WANTED.0.load(Relaxed) != 0 {
+        act();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn wake() {
-    if RESTING.0.swap(0, SeqCst) == 0 {
-        return;
+fn act() {
+    let wanted = WANTED.0.swap(0, SeqCst);
+    if wanted & WAKING != 0 {
+        let word = WANTED.0.as_ptr() as usize;
+        let wake = usize::try_from(libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
+        // SAFETY: the word is there as long as the library, and nothing is written. An error (there is none for this) would mean a longer rest.
+        unsafe { call(libc::SYS_futex, [word, wake, 1, 0]) };
     }
-    let word = RESTING.0.as_ptr() as usize;
-    let wake = usize::try_from(libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
-    // SAFETY: the word is there as long as the library, and nothing is written. An error (there is none for this) would mean a longer rest.
-    unsafe { call(libc::SYS_futex, [word, wake, 1, 0]) };
+    if wanted & PAGE != 0 {
+        publisher::publish_now();
+    }
+}
+
+/// The next thread of the program's that counts something is to make a page.
+pub(crate) fn want_page() {
+    WANTED.0.fetch_or(PAGE, SeqCst);
 }
 
 /// Rests for `ms`, or until somebody counts something; not at all if `moved` says that somebody has, which it is asked once all see that
@@ -42,13 +56,13 @@ fn wake() {
 ///
 /// A count that crosses that question unseen waits for the end of the rest, as all did without this: to make sure would cost each operation a fence.
 pub(crate) fn rest(ms: u32, moved: impl FnOnce() -> bool) -> bool {
-    RESTING.0.store(1, SeqCst);
+    let seen = WANTED.0.fetch_or(WAKING, SeqCst) | WAKING;
     if !moved() {
         let time = libc::timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * 1_000_000).into() };
-        let word = RESTING.0.as_ptr() as usize;
+        let word = WANTED.0.as_ptr() as usize;
         let wait = usize::try_from(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
         // SAFETY: reads the word and the time, both of which are there. Whatever it answers, the rest is over.
-        unsafe { call(libc::SYS_futex, [word, wait, 1, &raw const time as usize]) };
+        unsafe { call(libc::SYS_futex, [word, wait, seen as usize, &raw const time as usize]) };
     }
-    RESTING.0.swap(0, SeqCst) == 0
+    WANTED.0.fetch_and(!WAKING, SeqCst) & WAKING == 0
 }

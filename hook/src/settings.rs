@@ -33,7 +33,10 @@ fn settings() -> &'static Settings {
         },
         keep: is_on("RAILTOP_HOOK_KEEP"),
         fault: env::var("RAILTOP_HOOK_FAULT").ok().and_then(|n| n.parse().ok()).unwrap_or(0),
-        idle_ms: env::var("RAILTOP_HOOK_IDLE_MS").ok().and_then(|n| n.parse().ok()).unwrap_or(250),
+        idle_ms: env::var("RAILTOP_HOOK_IDLE_MS")
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .map_or(250, |ms: u32| ms.max(10)),
     })
 }
 
@@ -56,7 +59,7 @@ pub(crate) fn keep() -> bool {
     settings().keep
 }
 
-/// `RAILTOP_HOOK_IDLE_MS=N`: how long the thread that publishes rests while nothing is counted; a heartbeat then.
+/// `RAILTOP_HOOK_IDLE_MS=N`: how long the thread that publishes rests while nothing is counted. For a test: pages promise a heartbeat each second.
 pub(crate) fn idle_ms() -> u32 {
     settings().idle_ms
 }

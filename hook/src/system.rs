@@ -16,6 +16,8 @@ pub(crate) unsafe fn call(number: libc::c_long, [a, b, c, d]: [usize; 4]) -> isi
             "syscall",
             inlateout("rax") number => answer,
             in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+            // Some calls refuse what they do not know in the two last ones.
+            in("r8") 0usize, in("r9") 0usize,
             lateout("rcx") _, lateout("r11") _,
             options(nostack),
         );
@@ -38,6 +40,7 @@ pub(crate) unsafe fn call(number: libc::c_long, [a, b, c, d]: [usize; 4]) -> isi
             in("x8") number,
             inlateout("x0") a => answer,
             in("x1") b, in("x2") c, in("x3") d,
+            in("x4") 0usize, in("x5") 0usize,
             options(nostack),
         );
     }
@@ -51,7 +54,7 @@ pub(crate) unsafe fn call(number: libc::c_long, [a, b, c, d]: [usize; 4]) -> isi
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) unsafe fn call(number: libc::c_long, [a, b, c, d]: [usize; 4]) -> isize {
     // SAFETY: the caller's promise. The error number goes to where the thread has room for it.
-    let answer = unsafe { libc::syscall(number, a, b, c, d) };
+    let answer = unsafe { libc::syscall(number, a, b, c, d, 0usize, 0usize) };
     isize::try_from(answer).unwrap_or(-1)
 }
 

@@ -33,7 +33,11 @@ fn memory() -> Option<*mut c_void> {
     // SAFETY: a new mapping replaces no other, and its beginning is a part of it.
     let start = unsafe {
         let start = libc::mmap(std::ptr::null_mut(), GUARD + STACK + OWN_DATA, access, flags, -1, 0);
-        if start == libc::MAP_FAILED || libc::mprotect(start, GUARD, libc::PROT_NONE) != 0 {
+        if start == libc::MAP_FAILED {
+            return None;
+        }
+        if libc::mprotect(start, GUARD, libc::PROT_NONE) != 0 {
+            libc::munmap(start, GUARD + STACK + OWN_DATA);
             return None;
         }
         start
@@ -61,6 +65,7 @@ pub(crate) fn start(work: extern "C" fn(*mut c_void) -> c_int) -> bool {
         // On x86-64 these two point to the place itself.
         data.write(data.cast());
         data.add(2).write(data.cast());
+        keep_secrets(data);
         let mut all: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
         libc::sigfillset(&raw mut all);
@@ -72,10 +77,32 @@ pub(crate) fn start(work: extern "C" fn(*mut c_void) -> c_int) -> bool {
     }
 }
 
+/// Copies to the thread's data what the C library has there for all threads alike: the value that guards stacks, and the one behind which it hides
+/// pointers, the kernel's `clock_gettime` among them before glibc 2.31.
+///
+/// # Safety
+/// There is room for 64 bytes.
+unsafe fn keep_secrets(data: *mut *mut c_void) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: on this thread, which is one of the C library's, both are there; where they go the caller has promised.
+    unsafe {
+        let (guard, hidden): (*mut c_void, *mut c_void);
+        std::arch::asm!(
+            "mov {}, fs:[0x28]", "mov {}, fs:[0x30]", out(reg) guard, out(reg) hidden,
+            options(nostack, readonly, preserves_flags),
+        );
+        data.add(5).write(guard);
+        data.add(6).write(hidden);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = data;
+}
+
 /// Takes leave of what the thread has from the one that made it. To be called by the thread, first.
 ///
 /// It runs behind everything else, on any processor, whatever the program has chosen for itself. It keeps none of the program's files
-/// open, and none of its privileges: a program that gives them up later does not reach a thread that the C library does not know.
+/// open, and none of its capabilities: a program that gives them up later does not reach a thread that the C library does not know. The user stays:
+/// a thread that changes it makes the whole process one that cannot be looked at.
 pub(crate) fn settle() {
     const NAME: &[u8; 16] = b"railtop-hook\0\0\0\0";
     const CAPABILITIES_V3: u32 = 0x2008_0522;

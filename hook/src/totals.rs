@@ -151,6 +151,7 @@ impl Published {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::COUNTED;
 
     fn sums(awaited: (u64, u64), over: (u64, u64), completions: u64) -> Sums {
         let tx = Way {
@@ -161,6 +162,30 @@ mod tests {
             completions,
         };
         Sums { tx, ..Sums::default() }
+    }
+
+    #[test]
+    fn pages_say_of_each_counter_whether_it_is_counted() {
+        let way = Way { awaited_ops: 9, awaited_bytes: 90, over_ops: 1, over_bytes: 1, completions: 5 };
+        let sums = Sums {
+            tx: way,
+            read: way,
+            rx_ops: 1,
+            rx_bytes: 1,
+            tx_errors: 1,
+            tx_again: 1,
+            rx_errors: 1,
+            polls: 1,
+            empty_polls: 1,
+            atomic_ops: 1,
+        };
+        let now = Published::default().turn(&sums, false);
+        let counted = NicCounts::FIELDS.iter().zip(now.to_array()).filter(|(_, value)| *value > 0);
+        let (mut counted, mut told): (Vec<_>, Vec<_>) =
+            (counted.map(|(field, _)| field.name).collect(), COUNTED.into());
+        counted.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(counted, told);
     }
 
     #[test]

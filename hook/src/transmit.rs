@@ -1,6 +1,6 @@
 //! What is on the path of an operation: posting it.
 //!
-//! Nothing here may panic, lock or call the system.
+//! Nothing here may panic, lock or call the system, but for the one call that wakes our thread after a pause (`rest`).
 
 #![expect(unsafe_code, reason = "function pointers of a C library")]
 

@@ -97,8 +97,6 @@ pub enum PhaseArg {
 pub enum PresetArg {
     /// AWS p5 with NVSHMEM's proxy, as published.
     EfaP5,
-    /// The same, where many senders crowd one NIC: fitted for up to 16 nodes, a guess beyond.
-    EfaP5Crowd,
     /// `railtop lab` with railtop's transport, as measured.
     Lab,
 }
@@ -202,7 +200,6 @@ impl ClusterArgs {
     fn scene(&self, nodes: u32) -> Scene {
         let mut costs = Costs::of(match self.preset {
             PresetArg::EfaP5 => Preset::EfaP5,
-            PresetArg::EfaP5Crowd => Preset::EfaP5Crowd,
             PresetArg::Lab => Preset::Lab,
         });
         if let Some(cost) = self.put_cost {

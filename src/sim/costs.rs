@@ -1,7 +1,7 @@
 //! What bytes and puts cost: the parameters of the model, each with where its value is from.
 //!
-//! A preset is a set of values that were measured, published or fitted together. Nothing else in the model is adjustable but
-//! `MOST_AGAIN` of the engine. What was fitted on what, and where a size served for both fit and check, stands in docs/scale.md.
+//! A preset is a set of values that were measured, published or fitted together. Nothing else in the model is adjustable.
+//! What was fitted on what stands in docs/scale.md; `examples/fit_sim.rs` fits it again.
 
 use serde::Serialize;
 
@@ -10,8 +10,6 @@ use serde::Serialize;
 pub enum Preset {
     /// AWS p5 with NVSHMEM's proxy, as "NVSHMEM Multi-NIC Support with AWS EFA" measured it.
     EfaP5,
-    /// The same, where many senders crowd one NIC: nearer to the article where its NICs had 120 senders, and a guess beyond.
-    EfaP5Crowd,
     /// Nodes of `railtop lab` with railtop's transport.
     Lab,
 }
@@ -22,7 +20,6 @@ impl Preset {
     pub fn name(self) -> &'static str {
         match self {
             Self::EfaP5 => "efa-p5",
-            Self::EfaP5Crowd => "efa-p5-crowd",
             Self::Lab => "lab",
         }
     }
@@ -56,19 +53,12 @@ pub struct Costs {
     pub warp: Option<u32>,
     /// The chance that after a put another warp goes on, in millionths.
     pub turn_ppm: u64,
-    /// What many puts at a time cost the NIC that receives them; `None`: nothing.
-    pub crowd: Option<Crowd>,
+    /// What a put that begins costs its sending NIC for each put to another PE that this NIC has to send, picoseconds.
+    pub crowd_ps: u64,
+    /// That is at most so many times what the put's own bytes take.
+    pub most_again: u64,
     /// A NIC takes its waiting puts in random turns and not one after the other: connections share it unequally.
     pub random_turns: bool,
-}
-
-/// Senders that crowd out each other's windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crowd {
-    /// Puts that a NIC receives at a time without loss.
-    pub room: u32,
-    /// What a put that begins costs its receiving NIC for each one beyond `room` that is being received there, picoseconds.
-    pub each_ps: u64,
 }
 
 impl Costs {
@@ -85,18 +75,13 @@ impl Costs {
                 window: 32,
                 queue: 256,
                 segment_bytes: 64 << 10,
-                stall_ppm: 120_000,
+                stall_ppm: 90_000,
                 copy_bytes_per_s: Some(9_730_000_000),
                 warp: Some(32),
-                turn_ppm: 12_000,
-                crowd: None,
+                turn_ppm: 5_300,
+                crowd_ps: 3_000_000,
+                most_again: 3,
                 random_turns: false,
-            },
-            Preset::EfaP5Crowd => Self {
-                preset,
-                turn_ppm: 20_000,
-                crowd: Some(Crowd { room: 56, each_ps: 16_000_000 }),
-                ..Self::of(Preset::EfaP5)
             },
             Preset::Lab => Self {
                 preset,
@@ -106,12 +91,13 @@ impl Costs {
                 latency_ps: 20_000_000,
                 window: 32,
                 queue: 256,
-                segment_bytes: 16 << 10,
+                segment_bytes: 64 << 10,
                 stall_ppm: 0,
                 copy_bytes_per_s: None,
                 warp: None,
                 turn_ppm: 0,
-                crowd: None,
+                crowd_ps: 0,
+                most_again: 0,
                 random_turns: true,
             },
         }
@@ -134,7 +120,7 @@ impl Costs {
             source: if lab { of_lab } else { efa },
         };
         let put = |otherwise| if self.given { "given: --put-cost" } else { otherwise };
-        let mut all = vec![
+        vec![
             told(
                 "goodput",
                 Some(self.goodput_ppm),
@@ -163,13 +149,13 @@ impl Costs {
                 Some(self.segment_bytes),
                 "bytes; a 32nd of a put where that is more",
                 ASSUMED,
-                "fitted: all-to-all of 2 MiB on 4 nodes (docs/scale.md)",
+                "known: what the kernel gives a NIC at a time, 64 KiB at most",
             ),
             told(
                 "stall",
                 Some(self.stall_ppm),
                 "millionths of a sender's wait that the receiving NIC loses to what is sent again",
-                "fitted: all-to-all of 256 MiB with 3.6.5 on 4 nodes, 82 Gb/s",
+                FITTED,
                 NO_LOSS,
             ),
             told(
@@ -190,12 +176,22 @@ impl Costs {
                 "turn",
                 Some(self.turn_ppm),
                 "millionths: the chance that after a put another warp goes on",
-                if self.crowd.is_some() {
-                    "fitted with the room: all-to-all of 256 MiB on 8 and 16 nodes; among equals, 1 GiB (docs/scale.md)"
-                } else {
-                    "fitted: all-to-all of 256 MiB with 3.6.5 on 8 and 16 nodes, 95 and 114 Gb/s"
-                },
+                FITTED,
                 "no effect",
+            ),
+            told(
+                "crowd",
+                Some(self.crowd_ps),
+                "ps that a put which begins costs its sending NIC, for each put to another PE that this has to send",
+                FITTED,
+                NO_LOSS,
+            ),
+            told(
+                "again",
+                Some(self.most_again),
+                "times what the put's own bytes take: no put costs its NIC more than that in a crowd",
+                ASSUMED,
+                NO_LOSS,
             ),
             told(
                 "random turns",
@@ -204,40 +200,13 @@ impl Costs {
                 ASSUMED,
                 "fitted: all-to-all of 2 MiB on 4 nodes (docs/scale.md)",
             ),
-        ];
-        all.extend(self.told_crowd());
-        all
-    }
-
-    /// What the crowd costs, as [`Self::told`] says it.
-    fn told_crowd(&self) -> [Told; 2] {
-        let see = "none: see the preset efa-p5-crowd";
-        let (room, crowd) = match self.preset {
-            Preset::EfaP5 => (see, see),
-            Preset::EfaP5Crowd => (
-                "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; residuals in docs/scale.md",
-                "fitted, coarsely: all-to-all of 256 MiB on 4 to 16 nodes; at most three times the put's own bytes, assumed",
-            ),
-            Preset::Lab => (NO_LOSS, NO_LOSS),
-        };
-        [
-            Told {
-                name: "room",
-                value: self.crowd.map(|crowd| crowd.room.into()),
-                unit: "puts that a NIC receives at a time without loss",
-                source: room,
-            },
-            Told {
-                name: "crowd",
-                value: Some(self.crowd.map_or(0, |crowd| crowd.each_ps)),
-                unit: "ps that a put which begins costs the receiving NIC, for each one beyond the room",
-                source: crowd,
-            },
         ]
     }
 }
 
 const ASSUMED: &str = "assumed: neither measured nor fitted";
+
+const FITTED: &str = "fitted: all-to-all of 256 MiB on 4, 8 and 16 nodes (examples/fit_sim.rs)";
 
 const NO_LOSS: &str = "none: the lab's queues hold an incast without loss (docs/performance.md)";
 

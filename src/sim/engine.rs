@@ -11,8 +11,8 @@
 //! - A receiving NIC takes segments in the order in which they arrive. So once a segment is sent it is known when it will have
 //!   arrived, and no event is needed for that: a put costs one event of its PE and one for each segment that had to wait.
 //! - A sender whose window is full waits for one NIC; a share of that wait that NIC is busy with what is sent again.
-//! - A put that begins at a NIC where more are being received than it has room for costs that NIC time, by how many too many:
-//!   time that what arrives after its first segment waits for.
+//! - A put that begins at a NIC which has others for other PEs to send costs that NIC time, by how many they are: what it sends after
+//!   the put's first segment waits for that.
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
@@ -23,6 +23,7 @@ use super::limit::MOST_SEGMENTS;
 use super::nic::{Flying, Receiver, Sender, Speed, Waiting};
 use super::outcome::Outcome;
 use super::pe::{Pe, Planned};
+use super::rounds::Rounds;
 use super::scene::{PPM, Scene, wire};
 use super::traffic::{Put, Traffic};
 use super::wheel::Wheel;
@@ -41,9 +42,6 @@ pub struct Ended;
 
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
-
-/// How often a put's bytes are sent again in a crowd, at most.
-pub(super) const MOST_AGAIN: u64 = 3;
 
 /// When a NIC can send.
 #[derive(Clone, Copy)]
@@ -72,6 +70,10 @@ struct Engine<'s, T: Traffic> {
     segment: u64,
     reads_load: bool,
     loads: Vec<u64>,
+    /// Where rounds overlap.
+    rounds: Option<Rounds>,
+    /// PEs of which a round may have ended in this event.
+    moved_on: Vec<u32>,
     /// When everything that was posted has arrived.
     end: u64,
     puts: u64,
@@ -89,8 +91,12 @@ pub fn run<T: Traffic>(
     watch: Watch<'_>,
 ) -> Result<Outcome, Ended> {
     let mut engine = Engine::new(scene, traffic, policy);
-    for round in 0..scene.iters {
-        engine.round(traffic, round, watch)?;
+    if engine.rounds.is_some() {
+        engine.round(traffic, 0, watch)?;
+    } else {
+        for round in 0..scene.iters {
+            engine.round(traffic, round, watch)?;
+        }
     }
     Ok(engine.finish(policy, scene.iters))
 }
@@ -108,8 +114,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let (full, slow) = (byte_time(Speed::Full), byte_time(Speed::Slow));
         let byte_times = [full.or(slow).unwrap_or(1), slow.or(full).unwrap_or(1)];
         let selector = |me| Selector::new(policy, Place { me, pes: world, nics: scene.nics_per_pe });
-        let pe =
-            |me| Pe::new(traffic.stream(me, 0), selector(me), Numbers::of(&[scene.seed, JITTER, me.into()]));
+        let numbers = |me: u32, what| Numbers::of(&[scene.seed, what, me.into()]);
+        let pe = |me| Pe::new(traffic.stream(me, 0), selector(me), numbers(me, JITTER), numbers(me, TURNS));
         let byte_time = byte_times[0];
         let segment = scene.costs.segment_bytes.max(traffic.largest().div_ceil(MOST_SEGMENTS)).max(1);
         let per_pe = traffic.about() / u64::from(world.max(1));
@@ -135,19 +141,22 @@ impl<'s, T: Traffic> Engine<'s, T> {
             segment,
             reads_load: selector(0).reads_load(),
             loads: vec![0; usize::from(scene.nics_per_pe)],
+            rounds: traffic
+                .due()
+                .filter(|_| scene.iters > 1)
+                .map(|due| Rounds::new(scene.iters, world, due, copying(scene, traffic))),
+            moved_on: Vec::new(),
             end: 0,
             puts: 0,
             events: 0,
         }
     }
 
-    /// One round of the pattern: begins when everything of the last has arrived.
+    /// One round of the pattern: begins when everything of the last has arrived. Where rounds overlap, all of them.
     fn round(&mut self, traffic: &T, round: u32, watch: Watch<'_>) -> Result<(), Ended> {
         let begin = self.end;
         for me in 0..self.scene.pes() {
-            self.pes[me as usize].stream = traffic.stream(me, round);
-            let cost = self.cost(me);
-            self.wheel.push(begin + cost, me);
+            self.begin(traffic, me, round, begin);
         }
         let world = self.scene.pes();
         while let Some((at, who)) = self.wheel.pop() {
@@ -162,12 +171,25 @@ impl<'s, T: Traffic> Engine<'s, T> {
                 self.senders[nic].woken = false;
                 self.serve(nic, at);
             }
+            while let Some(pe) = self.moved_on.pop() {
+                if let Some((begin, round)) = self.rounds.as_mut().and_then(|rounds| rounds.next(pe)) {
+                    self.begin(traffic, pe, round, begin);
+                }
+            }
         }
-        if let Some(rate) = self.scene.costs.copy_bytes_per_s {
-            let copy = u128::from(traffic.copied()) * 1_000_000_000_000 / u128::from(rate.max(1));
-            self.end = self.end.max(begin.saturating_add(u64::try_from(copy).unwrap_or(u64::MAX)));
-        }
+        let copied = self
+            .rounds
+            .as_ref()
+            .map_or_else(|| begin.saturating_add(copying(self.scene, traffic)), Rounds::copied);
+        self.end = self.end.max(copied);
         Ok(())
+    }
+
+    /// A PE begins a round.
+    fn begin(&mut self, traffic: &T, pe: u32, round: u32, at: u64) {
+        self.pes[pe as usize].stream = traffic.stream(pe, round);
+        let cost = self.cost(pe);
+        self.wheel.push(at + cost, pe);
     }
 
     /// What the next put costs the proxy of a PE.
@@ -178,7 +200,7 @@ impl<'s, T: Traffic> Engine<'s, T> {
         if most == 0 {
             return put;
         }
-        (put + self.pes[pe as usize].chance.below(2 * most + 1)).saturating_sub(most)
+        (put + self.pes[pe as usize].jitter.below(2 * most + 1)).saturating_sub(most)
     }
 
     /// The proxy has dealt with a put: its parts go to their NICs.
@@ -189,9 +211,16 @@ impl<'s, T: Traffic> Engine<'s, T> {
             let ahead = !self.reads_load;
             let Some(Planned { put, plan }) = self.pes[pe as usize].next(self.scene.nics_per_pe, ahead)
             else {
+                if let Some(rounds) = &mut self.rounds {
+                    rounds.idle(pe, at);
+                    self.moved_on.push(pe);
+                }
                 return;
             };
             self.puts += 1;
+            if let Some(rounds) = &mut self.rounds {
+                rounds.post(pe, put.len);
+            }
             let plan = if self.reads_load { self.choose(pe, put, at) } else { plan };
             let mut parts = plan.parts(put.len);
             let Some(part) = parts.next() else { return };
@@ -277,10 +306,10 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let queue = self.scene.costs.queue.max(1);
         let first = nic * usize::from(queue);
         let waits = &mut self.senders[nic].waits;
-        if self.scene.costs.random_turns {
+        if self.scene.costs.random_turns && waits.len > 1 {
             let pe = nic / usize::from(self.scene.nics_per_pe);
             #[expect(clippy::cast_possible_truncation, reason = "below a u16")]
-            let drawn = self.pes[pe].chance.below(waits.len.into()) as u16;
+            let drawn = self.pes[pe].turns.below(waits.len.into()) as u16;
             self.waiting.swap(first + waits.place(0, queue), first + waits.place(drawn, queue));
         }
         let put = self.waiting[first + waits.place(0, queue)];
@@ -337,12 +366,23 @@ impl<'s, T: Traffic> Engine<'s, T> {
     fn send(&mut self, nic: usize, at: u64, mut put: Waiting) {
         let window = self.scene.costs.window.max(1);
         let latency = self.scene.costs.latency_ps;
+        let (nics, queue) = (usize::from(self.scene.nics_per_pe), self.scene.costs.queue.max(1));
         self.retire(nic, at);
         let target = put.to as usize;
         let (from, to) = (&mut self.senders[nic], &mut self.receivers[target]);
         let bytes = put.left.min(self.segment);
         let sent = at + wire(bytes, self.byte_times[from.speed as usize]);
         from.free = sent;
+        if put.fresh && from.waits.len > 0 && self.scene.costs.crowd_ps > 0 {
+            let costs = &self.scene.costs;
+            let ring = &self.waiting[nic * usize::from(queue)..(nic + 1) * usize::from(queue)];
+            let peer = |to: u32| to as usize / nics;
+            let waits = from.waits;
+            let others =
+                (0..waits.len).filter(|&nth| peer(ring[waits.place(nth, queue)].to) != peer(put.to)).count();
+            let most = costs.most_again.saturating_mul(wire(put.left, self.byte_times[from.speed as usize]));
+            from.free += costs.crowd_ps.saturating_mul(others as u64).min(most);
+        }
         from.moved.bytes += bytes;
         from.moved.ops += u64::from(put.fresh);
 
@@ -355,11 +395,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
         to.moved.ops += u64::from(put.fresh);
         let whole = (bytes == put.left).then_some(busy_until);
         to.count_open(&mut self.later[target], put.fresh, at + latency, whole);
-        if let Some(crowd) = self.scene.costs.crowd.filter(|_| put.fresh) {
-            let beyond = to.open.saturating_sub(crowd.room);
-            let most = MOST_AGAIN * wire(put.left, self.byte_times[to.speed as usize]);
-            to.free += crowd.each_ps.saturating_mul(beyond.into()).min(most);
-        }
         self.end = self.end.max(arrived);
 
         while self.windows.is_beyond(busy_until.max(sent)) {
@@ -373,14 +408,20 @@ impl<'s, T: Traffic> Engine<'s, T> {
         from.flies.len += 1;
         let known = arrived + latency;
         self.flying[place] = Flying { known, to: put.to, bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
+        if let Some(rounds) = &mut self.rounds {
+            #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
+            let (pe, peer) = ((nic / nics) as u32, (target / nics) as u32);
+            rounds.send(pe, peer, bytes, arrived, known);
+            self.moved_on.extend([pe, peer]);
+        }
         put.left -= bytes;
         put.fresh = false;
         if put.left > 0 {
             self.wait(nic, put);
-        } else if from.wanted {
-            from.wanted = false;
+        } else if self.senders[nic].wanted {
+            self.senders[nic].wanted = false;
             #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
-            let pe = (nic / usize::from(self.scene.nics_per_pe)) as u32;
+            let pe = (nic / nics) as u32;
             self.wheel.push(at, pe);
         }
     }
@@ -415,3 +456,11 @@ impl<'s, T: Traffic> Engine<'s, T> {
 
 /// What numbers are for, so that no other use of the seed has the same: what puts cost, and whose turn it is where that is drawn.
 const JITTER: u64 = 3 << 32;
+const TURNS: u64 = 4 << 32;
+
+/// How long a PE copies in a round, picoseconds.
+fn copying(scene: &Scene, traffic: &impl Traffic) -> u64 {
+    let Some(rate) = scene.costs.copy_bytes_per_s else { return 0 };
+    let copy = u128::from(traffic.copied()) * 1_000_000_000_000 / u128::from(rate.max(1));
+    u64::try_from(copy).unwrap_or(u64::MAX)
+}

@@ -1,6 +1,5 @@
 //! How long a run can take at most, since times are picoseconds in 64 bits and must not wrap; and how much memory.
 
-use super::engine::MOST_AGAIN;
 use super::scene::{POINT, Scene, SceneError};
 use super::traffic::Traffic;
 use super::windows;
@@ -19,7 +18,7 @@ pub fn check_time(scene: &Scene, traffic: &impl Traffic) -> Result<(), SceneErro
 }
 
 /// What all rounds take at most, picoseconds, where nothing overlaps but the proxies.
-fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
+pub(super) fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     // A slow NIC, where there is one, is the first.
     let byte_time = scene.byte_time(0);
     if byte_time == u64::MAX {
@@ -31,7 +30,7 @@ fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     let segments = u128::from(MOST_SEGMENTS) * u128::from(costs.latency_ps);
     let posting = parts.saturating_mul(2 * (u128::from(costs.put_ps) + segments));
     // Once, once more for what is lost while a sender waits, and again for what is lost in a crowd.
-    let times = 2 + u128::from(costs.crowd.map_or(0, |_| MOST_AGAIN));
+    let times = 2 + u128::from(if costs.crowd_ps > 0 { costs.most_again } else { 0 });
     let bytes = u128::from(traffic.about()).saturating_mul(times * u128::from(traffic.largest()));
     let wires = bytes.saturating_mul(byte_time.into()) >> POINT;
     let rate = costs.copy_bytes_per_s.unwrap_or(u64::MAX).max(1);
@@ -89,6 +88,19 @@ mod tests {
         assert_eq!(put(&of, 1 << 36), Err(SceneError::TooLong));
         of.nic_bits_per_s = 1;
         assert_eq!(put(&of, 64), Err(SceneError::TooLong), "a byte's time has no number");
+        let mut of = scene(Preset::EfaP5, 2);
+        of.nic_bits_per_s = 1_000_000;
+        let three = |of: &Scene| check_time(of, &PutTest::new(of, 3 << 36, 3).unwrap());
+        of.costs.crowd_ps = 1;
+        assert_eq!(
+            three(&of),
+            Err(SceneError::TooLong),
+            "39 days, and 58 more for what a crowd has sent again"
+        );
+        of.costs.most_again = 1;
+        assert_eq!(three(&of), Err(SceneError::TooLong), "and 19 more");
+        of.costs.crowd_ps = 0;
+        assert_eq!(three(&of), Ok(()), "no crowd");
         let mut of = scene(Preset::EfaP5, 2);
         of.costs.set_put(u64::MAX);
         assert_eq!(put(&of, 64), Err(SceneError::TooLong));

@@ -11,6 +11,7 @@ mod nic;
 mod outcome;
 mod pe;
 pub mod report;
+mod rounds;
 mod scene;
 pub mod traffic;
 mod wheel;

@@ -31,7 +31,10 @@ pub(super) struct Pe<S> {
     batch: [Planned; BATCH],
     pub(super) stream: S,
     pub(super) selector: Selector,
-    pub(super) chance: Numbers,
+    /// What its puts cost.
+    pub(super) jitter: Numbers,
+    /// Whose turn it is at its NICs.
+    pub(super) turns: Numbers,
     held: Option<Held>,
 }
 
@@ -39,7 +42,7 @@ pub(super) struct Pe<S> {
 type Held = (u32, Part, Parts, u64);
 
 impl<S: Iterator<Item = Put>> Pe<S> {
-    pub(super) fn new(stream: S, selector: Selector, chance: Numbers) -> Self {
+    pub(super) fn new(stream: S, selector: Selector, jitter: Numbers, turns: Numbers) -> Self {
         let none = Planned { put: Put { dst: 0, len: 0 }, plan: undecided() };
         Self {
             posted: 0,
@@ -48,7 +51,8 @@ impl<S: Iterator<Item = Put>> Pe<S> {
             batch: [none; BATCH],
             stream,
             selector,
-            chance,
+            jitter,
+            turns,
             held: None,
         }
     }

@@ -1,7 +1,9 @@
 //! Whatever goes wrong, the program does not notice.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use counters::{Liveness, PageState};
 
@@ -28,6 +30,34 @@ fn a_directory_that_cannot_be_used_costs_the_page_alone() {
     undisturbed(stage.command(&program, HOOK).args(WORK));
     std::fs::set_permissions(stage.pages_dir(), PermissionsExt::from_mode(0o700)).unwrap();
     assert!(stage.pages().is_empty());
+}
+
+/// Operations, each of which waits for a byte.
+const MORE: usize = 120;
+
+/// What was in the way is gone: who goes on has a page with all that was counted, though it opens nothing any more.
+#[test]
+fn a_page_that_could_not_be_made_is_made_later() {
+    let Some(program) = traffic(true) else { return };
+    let stage = Stage::new();
+    let allow = |mode| std::fs::set_permissions(stage.pages_dir(), PermissionsExt::from_mode(mode)).unwrap();
+    allow(0o777);
+    let mut command = stage.command(program, HOOK);
+    command.args(["-p", "net", "send:50:100"]);
+    command.args(["wait:1:0", "send:1:100"].repeat(MORE));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let there = (0..MORE).any(|_| {
+        std::thread::sleep(Duration::from_millis(500));
+        stdin.write_all(b".").unwrap();
+        allow(0o700);
+        !stage.pages().is_empty()
+    });
+    assert!(there, "no page in a minute");
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    let all = (50 + MORE) as u64;
+    assert_eq!(stage.page().totals(), [(all, 100 * all); 2]);
 }
 
 #[test]

@@ -353,6 +353,9 @@ fn page_nic(
     // Of a program that uses libfabric in its own ways, arrivals are known where their bytes are. Our transport counts each.
     let rx_ops_known = rx_known || !page.onlooker;
     let fields = NicCounts::FIELDS.iter().zip(counts.to_array()).zip(snapshot.there);
+    let counted = |name: &str| {
+        NicCounts::FIELDS.iter().zip(snapshot.there).any(|(field, there)| there && field.name == name)
+    };
     let known = |name: &str| (rx_known || name != "rx_bytes") && (rx_ops_known || name != "rx_ops");
     let counters = named(fields.filter(|((field, _), _)| known(field.name)), &snapshot.extras);
     let missing = (!rx_known).then(|| Missing {
@@ -375,15 +378,16 @@ fn page_nic(
             incarnation: incarnation(page),
             traffic: Traffic {
                 // Done, not posted: what is still queued has not left.
-                tx_bytes: Some(counts.tx_done_bytes),
-                rx_bytes: rx_known.then_some(counts.rx_bytes),
-                tx_ops: Some(counts.tx_done_ops),
-                rx_ops: rx_ops_known.then_some(counts.rx_ops),
+                tx_bytes: counted("tx_done_bytes").then_some(counts.tx_done_bytes),
+                rx_bytes: (rx_known && counted("rx_bytes")).then_some(counts.rx_bytes),
+                tx_ops: counted("tx_done_ops").then_some(counts.tx_done_ops),
+                rx_ops: (rx_ops_known && counted("rx_ops")).then_some(counts.rx_ops),
             },
             counters,
             missing: missing.into_iter().collect(),
         },
-        in_flight_bytes: Some(counts.in_flight_bytes()),
+        in_flight_bytes: (counted("tx_posted_bytes") && counted("tx_done_bytes"))
+            .then_some(counts.in_flight_bytes()),
         torn: snapshot.torn,
         netdev_reading: None,
         rx_windows: None,

@@ -1,15 +1,16 @@
 //! What no cluster can do, and what can be worked out by hand.
 
 use proptest::prelude::*;
+use test_case::test_case;
 
 use super::go;
 use crate::balance::Direction;
-use crate::sim::costs::{Costs, Crowd, Preset};
-use crate::sim::engine::MOST_AGAIN;
+use crate::sim::costs::{Costs, Preset};
+use crate::sim::limit::bound;
 use crate::sim::made::scene;
 use crate::sim::outcome::{NicMoved, Outcome};
 use crate::sim::scene::{Scene, Slow, wire};
-use crate::sim::traffic::{AllToAll, Moe, PutTest, Shape, Traffic};
+use crate::sim::traffic::{AllToAll, Moe, Put, PutTest, Shape, Traffic};
 use crate::skew::Skew;
 use crate::transport::select::PolicyKind;
 
@@ -17,7 +18,8 @@ fn any_policy() -> impl Strategy<Value = PolicyKind> {
     prop::sample::select(PolicyKind::ALL.to_vec())
 }
 
-/// Bytes that are sent are received, at the PE that they were for; no NIC is faster than its rate.
+/// Bytes that are sent are received, at the PE that they were for; no NIC is faster than its rate, and no run longer than was said
+/// before.
 fn holds(scene: &Scene, traffic: &impl Traffic, outcome: &Outcome) -> Result<(), TestCaseError> {
     let pes: Vec<Vec<NicMoved>> = outcome.pes().collect();
     let mut due = vec![(0, 0); pes.len()];
@@ -36,6 +38,7 @@ fn holds(scene: &Scene, traffic: &impl Traffic, outcome: &Outcome) -> Result<(),
         pes.iter().map(|nics| (sum(nics, |nic| nic.tx_bytes), sum(nics, |nic| nic.rx_bytes))).collect();
     prop_assert_eq!(moved, due);
     prop_assert_eq!(outcome.puts, puts);
+    prop_assert!(u128::from(outcome.span_ps) <= bound(scene, traffic));
     for (index, nic) in (0..).zip(pes.iter().flatten()) {
         let least = wire(nic.tx_bytes.max(nic.rx_bytes), scene.byte_time(index));
         // Each segment's time is rounded down by less than a picosecond.
@@ -66,12 +69,14 @@ proptest! {
     fn all_to_all_keeps_the_law(
         policy in any_policy(), nodes in 2_u32..7, pes in 1_u32..5, nics in 1_u16..6, size in 1_u64..1 << 24, iters in 1_u32..4,
         seed: u64, slow in 0_u32..3, jitter in 0_u64..500_000, queue in 1_u16..9, window in 1_u16..9, lab: bool,
+        crowd_us in 0_u64..1000, most_again in 0_u64..5,
     ) {
         let mut scene = scene(if lab { Preset::Lab } else { Preset::EfaP5 }, nodes);
         (scene.pes_per_node, scene.nics_per_pe, scene.iters, scene.seed) = (pes, nics, iters, seed);
         scene.slow = Some(Slow { count: slow.min(nodes), rate_ppm: 300_000 });
         scene.jitter_ppm = jitter;
         (scene.costs.queue, scene.costs.window) = (queue, window);
+        (scene.costs.crowd_ps, scene.costs.most_again) = (crowd_us * 1_000_000, most_again);
         let traffic = AllToAll::new(&scene, size).unwrap();
         holds(&scene, &traffic, &go(&scene, &traffic, policy))?;
     }
@@ -132,25 +137,56 @@ fn eight_senders_on_one_nic_wait_for_each_other() {
     assert_eq!(outcome.most_at_once(), 8);
 }
 
+/// PE 0 sends a put to each of the others.
+struct Fan {
+    others: u32,
+    len: u64,
+}
+
+impl Traffic for Fan {
+    type Stream = std::vec::IntoIter<Put>;
+
+    fn stream(&self, pe: u32, _round: u32) -> Self::Stream {
+        let others = if pe == 0 { self.others } else { 0 };
+        (0..others).map(|other| Put { dst: other + 1, len: self.len }).collect::<Vec<_>>().into_iter()
+    }
+
+    fn each(&self) -> u64 {
+        self.others.into()
+    }
+
+    fn largest(&self) -> u64 {
+        self.len
+    }
+
+    fn about(&self) -> u64 {
+        self.others.into()
+    }
+}
+
+#[test_case(7, 3, |_| 31 * 31 * 7; "each put but the first begins beside 31 others")]
+#[test_case(1 << 40, 3, |own| 31 * 3 * own; "three times its own bytes at most")]
+#[test_case(1 << 40, 0, |_| 0; "never again")]
+fn a_crowd_costs_what_its_parameters_say(crowd_ps: u64, most_again: u64, lost: fn(u64) -> u64) {
+    // 32 puts at one NIC, all of them there before the first segment of the first is sent.
+    let mut scene = scene(Preset::EfaP5, 33);
+    (scene.pes_per_node, scene.nics_per_pe) = (1, 1);
+    scene.costs = Costs { put_ps: 1, crowd_ps: 0, ..scene.costs };
+    let traffic = Fan { others: 32, len: 256 << 10 };
+    let free = go(&scene, &traffic, PolicyKind::Single).span_ps;
+    (scene.costs.crowd_ps, scene.costs.most_again) = (crowd_ps, most_again);
+    let crowded = go(&scene, &traffic, PolicyKind::Single);
+    holds(&scene, &traffic, &crowded).unwrap();
+    assert_eq!(crowded.span_ps - free, lost(wire(256 << 10, scene.byte_time(0))));
+}
+
 #[test]
-fn a_crowd_costs_what_its_parameters_say() {
-    // 16 PEs of 9 nodes with one NIC each: 128 puts at a NIC at once, of which 100 have room.
-    let mut scene = scene(Preset::EfaP5, 9);
-    (scene.pes_per_node, scene.nics_per_pe) = (16, 1);
-    scene.costs = Costs { put_ps: 1000, stall_ppm: 0, copy_bytes_per_s: None, ..scene.costs };
-    let traffic = AllToAll::new(&scene, 144 << 20).unwrap();
-    let free = go(&scene, &traffic, PolicyKind::PairSeq);
-    assert_eq!(free.most_at_once(), 128);
-    scene.costs.crowd = Some(Crowd { room: 100, each_ps: 1_000_000 });
-    let crowded = go(&scene, &traffic, PolicyKind::PairSeq).span_ps - free.span_ps;
-    // The 101st costs 1 us, the 102nd 2, and so on.
-    let lost = (1..=28).sum::<u64>() * 1_000_000;
-    assert!((lost / 2..=lost * 3 / 2).contains(&crowded), "{crowded} of {lost}");
-    // However many there are, no put is sent again more often than that; the 28 beyond the room are, or nearly all.
-    scene.costs.crowd = Some(Crowd { room: 100, each_ps: 1 << 50 });
-    let worst = go(&scene, &traffic, PolicyKind::PairSeq).span_ps - free.span_ps;
-    let most = 28 * MOST_AGAIN * wire(1 << 20, scene.byte_time(0));
-    assert!((most / 2..=most + most / 10).contains(&worst), "{worst} {most}");
+fn puts_to_one_pe_are_no_crowd() {
+    let mut scene = scene(Preset::EfaP5, 2);
+    let traffic = PutTest::new(&scene, 128 << 20, 32).unwrap();
+    let crowded = go(&scene, &traffic, PolicyKind::Single).span_ps;
+    scene.costs.crowd_ps = 0;
+    assert_eq!(go(&scene, &traffic, PolicyKind::Single).span_ps, crowded);
 }
 
 #[test]

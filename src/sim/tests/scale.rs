@@ -35,10 +35,11 @@ fn where_nics_keep_up_a_put_is_one_event() {
     assert!((turns..turns + turns / 20).contains(&outcome.events), "{} for {}", outcome.events, outcome.puts);
 }
 
-/// The bytes of a run: what other machines must print, too.
-#[test]
-fn json_of_a_small_run() {
-    let mut scene = scene(Preset::EfaP5, 10);
+/// The bytes of a run: what other machines must print, too. Puts crowd at a NIC, rounds overlap, and in the lab turns are drawn.
+#[test_case(Preset::EfaP5, "json_of_a_small_run")]
+#[test_case(Preset::Lab, "json_of_a_small_run_in_the_lab")]
+fn a_small_run_prints_the_same_bytes_everywhere(preset: Preset, name: &str) {
+    let mut scene = scene(preset, 10);
     (scene.pes_per_node, scene.nics_per_pe, scene.iters, scene.seed, scene.jitter_ppm) =
         (4, 2, 2, 7, 100_000);
     scene.slow = Some(Slow { count: 3, rate_ppm: 500_000 });
@@ -53,5 +54,5 @@ fn json_of_a_small_run() {
     let text = String::from_utf8(out).unwrap();
     let results: Vec<&str> = text.lines().filter(|line| !line.contains("\"type\":\"run\"")).collect();
     assert_eq!(text.lines().count() - results.len(), 6, "a header for each policy");
-    insta::assert_snapshot!(results.join("\n"));
+    insta::assert_snapshot!(name, results.join("\n"));
 }

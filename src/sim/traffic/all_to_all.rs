@@ -56,6 +56,10 @@ impl Traffic for AllToAll {
         u64::from(self.scene.pes()) * self.each()
     }
 
+    fn due(&self) -> Option<u64> {
+        Some(self.block * self.each())
+    }
+
     fn copied(&self) -> u64 {
         self.block * u64::from(self.scene.pes_per_node)
     }

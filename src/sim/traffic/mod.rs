@@ -39,6 +39,12 @@ pub trait Traffic {
     /// About how many puts all PEs post in a round, for the progress that is shown.
     fn about(&self) -> u64;
 
+    /// Bytes that every PE gets over NICs in a round, where each begins the next one by itself when it has them; `None`: all wait for
+    /// all.
+    fn due(&self) -> Option<u64> {
+        None
+    }
+
     /// Bytes that a PE copies within its node in a round.
     fn copied(&self) -> u64 {
         0
