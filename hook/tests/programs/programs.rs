@@ -278,7 +278,11 @@ fn a_program_of_one_thread_stays_one_for_the_c_library() {
     for way in [HOOK, Way::Preload] {
         let stage = Stage::new();
         let mut command = stage.command(&program, way);
-        assert_eq!(says(command.args(["-1", "-p", "net", "send:50:100"])), "single\n", "{way:?}");
+        let said = says(command.args(["-1", "-p", "net", "send:50:100"]));
+        if said == "unknown\n" {
+            return println!("skipped: this C library does not tell (glibc does since 2.32)");
+        }
+        assert_eq!(said, "single\n", "{way:?}");
         assert_eq!(stage.page().totals(), messages(&["send:50:100"], 1));
     }
     // And it can be told.
