@@ -3,10 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use railtop::counters::{
     NicCounts, NicIdentity, PageDir, PageReader, PageSpec, PageState, PageWriter, RxSource, monotonic_ns,
 };
@@ -39,7 +44,7 @@ impl Stage {
         for name in ["FI_HOOK", "FI_PROVIDER", "FI_PROVIDER_PATH", "LD_PRELOAD", "RANK", "WORLD_SIZE"] {
             command.env_remove(name);
         }
-        for name in ["OFF", "LAYER", "FAULT", "KEEP"] {
+        for name in ["OFF", "LAYER", "FAULT", "KEEP", "IDLE_MS"] {
             command.env_remove(format!("RAILTOP_HOOK_{name}"));
         }
         command
@@ -153,10 +158,44 @@ fn the_monitor_shows_what_a_hooked_program_cannot_know_as_missing() {
 /// A PE's own counts and the hook's, by rank.
 type Pairs = HashMap<u32, [Option<(NicCounts, RxSource)>; 2]>;
 
-/// Keeps open whatever appears, and reads it when all of it has ended.
-fn watch(dir: &Path, mut ended: impl FnMut() -> bool) -> Pairs {
+/// A full pipe for a program's stdout: it goes no further than its first line until somebody reads.
+struct Gate(File);
+
+impl Gate {
+    fn closed(path: &Path) -> Self {
+        mkfifo(path, Mode::S_IRWXU).unwrap();
+        // Open for both, so that nobody waits for the other end and there always is one.
+        let both = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let mut gate = Self(both.unwrap());
+        while Self::moved(gate.0.write(&[0; 4096])) {}
+        gate
+    }
+
+    /// Takes out all that is in it by now.
+    fn open(&mut self) {
+        while Self::moved(self.0.read(&mut [0; 4096])) {}
+    }
+
+    fn moved(result: std::io::Result<usize>) -> bool {
+        match result {
+            Ok(bytes) => bytes > 0,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        }
+    }
+}
+
+/// Keeps open whatever appears, lets the child go on once that are `pages`, and reads them when it has ended.
+fn watch(dir: &Path, child: &mut Child, gate: &mut Gate, pages: usize) -> Pairs {
     let mut readers: HashMap<PathBuf, PageReader> = HashMap::new();
-    while !ended() {
+    // Without them it goes on as well, so that it ends and what is missing can be said.
+    let in_time = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if readers.len() >= pages || Instant::now() > in_time {
+            gate.open();
+        }
         let entries = PageDir::open(dir).and_then(|dir| dir.scan()).unwrap_or_default();
         for entry in entries {
             if !readers.contains_key(&entry.path)
@@ -192,11 +231,15 @@ fn the_hook_counts_what_our_own_transport_counts() {
     }
     let program = assert_cmd::cargo::cargo_bin!("railtop").to_str().unwrap();
     let lab = ["lab", "--loopback", "--nodes", "2", "--pes-per-node", "1", "--nics-per-pe", "1", "--"];
-    // Long enough for the pages to be seen. 64 KiB travel as they are, 64 B within frames.
-    let bench = ["bench", "alltoall", "-b", "64", "-e", "64K", "-f", "32", "-n", "3000", "-w", "5"];
-    let args = [&lab[..], &[program, "run", "--", program], &bench].concat();
+    // 64 KiB travel as they are, 64 B within frames.
+    let bench = ["bench", "alltoall", "-b", "64", "-e", "64K", "-f", "32", "-n", "300", "-w", "5"];
+    // PE 0 says what it is about to do when the pages are there, and no PE does anything without it.
+    let path = stage.dir.path().join("gate");
+    let mut gate = Gate::closed(&path);
+    let to_gate = ["sh", "-c", r#"exec "$@" >"$0""#, path.to_str().unwrap()];
+    let args = [&lab[..], &to_gate, &[program, "run", "--", program], &bench].concat();
     let mut child = stage.railtop(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let pairs = watch(&stage.pages(), || child.try_wait().unwrap().is_some());
+    let pairs = watch(&stage.pages(), &mut child, &mut gate, 4);
     assert!(child.wait().unwrap().success());
     assert_eq!(pairs.len(), 2, "{pairs:?}");
     for (rank, [own, hook]) in pairs {

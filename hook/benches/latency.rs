@@ -6,11 +6,16 @@
 #![expect(unsafe_code, reason = "asks for what a process has used")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up is none")]
 
-use std::net::TcpListener;
+#[path = "../tests/programs/listener.rs"]
+mod listener;
+#[path = "../../tests/support/port.rs"]
+mod port;
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+
+use port::Port;
 
 const BYTES: &str = "8";
 const PROVIDERS: [&str; 2] = ["tcp;ofi_rxm", "net"];
@@ -54,7 +59,8 @@ impl Bench {
     }
 
     fn run(&self, provider: &str, way: &str) -> Run {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Port::reserve();
+        let port = reserved.address.port();
         let arguments = ["-p", provider, "-e", "rdm", "-I", &self.pings, "-S", BYTES];
         let mut server = self
             .command(way, "0")
@@ -63,7 +69,7 @@ impl Bench {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        wait_for_listener(port);
+        listener::wait_for(port);
         let before = used();
         let client = self
             .command(way, "1")
@@ -99,20 +105,6 @@ fn used() -> (f64, f64) {
         usage
     };
     (usage.ru_nivcsw as f64, usage.ru_minflt as f64)
-}
-
-/// Waits until somebody listens, without connecting: the server takes one connection only.
-fn wait_for_listener(port: u16) {
-    let port = format!(":{port:04X}");
-    let listens = |table: &str| {
-        std::fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
-            let words: Vec<_> = line.split_whitespace().collect();
-            words.len() > 3 && words[1].ends_with(&port) && words[3] == "0A"
-        })
-    };
-    while !["/proc/net/tcp", "/proc/net/tcp6"].into_iter().any(listens) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// The value below which so many quarters of all lie.

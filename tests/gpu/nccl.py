@@ -126,7 +126,9 @@ def pages(railtop: str) -> dict[int, Counts]:
         if row.get("source") != "page":
             continue
         counters = row["counters"]
-        expect(row["rx_bytes"] is not None, f"the page of rank {row['pe']} does not know what arrived: Rx source {row['rx_source']}")
+        # A row is without what is not known.
+        known = row.get("rx_bytes") is not None and row.get("rx_ops") is not None
+        expect(known, f"the page of rank {row['pe']} does not know what arrived: Rx source {row.get('rx_source', 'none')}")
         for error in ("tx_errors", "rx_errors"):
             expect(counters[error] == 0, f"the page of rank {row['pe']} has {counters[error]} {error}")
         here = (row["tx_bytes"], row["rx_bytes"], row["tx_ops"], row["rx_ops"])

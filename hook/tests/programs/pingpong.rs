@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use crate::listener::wait_for;
+use crate::port::Port;
 use crate::support::{HOOK, Stage, Way, run};
 
 /// Rounds, and bytes of a message.
@@ -25,7 +27,10 @@ fn both_sides_of_a_ping_pong_are_counted_exactly() {
 
 fn exact(provider: &str, kind: &str, way: Way) {
     let stage = Stage::new();
-    let port = free_port().to_string();
+    // Its server sets SO_REUSEADDR (libfabric's util/pingpong.c), so it may listen where this is bound.
+    let reserved = Port::reserve();
+    let number = reserved.address.port();
+    let port = number.to_string();
     let arguments = ["-p", provider, "-e", kind, "-I", &ROUNDS.to_string(), "-S", &BYTES.to_string()];
     let mut server = stage
         .command("fi_pingpong", way)
@@ -37,7 +42,7 @@ fn exact(provider: &str, kind: &str, way: Way) {
     // The client tries for a while, but gives up when nobody listens.
     let mut client = stage.command("fi_pingpong", way);
     client.args(arguments).args(["-P", &port, "127.0.0.1"]);
-    wait_for_listener(port.parse().unwrap());
+    wait_for(number);
     run(&mut client);
     assert!(server.wait().unwrap().success());
     let pages = stage.pages();
@@ -47,27 +52,4 @@ fn exact(provider: &str, kind: &str, way: Way) {
         assert_eq!(page.totals(), [each; 2], "{provider} {kind} {way:?}");
         assert_eq!(page.identity.provider, provider);
     }
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Waits until somebody listens on a port, without connecting to it: the server takes one connection only.
-fn wait_for_listener(port: u16) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let port = format!(":{port:04X}");
-    while std::time::Instant::now() < end {
-        let listens = ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
-            std::fs::read_to_string(table).unwrap_or_default().lines().any(|line| {
-                let words: Vec<_> = line.split_whitespace().collect();
-                words.len() > 3 && words[1].ends_with(&port) && words[3] == "0A"
-            })
-        });
-        if listens {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    panic!("fi_pingpong does not listen on {port}");
 }

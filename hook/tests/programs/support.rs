@@ -84,7 +84,9 @@ impl Stage {
             "FI_PROVIDER",
             "FI_HOOK",
             "LD_PRELOAD",
+            "FI_PROVIDER_PATH",
             "RANK",
+            "WORLD_SIZE",
             "PMI_RANK",
             "PMIX_RANK",
             "OMPI_COMM_WORLD_RANK",
@@ -92,6 +94,7 @@ impl Stage {
             "RAILTOP_HOOK_OFF",
             "RAILTOP_HOOK_LAYER",
             "RAILTOP_HOOK_FAULT",
+            "RAILTOP_HOOK_IDLE_MS",
         ] {
             command.env_remove(name);
         }

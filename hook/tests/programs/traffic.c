@@ -7,7 +7,7 @@
  *     wait: for COUNT bytes from stdin.
  * -e: only every EVERYth `sendmsg` asks for a completion (selective completion).  -l: libfabric by dlopen.
  * -x: afterwards closes all file descriptors but the first three, and opens others, which must stay open.
- * -1: says at the end whether the C library still takes the process for one of a single thread.
+ * -1: says at the end whether the C library still takes the process for one of a single thread: single, threads, or unknown.
  * -2: then everything once more with another libfabric, by dlopen.  -m: meanwhile forks children that only end.
  * -o: threads open and close at the same time, and not one after the other.
  * -f: then a forked child does it all again, from the beginning.  -k: ends by SIGKILL, one second after all is done.
@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/single_threaded.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +32,14 @@
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
 #include <rdma/fi_tagged.h>
+
+/* glibc's, since 2.32. */
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define TAKEN_FOR (__libc_single_threaded ? "single" : "threads")
+#else
+#define TAKEN_FOR "unknown"
+#endif
 
 static int (*getinfo)(uint32_t, const char *, const char *, uint64_t, const struct fi_info *, struct fi_info **);
 static struct fi_info *(*dupinfo)(const struct fi_info *);
@@ -331,6 +338,6 @@ int main(int argc, char **argv)
         sleep(1);
         raise(SIGKILL);
     }
-    puts(!tells ? "ok" : __libc_single_threaded ? "single" : "threads");
+    puts(tells ? TAKEN_FOR : "ok");
     return 0;
 }

@@ -327,7 +327,9 @@ mod tests {
                 reaper.take(child);
                 // Asked to end, it is dead before long, and waits to be waited for.
                 let line = || std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+                let end = Instant::now() + Duration::from_secs(60);
                 while !line().rsplit(')').next().unwrap().trim_start().starts_with('Z') {
+                    assert!(Instant::now() < end, "{id} has not ended within a minute: {}", line());
                     sleep(Duration::from_millis(10)).await;
                 }
             }
