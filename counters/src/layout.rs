@@ -57,7 +57,7 @@ pub(super) mod header {
     // 3072..4096: zero in 1.0
 }
 
-/// A bit of the features: see [`super::PageSpec::onlooker`].
+/// A bit of the features: see `PageSpec::onlooker`.
 pub(super) const FEATURE_ONLOOKER: u64 = 1;
 /// A bit of the flags of a field: its writer does not count it.
 pub(super) const FIELD_UNCOUNTED: u32 = 1;
