@@ -15,7 +15,8 @@ fn log_around(machine: &mut Machine, trouble: &str, undo: &str) -> Vec<Value> {
     let log = watch(
         machine,
         "--source sysfs -i 250ms --device 'efa_?'",
-        &format!("{trouble}; log_ticks 6; {undo}; log_ticks 4"),
+        // Enough of them afterwards that a read which lasted until the trouble was over, and so has no moment of its own, does not count.
+        &format!("{trouble}; log_ticks 6; {undo}; log_ticks 14"),
     );
     machine.ok("use_mock ''");
     log
