@@ -1,7 +1,7 @@
 //! A lock that our own thread can try as well. The standard library's looks at the state of panics when it is released, and so at
 //! the thread's own data, which that thread has none of.
 
-#![expect(unsafe_code, reason = "waits in the kernel, and hands out what it protects")]
+#![expect(unsafe_code, reason = "hands out what it protects")]
 
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use counters::monotonic_ns;
 
-use crate::system;
+use crate::system::{futex_wait, futex_wake};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -83,22 +83,13 @@ impl<T> Lock<T> {
         if self.state.swap(WAITED_FOR, Acquire) == FREE {
             return Some(self.held());
         }
-        let turn = libc::timespec { tv_sec: 0, tv_nsec: (TURN_MS * 1_000_000).into() };
-        self.futex(libc::FUTEX_WAIT, WAITED_FOR, &raw const turn);
+        futex_wait(&self.state, WAITED_FOR, TURN_MS);
         (self.state.swap(WAITED_FOR, Acquire) == FREE).then(|| self.held())
     }
 
     /// For who has just taken it.
     fn held(&self) -> Held<'_, T> {
         Held(self, PhantomData)
-    }
-
-    fn futex(&self, what: libc::c_int, value: u32, time: *const libc::timespec) {
-        let what = usize::try_from(what | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
-        // SAFETY: the word lives; the time is null or lives.
-        unsafe {
-            system::call(libc::SYS_futex, [self.state.as_ptr() as usize, what, value as usize, time as usize])
-        };
     }
 
     /// Frees it, whoever holds it: in a forked child, where that may be a thread that the child does not have.
@@ -126,7 +117,7 @@ impl<T> DerefMut for Held<'_, T> {
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
         if self.0.state.swap(FREE, Release) == WAITED_FOR {
-            self.0.futex(libc::FUTEX_WAKE, 1, std::ptr::null());
+            futex_wake(&self.0.state);
         }
     }
 }

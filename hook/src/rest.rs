@@ -4,13 +4,11 @@
 //! would see nothing for a quarter of a second, and then all of it in one interval, faster than the NIC can be. So the thread says that it rests, and
 //! whoever counts something then wakes it: a look at one word for each operation, and one system call for each pause.
 
-#![expect(unsafe_code, reason = "the futex system call, in a thread without the C library")]
-
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crate::publisher;
-use crate::system::call;
+use crate::system::{futex_wait, futex_wake};
 
 /// What is to happen with the next operation. A word for itself: it is read all the time, and what is beside it must not be written.
 #[repr(align(128))]
@@ -36,10 +34,7 @@ pub(crate) fn stir() {
 fn act() {
     let wanted = WANTED.0.swap(0, SeqCst);
     if wanted & WAKING != 0 {
-        let word = WANTED.0.as_ptr() as usize;
-        let wake = usize::try_from(libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
-        // SAFETY: the word is there as long as the library, and nothing is written. An error (there is none for this) would mean a longer rest.
-        unsafe { call(libc::SYS_futex, [word, wake, 1, 0]) };
+        futex_wake(&WANTED.0);
     }
     if wanted & PAGE != 0 {
         publisher::publish_now();
@@ -58,11 +53,7 @@ pub(crate) fn want_page() {
 pub(crate) fn rest(ms: u32, moved: impl FnOnce() -> bool) -> bool {
     let seen = WANTED.0.fetch_or(WAKING, SeqCst) | WAKING;
     if !moved() {
-        let time = libc::timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * 1_000_000).into() };
-        let word = WANTED.0.as_ptr() as usize;
-        let wait = usize::try_from(libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
-        // SAFETY: reads the word and the time, both of which are there. Whatever it answers, the rest is over.
-        unsafe { call(libc::SYS_futex, [word, wait, seen as usize, &raw const time as usize]) };
+        futex_wait(&WANTED.0, seen, ms);
     }
     WANTED.0.fetch_and(!WAKING, SeqCst) & WAKING == 0
 }

@@ -2,6 +2,9 @@
 
 #![expect(unsafe_code, reason = "the way into the kernel")]
 
+use std::ffi::c_int;
+use std::sync::atomic::AtomicU32;
+
 /// A system call: its answer, or a negative error number.
 ///
 /// # Safety
@@ -58,9 +61,34 @@ pub(crate) unsafe fn call(number: libc::c_long, [a, b, c, d]: [usize; 4]) -> isi
     isize::try_from(answer).unwrap_or(-1)
 }
 
+fn time(ms: u32) -> libc::timespec {
+    libc::timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * 1_000_000).into() }
+}
+
+/// Waits until somebody wakes who waits for the word, for `ms` at most; not at all if it is not `value`. It may end early.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32, ms: u32) {
+    let time = time(ms);
+    // SAFETY: reads the word and the time.
+    unsafe { futex(word, libc::FUTEX_WAIT, value, &raw const time) };
+}
+
+/// Wakes one who waits for the word.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    // SAFETY: there is no time to be read.
+    unsafe { futex(word, libc::FUTEX_WAKE, 1, std::ptr::null()) };
+}
+
+/// # Safety
+/// The time is null or can be read.
+unsafe fn futex(word: &AtomicU32, what: c_int, value: u32, time: *const libc::timespec) {
+    let what = usize::try_from(what | libc::FUTEX_PRIVATE_FLAG).unwrap_or(0);
+    // SAFETY: the word lives, of the time the caller says so, and nothing is written. Whatever the answer, callers look again.
+    unsafe { call(libc::SYS_futex, [word.as_ptr() as usize, what, value as usize, time as usize]) };
+}
+
 /// Sleeps, or a little less.
 pub(crate) fn sleep_ms(ms: u32) {
-    let time = libc::timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * 1_000_000).into() };
+    let time = time(ms);
     // SAFETY: reads the structure.
     unsafe { call(libc::SYS_nanosleep, [&raw const time as usize, 0, 0, 0]) };
 }
