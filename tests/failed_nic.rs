@@ -20,7 +20,7 @@ use serde_json::Value;
 #[expect(dead_code, reason = "other files use the rest")]
 mod look;
 
-use look::{look, reads_pages_of};
+use look::{AHEAD_NS, look, reads_pages_of};
 
 /// PE 3 with three NICs, of which the last can fail.
 struct Pe {
@@ -30,9 +30,6 @@ struct Pe {
     /// What has been moved over each.
     moved: [u64; 3],
 }
-
-/// How far ahead of time it publishes: it does not stand still when its thread gets no turn for a while.
-const AHEAD_NS: u64 = 600_000_000_000;
 
 /// What the PE shall do: bit 0, nic2 is down; bit 1, end. Above that, how often nic2 has failed.
 const DOWN: u64 = 1;
@@ -135,15 +132,7 @@ fn checked(pe: &mut Pe, order: u64, args: &[&str]) -> Output {
     let mut command = pe.railtop(&["check"]);
     command.args(args);
     let pages = pe.path("pages");
-    while_it_works(pe, order, |turns| {
-        let first = AtomicU64::new(0);
-        let looks = |id| {
-            first.store(turns.load(Ordering::Acquire), Ordering::Relaxed);
-            reads_pages_of(id, &pages)
-        };
-        let enough = || turns.load(Ordering::Acquire) >= first.load(Ordering::Relaxed) + 200;
-        look(&mut command, looks, enough)
-    })
+    while_it_works(pe, order, |turns| look(&mut command, |id| reads_pages_of(id, &pages), turns))
 }
 
 /// Does something while the PE works, once it has had its first turn.

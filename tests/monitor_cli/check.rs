@@ -13,9 +13,6 @@ use serde_json::Value;
 use crate::look::{look, reads_devices};
 use crate::support::{Tree, fixture, idle_pe, railtop};
 
-/// How many steps a `check` sees at least: a device that is read a step later than another has next to nothing more than that.
-const STEPS: u64 = 200;
-
 /// Runs `check` while another thread does `step` with 1, 2, 3, … every 2 ms.
 fn while_it_steps(step: impl Fn(u64) + Sync, check: &mut Command) -> Output {
     let (done, steps) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -27,13 +24,8 @@ fn while_it_steps(step: impl Fn(u64) + Sync, check: &mut Command) -> Output {
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
-        let first = std::cell::OnceCell::new();
-        let enough = || {
-            let now = steps.load(Ordering::Relaxed);
-            now >= first.get_or_init(|| now) + STEPS
-        };
         let output =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(check, reads_devices, enough)));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(check, reads_devices, &steps)));
         done.store(true, Ordering::Relaxed);
         output.unwrap()
     })

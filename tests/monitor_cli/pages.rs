@@ -8,8 +8,8 @@ use std::time::Duration;
 use railtop::counters::{NicCounts, NicIdentity, PageDir, PageSpec, PageWriter, RxSource, monotonic_ns};
 use serde_json::Value;
 
-use crate::look::{look, reads_pages_of};
-use crate::support::{AHEAD_NS, fixture, railtop, stdout_of};
+use crate::look::{AHEAD_NS, look, reads_pages_of};
+use crate::support::{fixture, railtop, stdout_of};
 
 #[test]
 fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
@@ -50,15 +50,8 @@ fn another_process_sees_a_pe_and_finds_its_one_busy_receiver() {
         log.wait().unwrap();
         lines
     };
-    let first = AtomicU64::new(0);
-    let check = || {
-        let looks = |id| {
-            first.store(steps.load(Ordering::Relaxed), Ordering::Relaxed);
-            reads_pages_of(id, &pages)
-        };
-        let enough = || steps.load(Ordering::Relaxed) >= first.load(Ordering::Relaxed) + 200;
-        look(&mut command(&["check", "--format", "json"]), looks, enough)
-    };
+    let check =
+        || look(&mut command(&["check", "--format", "json"]), |id| reads_pages_of(id, &pages), &steps);
     let (log, check) = std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut n = 0;

@@ -18,6 +18,8 @@ use railtop::monitor::sample::{
 };
 use serde_json::Value;
 
+use crate::look::AHEAD_NS;
+
 pub(crate) use crate::program::railtop;
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
@@ -89,9 +91,6 @@ impl Tree {
         }
     }
 }
-
-/// How far ahead of time a test's PE publishes: one whose thread gets no turn for a while does not stand still for that.
-pub(crate) const AHEAD_NS: u64 = 600_000_000_000;
 
 /// A PE with two NICs on which nothing moves.
 pub(crate) fn idle_pe(pages: &Path, rank: u32) -> (PageWriter, Vec<NicBlock>) {

@@ -2,9 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a helper that cannot go on fails its test")]
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,12 +15,23 @@ use nix::unistd::Pid;
 /// Only a test that has failed waits so long.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How many steps a `check` sees at least: what one device or page is read a step later than another is next to nothing then.
+const STEPS: u64 = 200;
+
+/// How far ahead of time a test's PE publishes: one whose thread gets no turn for a while does not stand still for that.
+pub const AHEAD_NS: u64 = 600_000_000_000;
+
 /// Runs a `check` without a duration of its own: it has begun to look when `looks` says so of its process id, and is interrupted,
-/// which makes it judge what it has seen, once `enough` says that there was enough to see.
-pub fn look(command: &mut Command, looks: impl Fn(u32) -> bool, enough: impl Fn() -> bool) -> Output {
+/// which makes it judge what it has seen, [`STEPS`] later, as somebody else counts them.
+pub fn look(command: &mut Command, looks: impl Fn(u32) -> bool, steps: &AtomicU64) -> Output {
     command.args(["--duration", "1h"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program");
     let (id, begun) = (child.id(), Instant::now());
+    let first = OnceCell::new();
+    let enough = || {
+        let now = steps.load(Ordering::Acquire);
+        now >= first.get_or_init(|| now) + STEPS
+    };
     for (what, holds) in [("it looks", &(|| looks(id)) as &dyn Fn() -> bool), ("enough to see", &enough)] {
         // One that ends by itself has something to say.
         while child.try_wait().expect("our child").is_none() && !holds() {
