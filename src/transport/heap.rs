@@ -6,10 +6,15 @@
 
 #![expect(unsafe_code, reason = "a shared mapping is raw memory")]
 
+mod device;
+
+pub use device::{DeviceKind, DevicePart, Flush, Place};
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -42,6 +47,30 @@ pub enum HeapError {
         /// Bytes the heap has.
         heap: u64,
     },
+    /// A range of a heap of two parts that neither has as a whole.
+    #[error(
+        "heap access at offset {offset} of {len} bytes is neither all in the host's memory, up to {split}, nor all in the device's, up to {heap}"
+    )]
+    Parts {
+        /// Offset asked for.
+        offset: u64,
+        /// Bytes asked for.
+        len: u64,
+        /// Where the device's part begins.
+        split: u64,
+        /// Bytes of both parts.
+        heap: u64,
+    },
+    /// Memory that the CPU does not reach.
+    #[error(
+        "{len} bytes at heap offset {offset} lie in the device's memory: NICs and kernels reach it, the CPU does not"
+    )]
+    Device {
+        /// Offset asked for.
+        offset: u64,
+        /// Bytes asked for.
+        len: u64,
+    },
     /// A word that does not lie on an 8-byte boundary.
     #[error("heap offset {0} is not a multiple of 8")]
     Unaligned(u64),
@@ -61,6 +90,8 @@ pub struct Heap {
     base: NonNull<u8>,
     len: u64,
     file: File,
+    /// What follows in a device's memory.
+    device: OnceLock<DevicePart>,
 }
 
 // SAFETY: the mapping lives as long as the value, and all access goes through atomics or bounds-checked raw copies
@@ -115,10 +146,10 @@ impl Heap {
             )
         }
         .map_err(|e| error(e.into()))?;
-        Ok(Self { base: base.cast(), len, file })
+        Ok(Self { base: base.cast(), len, file, device: OnceLock::new() })
     }
 
-    /// Bytes of the heap.
+    /// Bytes of the heap in the host's memory.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
@@ -149,16 +180,16 @@ impl Heap {
         match usize::try_from(offset) {
             // SAFETY: offset <= len of the mapping, as just seen.
             Ok(offset) if inside => Ok(unsafe { self.base.add(offset) }),
-            _ => Err(HeapError::Range { offset, len, heap: self.len }),
+            _ => Err(self.unreachable(offset, len)),
         }
     }
 
-    /// Checks that `len` bytes at `offset` are inside the heap.
+    /// Checks that `len` bytes at `offset` are inside the heap, in either of its parts.
     ///
     /// # Errors
     /// When they are not.
     pub fn check(&self, offset: u64, len: u64) -> Result<(), HeapError> {
-        self.at(offset, len).map(|_| ())
+        self.place(offset, len).map(|_| ())
     }
 
     /// `count` words from `offset` on.
@@ -262,14 +293,21 @@ impl Drop for Heap {
 #[derive(Debug)]
 pub struct Allocator {
     next: u64,
-    len: u64,
+    /// The first offset that is none of its.
+    end: u64,
 }
 
 impl Allocator {
     /// Starts behind the reserved page of a heap of `len` bytes.
     #[must_use]
     pub fn new(len: u64) -> Self {
-        Self { next: RESERVED, len }
+        Self::of(RESERVED..len)
+    }
+
+    /// Of these offsets.
+    #[must_use]
+    pub fn of(offsets: std::ops::Range<u64>) -> Self {
+        Self { next: offsets.start.next_multiple_of(ALIGNMENT), end: offsets.end }
     }
 
     /// Offset of `len` fresh bytes, aligned to [`ALIGNMENT`].
@@ -280,11 +318,11 @@ impl Allocator {
         let start = self.next;
         let end = len.checked_next_multiple_of(ALIGNMENT).and_then(|len| start.checked_add(len));
         match end {
-            Some(end) if end <= self.len => {
+            Some(end) if end <= self.end => {
                 self.next = end;
                 Ok(start)
             }
-            _ => Err(HeapError::Full { wanted: len, free: self.len.saturating_sub(start) }),
+            _ => Err(HeapError::Full { wanted: len, free: self.end.saturating_sub(start) }),
         }
     }
 }

@@ -45,6 +45,11 @@ impl Put {
         self.signal.map_or(Ok(()), |signal| signal.check(heap))
     }
 
+    /// Whether the CPU reaches both its source and its destination; NICs do anyway.
+    pub(super) fn is_for_cpu(&self, heap: &Heap) -> bool {
+        heap.device().is_none() || self.local.max(self.remote) < heap.len()
+    }
+
     /// Copies from heap to heap, and signals then.
     ///
     /// # Errors

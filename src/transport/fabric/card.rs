@@ -22,8 +22,19 @@ pub struct NicCard {
     pub key: u64,
     /// What offset 0 of the heap is called on the wire (0, or its virtual address).
     pub base: u64,
+    /// The same of the heap's part in a device's memory, where this NIC reaches it.
+    pub device: Option<Remote>,
     /// Pieces that each NIC which writes here may have under way, so that the completion queue cannot overrun.
     pub room: u32,
+}
+
+/// How memory is called on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remote {
+    /// Key of its registration.
+    pub key: u64,
+    /// What its first byte is called (0, or its virtual address).
+    pub base: u64,
 }
 
 /// Where a NIC receives: the part of a card that changes when it is opened again.

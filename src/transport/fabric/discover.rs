@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use libfabric_sys::Libfabric;
 use libfabric_sys::consts::{
-    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR, FI_PROGRESS_MANUAL,
+    FI_EP_RDM, FI_MR_ALLOCATED, FI_MR_HMEM, FI_MR_LOCAL, FI_MR_PROV_KEY, FI_MR_VIRT_ADDR, FI_PROGRESS_MANUAL,
     FI_THREAD_DOMAIN,
 };
-use libfabric_sys::flags::{FI_CONTEXT, FI_CONTEXT2, FI_MSG, FI_RMA, FI_SOURCE};
+use libfabric_sys::flags::{FI_CONTEXT, FI_CONTEXT2, FI_HMEM, FI_MSG, FI_RMA, FI_SOURCE};
 use libfabric_sys::loader::set_string;
 
 use super::info::EFA_DIRECT;
@@ -90,7 +90,8 @@ pub enum Share {
 }
 
 /// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the NICs of the first
-/// RDMA provider that has any (plain interfaces are never taken unasked).
+/// RDMA provider that has any (plain interfaces are never taken unasked). With `devices` those are preferred that take memory
+/// of GPUs, too ([`Info::takes_devices`]).
 ///
 /// # Errors
 /// When no provider offers all of them, or the NICs cannot be shared out evenly.
@@ -99,6 +100,24 @@ pub fn discover(
     provider: Option<&str>,
     requests: &[NicRequest],
     share: Share,
+    devices: bool,
+) -> Result<Vec<Info>, FabricError> {
+    if devices
+        && let Ok(found) = find(lib, provider, requests, share, true)
+        && found.iter().all(Info::takes_devices)
+    {
+        return Ok(found);
+    }
+    find(lib, provider, requests, share, false)
+}
+
+/// The same with one kind of offers.
+fn find(
+    lib: &Arc<Libfabric>,
+    provider: Option<&str>,
+    requests: &[NicRequest],
+    share: Share,
+    devices: bool,
 ) -> Result<Vec<Info>, FabricError> {
     let candidates: Vec<&str> = match provider {
         Some(provider) => vec![provider],
@@ -108,7 +127,7 @@ pub fn discover(
     let mut tried = Vec::new();
     'providers: for provider in candidates {
         if requests.is_empty() {
-            match offers(lib, provider, &NicRequest { device: None, address: None }) {
+            match offers(lib, provider, &NicRequest { device: None, address: None }, devices) {
                 Ok(found) if !found.is_empty() => return share_out(found, share),
                 Ok(_) => tried.push(format!("{provider}: no NIC")),
                 Err(why) => tried.push(format!("{provider}: {why}")),
@@ -117,7 +136,7 @@ pub fn discover(
         }
         let mut found = Vec::with_capacity(requests.len());
         for request in requests {
-            match offers(lib, provider, request) {
+            match offers(lib, provider, request, devices) {
                 Ok(mut offers) if !offers.is_empty() => found.push(offers.swap_remove(0)),
                 Ok(_) => {
                     tried.push(format!("{provider}: no {request}"));
@@ -167,7 +186,12 @@ fn slice(nics: usize, rank: u32, world: u32) -> Option<std::ops::Range<usize>> {
 }
 
 /// What `provider` offers for one NIC, best first, one entry per domain.
-fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<Vec<Info>, String> {
+fn offers(
+    lib: &Arc<Libfabric>,
+    provider: &str,
+    request: &NicRequest,
+    devices: bool,
+) -> Result<Vec<Info>, String> {
     let hints = Info::hints(lib).ok_or("out of memory")?;
     // `efa-direct` is a fabric of the provider `efa`.
     let name = if provider == EFA_DIRECT { "efa" } else { provider };
@@ -181,11 +205,14 @@ fn offers(lib: &Arc<Libfabric>, provider: &str, request: &NicRequest) -> Result<
     let raw = hints.raw();
     // SAFETY: hints() has made sure that every attribute structure is there; strings are copied by set_string.
     let set = unsafe {
-        (*raw).caps = FI_MSG | FI_RMA;
+        (*raw).caps = FI_MSG | FI_RMA | if devices { FI_HMEM } else { 0 };
         (*raw).mode = FI_CONTEXT | FI_CONTEXT2;
         (*(*raw).ep_attr).type_ = FI_EP_RDM;
         let domain = (*raw).domain_attr;
         (*domain).mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
+        if devices {
+            (*domain).mr_mode |= FI_MR_HMEM;
+        }
         (*domain).threading = FI_THREAD_DOMAIN;
         // Manual: the proxy polls anyway, and a progress thread per NIC would fight it for the cores.
         (*domain).data_progress = FI_PROGRESS_MANUAL;

@@ -11,14 +11,14 @@ use libfabric_sys::errno::FI_EAGAIN;
 use libfabric_sys::inline::{fi_inject, fi_send, fi_writedata};
 
 use super::FabricError;
-use super::card::{Door, NicCard};
+use super::card::{Door, NicCard, Remote};
 use super::completion::Completions;
 use super::handles::Handles;
 use super::info::{Facts, Info};
 use super::peers::{Path, PathId, Peers};
 use super::receiver::Receiver;
 use super::slots::{Kind, Slots};
-use crate::transport::heap::Heap;
+use crate::transport::heap::{DevicePart, Heap, Place};
 use crate::transport::nic::{Failed, Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
 use crate::transport::wire::MAX_FRAME_BYTES;
 
@@ -36,6 +36,10 @@ pub struct FabricNic {
     pub(super) cq: *mut fid_cq,
     pub(super) completions: Completions,
     pub(super) heap_desc: *mut c_void,
+    /// Of the heap's part in a device's memory, where this NIC reaches it.
+    pub(super) device_desc: Option<*mut c_void>,
+    /// Why it does not.
+    pub(super) no_device: Option<String>,
     pub(super) frames_desc: *mut c_void,
     pub(super) card: NicCard,
     pub(super) peers: Peers,
@@ -53,6 +57,8 @@ pub struct FabricNic {
     pub(super) inject_size: usize,
     pub(super) limits: Limits,
     pub(super) heap: Arc<Heap>,
+    /// Keeps the device's memory.
+    pub(super) _device: Option<DevicePart>,
 }
 
 // SAFETY: all libfabric objects here belong to this value, which one thread uses at a time (FI_THREAD_DOMAIN).
@@ -212,29 +218,36 @@ impl Nic for FabricNic {
 
     fn put(&mut self, piece: &Piece) -> Result<Posted, NicError> {
         let (path, way) = self.path(piece.to)?;
-        self.heap.check(piece.local, piece.len).map_err(|_| {
-            let why = format!("{} bytes at offset {} lie outside the heap", piece.len, piece.local);
-            self.refusal(format!("a put to {}", piece.to), why)
-        })?;
+        let place = self.heap.place(piece.local, piece.len);
+        let (from, desc) = match place {
+            Ok(Place::Host(from)) => (from, self.heap_desc),
+            Ok(Place::Device(from)) => (from, self.device_desc.ok_or_else(|| self.unreached(piece))?),
+            Err(error) => return Err(self.refusal(format!("a put to {}", piece.to), error.to_string())),
+        };
+        let (key, remote) = if piece.remote < self.heap.len() {
+            (way.key, way.base.wrapping_add(piece.remote))
+        } else {
+            let Remote { key, base } = way.device.ok_or_else(|| self.unreached(piece))?;
+            (key, base.wrapping_add(piece.remote - self.heap.len()))
+        };
         if way.in_flight >= way.room {
             return Ok(Posted::Full);
         }
         let kind = Kind::Piece { bytes: piece.len, to: piece.to, path };
         let Some((index, context)) = self.slot(kind) else { return Ok(Posted::Full) };
-        let offset = usize::try_from(piece.local).unwrap_or(usize::MAX);
         let len = usize::try_from(piece.len).unwrap_or(usize::MAX);
-        // SAFETY: the source lies in the registered heap (checked), which lives as long as this value; the context stays
-        // in place until the completion. One local and one remote buffer, as immediates on EFA need it.
+        // SAFETY: the source lies in the registered heap (checked), of which both parts live as long as this value; the context
+        // stays in place until the completion. One local and one remote buffer, as immediates on EFA need it.
         let code = unsafe {
             fi_writedata(
                 self.sender,
-                self.heap.base().add(offset).cast(),
+                from.as_ptr().cast(),
                 len,
-                self.heap_desc,
+                desc,
                 piece.immediate,
                 way.addr,
-                way.base.wrapping_add(piece.remote),
-                way.key,
+                remote,
+                key,
                 context,
             )
         };

@@ -8,6 +8,7 @@
 
 mod card;
 mod completion;
+mod device;
 mod discover;
 mod endpoint;
 mod half_open;
@@ -18,7 +19,7 @@ mod peers;
 mod receiver;
 mod slots;
 
-pub use card::NicCard;
+pub use card::{NicCard, Remote};
 pub use discover::{NicRequest, Share, discover};
 pub use endpoint::{FabricNic, Held};
 pub use info::Info;

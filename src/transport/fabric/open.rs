@@ -7,7 +7,7 @@ use std::sync::Arc;
 use libfabric_sys::Libfabric;
 use libfabric_sys::av::{fi_av_attr, fid_av};
 use libfabric_sys::consts::{
-    FI_ADDR_STR, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
+    FI_ADDR_STR, FI_AV_TABLE, FI_CQ_FORMAT_DATA, FI_KEY_NOTAVAIL, FI_MR_HMEM, FI_MR_LOCAL, FI_MR_VIRT_ADDR,
     FI_OPT_ENDPOINT, FI_OPT_SHARED_MEMORY_PERMITTED, FI_WAIT_NONE,
 };
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
@@ -23,6 +23,7 @@ use libfabric_sys::inline::{
 
 use super::card::{MAX_NAME, NicCard};
 use super::completion::completions;
+use super::device::register_device;
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
@@ -30,7 +31,7 @@ use super::peers::{Names, Peers};
 use super::receiver::{Receiver, can_reopen};
 use super::slots::{Kind, Slots};
 use super::{FabricError, check};
-use crate::transport::heap::Heap;
+use crate::transport::heap::{DevicePart, Heap};
 use crate::transport::nic::Limits;
 use crate::transport::wire::{MAX_FRAME_BYTES, MAX_PIECE};
 
@@ -55,7 +56,8 @@ const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
 const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
 
 impl FabricNic {
-    /// Opens the NIC that `info` offers and registers `heap` with it. `name` is what people call it, and `writers` is how
+    /// Opens the NIC that `info` offers and registers `heap` with it, and `part`, memory of a device, if it can
+    /// ([`Self::no_device`]). `name` is what people call it, and `writers` is how
     /// many NICs of the job may write to it: EFA does not guard a completion queue against overrun, so it has to be large
     /// enough.
     ///
@@ -66,6 +68,7 @@ impl FabricNic {
         info: Info,
         name: &str,
         heap: &Arc<Heap>,
+        part: Option<&DevicePart>,
         writers: usize,
     ) -> Result<Self, FabricError> {
         let ok = |call, code| check(lib, name, call, code);
@@ -100,8 +103,15 @@ impl FabricNic {
             let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
             let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
             handles.keep(heap_mr);
+            // Without it the NIC is as good as any other.
+            let registered = part.map(|part| register_device(lib, name, &info, domain, part)).transpose();
+            let no_device = registered.as_ref().err().map(ToString::to_string);
+            let device = registered.ok().flatten();
+            if let Some(device) = &device {
+                handles.keep(device.mr);
+            }
             let mut frames_desc = ptr::null_mut();
-            if mode & FI_MR_LOCAL != 0 {
+            if mode & (FI_MR_LOCAL | FI_MR_HMEM) != 0 {
                 let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
                 let mr =
                     register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
@@ -153,7 +163,16 @@ impl FabricNic {
                 heap_desc: fi_mr_desc(heap_mr),
                 frames_desc,
                 peers: Peers::new(lib, av, names),
-                card: NicCard { name: address, sender: sender_name, key, base, room: room(entries, writers) },
+                card: NicCard {
+                    name: address,
+                    sender: sender_name,
+                    key,
+                    base,
+                    device: device.as_ref().map(|device| device.remote),
+                    room: room(entries, writers),
+                },
+                device_desc: device.as_ref().map(|device| device.desc),
+                no_device,
                 slots,
                 frames,
                 in_flight: 0,
@@ -163,6 +182,7 @@ impl FabricNic {
                 inject_size,
                 limits,
                 heap: Arc::clone(heap),
+                _device: part.cloned(),
             };
             nic.post_receives().map_err(|error| refused("fi_recv", &error.why))?;
             Ok(nic)

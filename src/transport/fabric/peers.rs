@@ -8,7 +8,7 @@ use libfabric_sys::av::{fi_addr_t, fid_av};
 use libfabric_sys::consts::FI_ADDR_NOTAVAIL;
 use libfabric_sys::inline::{fi_av_insert, fi_av_remove};
 
-use super::card::{Door, MAX_NAME, NicCard};
+use super::card::{Door, MAX_NAME, NicCard, Remote};
 use crate::transport::nic::PeerNic;
 
 /// Bytes of the addresses of sockets.
@@ -24,12 +24,20 @@ pub(super) struct Path {
     pub(super) addr: fi_addr_t,
     pub(super) key: u64,
     pub(super) base: u64,
+    /// The heap's part in a device's memory.
+    pub(super) device: Option<Remote>,
     /// Operations that may be in flight.
     pub(super) room: u32,
     /// Operations that the provider still holds.
     pub(super) in_flight: u32,
     /// Replaced by another one.
     retired: bool,
+}
+
+impl Path {
+    fn new(addr: fi_addr_t, key: u64, base: u64, device: Option<Remote>, room: u32) -> Self {
+        Self { addr, key, base, device, room, in_flight: 0, retired: false }
+    }
 }
 
 /// What addresses of a provider look like.
@@ -115,14 +123,13 @@ impl Peers {
         let mut ways = Vec::with_capacity(cards.len());
         for card in cards {
             let addr = self.insert(&card.name)?;
-            ways.push(self.open(addr, card.key, card.base, card.room.max(1)));
+            ways.push(self.open(Path::new(addr, card.key, card.base, card.device, card.room.max(1))));
         }
         self.ways.push(ways);
         Ok(())
     }
 
-    fn open(&mut self, addr: fi_addr_t, key: u64, base: u64, room: u32) -> PathId {
-        let path = Path { addr, key, base, room, in_flight: 0, retired: false };
+    fn open(&mut self, path: Path) -> PathId {
         if let Some(id) = self.unused.pop() {
             if let Some(place) = self.paths.get_mut(id as usize) {
                 *place = path;
@@ -145,7 +152,8 @@ impl Peers {
             return Err("there is no such NIC in this job".into());
         };
         let addr = self.insert(&door.name)?;
-        let new = self.open(addr, door.key, door.base, former.room);
+        // A registration outlives the endpoint.
+        let new = self.open(Path::new(addr, door.key, door.base, former.device, former.room));
         if let Some(way) =
             self.ways.get_mut(to.pe as usize).and_then(|ways| ways.get_mut(usize::from(to.nic)))
         {

@@ -20,6 +20,8 @@ pub(super) struct PeCard {
     pub(super) provider: String,
     pub(super) nics: Vec<NicCard>,
     pub(super) heap_bytes: u64,
+    /// Of a device's memory, which all of its NICs reach; or why there is none.
+    pub(super) device: Result<u64, String>,
     pid: u32,
     heap_fd: i32,
     heap_tag: u64,
@@ -32,6 +34,7 @@ impl PeCard {
         provider: String,
         nics: Vec<NicCard>,
         heap: &Heap,
+        device: Result<u64, String>,
     ) -> Result<Self, TransportError> {
         let mut tag = [0; 8];
         getrandom::fill(&mut tag)
@@ -43,6 +46,7 @@ impl PeCard {
             provider,
             nics,
             heap_bytes: heap.len(),
+            device,
             pid: std::process::id(),
             heap_fd: heap.fd(),
             heap_tag,
@@ -83,8 +87,19 @@ impl PeCard {
         if self.provider != other.provider {
             return differ("libfabric provider", self.provider.clone(), other.provider.clone());
         }
-
+        if let (Ok(mine), Ok(theirs)) = (&self.device, &other.device)
+            && mine != theirs
+        {
+            return differ("bytes of heap in the GPU's memory", mine.to_string(), theirs.to_string());
+        }
         Ok(())
+    }
+
+    /// Whether every PE has memory of a device that NICs reach, or whose reason it is that nobody uses any.
+    pub(super) fn device_of_all(cards: &[Self]) -> Result<(), String> {
+        let why =
+            (0..).zip(cards).find_map(|(pe, card): (u32, &Self)| Some((pe, card.device.as_ref().err()?)));
+        why.map_or(Ok(()), |(pe, why)| Err(format!("PE {pe}: {}", crate::text::printable(why))))
     }
 
     /// Maps the heap of a PE of the same node. `None` when that is not possible (another PID namespace, say):

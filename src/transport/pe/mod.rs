@@ -41,6 +41,10 @@ const BROADCAST_WORD: u64 = 448;
 pub struct Pe {
     heap: Arc<Heap>,
     allocator: Allocator,
+    /// Of the heap's part in a device's memory.
+    on_device: Option<Allocator>,
+    /// Why it has none.
+    no_device: Option<String>,
     /// By PE: the heaps of this node.
     locals: Vec<Option<Arc<Heap>>>,
     nodes: Vec<String>,
@@ -159,6 +163,27 @@ impl Pe {
         Ok(self.allocator.allocate(len)?)
     }
 
+    /// The same in a device's memory, if the job has any of it ([`Self::start_with`]): NICs and kernels reach it, the CPU does not. It
+    /// has no signal words.
+    ///
+    /// # Errors
+    /// When that part of the heap is full, or there is none.
+    pub fn allocate_on_device(&mut self, len: u64) -> Result<u64, TransportError> {
+        match &mut self.on_device {
+            Some(allocator) => Ok(allocator.allocate(len)?),
+            None => Err(TransportError::Mismatch(format!(
+                "no part of the heap lies in a GPU's memory: {}",
+                self.no_device().unwrap_or("none was given")
+            ))),
+        }
+    }
+
+    /// Why no part of the heap lies in a device's memory; `None` if one does.
+    #[must_use]
+    pub fn no_device(&self) -> Option<&str> {
+        self.no_device.as_deref()
+    }
+
     /// Writes `len` bytes from offset `local` of this heap to offset `remote` of `dst`'s heap. The source must stay as
     /// it is until the next [`Self::quiet`].
     ///
@@ -185,7 +210,8 @@ impl Pe {
 
     fn transfer(&mut self, put: Put) -> Result<(), TransportError> {
         put.check(&self.heap)?;
-        let Some(target) = self.local(put.dst) else {
+        let target = self.local(put.dst).filter(|_| put.dst == self.rank() || put.is_for_cpu(&self.heap));
+        let Some(target) = target else {
             self.check_pe(put.dst)?;
             return self.push(Command::Put(put));
         };

@@ -16,7 +16,7 @@ use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
-use crate::transport::heap::{Allocator, Heap};
+use crate::transport::heap::{Allocator, DeviceKind, DevicePart, Heap};
 use crate::transport::nic::Nic;
 use crate::transport::on_node::IntraNode;
 use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
@@ -39,6 +39,19 @@ impl Pe {
     /// # Errors
     /// When libfabric or a NIC is missing, PEs do not come together, or do not fit together.
     pub fn start(config: &PeConfig) -> Result<Self, TransportError> {
+        Self::start_with(config, || Err("none was given".into()))
+    }
+
+    /// The same with memory of a device as the second part of the heap ([`Self::allocate_on_device`]), if `device` gives some
+    /// and all NICs of all PEs reach all of it; else the reason is kept ([`Self::no_device`]). It is asked once all PEs are
+    /// there.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and when PEs give different amounts.
+    pub fn start_with(
+        config: &PeConfig,
+        device: impl FnOnce() -> Result<DevicePart, String>,
+    ) -> Result<Self, TransportError> {
         // First what fails the same way everywhere: without libfabric nobody needs to wait for anybody.
         let lib = Arc::new(Libfabric::load().map_err(|error| TransportError::Fabric(error.into()))?);
         let fault = Fault::default();
@@ -46,7 +59,7 @@ impl Pe {
             Some(rendezvous) => rendezvous.join(&fault)?,
             None => Session::alone(fault.clone()),
         };
-        let assembled = match Self::assemble(config, &lib, &session, &fault) {
+        let assembled = match Self::assemble(config, &lib, &session, &fault, device()) {
             Ok(assembled) => assembled,
             Err(error) => {
                 session.abort(&error.to_string());
@@ -69,6 +82,7 @@ impl Pe {
         lib: &Arc<Libfabric>,
         session: &Session,
         fault: &Fault,
+        device: Result<DevicePart, String>,
     ) -> Result<Assembled, TransportError> {
         let _signals = KeepSignals::new();
         let heap = Arc::new(Heap::create(config.heap_bytes + Staging::bytes(config.heap_bytes))?);
@@ -77,21 +91,29 @@ impl Pe {
             (_, Some(local_rank), Some(local_world)) => Share::Of { local_rank, local_world },
             _ => Share::Unknown,
         };
-        let infos = discover(lib, config.provider.as_deref(), &config.nics, share)?;
+        let gpu = matches!(&device, Ok(DevicePart { kind: DeviceKind::Cuda(_), .. }));
+        let infos = discover(lib, config.provider.as_deref(), &config.nics, share, gpu)?;
         let writers = count_writers(session, infos.len())?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
-            nics.push(FabricNic::open(lib, info, &name, &heap, writers)?);
+            nics.push(FabricNic::open(lib, info, &name, &heap, device.as_ref().ok(), writers)?);
         }
         let provider = nics.first().map(|nic| nic.info().provider()).unwrap_or_default();
         let wide_immediate = nics.iter().all(FabricNic::wide_immediate);
         let cards: Vec<_> = nics.iter().map(|nic| nic.card().clone()).collect();
-        let card = PeCard::new(config, provider.clone(), cards, &heap)?;
+        let refused = nics.iter().find_map(|nic| nic.no_device().map(ToOwned::to_owned));
+        let device = device.and_then(|part| refused.map_or(Ok(part), Err));
+        let bytes = device.as_ref().map(|part| part.len).map_err(Clone::clone);
+        let card = PeCard::new(config, provider.clone(), cards, &heap, bytes)?;
         let cards = PeCard::decode_all(&session.allgather(&card.encode()?, STEP_LIMIT)?)?;
         for (pe, other) in (0..).zip(&cards) {
             card.fits(session.rank(), other, pe)?;
         }
+        let device = PeCard::device_of_all(&cards).and(device);
+        let no_device = device.and_then(|part| {
+            heap.attach(part).map_err(|part| format!("it cannot continue the heap: {part:?}"))
+        });
         let names: Vec<_> = cards.iter().map(|card| card.nics.clone()).collect();
         for nic in &mut nics {
             nic.connect(&names)?;
@@ -128,6 +150,7 @@ impl Pe {
             .map_err(|source| TransportError::System { what: "cannot start the proxy thread", source })?;
         let nodes = cards.into_iter().map(|card| card.node).collect();
         Ok(Assembled {
+            no_device: no_device.err(),
             heap,
             locals,
             nodes,
@@ -197,6 +220,7 @@ impl Pe {
 /// A PE whose proxy runs but whose counters do not yet.
 struct Assembled {
     heap: Arc<Heap>,
+    no_device: Option<String>,
     locals: Vec<Option<Arc<Heap>>>,
     nodes: Vec<String>,
     widths: Vec<u16>,
@@ -212,8 +236,11 @@ struct Assembled {
 impl Assembled {
     fn into_pe(self, config: &PeConfig, session: Session, fault: Fault) -> Pe {
         let staging = Staging::bytes(config.heap_bytes);
+        let end = self.heap.len();
         Pe {
-            allocator: Allocator::new(self.heap.len() - staging),
+            allocator: Allocator::new(end - staging),
+            on_device: self.heap.device().map(|part| Allocator::of(end..end + part.len)),
+            no_device: self.no_device,
             staging: Staging::at_end_of(&self.heap, staging),
             heap: self.heap,
             locals: self.locals,

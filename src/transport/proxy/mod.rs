@@ -107,6 +107,8 @@ pub struct Proxy<N> {
     wide_immediate: bool,
     /// Puts of at most this many bytes travel within a frame.
     inline_max: u64,
+    /// Only offsets before this one are of memory that the CPU reaches: what lies beyond goes in no frame.
+    host_end: u64,
     /// Quiets under way.
     quiets: Quiets,
     shared: Arc<Shared>,
@@ -133,6 +135,7 @@ impl<N: Nic> Proxy<N> {
     #[must_use]
     pub fn new(parts: Parts<N>) -> (Self, Arc<Shared>) {
         let Parts { me, widths, nics, wide_immediate, heap, policy, commands, fault, mut page, .. } = parts;
+        let host_end = heap.device().map_or(u64::MAX, |_| heap.len());
         let shared = Arc::new(Shared::new(nics.len()));
         let own = nics.len();
         let place = Place {
@@ -168,6 +171,7 @@ impl<N: Nic> Proxy<N> {
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
             inline_max: parts.inline_max.min(MAX_INLINE as u64),
+            host_end,
             quiets: Quiets::default(),
             shared: Arc::clone(&shared),
             fault,

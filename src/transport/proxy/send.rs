@@ -69,11 +69,17 @@ impl<N: Nic> Proxy<N> {
         self.close_plain(dst, false)
     }
 
+    /// Whether the CPUs at both ends can copy a put, and it is worth it.
+    #[inline]
+    pub(super) fn fits_frame(&self, put: &Put) -> bool {
+        put.len <= self.inline_max && put.local.max(put.remote) < self.host_end
+    }
+
     /// Small puts with a signal are what message rates are made of: their way is short and straight.
     #[inline]
     pub(super) fn put(&mut self, put: &Put) -> Result<Done, String> {
         match put.signal {
-            Some(signal) if put.len <= self.inline_max && put.len > 0 => {
+            Some(signal) if self.fits_frame(put) && put.len > 0 => {
                 let Some(seq) = self.start(put.dst)? else { return Ok(Done::NoRoom) };
                 let wanted = self.route(put.dst, put.len);
                 self.inline(put, wanted, seq, Tail::from(signal))?;
@@ -104,7 +110,7 @@ impl<N: Nic> Proxy<N> {
         }
         let Some(seq) = self.start(put.dst)? else { return Ok(Done::NoRoom) };
         let plan = self.plan(put.dst, put.len);
-        if put.len <= self.inline_max {
+        if self.fits_frame(put) {
             self.inline(put, plan.first(), seq, Tail::from(action))?;
         } else {
             self.whole(put, plan, seq, action)?;
@@ -130,7 +136,7 @@ impl<N: Nic> Proxy<N> {
     /// A put without a signal: its pieces join the group that plain puts share.
     fn plain(&mut self, put: &Put, plan: Plan) -> Result<(), String> {
         let ran_over = |_| "a group ran over although there was room".to_owned();
-        if put.len <= self.inline_max {
+        if self.fits_frame(put) {
             let seq = self.state.outbound(put.dst)?.add_pieces(1).map_err(ran_over)?;
             self.inline(put, plan.first(), seq, Tail::NONE)?;
         } else {

@@ -12,7 +12,7 @@ use crate::counters::RxSource;
 use crate::transport::answers::Answers;
 use crate::transport::event::Event;
 use crate::transport::group::Outbound;
-use crate::transport::heap::Heap;
+use crate::transport::heap::{Flush, Heap};
 use crate::transport::wire::{Progress, Released};
 
 /// Where the probe's bytes come from and how many there are: in the heap's reserved page.
@@ -67,6 +67,10 @@ pub(super) enum News {
 pub(super) struct State {
     me: u32,
     heap: Arc<Heap>,
+    /// What makes bytes from NICs visible to a device, where that has to be done.
+    flush: Option<Flush>,
+    /// Bytes have come that have not been made so.
+    unflushed: bool,
     answers: Arc<Answers>,
     peers: Vec<Peer>,
     received: Vec<Received>,
@@ -99,6 +103,8 @@ impl State {
     ) -> Self {
         Self {
             me,
+            flush: heap.device().and_then(|part| part.flush.clone()),
+            unflushed: false,
             heap,
             answers,
             peers: others.iter().map(|&(width, most_pieces)| Peer::new(width, most_pieces, own)).collect(),

@@ -26,6 +26,7 @@ impl State {
                 }
             };
         }
+        self.unflushed |= self.flush.is_some();
         let src = u32::from(immediate.src);
         let outcome = match self.peers.get_mut(src as usize) {
             Some(peer) => {
@@ -135,6 +136,9 @@ impl State {
     }
 
     fn act(&mut self, nic: u16, src: u32, action: Action) {
+        if self.unflushed {
+            self.make_visible();
+        }
         match action {
             Action::Change(atomic) => {
                 if let Err(error) = self.change(nic, atomic) {
@@ -162,6 +166,15 @@ impl State {
                 }
                 self.wake = true;
             }
+        }
+    }
+
+    /// A kernel that sees a signal must see the bytes before it, too.
+    #[cold]
+    fn make_visible(&mut self) {
+        self.unflushed = false;
+        if let Some(Err(why)) = self.flush.as_ref().map(|flush| flush()) {
+            self.violate(format!("what NICs have written cannot be made visible to the GPU: {why}"));
         }
     }
 
