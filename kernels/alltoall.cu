@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(1024) rt_alltoall(rt_pe pe, rt_exch
         if (x.verify) {
             for (u32 dst = 0; dst < pe.pes; dst++) {
                 rt_block block = {pe.me, dst, round};
-                rt_fill((u64 *)(pe.heap + send + dst * x.stride), block, x.len, from, from + len, rank, ranks);
+                rt_fill((u64 *)rt_at(pe, send + dst * x.stride), block, x.len, from, from + len, rank, ranks);
             }
             __syncthreads();
         }
@@ -54,12 +54,12 @@ extern "C" __global__ void __launch_bounds__(1024) rt_alltoall(rt_pe pe, rt_exch
         for (u32 step = 1 + rank; pe.posts && step < pe.pes; step += ranks)
             if (!reach(step)) rt_post_put_signal(pe, remote, send + to(step) * x.stride + from, len, word, round, RT_SET, to(step));
         for (u32 step = 1; step < pe.pes; step++)
-            if (u8 *peer = reach(step)) rt_copy(peer + remote, pe.heap + send + to(step) * x.stride + from, len, rank, ranks);
+            if (u8 *peer = reach(step)) rt_copy(peer + remote, rt_at(pe, send + to(step) * x.stride + from), len, rank, ranks);
         __syncthreads();
         for (u32 step = 1 + rank; step < pe.pes; step += ranks)
             if (u8 *peer = reach(step)) rt_signal_by(pe, peer, word, round, RT_SET, to(step));
         // While the others' are under way.
-        if (x.own) rt_copy(pe.heap + remote, pe.heap + send + pe.me * x.stride + from, len, rank, ranks);
+        if (x.own) rt_copy(rt_at(pe, remote), rt_at(pe, send + pe.me * x.stride + from), len, rank, ranks);
         bool failed = false;
         for (u32 k = rank; k < (pe.pes - 1) * gridDim.x; k += ranks) {
             u32 src = to(1 + k / gridDim.x);
@@ -70,7 +70,7 @@ extern "C" __global__ void __launch_bounds__(1024) rt_alltoall(rt_pe pe, rt_exch
             for (u32 src = 0; src < pe.pes; src++) {
                 if (src == pe.me && !x.own) continue;
                 rt_block block = {src, pe.me, round};
-                rt_check((u64 *)(pe.heap + receive + src * x.stride), block, x.len, from, from + len, rank, ranks, report);
+                rt_check((u64 *)rt_at(pe, receive + src * x.stride), block, x.len, from, from + len, rank, ranks, report);
             }
         }
         if (pe.posts) {

@@ -73,7 +73,7 @@ extern "C" __global__ void __launch_bounds__(1024) rt_moe_dispatch(rt_pe pe, rt_
     for (u32 i = rt_thread(); i < m.experts; i += rt_threads()) {
         const u64 word = m.counts + 8ull * i;
         rt_wait_until_ge(pe, word, m.least);
-        const u64 count = rt_load((const u64 *)(pe.heap + word)) & 0xffff;
+        const u64 count = rt_load((const u64 *)rt_at(pe, word)) & 0xffff;
         if (count) rt_wait_until_ge(pe, m.arrived + 8ull * i, m.before[i] + count);
     }
 }
@@ -104,10 +104,10 @@ extern "C" __global__ void __launch_bounds__(1024) rt_moe_combine(rt_pe pe, rt_m
         float low = 0, high = 0;
         for (u32 k = 0; k < m.topk; k++) {
             const rt_part part = m.parts[token * m.topk + k];
-            const u32 both = *(const u32 *)(pe.heap + m.returned + part.back * m.answer_bytes + 4ull * pair);
+            const u32 both = *(const u32 *)rt_at(pe, m.returned + part.back * m.answer_bytes + 4ull * pair);
             low = __fadd_rn(low, __fmul_rn(part.weight, rt_bf16(both & 0xffff)));
             high = __fadd_rn(high, __fmul_rn(part.weight, rt_bf16(both >> 16)));
         }
-        *(u32 *)(pe.heap + m.results + token * m.answer_bytes + 4ull * pair) = rt_to_bf16(high) << 16 | rt_to_bf16(low);
+        *(u32 *)rt_at(pe, m.results + token * m.answer_bytes + 4ull * pair) = rt_to_bf16(high) << 16 | rt_to_bf16(low);
     }
 }

@@ -21,8 +21,10 @@ struct rt_ring {
 
 // A PE as its kernels see it.
 struct rt_pe {
-    u8 *heap;         // this PE's heap
-    u8 *const *peers; // by PE: its heap where loads and stores reach it, else null
+    u8 *heap;         // this PE's heap, from `split` on
+    u8 *low;          // before that: the host's part of a heap whose other part is the GPU's memory
+    u64 split;        // 0: it lies in one piece
+    u8 *const *peers; // by PE: as `heap`, where loads and stores reach it, else null
     u32 near;         // the first PE that has one there
     u32 far;          // the first after the last of them
     u64 bytes;        // of each heap
@@ -168,8 +170,11 @@ __device__ inline u8 *rt_reach(const rt_pe &pe, u32 dst) {
 }
 
 __device__ inline bool rt_inside(const rt_pe &pe, u64 offset, u64 len) {
-    return offset <= pe.bytes && len <= pe.bytes - offset;
+    return offset <= pe.bytes && len <= pe.bytes - offset && (offset >= pe.split || len <= pe.split - offset);
 }
+
+// Where this PE's own heap has an offset.
+__device__ inline u8 *rt_at(const rt_pe &pe, u64 offset) { return (offset < pe.split ? pe.low : pe.heap) + offset; }
 
 // Each thread has so many loads under way: what keeps a link busy is bytes under way.
 #define RT_AT_ONCE 8
@@ -214,7 +219,7 @@ __device__ inline void rt_copy(u8 *to, const u8 *from, u64 len, u32 rank, u32 ra
 // Copies to a PE whose heap is at `peer`, or posts that. All of `ranks` threads call.
 __device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 local, u64 len, u32 dst, u32 rank, u32 ranks) {
     bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
-    if (peer && inside) return rt_copy(peer + remote, pe.heap + local, len, rank, ranks);
+    if (peer && inside && remote >= pe.split) return rt_copy(peer + remote, rt_at(pe, local), len, rank, ranks);
     // What is wrong the proxy has to say.
     if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
 }
@@ -334,7 +339,7 @@ __device__ inline void rt_put_signal_block(const rt_pe &pe, u64 remote, u64 loca
 
 // Waits until a word of this PE's heap is at least `value`; false when the job has failed before.
 __device__ inline bool rt_arrived(const rt_pe &pe, u64 word, u64 value) {
-    const u64 *at = (const u64 *)(pe.heap + word);
+    const u64 *at = (const u64 *)rt_at(pe, word);
     u32 looks = 0;
     while (rt_load(at) < value)
         if (rt_failed(pe, looks)) return false;

@@ -24,7 +24,7 @@ fn is_here(provider: &str) -> bool {
     let outcome = match Libfabric::load() {
         Ok(lib) => {
             let request = providers::nic(provider, 1, 0, 1);
-            discover(&Arc::new(lib), Some(provider), &[request], Share::Alone)
+            discover(&Arc::new(lib), Some(provider), &[request], Share::Alone, false)
                 .map(drop)
                 .map_err(|error| error.to_string())
         }

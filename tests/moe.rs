@@ -56,7 +56,7 @@ fn every_layer_comes_through_in_every_way() {
             let job = Job { provider: provider.clone(), heap_bytes, ..job.clone() };
             let outputs = job.run(move |pe| {
                 let mut out = Vec::new();
-                moe::run(pe, &options, &mut Json::new(&mut out)).unwrap();
+                moe::run(pe, None, &options, &mut Json::new(&mut out)).unwrap();
                 String::from_utf8(out).unwrap()
             });
             let lines = outputs[0].lines().map(|line| serde_json::from_str(line).unwrap());

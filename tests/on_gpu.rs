@@ -73,7 +73,7 @@ impl Alone {
 fn memory(visible: &Visible) -> &DeviceMemory {
     match visible.heap() {
         KernelHeap::Device { own, .. } => own,
-        KernelHeap::Host { .. } => unreachable!("made as a device's"),
+        KernelHeap::Host { .. } | KernelHeap::Both { .. } => unreachable!("made as a device's"),
     }
 }
 

@@ -115,9 +115,9 @@ impl Pair {
         let mut ends: Vec<_> = (0..2_u8)
             .map(|pe| {
                 let request = providers::nic(provider, 199 + net, u32::from(pe), 1);
-                let info = discover(&lib, Some(provider), &[request], Share::Alone).unwrap().remove(0);
+                let info = discover(&lib, Some(provider), &[request], Share::Alone, false).unwrap().remove(0);
                 let heap = Arc::new(Heap::create(HEAP).unwrap());
-                let nic = FabricNic::open(&lib, info, &format!("nic{pe}"), &heap, 1).unwrap();
+                let nic = FabricNic::open(&lib, info, &format!("nic{pe}"), &heap, None, 1).unwrap();
                 let peer = PeerNic { pe: 1 - u32::from(pe), nic: 0 };
                 End { nic, heap, seen: Seen::default(), posted: 0, peer }
             })

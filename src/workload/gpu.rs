@@ -4,21 +4,22 @@ pub(super) mod moe;
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cudarc::driver::CudaEvent;
 
 use super::WorkloadError;
-use super::options::{HeapKind, Options, Scope};
-use super::plan::grid_for;
+use super::options::{HeapKind, Initiator, Options, Scope};
+use super::plan::{Content, grid_for};
 use super::put::Buffers;
 use crate::transport::error::TransportError;
 use crate::transport::gpu::{
-    BlockId, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, Report, RingMemory,
-    VerifyKernels, Visible, share,
+    BlockId, DeviceMemory, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, Report,
+    RingMemory, VerifyKernels, Visible, share,
 };
-use crate::transport::heap::Allocator;
-use crate::transport::pe::Pe;
+use crate::transport::heap::{Allocator, DevicePart};
+use crate::transport::pe::{Pe, PeConfig};
 
 /// Rings of a PE: with several, blocks get in each other's way less.
 const RINGS: u32 = 4;
@@ -31,6 +32,46 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long the job's reason may come after the GPU's own error, which says less.
 const NEWS_LIMIT: Duration = Duration::from_millis(200);
+
+/// A GPU that is opened while its PE starts, since NICs have to be told of its memory then.
+pub struct OpenedGpu {
+    gpu: Result<Gpu, GpuError>,
+    /// For the heap; or why there is none.
+    memory: Result<Arc<DeviceMemory>, String>,
+}
+
+impl OpenedGpu {
+    /// Starts a PE, with `bytes` bytes of the memory of the GPU that posts for it, if one does and the heap may lie there. What goes
+    /// wrong with the GPU is said when the benchmark begins.
+    ///
+    /// # Errors
+    /// As [`Pe::start`].
+    pub fn start_pe(
+        config: &PeConfig,
+        initiator: Initiator,
+        bytes: u64,
+    ) -> Result<(Pe, Option<Self>), TransportError> {
+        let Initiator::Gpu { ordinal, heap, .. } = initiator else { return Ok((Pe::start(config)?, None)) };
+        let mut opened = None;
+        let pe = Pe::start_with(config, || {
+            let (made, part) = Self::open(ordinal, heap, bytes);
+            opened = Some(made);
+            part
+        })?;
+        Ok((pe, opened))
+    }
+
+    fn open(ordinal: usize, kind: HeapKind, bytes: u64) -> (Self, Result<DevicePart, String>) {
+        let gpu = Gpu::open(ordinal);
+        let memory = match &gpu {
+            Ok(_) if kind == HeapKind::Host => Err("the host's was asked for".to_owned()),
+            Ok(gpu) => DeviceMemory::take(gpu, bytes).map(Arc::new).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let part = memory.clone().and_then(|memory| memory.part().map_err(|error| error.to_string()));
+        (Self { gpu, memory }, part)
+    }
+}
 
 /// What kernels use.
 struct Held {
@@ -47,7 +88,7 @@ pub(super) struct GpuSide {
     held: ManuallyDrop<Held>,
     /// A kernel has not ended when it should have: what it uses stays until the process ends.
     hung: Cell<bool>,
-    /// Hands out the heap in the GPU's memory, if it lies there.
+    /// Hands out the heap in the GPU's memory, if all of it lies there.
     allocator: Option<Allocator>,
     /// PEs that have this GPU.
     sharers: u32,
@@ -60,29 +101,38 @@ impl GpuSide {
         self.held.gpu.name().ok()
     }
 
-    /// Opens the GPU, compiles the kernels, finds a heap of `bytes` bytes for them, and lets the proxy take what they post.
+    /// Compiles the kernels for a GPU, finds a heap for them, and lets the proxy take what they post.
     pub(super) fn start(
         pe: &mut Pe,
-        ordinal: usize,
+        opened: OpenedGpu,
         threads: u32,
         kind: HeapKind,
-        bytes: u64,
         verify: bool,
     ) -> Result<Self, WorkloadError> {
-        let gpu = Gpu::open(ordinal)?;
+        let OpenedGpu { gpu, memory } = opened;
+        let gpu = gpu?;
         let kernels = PatternKernels::load(&gpu)?;
         let verify = verify.then(|| VerifyKernels::load(&gpu)).transpose()?;
         let rings = RingMemory::create(RINGS, DEPTH).map_err(GpuError::from)?;
         let allgather = |bytes: &[u8]| pe.allgather(bytes);
-        let party = Party { me: pe.rank(), pes: pe.world(), by_nic: by_nic(pe), allgather: &allgather };
-        let host = || KernelHeap::host(&gpu, pe.heap(), pe.reached());
-        let shared = share(&gpu, &party, kind, bytes, &rings, host)?;
-        if let (0, None, Some(why)) = (pe.rank(), party.by_nic, shared.why_host) {
+        let party = Party {
+            me: pe.rank(),
+            pes: pe.world(),
+            heap: pe.heap(),
+            reached: pe.reached(),
+            by_nic: by_nic(pe),
+            no_part: pe.no_device().map(ToOwned::to_owned),
+            allgather: &allgather,
+        };
+        let shared = share(&gpu, &party, kind, memory, &rings)?;
+        // Over sockets it could be nowhere else.
+        let might = party.by_nic.is_none() || matches!(pe.provider(), "efa" | "efa-direct" | "verbs;ofi_rxm");
+        if let (0, true, Some(why)) = (pe.rank(), might, shared.why_host) {
             eprintln!("railtop: the heap lies in the host's memory and not in the GPUs': {why}");
         }
         pe.take_from(&rings, true)?;
-        let device = shared.visible.heap().is_device();
-        let allocator = device.then(|| Allocator::new(shared.visible.heap().len()));
+        let heap = shared.visible.heap();
+        let allocator = matches!(heap, KernelHeap::Device { .. }).then(|| Allocator::new(heap.len()));
         let report = Report::new(&gpu)?;
         let (visible, sharers) = (shared.visible, shared.sharers);
         let held = ManuallyDrop::new(Held { gpu, kernels, verify, report, visible, rings });
@@ -90,10 +140,11 @@ impl GpuSide {
     }
 
     /// Offset of `len` fresh bytes of the heap, the same on every PE.
-    pub(super) fn allocate(&mut self, pe: &mut Pe, len: u64) -> Result<u64, WorkloadError> {
-        match &mut self.allocator {
-            None => Ok(pe.allocate(len)?),
-            Some(allocator) => Ok(allocator.allocate(len).map_err(TransportError::from)?),
+    pub(super) fn allocate(&mut self, pe: &mut Pe, content: Content, len: u64) -> Result<u64, WorkloadError> {
+        match (&mut self.allocator, content) {
+            (Some(allocator), _) => Ok(allocator.allocate(len).map_err(TransportError::from)?),
+            (None, Content::Data) if self.held.visible.heap().is_device() => Ok(pe.allocate_on_device(len)?),
+            (None, _) => Ok(pe.allocate(len)?),
         }
     }
 
@@ -272,11 +323,8 @@ impl Drop for GpuSide {
     }
 }
 
-/// Why some PE has to be reached over NICs, if one has. They reach the host's memory only.
+/// Why some PE has to be reached over NICs, if one has.
 fn by_nic(pe: &Pe) -> Option<String> {
     let far = (0..pe.world()).find(|&other| !pe.is_local(other))?;
-    let provider = pe.provider();
-    Some(format!(
-        "PE {far} is reached over NICs, and this transport does not register the GPU's memory with them (FI_HMEM, provider {provider})"
-    ))
+    Some(format!("PE {far} is reached over NICs (provider {})", pe.provider()))
 }

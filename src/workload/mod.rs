@@ -6,7 +6,7 @@
 mod account;
 pub mod alltoall;
 pub mod gather;
-mod gpu;
+pub mod gpu;
 pub mod meter;
 pub mod moe;
 pub mod options;

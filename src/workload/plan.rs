@@ -12,6 +12,15 @@ const PART_BYTES: u64 = 8192;
 /// Bytes that a thread loads at once.
 const LOAD_BYTES: u64 = 16;
 
+/// What a part of the heap is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes to send or receive.
+    Data,
+    /// Signal words, which the proxy has to reach unless kernels apply all signals.
+    Words,
+}
+
 /// The parts of the heap a pattern allocates, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -47,6 +56,12 @@ impl Layout {
     #[must_use]
     pub fn heap_bytes(&self) -> u64 {
         heap_size_for(&[self.send, self.receive, self.signals])
+    }
+
+    /// Bytes of the host's memory for it where data lie in a GPU's.
+    #[must_use]
+    pub fn word_bytes(&self) -> u64 {
+        heap_size_for(&[self.signals])
     }
 }
 

@@ -8,10 +8,10 @@ use super::WorkloadError;
 use super::account::{Account, Counted};
 use super::alltoall::{self, AllToAll, Terms};
 use super::gather::{collect, share};
-use super::gpu::GpuSide;
+use super::gpu::{GpuSide, OpenedGpu};
 use super::meter::Watch;
 use super::options::{Initiator, Options, Pattern, Table};
-use super::plan::{Layout, block_bytes, put_bytes};
+use super::plan::{Content, Layout, block_bytes, put_bytes};
 use super::put;
 use super::report::{Progress, Reporter, Row};
 use super::scene::Scene;
@@ -23,26 +23,31 @@ use crate::transport::select::PolicyKind;
 /// How long a batch of iterations runs when a size runs for a time: between batches PE 0 says whether to go on.
 const BATCH: Duration = Duration::from_millis(300);
 
-/// Runs the benchmark on this PE. PE 0 reports through `reporter`; the others' is not used.
+/// Runs the benchmark on this PE, by the GPU that was opened for it or by this program. PE 0 reports through `reporter`; the others' is not used.
 ///
 /// # Errors
 /// When the job cannot do it, the transport fails, or data or counters are wrong.
-pub fn run(pe: &mut Pe, options: &Options, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
+pub fn run(
+    pe: &mut Pe,
+    gpu: Option<OpenedGpu>,
+    options: &Options,
+    reporter: &mut dyn Reporter,
+) -> Result<(), WorkloadError> {
     let world = pe.world();
     options.fits(world)?;
     let layout = Layout::of(options, world);
-    let mut gpu = match options.initiator {
-        Initiator::Host => None,
-        Initiator::Gpu { ordinal, threads, heap } => {
-            Some(GpuSide::start(pe, ordinal, threads, heap, layout.heap_bytes(), options.verify)?)
+    let mut gpu = match (options.initiator, gpu) {
+        (Initiator::Gpu { threads, heap, .. }, Some(gpu)) => {
+            Some(GpuSide::start(pe, gpu, threads, heap, options.verify)?)
         }
+        _ => None,
     };
-    let mut allocate = |len| match &mut gpu {
+    let mut allocate = |content, len| match &mut gpu {
         None => Ok(pe.allocate(len)?),
-        Some(gpu) => gpu.allocate(pe, len),
+        Some(gpu) => gpu.allocate(pe, content, len),
     };
-    let (send, receive) = (allocate(layout.send)?, allocate(layout.receive)?);
-    let signals = allocate(layout.signals)?;
+    let (send, receive) = (allocate(Content::Data, layout.send)?, allocate(Content::Data, layout.receive)?);
+    let signals = allocate(Content::Words, layout.signals)?;
     let mut bench = Bench {
         options,
         gpu,

@@ -23,10 +23,10 @@ use super::source::TextOrJson;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::FabricError;
 use crate::transport::gpu::{Gpu, GpuError};
-use crate::transport::heap::RESERVED;
 use crate::transport::pe::Pe;
 use crate::transport::ranks::Ranks;
 use crate::transport::select::PolicyKind;
+use crate::workload::gpu::OpenedGpu;
 use crate::workload::options::{HeapKind, Initiator, Pattern};
 use crate::workload::plan::Layout;
 use crate::workload::report::{Json, Reporter, Text};
@@ -75,9 +75,11 @@ fn sized(args: &RunArgs, pattern: Pattern) -> anyhow::Result<ExitCode> {
     let ranks = args.job.ranks()?;
     options.initiator = args.poster.initiator(ranks.local_rank.unwrap_or(ranks.rank), args.threads)?;
     options.fits(ranks.world).map_err(|error| unfit(&error))?;
-    let heap_bytes = Layout::of(&options, ranks.world).heap_bytes();
-    let job = Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes };
-    job.run(ranks, &options.policies, |pe, reporter| workload::run(pe, &options, reporter))
+    let layout = Layout::of(&options, ranks.world);
+    let (heap_bytes, word_bytes) = (layout.heap_bytes(), layout.word_bytes());
+    let job =
+        Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes, word_bytes };
+    job.run(ranks, &options.policies, |pe, gpu, reporter| workload::run(pe, gpu, &options, reporter))
 }
 
 /// The job cannot run it: known before any PE waits for another. But without libfabric, that is the first thing to say.
@@ -95,6 +97,8 @@ struct Job<'a> {
     initiator: Initiator,
     /// Bytes of the heap, in whichever memory it lies.
     heap_bytes: u64,
+    /// Those of signal words.
+    word_bytes: u64,
 }
 
 impl Job<'_> {
@@ -103,18 +107,19 @@ impl Job<'_> {
         self,
         ranks: Ranks,
         policies: &[PolicyKind],
-        work: impl FnOnce(&mut Pe, &mut dyn Reporter) -> Result<(), WorkloadError>,
+        work: impl FnOnce(&mut Pe, Option<OpenedGpu>, &mut dyn Reporter) -> Result<(), WorkloadError>,
     ) -> anyhow::Result<ExitCode> {
         let first = policies.first().copied().unwrap_or(PolicyKind::PairSeq);
-        // What lies in the GPUs' memory needs no room in the host's.
+        // Of what lies in the GPUs' memory signals alone need room in the host's.
         let on_gpu = matches!(self.initiator, Initiator::Gpu { heap: HeapKind::Device, .. });
-        let heap_bytes = if on_gpu { RESERVED } else { self.heap_bytes };
+        let heap_bytes = if on_gpu { self.word_bytes } else { self.heap_bytes };
         let mut config = self.args.config(ranks, heap_bytes, first)?;
         if let Initiator::Gpu { ordinal, .. } = self.initiator {
             // Only shown: what goes wrong is said when the GPU is opened.
             config.gpu = Gpu::pci_address(ordinal).ok();
         }
-        let mut pe = Pe::start(&config).map_err(transport)?;
+        let started = OpenedGpu::start_pe(&config, self.initiator, self.heap_bytes);
+        let (mut pe, gpu) = started.map_err(transport)?;
         let ended = end_on_signal(&pe)?;
         let out = io::BufWriter::new(io::stdout().lock());
         let mut reporter: Box<dyn Reporter> = match self.format {
@@ -123,7 +128,7 @@ impl Job<'_> {
         };
         // A PE that leaves in good order does so inside; one that is dropped takes its counter page along, so that a job that
         // was ended on purpose leaves none behind.
-        let outcome = work(&mut pe, reporter.as_mut())
+        let outcome = work(&mut pe, gpu, reporter.as_mut())
             .inspect_err(|error| pe.abort(&error.to_string()))
             .and_then(|()| pe.finish().map_err(WorkloadError::Transport));
         let Err(error) = outcome else {

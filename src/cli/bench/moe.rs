@@ -172,7 +172,9 @@ pub(super) fn run(args: &MoeArgs) -> anyhow::Result<ExitCode> {
             exit::say(&format!("railtop: warning: left out: {why}"));
         }
     }
-    let heap_bytes = Layout::of(&options, ranks.world).heap_bytes();
-    let job = Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes };
-    job.run(ranks, &options.policies, |pe, reporter| moe::run(pe, &options, reporter))
+    let layout = Layout::of(&options, ranks.world);
+    let (heap_bytes, word_bytes) = (layout.heap_bytes(), layout.word_bytes());
+    let job =
+        Job { args: &args.job, format: args.format, initiator: options.initiator, heap_bytes, word_bytes };
+    job.run(ranks, &options.policies, |pe, gpu, reporter| moe::run(pe, gpu, &options, reporter))
 }

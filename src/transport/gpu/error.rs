@@ -53,6 +53,11 @@ pub enum GpuError {
         /// The driver's.
         driver: Version,
     },
+    /// What a NIC writes comes in no order.
+    #[error(
+        "this GPU keeps no order between what a NIC writes and a signal, and its driver has no flush for it"
+    )]
+    NoOrder,
     /// The heap cannot lie in the GPU's memory.
     #[error(
         "the heap cannot lie in the GPU's memory: {0}; use --heap host, where the data lie in the host's"

@@ -23,7 +23,16 @@ pub enum KernelHeap {
         /// By PE; none of this PE's own. Before it: what is others' is let go of first.
         peers: Vec<Option<OpenedMemory>>,
         /// This PE's.
-        own: DeviceMemory,
+        own: Arc<DeviceMemory>,
+    },
+    /// Signals and what is small in the hosts' memory, and behind it, in the GPUs', everything else: NICs reach both.
+    Both {
+        /// The part in the host's.
+        low: Pinned,
+        /// By PE: the GPUs' memory of PEs of this node, as for `Device`.
+        peers: Vec<Option<OpenedMemory>>,
+        /// This PE's.
+        own: Arc<DeviceMemory>,
     },
 }
 
@@ -47,15 +56,40 @@ impl KernelHeap {
     /// # Errors
     /// When the GPU has not that much.
     pub fn alone(gpu: &Gpu, len: u64) -> Result<Self, GpuError> {
-        Ok(Self::Device { peers: Vec::new(), own: DeviceMemory::take(gpu, len)? })
+        Ok(Self::Device { peers: Vec::new(), own: Arc::new(DeviceMemory::take(gpu, len)?) })
     }
 
-    /// Where kernels see its first byte.
+    /// A heap that begins in the host's memory and continues in the GPU's.
+    ///
+    /// # Errors
+    /// When the driver does not take the host's.
+    pub fn both(
+        gpu: &Gpu,
+        low: &Arc<Heap>,
+        own: Arc<DeviceMemory>,
+        peers: Vec<Option<OpenedMemory>>,
+    ) -> Result<Self, GpuError> {
+        Ok(Self::Both { low: gpu.pin(low)?, peers, own })
+    }
+
+    /// Where the part in the GPU's memory begins, if another one is before it; else 0.
+    #[must_use]
+    pub fn split(&self) -> u64 {
+        if let Self::Both { low, .. } = self { low.len() } else { 0 }
+    }
+
+    /// Where kernels see the part before the split; 0 if there is none.
+    #[must_use]
+    pub fn low(&self) -> u64 {
+        if let Self::Both { low, .. } = self { low.address() } else { 0 }
+    }
+
+    /// Where kernels would see its first byte if all of it lay together with what comes from the split on.
     #[must_use]
     pub fn address(&self) -> u64 {
         match self {
             Self::Host { own, .. } => own.address(),
-            Self::Device { own, .. } => own.address(),
+            Self::Device { own, .. } | Self::Both { own, .. } => own.address().wrapping_sub(self.split()),
         }
     }
 
@@ -65,6 +99,7 @@ impl KernelHeap {
         match self {
             Self::Host { own, .. } => own.len(),
             Self::Device { own, .. } => own.len(),
+            Self::Both { low, own, .. } => low.len() + own.len(),
         }
     }
 
@@ -74,20 +109,28 @@ impl KernelHeap {
         self.len() == 0
     }
 
-    /// Where kernels see the heap of each of `pes` PEs; 0 of those that they post to.
+    /// The same of each of `pes` PEs; 0 of those that kernels post to.
     #[must_use]
     pub fn addresses(&self, me: u32, pes: u32) -> Vec<u64> {
         let peer = |pe: u32| match self {
             _ if pe == me => Some(self.address()),
             Self::Host { peers, .. } => Some(peers.get(pe as usize)?.as_ref()?.address()),
-            Self::Device { peers, .. } => Some(peers.get(pe as usize)?.as_ref()?.address()),
+            Self::Device { peers, .. } | Self::Both { peers, .. } => {
+                Some(peers.get(pe as usize)?.as_ref()?.address().wrapping_sub(self.split()))
+            }
         };
         (0..pes).map(|pe| peer(pe).unwrap_or(0)).collect()
     }
 
-    /// Whether it lies in the GPU's memory. Then signals are the kernels' own matter.
+    /// Whether data lie in the GPU's memory.
     #[must_use]
     pub fn is_device(&self) -> bool {
+        matches!(self, Self::Device { .. } | Self::Both { .. })
+    }
+
+    /// Whether signals are the kernels' own matter, and not the proxy's.
+    #[must_use]
+    pub fn takes_signals(&self) -> bool {
         matches!(self, Self::Device { .. })
     }
 
@@ -99,14 +142,14 @@ impl KernelHeap {
 
     /// Lets go of other PEs' memory, which must be done by all before anybody gives its own back ([`Self::returned`]).
     pub fn close(&mut self) {
-        if let Self::Device { peers, .. } = self {
+        if let Self::Device { peers, .. } | Self::Both { peers, .. } = self {
             peers.clear();
         }
     }
 
     /// All other PEs have let go of this PE's memory: it may be given back. Without that it stays until the process ends.
-    pub fn returned(&mut self) {
-        if let Self::Device { own, .. } = self {
+    pub fn returned(&self) {
+        if let Self::Device { own, .. } | Self::Both { own, .. } = self {
             own.returned();
         }
     }

@@ -4,12 +4,14 @@
 
 use std::ffi::c_char;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::CudaContext;
 use cudarc::driver::sys::{self, CUipcMem_flags, CUipcMemHandle};
 
 use super::device::Gpu;
 use super::error::GpuError;
+use crate::transport::heap::{DeviceKind, DevicePart, Flush};
 
 /// What the driver maps memory in: an allocation of whole ones shares them with nothing else, so that another process that
 /// opens it sees this memory and no other.
@@ -25,7 +27,7 @@ pub struct DeviceMemory {
     address: u64,
     len: u64,
     /// Others may have it open.
-    lent: bool,
+    lent: AtomicBool,
 }
 
 impl DeviceMemory {
@@ -38,7 +40,8 @@ impl DeviceMemory {
         let what = || format!("taking {len} bytes of the GPU's memory");
         let size = usize::try_from(len).unwrap_or(usize::MAX);
         gpu.context().bind_to_thread().map_err(GpuError::of(what()))?;
-        let mut memory = Self { context: Arc::clone(gpu.context()), address: 0, len, lent: false };
+        let mut memory =
+            Self { context: Arc::clone(gpu.context()), address: 0, len, lent: AtomicBool::new(false) };
         // Not from one of the driver's pools: what comes from there cannot be shared by a handle.
         // SAFETY: writes one address.
         unsafe { sys::cuMemAlloc_v2(&raw mut memory.address, size) }
@@ -72,7 +75,7 @@ impl DeviceMemory {
     ///
     /// # Errors
     /// When the driver refuses, as in some containers.
-    pub fn handle(&mut self) -> Result<Vec<u8>, GpuError> {
+    pub fn handle(&self) -> Result<Vec<u8>, GpuError> {
         let what = "asking for a handle of the GPU's memory";
         self.context.bind_to_thread().map_err(GpuError::of(what))?;
         let mut handle = CUipcMemHandle { reserved: [0; HANDLE_BYTES] };
@@ -80,13 +83,24 @@ impl DeviceMemory {
         unsafe { sys::cuIpcGetMemHandle(&raw mut handle, self.address) }
             .result()
             .map_err(GpuError::of(what))?;
-        self.lent = true;
+        self.lent.store(true, Ordering::Release);
         Ok(handle.reserved.iter().map(|byte| byte.to_ne_bytes()[0]).collect())
     }
 
     /// No other process has it open any more.
-    pub fn returned(&mut self) {
-        self.lent = false;
+    pub fn returned(&self) {
+        self.lent.store(false, Ordering::Release);
+    }
+
+    /// As the second part of a heap, for NICs to reach.
+    ///
+    /// # Errors
+    /// When kernels could see a signal before the bytes that a NIC has written, and the driver offers nothing against it.
+    pub fn part(self: &Arc<Self>) -> Result<DevicePart, GpuError> {
+        let keep = Arc::clone(self);
+        let ordinal = i32::try_from(self.context.ordinal()).unwrap_or(i32::MAX);
+        let flush = flush_for(&self.context)?;
+        Ok(DevicePart { address: self.address, len: self.len, kind: DeviceKind::Cuda(ordinal), flush, keep })
     }
 
     /// Copies from `offset` on into `bytes`, after everything that has been started on the GPU.
@@ -127,9 +141,37 @@ impl DeviceMemory {
     }
 }
 
+/// What has to be done between a NIC's bytes and a signal, so that a kernel which sees the one sees the others. Nothing on GPUs that
+/// keep the order of what comes from outside, Hopper for one.
+fn flush_for(context: &Arc<CudaContext>) -> Result<Option<Flush>, GpuError> {
+    let of = |attribute| {
+        context.attribute(attribute).map_err(GpuError::of("asking for the order of a NIC's writes"))
+    };
+    let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WRITES_ORDERING;
+    let owner = sys::CUGPUDirectRDMAWritesOrdering::CU_GPU_DIRECT_RDMA_WRITES_ORDERING_OWNER;
+    if of(attribute)? >= owner as i32 {
+        return Ok(None);
+    }
+    let attribute = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_FLUSH_WRITES_OPTIONS;
+    let host = sys::CUflushGPUDirectRDMAWritesOptions::CU_FLUSH_GPU_DIRECT_RDMA_WRITES_OPTION_HOST;
+    if of(attribute)? & host as i32 == 0 {
+        return Err(GpuError::NoOrder);
+    }
+    let context = Arc::clone(context);
+    Ok(Some(Arc::new(move || {
+        let failed = |error: cudarc::driver::DriverError| error.to_string();
+        context.bind_to_thread().map_err(failed)?;
+        let target =
+            sys::CUflushGPUDirectRDMAWritesTarget::CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TARGET_CURRENT_CTX;
+        let scope = sys::CUflushGPUDirectRDMAWritesScope::CU_FLUSH_GPU_DIRECT_RDMA_WRITES_TO_OWNER;
+        // SAFETY: takes no memory of ours; the context is this thread's now.
+        unsafe { sys::cuFlushGPUDirectRDMAWrites(target, scope) }.result().map_err(failed)
+    })))
+}
+
 impl Drop for DeviceMemory {
     fn drop(&mut self) {
-        if self.lent {
+        if self.lent.load(Ordering::Acquire) {
             // Kernels of others may still be at it, and to free it under their mappings is undefined: the end of the process
             // sees to it. The context stays, too: with it all of its memory would go.
             std::mem::forget(Arc::clone(&self.context));

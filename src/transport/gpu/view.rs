@@ -19,6 +19,8 @@ const COUNTER_WORDS: usize = 32;
 #[repr(C)]
 pub struct PeView {
     heap: u64,
+    low: u64,
+    split: u64,
     peers: u64,
     near: u32,
     far: u32,
@@ -38,8 +40,10 @@ pub struct PeView {
 
 impl PeView {
     /// Its fields as `rt_pe` must have them, and at which byte each begins.
-    pub const OFFSETS: [(&'static str, usize); 16] = [
+    pub const OFFSETS: [(&'static str, usize); 18] = [
         ("heap", offset_of!(Self, heap)),
+        ("low", offset_of!(Self, low)),
+        ("split", offset_of!(Self, split)),
         ("peers", offset_of!(Self, peers)),
         ("near", offset_of!(Self, near)),
         ("far", offset_of!(Self, far)),
@@ -58,7 +62,7 @@ impl PeView {
     ];
 }
 
-// SAFETY: the layout of `rt_pe`: six addresses, two lengths, and eight 32-bit numbers in pairs.
+// SAFETY: the layout of `rt_pe`: seven addresses, three lengths, and eight 32-bit numbers in pairs.
 unsafe impl DeviceRepr for PeView {}
 
 /// All that [`PeView`] points to, for as long as kernels may use it.
@@ -82,13 +86,15 @@ impl Visible {
             .alloc_zeros::<u64>(rings.count() as usize * COUNTER_WORDS)
             .map_err(GpuError::of("taking memory for the rings' counters"))?;
         let addresses = heap.addresses(me, pes);
-        let signals = heap.is_device();
+        let signals = heap.takes_signals();
         let posts = !signals || addresses.contains(&0);
         let reached = || (0..pes).zip(&addresses).filter(|(_, address)| **address != 0).map(|(pe, _)| pe);
         let (near, far) = (reached().min().unwrap_or(0), reached().max().map_or(0, |last| last + 1));
         let peers = stream.clone_htod(&addresses).map_err(GpuError::of("telling the GPU of other heaps"))?;
         let view = PeView {
             heap: heap.address(),
+            low: heap.low(),
+            split: heap.split(),
             peers: peers.device_ptr(stream).0,
             near,
             far,
@@ -126,7 +132,13 @@ impl Visible {
     }
 
     /// All other PEs have let go of this PE's memory: see [`KernelHeap::returned`].
-    pub fn returned(&mut self) {
+    pub fn returned(&self) {
         self.heap.returned();
+    }
+
+    /// Only the heap again: no kernel may run any more.
+    #[must_use]
+    pub fn into_heap(self) -> KernelHeap {
+        self.heap
     }
 }

@@ -57,6 +57,7 @@ impl MoeSide {
     pub(in crate::workload) fn memory<'a>(&'a self, pe: &'a Pe) -> Memory<'a> {
         match self.side.held.visible.heap() {
             KernelHeap::Device { own, .. } => Memory::Device(own),
+            KernelHeap::Both { own, .. } => Memory::Both(pe.heap(), own),
             KernelHeap::Host { .. } => Memory::Host(pe.heap()),
         }
     }

@@ -177,7 +177,7 @@ mod tests {
 
     fn addresses(options: &MoeOptions, shape: Shape, tokens: u32, world: u32) -> Addresses {
         let mut heap = Allocator::new(u64::MAX);
-        let places = Layout::of(options, world).places(|len| Ok(heap.allocate(len).unwrap())).unwrap();
+        let places = Layout::of(options, world).places(|_, len| Ok(heap.allocate(len).unwrap())).unwrap();
         let words = Words { at: places.words, experts: 256, pes: world };
         Addresses { shape, tokens, world, places, words }
     }

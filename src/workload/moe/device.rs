@@ -5,15 +5,14 @@ use std::time::Duration;
 use super::announce::{Announced, least};
 use super::case::Case;
 use super::incoming::{Incoming, Received};
-use super::layout::Layout;
 use super::options::MoeOptions;
 use super::sums::Sums;
 use super::traffic::Traffic;
 use crate::transport::gpu::Moe;
 use crate::transport::pe::Pe;
 use crate::workload::WorkloadError;
-use crate::workload::gpu::GpuSide;
 use crate::workload::gpu::moe::{MoeSide, Part};
+use crate::workload::gpu::{GpuSide, OpenedGpu};
 
 /// A PE's GPU for this benchmark.
 pub struct Device {
@@ -35,16 +34,15 @@ fn table_bytes(options: &MoeOptions, world: u32) -> u64 {
 }
 
 impl Device {
-    /// Opens GPU `ordinal` with a heap for `layout`.
+    /// With a GPU and its heap.
     pub fn start(
         pe: &mut Pe,
         options: &MoeOptions,
-        layout: &Layout,
+        gpu: OpenedGpu,
         threads: u32,
-        ordinal: usize,
         kind: crate::transport::gpu::HeapKind,
     ) -> Result<Self, WorkloadError> {
-        let side = GpuSide::start(pe, ordinal, threads, kind, layout.heap_bytes(), options.verify)?;
+        let side = GpuSide::start(pe, gpu, threads, kind, options.verify)?;
         let side = MoeSide::start(side, table_bytes(options, pe.world()))?;
         Ok(Self { side, grid: (options.ctas, threads) })
     }

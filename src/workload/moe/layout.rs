@@ -4,6 +4,7 @@ use super::options::MoeOptions;
 use super::shape::Shape;
 use crate::transport::heap::heap_size_for;
 use crate::workload::WorkloadError;
+use crate::workload::plan::Content;
 
 /// Bytes of the parts of the heap, for the largest of all layers and numbers of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,18 +87,26 @@ impl Layout {
         heap_size_for(&self.parts())
     }
 
+    /// Bytes of the host's memory for it where data lie in a GPU's.
+    #[must_use]
+    pub fn word_bytes(&self) -> u64 {
+        heap_size_for(&[self.words])
+    }
+
     /// Allocates every part.
     ///
     /// # Errors
     /// When the heap is full.
     pub fn places(
         &self,
-        mut allocate: impl FnMut(u64) -> Result<u64, WorkloadError>,
+        mut allocate: impl FnMut(Content, u64) -> Result<u64, WorkloadError>,
     ) -> Result<Places, WorkloadError> {
         let mut parts = self.parts();
-        for part in &mut parts {
-            *part = allocate(*part)?;
+        let [data @ .., words] = &mut parts;
+        for part in data {
+            *part = allocate(Content::Data, *part)?;
         }
+        *words = allocate(Content::Words, *words)?;
         Ok(Self::from_parts(parts))
     }
 }

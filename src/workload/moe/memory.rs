@@ -11,17 +11,28 @@ pub enum Memory<'a> {
     Host(&'a Heap),
     /// In a GPU's.
     Device(&'a DeviceMemory),
+    /// It begins in the host's memory and continues in a GPU's.
+    Both(&'a Heap, &'a DeviceMemory),
 }
 
 impl Memory<'_> {
+    /// The memory that has an offset, and which offset of that it is.
+    fn at(self, offset: u64) -> (Self, u64) {
+        match self {
+            Self::Both(heap, _) if offset < heap.len() => (Self::Host(heap), offset),
+            Self::Both(heap, memory) => (Self::Device(memory), offset - heap.len()),
+            one => (one, offset),
+        }
+    }
+
     /// Reads into `bytes` from `offset` on.
     ///
     /// # Errors
     /// When they do not lie inside, or the driver refuses.
     pub fn read(self, offset: u64, bytes: &mut [u8]) -> Result<(), WorkloadError> {
-        match self {
-            Self::Host(heap) => Ok(heap.read(offset, bytes)?),
-            Self::Device(memory) => Ok(memory.read(offset, bytes)?),
+        match self.at(offset) {
+            (Self::Host(heap) | Self::Both(heap, _), offset) => Ok(heap.read(offset, bytes)?),
+            (Self::Device(memory), offset) => Ok(memory.read(offset, bytes)?),
         }
     }
 
@@ -30,9 +41,9 @@ impl Memory<'_> {
     /// # Errors
     /// As [`Self::read`].
     pub fn write(self, offset: u64, bytes: &[u8]) -> Result<(), WorkloadError> {
-        match self {
-            Self::Host(heap) => Ok(heap.write(offset, bytes)?),
-            Self::Device(memory) => Ok(memory.write(offset, bytes)?),
+        match self.at(offset) {
+            (Self::Host(heap) | Self::Both(heap, _), offset) => Ok(heap.write(offset, bytes)?),
+            (Self::Device(memory), offset) => Ok(memory.write(offset, bytes)?),
         }
     }
 

@@ -23,27 +23,33 @@ use crate::workload::WorkloadError;
 use crate::workload::account::{Account, Counted};
 use crate::workload::alltoall::{AllToAll, Buffers, Terms, others};
 use crate::workload::gather::collect;
+use crate::workload::gpu::OpenedGpu;
 use crate::workload::options::{Initiator, Scope};
 use crate::workload::report::{Progress, Reporter};
 use crate::workload::run::no_nic;
 use crate::workload::scene::Scene;
 use crate::workload::turns::{switch, turns};
 
-/// Runs the benchmark on this PE. PE 0 reports through `reporter`; the others' is not used.
+/// Runs the benchmark on this PE, by the GPU that was opened for it or by this program. PE 0 reports through `reporter`; the others' is not used.
 ///
 /// # Errors
 /// When the transport fails, or data or counters are wrong.
-pub fn run(pe: &mut Pe, options: &MoeOptions, reporter: &mut dyn Reporter) -> Result<(), WorkloadError> {
+pub fn run(
+    pe: &mut Pe,
+    gpu: Option<OpenedGpu>,
+    options: &MoeOptions,
+    reporter: &mut dyn Reporter,
+) -> Result<(), WorkloadError> {
     let layout = Layout::of(options, pe.world());
-    let mut device = match options.initiator {
-        Initiator::Host => None,
-        Initiator::Gpu { ordinal, threads, heap } => {
-            Some(Device::start(pe, options, &layout, threads, ordinal, heap)?)
+    let mut device = match (options.initiator, gpu) {
+        (Initiator::Gpu { threads, heap, .. }, Some(gpu)) => {
+            Some(Device::start(pe, options, gpu, threads, heap)?)
         }
+        _ => None,
     };
-    let places = layout.places(|len| match &mut device {
+    let places = layout.places(|content, len| match &mut device {
         None => Ok(pe.allocate(len)?),
-        Some(device) => device.side.side().allocate(pe, len),
+        Some(device) => device.side.side().allocate(pe, content, len),
     })?;
     let experts = options.shapes.iter().map(|shape| shape.experts).max().unwrap_or(0);
     let words = Words { at: places.words, experts, pes: pe.world() };

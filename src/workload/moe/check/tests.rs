@@ -32,7 +32,7 @@ impl Played {
         let layout = Layout::of(&options, WORLD);
         let heap = Heap::create(layout.heap_bytes()).unwrap();
         let mut allocator = Allocator::new(heap.len());
-        let places = layout.places(|len| Ok(allocator.allocate(len)?)).unwrap();
+        let places = layout.places(|_, len| Ok(allocator.allocate(len)?)).unwrap();
         let words = Words { at: places.words, experts: SHAPE.experts, pes: WORLD };
         let at = Addresses { shape: SHAPE, tokens: TOKENS, world: WORLD, places, words };
         let case = Case::of(&options, at, 1, |_| true);
