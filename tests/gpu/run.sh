@@ -4,18 +4,19 @@
 #   tests/gpu/run.sh RAILTOP BENCH TESTS [PART…]      the program, the benchmark `transport` and the tests `on_gpu`
 #                                                     (cargo bench --no-run, cargo test --no-run)
 #
-# Parts, all of them without any: tests sanitizer ring nics node moe refusals ending lab
+# Parts, all of them without any: tests sanitizer ring nics node hmem moe refusals ending lab
 #
 # Ends with a table of the goals that the parts have to do with, and with 1 when one is missed or something has failed. Those
 # beside NVSHMEM are in nvshmem.sh.
 #
-# Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric. PEs that share a GPU take turns of some milliseconds on
+# Needs CUDA's driver and NVRTC (LD_LIBRARY_PATH), and libfabric; `hmem` one that takes GPUs' memory, named in RAILTOP_GPU_LIBFABRIC
+# (libfabric-build.sh makes one). PEs that share a GPU take turns of some milliseconds on
 # it unless NVIDIA's MPS runs; this starts one of its own where it is installed, and ends it.
 set -euo pipefail
 
 railtop=$1 bench=$2 tests=$3
 shift 3
-parts=" ${*:-tests sanitizer ring nics node moe refusals ending lab} "
+parts=" ${*:-tests sanitizer ring nics node hmem moe refusals ending lab} "
 failed=0
 
 # shellcheck source=tests/gpu/goals.sh
@@ -150,6 +151,33 @@ verified() {
     goal "jobs with a wrong byte or an error, 16 B to 256 MiB" $((failed - before)) "of 18" "<= 0"
 }
 
+# PEs of several nodes with their heaps in the GPUs' memory, which "NICs" reach: provider shm, which copies with the CPU what EFA's NICs
+# fetch by themselves. The transport is the same, and so are registrations, descriptors and keys.
+hmem() {
+    if [[ -z ${RAILTOP_GPU_LIBFABRIC:-} ]]; then
+        echo "skipped: no libfabric that takes GPUs' memory (RAILTOP_GPU_LIBFABRIC)"
+        return
+    fi
+    local before=$failed jobs=0 policy
+    export RAILTOP_LIBFABRIC=$RAILTOP_GPU_LIBFABRIC
+    on_device() {
+        jobs=$((jobs + 1))
+        job "$@" --provider shm --nics shm,shm,shm,shm --heap device --verify
+    }
+    for policy in single round-robin round-robin-offset pair-seq stripe least-loaded; do
+        on_device 2 1 put --policy "$policy" -b 16 -e 4K -f 16 -c 1 -n 2 -w 1
+        on_device 2 1 put --policy "$policy" -b 64K -e 64M -f 16 -n 2 -w 1
+        # Half of the PEs are on this node, and are stored to.
+        on_device 2 2 alltoall --policy "$policy" -b 16 -e 64M -f 16 -n 2 -w 1 -s block --bits 32
+    done
+    on_device 1 2 alltoall -b 16 -e 16M -f 16 -n 5 -w 1 -s block --bits 32 --intra-node nic
+    on_device 2 2 alltoall -b 64K -e 64K -c 8 -n 500 -s block --bits 32
+    on_device 2 1 moe --tokens 1,16,128 -n 3 -w 1
+    on_device 2 2 moe --tokens 4,64 -n 3 -w 1 -c 4
+    unset RAILTOP_LIBFABRIC
+    goal "jobs in GPUs' memory over NICs with a wrong byte or an error" $((failed - before)) "of $jobs" "<= 0"
+}
+
 nvidia-smi -L 2>/dev/null || echo "no nvidia-smi"
 if wanted tests; then
     try "$tests" --test-threads 1
@@ -196,6 +224,9 @@ if wanted node; then
     job 1 2 alltoall -b 16K -e 1M -f 4 -n 500 -c 32 --verify --heap host -s block --bits 32
     job 1 2 put -b 64K -e 64M -f 4 -n 200 -w 20
     job 1 2 alltoall -b 16 -e 64M -f 4 -n 200 -c 32 -s block --bits 32
+fi
+if wanted hmem; then
+    hmem
 fi
 if wanted moe; then
     for skew in uniform zipf:1.2; do

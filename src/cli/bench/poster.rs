@@ -17,7 +17,7 @@ pub enum InitiatorArg {
 /// Which memory kernels use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum HeapArg {
-    /// The GPUs' where each reaches every other one's, else the hosts'.
+    /// The GPUs' where each reaches every other one's or all NICs do, else the hosts'.
     #[default]
     Auto,
     /// The GPUs'.

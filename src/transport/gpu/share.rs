@@ -17,7 +17,7 @@ use crate::transport::heap::{Heap, RESERVED};
 /// Which memory the heap of kernels lies in (`--heap`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum HeapKind {
-    /// The GPUs', if every PE reaches every other one's there; else the hosts'.
+    /// The GPUs', if every PE or every NIC reaches every other one's there; else the hosts'.
     #[default]
     Auto,
     /// The GPUs'.
