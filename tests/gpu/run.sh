@@ -77,6 +77,11 @@ sanitizer() {
         job 2 1 alltoall -b 16K -e 16K -n 3 -w 1 -c 2 --verify -s block
         job 1 2 moe --config e64 --tokens 2 -n 2 -w 1 -c 2 --verify
         job 2 1 moe --config e64 --tokens 2 -n 2 -w 1 -c 2 --verify
+        if [[ -n ${RAILTOP_GPU_LIBFABRIC:-} ]]; then
+            local both=(--provider shm --nics "shm,shm" --heap device --verify)
+            RAILTOP_LIBFABRIC=$RAILTOP_GPU_LIBFABRIC job 2 2 alltoall -b 64K -e 64K -n 3 -w 1 -c 2 -s block --bits 32 "${both[@]}"
+            RAILTOP_LIBFABRIC=$RAILTOP_GPU_LIBFABRIC job 2 1 moe --config e64 --tokens 2 -n 2 -w 1 -c 2 "${both[@]}"
+        fi
     done
     under=()
 }
