@@ -173,6 +173,12 @@ __device__ inline bool rt_inside(const rt_pe &pe, u64 offset, u64 len) {
     return offset <= pe.bytes && len <= pe.bytes - offset && (offset >= pe.split || len <= pe.split - offset);
 }
 
+// Where this GPU reaches an offset of a PE whose heap is at `peer`, by itself; null if it has to be posted.
+__device__ inline u8 *rt_there(const rt_pe &pe, u8 *peer, u64 offset, u32 dst) {
+    if (!peer || offset >= pe.split) return peer ? peer + offset : 0;
+    return dst == pe.me ? pe.low + offset : 0;
+}
+
 // Where this PE's own heap has an offset.
 __device__ inline u8 *rt_at(const rt_pe &pe, u64 offset) { return (offset < pe.split ? pe.low : pe.heap) + offset; }
 
@@ -219,7 +225,8 @@ __device__ inline void rt_copy(u8 *to, const u8 *from, u64 len, u32 rank, u32 ra
 // Copies to a PE whose heap is at `peer`, or posts that. All of `ranks` threads call.
 __device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 local, u64 len, u32 dst, u32 rank, u32 ranks) {
     bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
-    if (peer && inside && remote >= pe.split) return rt_copy(peer + remote, rt_at(pe, local), len, rank, ranks);
+    u8 *there = rt_there(pe, peer, remote, dst);
+    if (there && inside) return rt_copy(there, rt_at(pe, local), len, rank, ranks);
     // What is wrong the proxy has to say.
     if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
 }
@@ -303,7 +310,8 @@ __device__ inline void rt_put_signal_as(const rt_pe &pe, u64 remote, u64 local, 
     u8 *peer = rt_reach(pe, dst);
     bool first = Scope::rank() == 0;
     Scope::meet();
-    if (peer) {
+    // What is posted must have its signal with it.
+    if (rt_there(pe, peer, remote, dst)) {
         rt_put_by(pe, peer, remote, local, len, dst, Scope::rank(), Scope::ranks());
         Scope::meet();
         if (first) rt_signal_by(pe, peer, word, value, op, dst);

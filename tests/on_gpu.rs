@@ -7,7 +7,7 @@
 #[path = "on_gpu/moe.rs"]
 mod moe;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use cudarc::driver::{CudaEvent, CudaFunction, LaunchConfig, PushKernelArg};
 use proptest::prelude::*;
@@ -16,6 +16,7 @@ use railtop::transport::gpu::{
     BlockId, DeviceMemory, Gpu, KernelHeap, PatternKernels, PeView, Post, PostKernels, PutBw, Report,
     RingMemory, Rings, Scope, VerifyKernels, Visible,
 };
+use railtop::transport::heap::Heap;
 use railtop::transport::ring::{Command, Put};
 use railtop::transport::signal::{Signal, SignalOp};
 use railtop::workload::verify::Block;
@@ -296,6 +297,85 @@ fn what_lies_outside_of_the_heap_is_the_proxys_to_refuse() {
         put(&alone, &kernel, to, from, len, (Scope::Block, 64));
         let error = taker.pop().unwrap_err();
         assert!(error.contains("outside of the heap"), "{error}");
+    }
+}
+
+/// The hosts' memory first, then the GPU's, in one range of offsets.
+#[test]
+fn a_heap_of_two_parts_is_one_to_kernels() {
+    let Some(alone) = Alone::new(FIRST, 1, 8) else { return };
+    let low = Arc::new(Heap::create(64 << 10).unwrap());
+    let own = Arc::new(DeviceMemory::take(&alone.gpu, 1).unwrap());
+    let (split, end) = (low.len(), low.len() + own.len());
+    let heap = KernelHeap::both(&alone.gpu, &low, Arc::clone(&own), Vec::new()).unwrap();
+    assert_eq!((heap.split(), heap.len()), (split, end));
+    let visible = Visible::new(&alone.gpu, 0, 1, heap, &alone.rings).unwrap();
+    let kernel = alone.kernel("probe_put");
+    let put = |to: u64, from: u64, len: u64, scope: Scope| {
+        let (view, scope) = (visible.view(), scope as u32);
+        let mut launch = alone.gpu.stream().launch_builder(&kernel);
+        launch.arg(&view).arg(&to).arg(&from).arg(&len).arg(&scope);
+        // SAFETY: the arguments are those of the kernel; what the view points to outlives it.
+        unsafe { launch.launch(grid(1, 64)) }.unwrap();
+        alone.synchronize();
+    };
+    let read = |at: u64, len: usize| {
+        let mut bytes = vec![0; len];
+        match at.checked_sub(split) {
+            Some(at) => own.read(at, &mut bytes).unwrap(),
+            None => low.read(at, &mut bytes).unwrap(),
+        }
+        bytes
+    };
+    let mut mark = 0_u8;
+    let all = [Scope::Thread, Scope::Warp, Scope::Block];
+    // The last bytes before the split and the first behind it among them.
+    for (to, from) in [(split, 4096), (split - 1000, split), (end - 1000, split + 5), (8192, split - 1000)] {
+        for (scope, len) in all.map(|scope| (scope, 1000_usize)) {
+            mark += 1;
+            let source: Vec<u8> = (0..len).map(|at| (at % 251).to_le_bytes()[0] ^ mark).collect();
+            match from.checked_sub(split) {
+                Some(at) => own.write(at, &source).unwrap(),
+                None => low.write(from, &source).unwrap(),
+            }
+            put(to, from, len as u64, scope);
+            assert!(read(to, len) == source, "{scope:?}: {from} to {to}, split at {split}");
+        }
+    }
+    let mut taker = Rings::new(&alone.rings, Vec::new());
+    assert!(taker.pop().unwrap().is_none(), "all of it a GPU can do by itself");
+    for (to, from) in [(split - 4, split), (split, split - 4), (end - 4, split)] {
+        put(to, from, 8, Scope::Thread);
+        let error = taker.pop().unwrap_err();
+        assert!(error.contains("outside of the heap"), "{error}");
+    }
+}
+
+/// Of a PE whose GPU's memory is reached the hosts' part is not: a put there is posted, and its signal with it.
+#[test]
+fn a_put_into_the_hosts_part_of_another_pe_is_posted_with_its_signal() {
+    let Some(alone) = Alone::new(FIRST, 1, 8) else { return };
+    let low = Arc::new(Heap::create(64 << 10).unwrap());
+    let own = Arc::new(DeviceMemory::take(&alone.gpu, 1).unwrap());
+    let split = low.len();
+    let heap = KernelHeap::both(&alone.gpu, &low, Arc::clone(&own), Vec::new()).unwrap();
+    let visible = Visible::new(&alone.gpu, 0, 1, heap, &alone.rings).unwrap();
+    let kernel = alone.kernel("probe_put_signal");
+    let mut taker = Rings::new(&alone.rings, Vec::new());
+    for (to, posted) in [(8192, true), (split + 64, false)] {
+        let (view, from, word) = (visible.view(), split, 4096_u64);
+        let mut launch = alone.gpu.stream().launch_builder(&kernel);
+        launch.arg(&view).arg(&to).arg(&from).arg(&word);
+        // SAFETY: the arguments are those of the kernel; what the view points to outlives it.
+        unsafe { launch.launch(grid(1, 1)) }.unwrap();
+        alone.synchronize();
+        let signal = Signal { offset: word, op: SignalOp::Add, value: 3 };
+        let wanted = match posted {
+            true => Command::Put(Put { dst: 1, local: from, remote: to, len: 8, signal: Some(signal) }),
+            false => Command::Signal { dst: 1, signal },
+        };
+        assert_eq!(taker.pop().unwrap(), Some(wanted));
+        assert!(taker.pop().unwrap().is_none(), "nothing else");
     }
 }
 

@@ -26,6 +26,13 @@ extern "C" __global__ void __launch_bounds__(1024) probe_put(rt_pe pe, u64 remot
     if (scope == RT_BLOCK) rt_put_block(pe, remote, local, len, pe.me);
 }
 
+// A put with a signal to PE 1, whose GPU's memory plays this PE's own.
+extern "C" __global__ void probe_put_signal(rt_pe pe, u64 remote, u64 local, u64 word) {
+    u8 *const own[] = {pe.heap, pe.heap};
+    pe.peers = own, pe.near = 0, pe.far = 2, pe.pes = 2;
+    rt_put_signal(pe, remote, local, 8, word, 3, RT_ADD, 1);
+}
+
 // Puts and signals from half of the blocks; the others wait for the signals and look at the data at once. All blocks are on
 // the GPU at once. `words`: a word for each pair of blocks.
 extern "C" __global__ void __launch_bounds__(1024) probe_signal(rt_pe pe, u64 send, u64 receive, u64 len, u64 words,
