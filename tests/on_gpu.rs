@@ -309,7 +309,8 @@ fn a_heap_of_two_parts_is_one_to_kernels() {
     let (split, end) = (low.len(), low.len() + own.len());
     let heap = KernelHeap::both(&alone.gpu, &low, Arc::clone(&own), Vec::new()).unwrap();
     assert_eq!((heap.split(), heap.len()), (split, end));
-    let visible = Visible::new(&alone.gpu, 0, 1, heap, &alone.rings).unwrap();
+    let rings = RingMemory::create(1, 8).unwrap();
+    let visible = Visible::new(&alone.gpu, 0, 1, heap, &rings).unwrap();
     let kernel = alone.kernel("probe_put");
     let put = |to: u64, from: u64, len: u64, scope: Scope| {
         let (view, scope) = (visible.view(), scope as u32);
@@ -342,7 +343,7 @@ fn a_heap_of_two_parts_is_one_to_kernels() {
             assert!(read(to, len) == source, "{scope:?}: {from} to {to}, split at {split}");
         }
     }
-    let mut taker = Rings::new(&alone.rings, Vec::new());
+    let mut taker = Rings::new(&rings, Vec::new());
     assert!(taker.pop().unwrap().is_none(), "all of it a GPU can do by itself");
     for (to, from) in [(split - 4, split), (split, split - 4), (end - 4, split)] {
         put(to, from, 8, Scope::Thread);
@@ -359,9 +360,10 @@ fn a_put_into_the_hosts_part_of_another_pe_is_posted_with_its_signal() {
     let own = Arc::new(DeviceMemory::take(&alone.gpu, 1).unwrap());
     let split = low.len();
     let heap = KernelHeap::both(&alone.gpu, &low, Arc::clone(&own), Vec::new()).unwrap();
-    let visible = Visible::new(&alone.gpu, 0, 1, heap, &alone.rings).unwrap();
+    let rings = RingMemory::create(1, 8).unwrap();
+    let visible = Visible::new(&alone.gpu, 0, 1, heap, &rings).unwrap();
     let kernel = alone.kernel("probe_put_signal");
-    let mut taker = Rings::new(&alone.rings, Vec::new());
+    let mut taker = Rings::new(&rings, Vec::new());
     for (to, posted) in [(8192, true), (split + 64, false)] {
         let (view, from, word) = (visible.view(), split, 4096_u64);
         let mut launch = alone.gpu.stream().launch_builder(&kernel);

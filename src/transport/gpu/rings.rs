@@ -11,10 +11,6 @@ use crate::transport::ring::Command;
 /// Rings that a kernel can wait for at once (`RT_RINGS`).
 pub const MOST_RINGS: u32 = 16;
 
-/// Descriptors taken from a ring before it is the next one's turn: they lie one behind the other, and a look at a ring that has
-/// nothing costs as much as a tenth of a descriptor.
-const BURST: u32 = 16;
-
 /// Bytes that the word which stops kernels has for itself, and the one by which they say that they get on.
 const LINE: u64 = 128;
 
@@ -122,8 +118,6 @@ pub struct Rings {
     locals: Vec<Option<Arc<Heap>>>,
     /// The ring whose turn it is.
     next: usize,
-    /// Descriptors that have come from it in this turn.
-    burst: u32,
 }
 
 impl Rings {
@@ -138,26 +132,19 @@ impl Rings {
             words,
         };
         let takers = (0..memory.count).map(|ring| Taker::new(part(ring), depth)).collect();
-        Self { takers, locals, next: 0, burst: 0 }
+        Self { takers, locals, next: 0 }
     }
 
-    /// The next command, the rings one after another, [`BURST`] of each at a time.
+    /// The next command, the rings one after another.
     ///
     /// # Errors
     /// When a kernel has written what is no descriptor.
     pub fn pop(&mut self) -> Result<Option<Command>, String> {
-        // Once more than there are: the first may have been the last's turn already.
-        for _ in 0..=self.takers.len() {
+        for _ in 0..self.takers.len() {
             let ring = self.next;
-            let last = self.burst >= BURST;
-            let payload = self.takers.get_mut(ring).filter(|_| !last).and_then(Taker::pop);
-            let Some(payload) = payload else {
-                self.next = if ring + 1 >= self.takers.len() { 0 } else { ring + 1 };
-                self.burst = 0;
-                continue;
-            };
-            self.burst += 1;
-            let Some(taker) = self.takers.get(ring) else { continue };
+            self.next = if ring + 1 == self.takers.len() { 0 } else { ring + 1 };
+            let Some(taker) = self.takers.get_mut(ring) else { continue };
+            let Some(payload) = taker.pop() else { continue };
             let descriptor = Descriptor::decode(payload)
                 .map_err(|error| format!("a kernel posted {error} (ring {ring})"))?;
             return Ok(Some(match descriptor {
@@ -209,28 +196,6 @@ mod tests {
     use super::*;
     use crate::transport::gpu::mark::{mark_of, marked};
     use crate::transport::gpu::ring::stalls_at;
-
-    #[test]
-    fn rings_take_turns_and_none_waits_for_longer_than_a_burst() {
-        let memory = RingMemory::create(3, 64).unwrap();
-        let mut rings = Rings::new(&memory, Vec::new());
-        let post = |ring: u64, count: u64| {
-            let words = memory.memory.words(memory.stride() * ring, memory.stride() / 8).unwrap();
-            for slot in words.chunks(WORDS).take(usize::try_from(count).unwrap()) {
-                for (word, payload) in slot.iter().zip(Descriptor::Quiet.encode()) {
-                    word.store(marked(payload, mark_of(0)), Ordering::Relaxed);
-                }
-            }
-        };
-        (post(0, 40), post(1, 5), post(2, 20));
-        let mut order = Vec::new();
-        while let Some(Command::RingQuiet { ring, .. }) = rings.pop().unwrap() {
-            order.push(ring);
-        }
-        let runs: Vec<_> = order.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
-        // Ring 0 ends by itself: nothing else was there when its turn came again.
-        assert_eq!(runs, [(0, 16), (1, 5), (2, 16), (0, 16), (2, 4), (0, 8)]);
-    }
 
     #[test]
     fn what_waits_is_counted_in_every_lap() {
