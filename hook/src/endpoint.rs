@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use libc::{c_int, size_t};
 use libfabric_sys::atomic::fi_ops_atomic;
@@ -16,6 +16,7 @@ use libfabric_sys::flags::{FI_COMPLETION, FI_RECV, FI_SELECTIVE_COMPLETION, FI_T
 use libfabric_sys::info::{fi_info, fi_tx_attr};
 use libfabric_sys::tagged::fi_ops_tagged;
 
+use crate::changes::Changing;
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
@@ -36,7 +37,7 @@ struct Endpoint {
     /// What has been bound for receiving: a queue of ours, and a counter.
     queue_receives: AtomicBool,
     counter_receives: AtomicBool,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -82,7 +83,7 @@ unsafe fn hook_with(
             receives_complete,
             queue_receives: AtomicBool::new(false),
             counter_receives: AtomicBool::new(false),
-            places: Mutex::default(),
+            places: Changing::default(),
         }));
         put(hooked);
         Some(())
@@ -92,7 +93,7 @@ unsafe fn hook_with(
 unsafe fn put(hooked: *const Endpoint) {
     // SAFETY: a live endpoint; calls that change it do not run at the same time, and the state lives as long as it.
     unsafe {
-        let mut places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = (*hooked).places.lock();
         let ep = (*hooked).ep;
         let sender = &raw const (*hooked).sender;
         places.fid.put(&raw mut (*ep).fid.ops, hooked, |table| {
@@ -118,7 +119,7 @@ unsafe fn aside(
     unsafe {
         let domain = Arc::clone(&(*hooked).domain);
         always(|| {
-            let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = (*hooked).places.lock();
             let ep = (*hooked).ep;
             places.fid.back(&raw mut (*ep).fid.ops);
             places.ep.back(&raw mut (*ep).ops);

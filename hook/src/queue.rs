@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, c_void, size_t, ssize_t};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_DATA, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_TAGGED};
@@ -16,6 +15,7 @@ use libfabric_sys::flags::{
     FI_ATOMIC, FI_MULTI_RECV, FI_PEER, FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE,
 };
 
+use crate::changes::Changing;
 use crate::count::{Tally, Thread, Word};
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded, stopped};
@@ -38,7 +38,7 @@ struct Reader {
 struct Queue {
     reader: Reader,
     cq: *mut fid_cq,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -146,7 +146,7 @@ unsafe fn hook(cq: *mut fid_cq, nic: usize, stride: usize, narrow: bool) -> Opti
         let queue = Box::into_raw(Box::new(Queue {
             reader: Reader { nic, stride, narrow },
             cq,
-            places: Mutex::default(),
+            places: Changing::default(),
         }));
         put(queue);
         // A table that could not be copied: not hooked at all.
@@ -161,7 +161,7 @@ unsafe fn hook(cq: *mut fid_cq, nic: usize, stride: usize, narrow: bool) -> Opti
 unsafe fn put(queue: *const Queue) {
     // SAFETY: a live queue; only one call that changes an object may run at a time.
     unsafe {
-        let mut places = (*queue).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = (*queue).places.lock();
         let cq = (*queue).cq;
         places.fid.put(&raw mut (*cq).fid.ops, queue, |table| {
             // Not `control`: it only hands out the wait object, while other threads may be reading.
@@ -178,7 +178,7 @@ unsafe fn put(queue: *const Queue) {
 unsafe fn back(queue: *const Queue) {
     // SAFETY: as in `put`.
     unsafe {
-        let places = (*queue).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = (*queue).places.lock();
         let cq = (*queue).cq;
         places.fid.back(&raw mut (*cq).fid.ops);
         places.cq.back(&raw mut (*cq).ops);
