@@ -21,7 +21,7 @@ use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
 use crate::transmit::{self, Completions, Sender};
-use crate::{nics, queue};
+use crate::{nics, publisher, queue};
 
 const NO_SUCH_OP: c_int = -FI_ENOSYS;
 
@@ -155,7 +155,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
             drop(Box::from_raw(hooked.cast_mut()));
             nics::closed(nic);
             // Many programs end without ending well; this is the last that they do in good order.
-            guarded(crate::publisher::nudge);
+            guarded(publisher::nudge);
         }
         rc
     }
@@ -210,13 +210,12 @@ unsafe extern "C" fn control(object: *mut fid, command: c_int, arg: *mut c_void)
         let (op, head) = original!((*object).ops, fi_ops, control, (object, command, arg), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(object, command, arg), |_| false);
-        // What a counter alone tells of has no bytes.
-        if rc == 0
-            && command == FI_ENABLE
-            && (*hooked).counter_receives.load(Relaxed)
-            && !(*hooked).queue_receives.load(Relaxed)
-        {
-            nics::set_rx_unknown();
+        if rc == 0 && command == FI_ENABLE {
+            // What a counter alone tells of has no bytes.
+            if (*hooked).counter_receives.load(Relaxed) && !(*hooked).queue_receives.load(Relaxed) {
+                nics::set_rx_unknown();
+            }
+            guarded(publisher::prepare);
         }
         rc
     }

@@ -89,6 +89,19 @@ pub(crate) fn opened(number: usize) {
     }
 }
 
+/// The numbers of the NICs that have had endpoints.
+pub(crate) fn in_use() -> Vec<usize> {
+    nics().iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect()
+}
+
+/// What a page says of these NICs, in this order, and the provider of the first.
+pub(crate) fn identities(numbers: &[usize]) -> (Vec<NicIdentity>, String) {
+    let nics = nics();
+    let chosen = || numbers.iter().filter_map(|number| nics.get(*number));
+    let identities = (0..).zip(chosen()).map(|(rail, nic)| NicIdentity { rail, ..nic.identity.clone() });
+    (identities.collect(), chosen().next().map(|nic| nic.provider.clone()).unwrap_or_default())
+}
+
 /// An endpoint has been closed.
 pub(crate) fn closed(number: usize) {
     if let Some(endpoints) = ENDPOINTS.get(number) {

@@ -14,6 +14,7 @@ use std::ptr::null_mut;
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
 use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry, fid_cq};
+use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
 use libfabric_sys::fid::{fid_domain, fid_fabric};
 use libfabric_sys::flags::{FI_PEER, FI_TRANSMIT};
@@ -60,6 +61,7 @@ fn around_a_provider_that_does_as_it_likes() {
     let domain = fake.domain();
     let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
     let ep = fake.endpoint(domain, cq);
+    the_first_operation_has_little_to_do(ep, dir.path());
     NOW.with(|now| {
         assert_eq!(now.strangers.get(), 0, "bind, control and endpoint() find the provider's tables");
     });
@@ -69,10 +71,10 @@ fn around_a_provider_that_does_as_it_likes() {
         NOW.with(|now| now.answer.set(answer));
         assert_eq!(fi_send(ep, 1000), answer);
     }
-    NOW.with(|now| assert_eq!(now.posts.get(), 4));
+    NOW.with(|now| assert_eq!(now.posts.get(), 5));
     let counts = page(dir.path());
     assert_eq!((counts.tx_posted_ops, counts.tx_posted_bytes, counts.tx_done_ops), (2, 2000, 0));
-    assert_eq!((counts.tx_eagain, counts.tx_errors), (1, 1));
+    assert_eq!((counts.tx_eagain, counts.tx_errors), (2, 1));
     assert_eq!(counts.in_flight_bytes(), 2000);
 
     // A `read` that calls `readfrom` through the table is one read.
@@ -141,6 +143,19 @@ fn around_a_provider_that_does_as_it_likes() {
 
     railtop_hook::finish();
     assert!(PageDir::open(dir.path()).unwrap().scan().unwrap().is_empty(), "the page goes with the process");
+}
+
+/// Whatever takes time is done when the endpoint is enabled, but nobody sees a page before the program communicates.
+fn the_first_operation_has_little_to_do(ep: *mut fid_ep, dir: &Path) {
+    let count = |place| std::fs::read_dir(place).unwrap().count();
+    let held = || ["/proc/self/fd", "/proc/self/task"].map(count);
+    let visible = || PageDir::open(dir).unwrap().scan().unwrap().len();
+    let before = held();
+    assert_eq!(visible(), 0);
+    NOW.with(|now| now.answer.set(-(FI_EAGAIN as isize)));
+    assert_eq!(fi_send(ep, 1), -(FI_EAGAIN as isize));
+    assert_eq!(visible(), 1);
+    assert_eq!(held(), before, "the page's file and the thread were there");
 }
 
 fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
