@@ -79,6 +79,10 @@ pub(crate) unsafe fn number(info: *const fi_info) -> Option<usize> {
 /// An endpoint has been opened on a NIC. The first one brings the NIC into the page, if there is a page.
 pub(crate) fn opened(number: usize) {
     if let Some(endpoints) = ENDPOINTS.get(number) {
+        if endpoints.load(Relaxed) == 0 {
+            // What was read since the last endpoint was closed is no longer to be told from what is read from now on.
+            publisher::nudge();
+        }
         endpoints.fetch_add(1, Relaxed);
         // Whoever sees what it posts sees it as well: see `all_closed`.
         fence(SeqCst);
