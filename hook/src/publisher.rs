@@ -108,18 +108,19 @@ pub(crate) fn start() {
     if STARTED.load(Relaxed) {
         return;
     }
-    let mut publisher = PUBLISHER.lock();
-    // With the lock, so that no fork can come between: in a child all is undone.
-    if STARTED.swap(true, Relaxed) {
-        return;
-    }
-    let publisher_here = own(&mut publisher);
-    publisher_here.visible = true;
-    // What was in the way before the first operation need not be any more.
-    publisher_here.not_before_ns = 0;
-    publisher_here.turn();
-    let kept = publisher_here.keep();
-    drop(publisher);
+    let kept = {
+        let mut publisher = PUBLISHER.lock();
+        // With the lock, so that no fork can come between: in a child all is undone.
+        if STARTED.swap(true, Relaxed) {
+            return;
+        }
+        let publisher = own(&mut publisher);
+        publisher.visible = true;
+        // What was in the way before the first operation need not be any more.
+        publisher.not_before_ns = 0;
+        publisher.turn();
+        publisher.keep()
+    };
     if !kept {
         stop(Stop::NoThread);
         say_why();

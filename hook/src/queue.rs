@@ -281,18 +281,26 @@ unsafe fn take(
         thread.reading.set(outer);
         thread.leave();
 
-        let filled = if nowhere { 0 } else { usize::try_from(answer).unwrap_or(0).min(room) };
+        let tally = (!nested).then(|| thread.tally(nic));
+        if let Some(tally) = tally {
+            tally.add(Word::Polls, 1);
+        }
+        // Most looks find nothing, and a program that waits does nothing else: nothing more is done for these.
+        if answer <= 0 {
+            if answer == AGAIN
+                && let Some(tally) = tally
+            {
+                tally.add(Word::EmptyPolls, 1);
+            }
+            return answer;
+        }
+        let filled = if nowhere { 0 } else { answer.unsigned_abs().min(room) };
         // SAFETY: the provider has filled so many entries, of the size it was asked for.
         unsafe {
             for (i, entry) in wide.iter().take(if narrow { filled } else { 0 }).enumerate() {
                 buf.cast::<*mut c_void>().add(i).write(entry.assume_init_ref().op_context);
             }
-            if !nested {
-                let tally = thread.tally(nic);
-                tally.add(Word::Polls, 1);
-                if answer == AGAIN {
-                    tally.add(Word::EmptyPolls, 1);
-                }
+            if let Some(tally) = tally {
                 arrived(tally, entries.cast_const(), filled, stride);
             }
         }

@@ -10,6 +10,7 @@ mod provider;
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
@@ -156,6 +157,14 @@ fn the_first_operation_has_little_to_do(ep: *mut fid_ep, dir: &Path) {
     assert_eq!(fi_send(ep, 1), -(FI_EAGAIN as isize));
     assert_eq!(visible(), 1);
     assert_eq!(held(), before, "the page's file and the thread were there");
+    // The thread says so by itself.
+    let path = PageDir::open(dir).unwrap().scan().unwrap()[0].path.clone();
+    let mut reader = PageReader::open(&path).unwrap();
+    let begun = Instant::now();
+    while reader.read().unwrap().nics[0].counts.tx_eagain == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is published");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
