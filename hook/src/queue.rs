@@ -283,15 +283,10 @@ unsafe fn take(
 
         let tally = (!nested).then(|| thread.tally(nic));
         if let Some(tally) = tally {
-            tally.add(Word::Polls, 1);
+            tally.poll(answer == AGAIN);
         }
         // Most looks find nothing, and a program that waits does nothing else: nothing more is done for these.
         if answer <= 0 {
-            if answer == AGAIN
-                && let Some(tally) = tally
-            {
-                tally.add(Word::EmptyPolls, 1);
-            }
             return answer;
         }
         let filled = if nowhere { 0 } else { answer.unsigned_abs().min(room) };
@@ -326,14 +321,13 @@ unsafe fn arrived(tally: Tally, entries: *const c_void, count: usize, stride: us
         }
     }
     if tx > 0 {
-        tally.add(Word::TxCompletions, tx);
+        tally.add([(Word::TxCompletions, tx)]);
     }
     if rx > 0 {
-        tally.add(Word::RxOps, rx);
-        tally.add(Word::RxBytes, rx_bytes);
+        tally.add([(Word::RxOps, rx), (Word::RxBytes, rx_bytes)]);
     }
     if reads > 0 {
-        tally.add(Word::ReadCompletions, reads);
+        tally.add([(Word::ReadCompletions, reads)]);
     }
 }
 
@@ -426,14 +420,8 @@ unsafe extern "C" fn readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags
 fn failed(tally: Tally, flags: u64, err: c_int) {
     let error = u64::from(err != FI_ECANCELED && err != FI_ENOMSG);
     match kind(flags) {
-        Kind::Arrival | Kind::Other => tally.add(Word::RxErrors, error),
-        Kind::Tx => {
-            tally.add(Word::TxCompletions, 1);
-            tally.add(Word::TxErrors, error);
-        }
-        Kind::Read => {
-            tally.add(Word::ReadCompletions, 1);
-            tally.add(Word::TxErrors, error);
-        }
+        Kind::Arrival | Kind::Other => tally.add([(Word::RxErrors, error)]),
+        Kind::Tx => tally.add([(Word::TxCompletions, 1), (Word::TxErrors, error)]),
+        Kind::Read => tally.add([(Word::ReadCompletions, 1), (Word::TxErrors, error)]),
     }
 }
