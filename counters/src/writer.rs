@@ -53,7 +53,8 @@ pub struct PageWriter {
     dir: File,
     /// Once it can be seen.
     name: Option<OsString>,
-    rank: u32,
+    /// What its name begins with.
+    base: String,
     /// The directory's, as long as it has no name.
     path: PathBuf,
     mapping: Arc<Mapping>,
@@ -114,7 +115,7 @@ impl PageWriter {
             dir: own,
             path: dir.path().to_path_buf(),
             name: None,
-            rank: spec.rank,
+            base: format!("{}.{}.{}", std::process::id(), start_ticks().unwrap_or(0), spec.rank),
             mapping,
             control,
             state: PageState::Init,
@@ -139,7 +140,7 @@ impl PageWriter {
         if self.name.is_none() {
             let fail =
                 |source| PageError::Io { what: "cannot name a new page in", path: self.path.clone(), source };
-            let name = link(&self.file, &self.dir, self.rank).map_err(fail)?;
+            let name = link(&self.file, &self.dir, &self.base).map_err(fail)?;
             self.path.push(&name);
             self.name = Some(name);
         }
@@ -253,12 +254,11 @@ fn identity(file: &File) -> (u64, u64) {
 
 /// Gives the anonymous file its name: `<pid>.<start_ticks>.<rank>`, with a number behind it if a
 /// process of another PID namespace, or an earlier page of this one, has that name.
-fn link(file: &File, dir: &File, rank: u32) -> io::Result<OsString> {
-    let base = format!("{}.{}.{rank}", std::process::id(), start_ticks().unwrap_or(0));
+fn link(file: &File, dir: &File, base: &str) -> io::Result<OsString> {
     // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; this is the way open(2) documents without it.
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     for attempt in 0..MAX_NAME_ATTEMPTS {
-        let name = if attempt == 0 { base.clone() } else { format!("{base}.{attempt}") };
+        let name = if attempt == 0 { base.to_owned() } else { format!("{base}.{attempt}") };
         match linkat(AT_FDCWD, source.as_str(), dir, name.as_str(), AtFlags::AT_SYMLINK_FOLLOW) {
             Ok(()) => return Ok(name.into()),
             Err(Errno::EEXIST) => {}

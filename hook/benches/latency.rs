@@ -1,7 +1,8 @@
 //! What the hook adds to the latency of `fi_pingpong` with messages of 8 bytes: many short runs over loopback, without and with the hook in turns.
 //!
 //! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS]] [PROVIDER]`. One side on each of two processors, before everything else on them where
-//! that is allowed. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. Behind the times
+//! that is allowed. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. `noop` is libfabric's own
+//! hook that does nothing: what functions in between cost at all. Behind the times
 //! there is what explains a difference: context switches that the client did not ask for, and page faults, of a run.
 #![expect(unsafe_code, reason = "asks for what a process has used")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up is none")]
@@ -19,7 +20,7 @@ use port::Port;
 
 const BYTES: &str = "8";
 const PROVIDERS: [&str; 2] = ["tcp;ofi_rxm", "net"];
-const WAYS: [&str; 4] = ["without", "same", "hook", "preload"];
+const WAYS: [&str; 5] = ["without", "same", "noop", "hook", "preload"];
 
 /// One run: time of a message, and what the client has used.
 struct Run {
@@ -51,6 +52,7 @@ impl Bench {
         }
         command.env("FI_TCP_IFACE", "lo").env("RAILTOP_PAGE_DIR", self.pages.path());
         match way {
+            "noop" => command.env("FI_HOOK", "noop"),
             "hook" => command.env("FI_HOOK", "railtop").env("FI_PROVIDER_PATH", self.providers.path()),
             "preload" => command.env("LD_PRELOAD", &self.library),
             _ => &mut command,

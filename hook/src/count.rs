@@ -249,19 +249,32 @@ impl Tally {
         }
     }
 
-    /// Adds to a number.
+    /// Counts a look for what has come. It changes nothing that a reader waits for.
     #[inline]
-    pub(crate) fn add(self, word: Word, n: u64) {
+    pub(crate) fn poll(self, empty: bool) {
+        self.put(Word::Polls, 1);
+        if empty {
+            self.put(Word::EmptyPolls, 1);
+        }
+    }
+
+    /// Adds to numbers.
+    #[inline]
+    pub(crate) fn add<const N: usize>(self, what: [(Word, u64); N]) {
+        for (word, n) in what {
+            self.put(word, n);
+        }
+        rest::stir();
+    }
+
+    #[inline]
+    fn put(self, word: Word, n: u64) {
         let Some(number) = self.counts.0.get(word as usize) else { return };
         if self.shared {
             number.fetch_add(n, Relaxed);
         } else {
             // Only this thread writes here.
             number.store(number.load(Relaxed).wrapping_add(n), Relaxed);
-        }
-        // Whoever only looks whether something has come changes nothing that a reader waits for.
-        if !matches!(word, Word::Polls | Word::EmptyPolls) {
-            rest::stir();
         }
     }
 }

@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use libc::{c_int, iovec, size_t};
 use libfabric_sys::consts::{
@@ -18,6 +18,7 @@ use libfabric_sys::flags::FI_REMOTE_WRITE;
 use libfabric_sys::info::fi_info;
 use libfabric_sys::mr::{fi_mr_attr, fi_ops_mr, fid_mr};
 
+use crate::changes::Changing;
 use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
 use crate::{endpoint, nics, queue};
@@ -33,7 +34,7 @@ pub(crate) struct Domain {
     /// are used by different threads.
     looked_at: bool,
     object: *mut fid_domain,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -67,10 +68,10 @@ pub(crate) unsafe fn hook(domain: Option<*mut fid_domain>, info: *const fi_info)
             ep_type: ep_type(info),
             looked_at: is_looked_at(info),
             object: domain,
-            places: Mutex::default(),
+            places: Changing::default(),
         }));
         // Given back when the domain is closed.
-        (*hooked).put(&mut (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner));
+        (*hooked).put(&mut (*hooked).places.lock());
         Some(())
     }
 }
@@ -141,7 +142,7 @@ impl Domain {
     }
 
     fn put_back(&self) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         places.suspended += 1;
         if places.suspended == 1 && !places.closed {
             // SAFETY: a live domain; the lock is held.
@@ -161,7 +162,7 @@ impl Domain {
     }
 
     fn put_again(&self) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         places.suspended = places.suspended.saturating_sub(1);
         if places.suspended == 0 && !places.closed {
             // SAFETY: as in `suspend`.
@@ -170,7 +171,7 @@ impl Domain {
     }
 
     fn set_closed(&self, closed: bool) {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).closed = closed;
+        self.places.lock().closed = closed;
     }
 }
 

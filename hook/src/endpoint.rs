@@ -3,8 +3,8 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use libc::{c_int, size_t};
 use libfabric_sys::atomic::fi_ops_atomic;
@@ -16,11 +16,12 @@ use libfabric_sys::flags::{FI_COMPLETION, FI_RECV, FI_SELECTIVE_COMPLETION, FI_T
 use libfabric_sys::info::{fi_info, fi_tx_attr};
 use libfabric_sys::tagged::fi_ops_tagged;
 
+use crate::changes::Changing;
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded};
 use crate::shadow::{Place, original, replace};
 use crate::transmit::{self, Completions, Sender};
-use crate::{nics, queue};
+use crate::{nics, publisher, queue};
 
 const NO_SUCH_OP: c_int = -FI_ENOSYS;
 
@@ -36,7 +37,7 @@ struct Endpoint {
     /// What has been bound for receiving: a queue of ours, and a counter.
     queue_receives: AtomicBool,
     counter_receives: AtomicBool,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -82,7 +83,7 @@ unsafe fn hook_with(
             receives_complete,
             queue_receives: AtomicBool::new(false),
             counter_receives: AtomicBool::new(false),
-            places: Mutex::default(),
+            places: Changing::default(),
         }));
         put(hooked);
         Some(())
@@ -92,7 +93,7 @@ unsafe fn hook_with(
 unsafe fn put(hooked: *const Endpoint) {
     // SAFETY: a live endpoint; calls that change it do not run at the same time, and the state lives as long as it.
     unsafe {
-        let mut places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = (*hooked).places.lock();
         let ep = (*hooked).ep;
         let sender = &raw const (*hooked).sender;
         places.fid.put(&raw mut (*ep).fid.ops, hooked, |table| {
@@ -118,7 +119,7 @@ unsafe fn aside(
     unsafe {
         let domain = Arc::clone(&(*hooked).domain);
         always(|| {
-            let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = (*hooked).places.lock();
             let ep = (*hooked).ep;
             places.fid.back(&raw mut (*ep).fid.ops);
             places.ep.back(&raw mut (*ep).ops);
@@ -154,7 +155,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
             drop(Box::from_raw(hooked.cast_mut()));
             nics::closed(nic);
             // Many programs end without ending well; this is the last that they do in good order.
-            guarded(crate::publisher::nudge);
+            guarded(publisher::nudge);
         }
         rc
     }
@@ -209,13 +210,12 @@ unsafe extern "C" fn control(object: *mut fid, command: c_int, arg: *mut c_void)
         let (op, head) = original!((*object).ops, fi_ops, control, (object, command, arg), NO_SUCH_OP);
         let hooked: *const Endpoint = head.state::<Endpoint>();
         let rc = aside(hooked, || op(object, command, arg), |_| false);
-        // What a counter alone tells of has no bytes.
-        if rc == 0
-            && command == FI_ENABLE
-            && (*hooked).counter_receives.load(Relaxed)
-            && !(*hooked).queue_receives.load(Relaxed)
-        {
-            nics::set_rx_unknown();
+        if rc == 0 && command == FI_ENABLE {
+            // What a counter alone tells of has no bytes.
+            if (*hooked).counter_receives.load(Relaxed) && !(*hooked).queue_receives.load(Relaxed) {
+                nics::set_rx_unknown();
+            }
+            guarded(publisher::prepare);
         }
         rc
     }

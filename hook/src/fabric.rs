@@ -3,13 +3,13 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::ffi::c_void;
-use std::sync::{Mutex, PoisonError};
 
 use libc::c_int;
 use libfabric_sys::errno::FI_ENOSYS;
 use libfabric_sys::fid::{fi_ops, fi_ops_fabric, fid, fid_domain, fid_fabric};
 use libfabric_sys::info::fi_info;
 
+use crate::changes::Changing;
 use crate::guard::{Inside, always, guarded};
 use crate::settings::{self, Layer};
 use crate::shadow::{Place, original, replace};
@@ -19,7 +19,7 @@ use crate::{fork, identity};
 struct Fabric {
     /// Opened by a provider for itself: what it opens is an inner layer.
     inner: bool,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -48,7 +48,7 @@ pub unsafe fn hook_fabric(fabric: *mut fid_fabric) {
             }
             (*fabric).fid.ops.as_ref()?.close?;
             identity::note_library(fabric);
-            let hooked: *mut Fabric = Box::into_raw(Box::new(Fabric { inner, places: Mutex::default() }));
+            let hooked: *mut Fabric = Box::into_raw(Box::new(Fabric { inner, places: Changing::default() }));
             put(fabric, hooked);
             Some(())
         }
@@ -58,7 +58,7 @@ pub unsafe fn hook_fabric(fabric: *mut fid_fabric) {
 unsafe fn put(fabric: *mut fid_fabric, hooked: *const Fabric) {
     // SAFETY: a live fabric, which no other call changes.
     unsafe {
-        let mut places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = (*hooked).places.lock();
         places.fid.put(&raw mut (*fabric).fid.ops, hooked, |table| replace!(table, close => close));
         places.fabric.put(&raw mut (*fabric).ops, hooked, |table| {
             replace!(table, domain => domain, domain2 => domain2);
@@ -73,7 +73,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
         let hooked: *const Fabric = head.state::<Fabric>();
         let fabric = object.cast::<fid_fabric>();
         always(|| {
-            let places = (*hooked).places.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = (*hooked).places.lock();
             places.fid.back(&raw mut (*fabric).fid.ops);
             places.fabric.back(&raw mut (*fabric).ops);
         });

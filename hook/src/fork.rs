@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "pthread_atfork")]
 
 use std::cell::RefCell;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use crate::changes::changes;
 use crate::count::{Registry, forget_thread, registry};
 use crate::guard::{Stop, guarded, stop};
 use crate::lock::{Held, patience};
@@ -18,6 +18,7 @@ struct All {
     publisher: Held<'static, Option<Publisher>>,
     registry: Held<'static, Registry>,
     _nics: Held<'static, Vec<KnownNic>>,
+    _changes: Held<'static, ()>,
 }
 
 thread_local! {
@@ -34,11 +35,11 @@ pub(crate) fn is_child() -> bool {
 
 /// From now on forks are watched.
 pub(crate) fn watch() {
-    static WATCHING: Once = Once::new();
-    // SAFETY: the functions stay where they are: this library is never unloaded.
-    WATCHING.call_once(|| unsafe {
-        libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child));
-    });
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    if !WATCHING.swap(true, Relaxed) {
+        // SAFETY: the functions stay where they are: this library is never unloaded.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+    }
 }
 
 unsafe extern "C" fn before() {
@@ -48,6 +49,7 @@ unsafe extern "C" fn before() {
             publisher: publisher().lock_until(deadline)?,
             registry: registry().lock_until(deadline)?,
             _nics: nics::lock().lock_until(deadline)?,
+            _changes: changes().lock_until(deadline)?,
         };
         HELD.try_with(|place| place.replace(Some(all))).ok()
     });
@@ -62,6 +64,8 @@ unsafe extern "C" fn in_child() {
     CHILD.store(true, Relaxed);
     let held = HELD.try_with(|place| place.try_borrow_mut().ok()?.take()).ok().flatten();
     queue::OPENING.free();
+    // Taken also when nothing is counted any more: what is the program's own it gets back in any case.
+    changes().free();
     let Some(mut held) = held else {
         // Forked on top of one of our functions: what it was at is half done for ever.
         stop(Stop::Panic);

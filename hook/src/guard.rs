@@ -1,10 +1,10 @@
 //! Between our code and the program: a panic ends the counting and nothing else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use crate::count::Thread;
+use crate::first::First;
 use crate::publisher;
 
 /// Why counting has stopped.
@@ -68,14 +68,16 @@ pub(crate) fn always<T>(work: impl FnOnce() -> T) -> Option<T> {
 /// Lets no panic of ours write to the program's stderr. For the ways in from C, where the standard library in this file is our own copy of
 /// it: the messages of a Rust program that uses the crate are its own affair.
 pub(crate) fn be_quiet() {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| std::panic::set_hook(Box::new(|_| {})));
+    static QUIET: AtomicBool = AtomicBool::new(false);
+    if !QUIET.swap(true, Relaxed) {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
 }
 
 /// `RAILTOP_HOOK_FAULT=N`: the Nth piece of guarded work panics. For the test that shows that a program survives it.
 fn fault() {
-    static LEFT: std::sync::OnceLock<std::sync::atomic::AtomicU64> = std::sync::OnceLock::new();
-    let left = LEFT.get_or_init(|| crate::settings::fault().into());
+    static LEFT: First<AtomicU64> = First::new();
+    let left = LEFT.get_or_make(|| crate::settings::fault().into());
     if left.load(Relaxed) > 0 && left.fetch_sub(1, Relaxed) == 1 {
         std::panic::resume_unwind(Box::new("asked for"));
     }

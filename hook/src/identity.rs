@@ -4,12 +4,13 @@
 
 use std::ffi::{CStr, c_void};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::{env, fs, process};
 
 use counters::{NicCounts, NicIdentity, PageDir, PageSpec, PeCounts, RxSource};
 use libfabric_sys::fid::fid_fabric;
 use libfabric_sys::{FI_MAJOR, FI_MINOR};
+
+use crate::first::First;
 
 /// A process's place in its job, as the launcher says it: torchrun, Open MPI, `PMIx`, `PMI` (MPICH, Intel MPI), Slurm.
 const RANKS: [(&str, &str, &str); 5] = [
@@ -65,12 +66,12 @@ pub(crate) struct Environment {
     pub(crate) pages: PathBuf,
 }
 
-static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+static ENVIRONMENT: First<Environment> = First::new();
 
 /// What the environment said at the first call, which is one of the program's threads: in a thread of ours reading it would race with
 /// a program that changes it.
 pub(crate) fn environment() -> &'static Environment {
-    ENVIRONMENT.get_or_init(|| {
+    ENVIRONMENT.get_or_make(|| {
         let var = |name: &str| env::var(name).ok();
         Environment {
             place: place(var),
@@ -136,7 +137,7 @@ fn command(line: &[u8]) -> String {
     [program].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-static LIBRARY: OnceLock<String> = OnceLock::new();
+static LIBRARY: First<String> = First::new();
 
 /// Finds out the version of the library that a fabric comes from.
 ///
@@ -162,7 +163,7 @@ pub(crate) unsafe fn note_library(fabric: *const fid_fabric) {
         if !version.is_null() {
             let version: unsafe extern "C" fn() -> u32 = std::mem::transmute(version);
             let version = version();
-            let _ = LIBRARY.set(format!("{}.{}", FI_MAJOR(version), FI_MINOR(version)));
+            LIBRARY.get_or_make(|| format!("{}.{}", FI_MAJOR(version), FI_MINOR(version)));
         }
         libc::dlclose(handle);
     }

@@ -28,10 +28,12 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod changes;
 pub mod count;
 mod domain;
 mod endpoint;
 mod fabric;
+mod first;
 mod fork;
 mod guard;
 mod identity;

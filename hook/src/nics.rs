@@ -79,6 +79,10 @@ pub(crate) unsafe fn number(info: *const fi_info) -> Option<usize> {
 /// An endpoint has been opened on a NIC. The first one brings the NIC into the page, if there is a page.
 pub(crate) fn opened(number: usize) {
     if let Some(endpoints) = ENDPOINTS.get(number) {
+        if endpoints.load(Relaxed) == 0 {
+            // What was read since the last endpoint was closed is no longer to be told from what is read from now on.
+            publisher::nudge();
+        }
         endpoints.fetch_add(1, Relaxed);
         // Whoever sees what it posts sees it as well: see `all_closed`.
         fence(SeqCst);
@@ -87,6 +91,19 @@ pub(crate) fn opened(number: usize) {
     if is_new {
         publisher::nudge();
     }
+}
+
+/// The numbers of the NICs that have had endpoints.
+pub(crate) fn in_use() -> Vec<usize> {
+    nics().iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect()
+}
+
+/// What a page says of these NICs, in this order, and the provider of the first.
+pub(crate) fn identities(numbers: &[usize]) -> (Vec<NicIdentity>, String) {
+    let nics = nics();
+    let chosen = || numbers.iter().filter_map(|number| nics.get(*number));
+    let identities = (0..).zip(chosen()).map(|(rail, nic)| NicIdentity { rail, ..nic.identity.clone() });
+    (identities.collect(), chosen().next().map(|nic| nic.provider.clone()).unwrap_or_default())
 }
 
 /// An endpoint has been closed.

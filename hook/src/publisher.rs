@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "what is called at the end of a process")]
 
 use std::ffi::{c_int, c_void};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use counters::{
@@ -32,6 +31,10 @@ pub(crate) struct Publisher {
     last: Vec<Sums>,
     /// When to try again, after an attempt that failed; else 0.
     not_before_ns: u64,
+    /// The program communicates, so the page is to be seen.
+    visible: bool,
+    /// The thread runs.
+    kept: bool,
     /// The process is ending.
     finished: bool,
 }
@@ -43,6 +46,7 @@ struct Page {
     /// The NICs in it, by number, in the page's order.
     nics: Vec<(usize, NicBlock)>,
     rx_known: bool,
+    shown: bool,
 }
 
 impl Page {
@@ -70,10 +74,10 @@ fn end(page: Page) {
 }
 
 static PUBLISHER: Lock<Option<Publisher>> = Lock::new(None);
+/// The program communicates.
 static STARTED: AtomicBool = AtomicBool::new(false);
-/// The process that has started. A child that was made past `pthread_atfork` has a copy of everything, and nothing to say in it.
+/// The process whose all this is. A child that was made past `pthread_atfork` has a copy of everything, and nothing to say in it.
 static OWNER: AtomicU32 = AtomicU32::new(0);
-static WATCHING: Once = Once::new();
 
 pub(crate) fn publisher() -> &'static Lock<Option<Publisher>> {
     &PUBLISHER
@@ -84,27 +88,57 @@ fn is_ours() -> bool {
     STARTED.load(Relaxed) && OWNER.load(Relaxed) == std::process::id()
 }
 
-/// Makes the page and starts the thread that keeps it, unless both are there.
+/// Makes the page and starts the thread that keeps it, before the program communicates: that takes a quarter of a millisecond, which is
+/// nothing where endpoints are set up, and much in the first operation. Nobody sees the page before that.
+pub(crate) fn prepare() {
+    if STARTED.load(Relaxed) {
+        return;
+    }
+    let mut publisher = PUBLISHER.lock();
+    if STARTED.load(Relaxed) {
+        return;
+    }
+    let publisher = own(&mut publisher);
+    publisher.make(monotonic_ns());
+    publisher.keep();
+}
+
+/// The first operation: the page is to be seen. Makes what is not there yet, as in a program whose endpoints were enabled by connecting them.
 pub(crate) fn start() {
     if STARTED.load(Relaxed) {
         return;
     }
-    WATCHING.call_once(|| {
-        // SAFETY: the function stays where it is: this library is never unloaded.
-        unsafe { libc::atexit(at_exit) };
-    });
-    let mut publisher = PUBLISHER.lock();
-    // With the lock, so that no fork can come between: in a child both are undone.
-    if STARTED.swap(true, Relaxed) {
-        return;
-    }
-    OWNER.store(std::process::id(), Relaxed);
-    publisher.get_or_insert_with(Publisher::new).turn();
-    drop(publisher);
-    if !thread::start(keep) {
+    let kept = {
+        let mut publisher = PUBLISHER.lock();
+        // With the lock, so that no fork can come between: in a child all is undone.
+        if STARTED.swap(true, Relaxed) {
+            return;
+        }
+        let publisher = own(&mut publisher);
+        publisher.visible = true;
+        // What was in the way before the first operation need not be any more.
+        publisher.not_before_ns = 0;
+        publisher.turn();
+        publisher.keep()
+    };
+    if !kept {
         stop(Stop::NoThread);
         say_why();
     }
+}
+
+/// What is this process's own, not its parent's.
+fn own(state: &mut Option<Publisher>) -> &mut Publisher {
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    if !WATCHING.swap(true, Relaxed) {
+        // SAFETY: the function stays where it is: this library is never unloaded.
+        unsafe { libc::atexit(at_exit) };
+    }
+    if state.is_some() && OWNER.load(Relaxed) != std::process::id() {
+        undo(state);
+    }
+    OWNER.store(std::process::id(), Relaxed);
+    state.get_or_insert_with(Publisher::new)
 }
 
 /// The thread: publishes, faster while something happens. It has nothing of what `thread` says a thread of the C library has.
@@ -189,14 +223,16 @@ pub fn finish() {
 
 /// In a forked child: there is no page, and no thread to keep one. `state` is locked.
 pub(crate) fn restart(state: &mut Option<Publisher>) {
+    undo(state);
+    STARTED.store(false, Relaxed);
+}
+
+/// Leaves what is the parent's to the parent.
+fn undo(state: &mut Option<Publisher>) {
     // The parent's page is only unmapped and its file closed: its writer knows whose it is.
-    let begun = state.take();
-    let (begun, page) = (begun.is_some(), begun.and_then(|publisher| publisher.page));
-    if let Some(page) = page {
+    if let Some(page) = state.take().and_then(|publisher| publisher.page) {
         end(page);
     }
-    *state = begun.then(Publisher::new);
-    STARTED.store(false, Relaxed);
 }
 
 impl Publisher {
@@ -206,8 +242,16 @@ impl Publisher {
             published: vec![Published::default(); MAX_NICS],
             last: vec![Sums::default(); MAX_NICS],
             not_before_ns: 0,
+            visible: false,
+            kept: false,
             finished: false,
         }
+    }
+
+    /// Starts the thread, unless it runs. Whether it does.
+    fn keep(&mut self) -> bool {
+        self.kept = self.kept || thread::start(keep);
+        self.kept
     }
 
     /// Makes the page if there is none or a NIC has come, and publishes. In the program's threads only.
@@ -248,35 +292,28 @@ impl Publisher {
 
     /// A page has a fixed number of NICs, so when one comes there is a new page, with all the counts so far, and then the old one goes.
     fn make(&mut self, now_ns: u64) {
-        let known = nics::lock().lock();
-        let numbers: Vec<_> =
-            known.iter().enumerate().filter(|(_, nic)| nic.in_use).map(|(number, _)| number).collect();
-        let there = self.page.as_ref().map_or(0, |page| page.nics.len());
-        if numbers.len() == there {
+        let numbers = nics::in_use();
+        let ready = self.page.as_ref().filter(|page| page.nics.len() == numbers.len());
+        if numbers.is_empty() || ready.is_some_and(|page| page.shown || !self.visible) {
             self.not_before_ns = 0;
             return;
         }
         if now_ns < self.not_before_ns || self.finished || !may_write() {
             return;
         }
-        let chosen = || numbers.iter().filter_map(|number| known.get(*number));
-        let provider = chosen().next().map(|nic| nic.provider.clone()).unwrap_or_default();
-        let identities =
-            (0..).zip(chosen()).map(|(rail, nic)| counters::NicIdentity { rail, ..nic.identity.clone() });
-        let rx_known = nics::rx_known();
-        let spec = identity::spec(identities.collect(), &provider, rx_source(rx_known), fork::is_child());
-        drop(known);
-        let made =
-            PageDir::create(&identity::environment().pages).and_then(|dir| PageWriter::prepare(&dir, &spec));
-        let page = made.ok().and_then(|mut writer| {
-            let process = writer.process_block()?;
-            let nics = (0..).zip(&numbers).map(|(nic, number)| Some((*number, writer.nic_block(0, nic)?)));
-            let nics = nics.collect::<Option<Vec<_>>>()?;
-            writer.set_state(PageState::Running);
-            let mut page = Page { writer, process, nics, rx_known };
+        // One that was made before the program communicates needs nothing but its name, if the program has left its descriptors alone.
+        let page = match self.page.take_if(|page| page.nics.len() == numbers.len() && page.writer.is_intact())
+        {
+            Some(page) => Some(page),
+            None => new_page(&numbers),
+        };
+        let page = page.and_then(|mut page| {
             // Nobody sees it before it says what the one before said.
             page.publish(now_ns, &mut self.published, &self.last);
-            page.writer.show().ok()?;
+            if self.visible {
+                page.writer.show().ok()?;
+            }
+            page.shown = self.visible;
             Some(page)
         });
         match page {
@@ -299,6 +336,20 @@ impl Publisher {
         }
         self.finished = true;
     }
+}
+
+/// A page of these NICs that nobody sees yet.
+fn new_page(numbers: &[usize]) -> Option<Page> {
+    let rx_known = nics::rx_known();
+    let (identities, provider) = nics::identities(numbers);
+    let spec = identity::spec(identities, &provider, rx_source(rx_known), fork::is_child());
+    let dir = PageDir::create(&identity::environment().pages).ok()?;
+    let mut writer = PageWriter::prepare(&dir, &spec).ok()?;
+    let process = writer.process_block()?;
+    let nics = (0..).zip(numbers).map(|(nic, number)| Some((*number, writer.nic_block(0, nic)?)));
+    let nics = nics.collect::<Option<Vec<_>>>()?;
+    writer.set_state(PageState::Running);
+    Some(Page { writer, process, nics, rx_known, shown: false })
 }
 
 /// Whether a page is no larger than files of this process may be: one that is would not fail, but raise SIGXFSZ.

@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "function pointers and objects of a C library")]
 
 use std::mem::MaybeUninit;
-use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, c_void, size_t, ssize_t};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_DATA, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_TAGGED};
@@ -16,6 +15,7 @@ use libfabric_sys::flags::{
     FI_ATOMIC, FI_MULTI_RECV, FI_PEER, FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE,
 };
 
+use crate::changes::Changing;
 use crate::count::{Tally, Thread, Word};
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded, stopped};
@@ -38,7 +38,7 @@ struct Reader {
 struct Queue {
     reader: Reader,
     cq: *mut fid_cq,
-    places: Mutex<Places>,
+    places: Changing<Places>,
 }
 
 #[derive(Default)]
@@ -146,7 +146,7 @@ unsafe fn hook(cq: *mut fid_cq, nic: usize, stride: usize, narrow: bool) -> Opti
         let queue = Box::into_raw(Box::new(Queue {
             reader: Reader { nic, stride, narrow },
             cq,
-            places: Mutex::default(),
+            places: Changing::default(),
         }));
         put(queue);
         // A table that could not be copied: not hooked at all.
@@ -161,7 +161,7 @@ unsafe fn hook(cq: *mut fid_cq, nic: usize, stride: usize, narrow: bool) -> Opti
 unsafe fn put(queue: *const Queue) {
     // SAFETY: a live queue; only one call that changes an object may run at a time.
     unsafe {
-        let mut places = (*queue).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = (*queue).places.lock();
         let cq = (*queue).cq;
         places.fid.put(&raw mut (*cq).fid.ops, queue, |table| {
             // Not `control`: it only hands out the wait object, while other threads may be reading.
@@ -178,7 +178,7 @@ unsafe fn put(queue: *const Queue) {
 unsafe fn back(queue: *const Queue) {
     // SAFETY: as in `put`.
     unsafe {
-        let places = (*queue).places.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = (*queue).places.lock();
         let cq = (*queue).cq;
         places.fid.back(&raw mut (*cq).fid.ops);
         places.cq.back(&raw mut (*cq).ops);
@@ -281,18 +281,21 @@ unsafe fn take(
         thread.reading.set(outer);
         thread.leave();
 
-        let filled = if nowhere { 0 } else { usize::try_from(answer).unwrap_or(0).min(room) };
+        let tally = (!nested).then(|| thread.tally(nic));
+        if let Some(tally) = tally {
+            tally.poll(answer == AGAIN);
+        }
+        // Most looks find nothing, and a program that waits does nothing else: nothing more is done for these.
+        if answer <= 0 {
+            return answer;
+        }
+        let filled = if nowhere { 0 } else { answer.unsigned_abs().min(room) };
         // SAFETY: the provider has filled so many entries, of the size it was asked for.
         unsafe {
             for (i, entry) in wide.iter().take(if narrow { filled } else { 0 }).enumerate() {
                 buf.cast::<*mut c_void>().add(i).write(entry.assume_init_ref().op_context);
             }
-            if !nested {
-                let tally = thread.tally(nic);
-                tally.add(Word::Polls, 1);
-                if answer == AGAIN {
-                    tally.add(Word::EmptyPolls, 1);
-                }
+            if let Some(tally) = tally {
                 arrived(tally, entries.cast_const(), filled, stride);
             }
         }
@@ -318,14 +321,13 @@ unsafe fn arrived(tally: Tally, entries: *const c_void, count: usize, stride: us
         }
     }
     if tx > 0 {
-        tally.add(Word::TxCompletions, tx);
+        tally.add([(Word::TxCompletions, tx)]);
     }
     if rx > 0 {
-        tally.add(Word::RxOps, rx);
-        tally.add(Word::RxBytes, rx_bytes);
+        tally.add([(Word::RxOps, rx), (Word::RxBytes, rx_bytes)]);
     }
     if reads > 0 {
-        tally.add(Word::ReadCompletions, reads);
+        tally.add([(Word::ReadCompletions, reads)]);
     }
 }
 
@@ -418,14 +420,8 @@ unsafe extern "C" fn readerr(cq: *mut fid_cq, entry: *mut fi_cq_err_entry, flags
 fn failed(tally: Tally, flags: u64, err: c_int) {
     let error = u64::from(err != FI_ECANCELED && err != FI_ENOMSG);
     match kind(flags) {
-        Kind::Arrival | Kind::Other => tally.add(Word::RxErrors, error),
-        Kind::Tx => {
-            tally.add(Word::TxCompletions, 1);
-            tally.add(Word::TxErrors, error);
-        }
-        Kind::Read => {
-            tally.add(Word::ReadCompletions, 1);
-            tally.add(Word::TxErrors, error);
-        }
+        Kind::Arrival | Kind::Other => tally.add([(Word::RxErrors, error)]),
+        Kind::Tx => tally.add([(Word::TxCompletions, 1), (Word::TxErrors, error)]),
+        Kind::Read => tally.add([(Word::ReadCompletions, 1), (Word::TxErrors, error)]),
     }
 }

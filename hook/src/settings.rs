@@ -1,7 +1,8 @@
 //! What the environment says, read once.
 
 use std::env;
-use std::sync::OnceLock;
+
+use crate::first::First;
 
 /// Which of the layers of a provider on top of another counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,8 @@ struct Settings {
 /// Read at the first call, which is in a call of the program's: reading the environment in a thread of ours while the program
 /// changes it in C would not be safe.
 fn settings() -> &'static Settings {
-    static SETTINGS: OnceLock<Settings> = OnceLock::new();
-    SETTINGS.get_or_init(|| Settings {
+    static SETTINGS: First<Settings> = First::new();
+    SETTINGS.get_or_make(|| Settings {
         off: is_on("RAILTOP_HOOK_OFF"),
         layer: match env::var_os("RAILTOP_HOOK_LAYER") {
             Some(value) if value == "inner" => Layer::Inner,

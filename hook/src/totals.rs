@@ -76,6 +76,7 @@ impl Sums {
 struct Course {
     awaited_ops: u64,
     awaited_bytes: u64,
+    completions: u64,
     mean: u64,
     posted_ops: u64,
     posted_bytes: u64,
@@ -93,9 +94,15 @@ impl Course {
         if let Some(mean) = bytes.checked_div(ops) {
             self.mean = mean;
         }
+        let nothing_new = ops == 0 && now.completions == self.completions;
         (self.awaited_ops, self.awaited_bytes) = (now.awaited_ops, now.awaited_bytes);
+        self.completions = now.completions;
+        let left = now.awaited_ops.saturating_sub(now.completions);
         if all_closed {
-            self.given_up = now.awaited_ops.saturating_sub(now.completions);
+            self.given_up = left;
+        } else if nothing_new {
+            // Fewer are left than were given up: the others were read after all. While threads count, one may have its operation still to add.
+            self.given_up = self.given_up.min(left);
         }
         // A completion may have been seen before its operation was counted as posted: by another thread.
         let completed = now.completions.saturating_add(self.given_up).min(now.awaited_ops);
@@ -221,6 +228,21 @@ mod tests {
         let now = published.turn(&sums((15, 120), (0, 0), 9), false);
         assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (4, 32));
         assert_eq!(published.turn(&sums((15, 120), (0, 0), 13), false).in_flight_bytes(), 0);
+    }
+
+    #[test]
+    fn what_was_given_up_and_is_read_after_all_is_found_out_when_nothing_moves() {
+        let mut published = Published::default();
+        assert_eq!(published.turn(&sums((10, 80), (0, 0), 7), true).in_flight_ops(), 0);
+        // Reopened, and then those three are read, before the first turn that sees it; five more are posted.
+        let now = published.turn(&sums((15, 120), (0, 0), 10), false);
+        assert_eq!(now.in_flight_ops(), 2, "of what is read now nothing tells whose it is");
+        for turn in 0..2 {
+            let now = published.turn(&sums((15, 120), (0, 0), 15), false);
+            assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (0, 0), "turn {turn}");
+        }
+        let now = published.turn(&sums((19, 152), (0, 0), 15), false);
+        assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (4, 32));
     }
 
     #[test]

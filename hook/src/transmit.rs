@@ -91,8 +91,7 @@ impl Post {
             let [awaited_ops, awaited_bytes, over_ops, over_bytes] = ops;
             let (ops, of_bytes) =
                 if self.awaited { (awaited_ops, awaited_bytes) } else { (over_ops, over_bytes) };
-            tally.add(ops, 1);
-            tally.add(of_bytes, bytes as u64);
+            tally.add([(ops, 1), (of_bytes, bytes as u64)]);
         } else {
             refused(tally, answer);
         }
@@ -122,14 +121,14 @@ impl Post {
     fn atomic(self, tally: Tally, answer: ssize_t, bytes: usize) {
         self.tx(tally, answer, bytes);
         if answer == 0 {
-            tally.add(Word::AtomicOps, 1);
+            tally.add([(Word::AtomicOps, 1)]);
         }
     }
 }
 
 #[cold]
 fn refused(tally: Tally, answer: ssize_t) {
-    tally.add(if answer == AGAIN { Word::TxAgain } else { Word::TxErrors }, 1);
+    tally.add([(if answer == AGAIN { Word::TxAgain } else { Word::TxErrors }, 1)]);
 }
 
 /// More buffers than any provider takes in one operation.

@@ -10,10 +10,12 @@ mod provider;
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
 use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry, fid_cq};
+use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
 use libfabric_sys::fid::{fid_domain, fid_fabric};
 use libfabric_sys::flags::{FI_PEER, FI_TRANSMIT};
@@ -60,6 +62,7 @@ fn around_a_provider_that_does_as_it_likes() {
     let domain = fake.domain();
     let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
     let ep = fake.endpoint(domain, cq);
+    the_first_operation_has_little_to_do(ep, dir.path());
     NOW.with(|now| {
         assert_eq!(now.strangers.get(), 0, "bind, control and endpoint() find the provider's tables");
     });
@@ -69,10 +72,10 @@ fn around_a_provider_that_does_as_it_likes() {
         NOW.with(|now| now.answer.set(answer));
         assert_eq!(fi_send(ep, 1000), answer);
     }
-    NOW.with(|now| assert_eq!(now.posts.get(), 4));
+    NOW.with(|now| assert_eq!(now.posts.get(), 5));
     let counts = page(dir.path());
     assert_eq!((counts.tx_posted_ops, counts.tx_posted_bytes, counts.tx_done_ops), (2, 2000, 0));
-    assert_eq!((counts.tx_eagain, counts.tx_errors), (1, 1));
+    assert_eq!((counts.tx_eagain, counts.tx_errors), (2, 1));
     assert_eq!(counts.in_flight_bytes(), 2000);
 
     // A `read` that calls `readfrom` through the table is one read.
@@ -141,6 +144,27 @@ fn around_a_provider_that_does_as_it_likes() {
 
     railtop_hook::finish();
     assert!(PageDir::open(dir.path()).unwrap().scan().unwrap().is_empty(), "the page goes with the process");
+}
+
+/// Whatever takes time is done when the endpoint is enabled, but nobody sees a page before the program communicates.
+fn the_first_operation_has_little_to_do(ep: *mut fid_ep, dir: &Path) {
+    let count = |place| std::fs::read_dir(place).unwrap().count();
+    let held = || ["/proc/self/fd", "/proc/self/task"].map(count);
+    let visible = || PageDir::open(dir).unwrap().scan().unwrap().len();
+    let before = held();
+    assert_eq!(visible(), 0);
+    NOW.with(|now| now.answer.set(-(FI_EAGAIN as isize)));
+    assert_eq!(fi_send(ep, 1), -(FI_EAGAIN as isize));
+    assert_eq!(visible(), 1);
+    assert_eq!(held(), before, "the page's file and the thread were there");
+    // The thread says so by itself.
+    let path = PageDir::open(dir).unwrap().scan().unwrap()[0].path.clone();
+    let mut reader = PageReader::open(&path).unwrap();
+    let begun = Instant::now();
+    while reader.read().unwrap().nics[0].counts.tx_eagain == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is published");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
@@ -218,6 +242,21 @@ fn never_completed(dir: &Path) {
     let counts = of_nic();
     assert_eq!((counts.in_flight_ops(), counts.tx_done_ops, counts.tx_done_bytes), (0, 2, 140));
     assert_eq!(counts.tx_errors, 0);
+    // Both are read after all, and before anybody looks there is an endpoint again: what it posts is under way.
+    NOW.with(|now| {
+        now.flags.set(SENT);
+        now.ready.set(2);
+    });
+    let mut entries = [fi_cq_msg_entry { op_context: null_mut(), flags: 0, len: 0 }; 2];
+    assert_eq!(fi_cq_read(cq, &mut entries), 2);
+    let again = other.endpoint(domain, cq);
+    assert_eq!(fi_send(again, 70), 0);
+    assert_eq!(of_nic().in_flight_ops(), 1);
+    NOW.with(|now| now.ready.set(1));
+    assert_eq!(fi_cq_read(cq, &mut entries), 1);
+    let counts = of_nic();
+    assert_eq!((counts.in_flight_ops(), counts.tx_done_ops, counts.tx_done_bytes), (0, 3, 210));
+    assert_eq!(fi_close(again.cast()), 0);
 }
 
 fn another_nic(dir: &Path) {
@@ -231,7 +270,7 @@ fn another_nic(dir: &Path) {
     assert_eq!(fi_send(second_ep, 3), 0);
     let all = nics(dir);
     assert_eq!(all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["fake0", "fake2", "fake1"]);
-    assert_eq!(all.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2045, 140, 3]);
+    assert_eq!(all.iter().map(|(_, counts)| counts.tx_posted_bytes).collect::<Vec<_>>(), [2045, 210, 3]);
     assert_eq!(fi_close(second_ep.cast()), 0);
 }
 
