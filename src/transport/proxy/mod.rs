@@ -4,6 +4,7 @@
 //! hand pieces and frames to the NICs, poll the NICs, publish counters. Who takes the turns, and rests when nothing
 //! happened, is the [`Driver`]'s matter: a thread, or a caller that waits.
 
+mod acks;
 mod attendance;
 mod clock;
 mod commands;

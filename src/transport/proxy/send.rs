@@ -1,7 +1,8 @@
 //! From commands to pieces and records: what goes out, by which way, and what is remembered of it.
 
+use super::acks::{ack_ahead, join_ack};
 use super::lane::{Lane, Out, Tally};
-use super::state::{PROBE_BYTES, PROBE_SOURCE, Peer, Request};
+use super::state::{PROBE_BYTES, PROBE_SOURCE, Request};
 use super::{Done, LONG_GROUP, Proxy};
 use crate::transport::atomic::Atomic;
 use crate::transport::group::log::{Sent, Small, Span, What};
@@ -183,10 +184,11 @@ impl<N: Nic> Proxy<N> {
         #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits of each")]
         let immediate = Immediate { src: self.place.me as u16, group: seq as u16, len: hint }.pack();
         let to = PeerNic { pe: dst, nic: route.remote };
+        let peer = self.state.peer(dst)?;
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
+            ack_ahead(peer, lane, to, len);
             lane.push(Piece { to, local, remote, len, immediate });
         }
-        let peer = self.state.peer(dst)?;
         peer.count_sent(route.remote, len);
         peer.outbound.remember(seq, route, self.now_ms, What::Piece(span));
         Ok(())
@@ -379,14 +381,4 @@ fn no_frame() -> String {
 #[cold]
 fn unreadable(error: &HeapError) -> String {
     error.to_string()
-}
-
-/// Lets an acknowledgement that is owed to a peer travel in the frame that waits to go that way.
-#[inline]
-fn join_ack<N: Nic>(peer: &mut Peer, lane: &mut Lane<N>, to: PeerNic) {
-    if let Some(low) = peer.inbound.owed_ack()
-        && lane.join(to, &Record::Ack { low })
-    {
-        peer.inbound.acknowledge();
-    }
 }

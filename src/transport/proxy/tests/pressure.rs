@@ -207,3 +207,68 @@ fn closes_in_a_queue_share_frames_and_a_lone_one_goes_at_once() {
         assert!(frames.contains(&sent), "{sent} frames for {puts} closes");
     }
 }
+
+/// Bytes of a put that others should not have to wait behind.
+const LONG: Landing = Landing { offset: 2 * RESERVED, len: 32 << 10 };
+/// A frame's header, a close and an acknowledgement.
+const CLOSE_BYTES: u64 = 32;
+const ACK_BYTES: u64 = 16;
+
+/// Two PEs with one NIC each, of which 0 has put to 1 and waits in a quiet; 1 owes it the acknowledgement, and has posted
+/// `before` long puts to 0 by then. Time stands still.
+fn owed(weather: Weather, before: usize) -> World {
+    let heap = LONG.offset + LONG.len;
+    let mut judge = Judge::new(2, LONG.offset, heap);
+    judge.expect_bytes(0, LONG, &vec![0; usize::try_from(LONG.len).unwrap()]);
+    judge.expect_bytes(1, LONG, &vec![0; usize::try_from(LONG.len).unwrap()]);
+    let sources = vec![RxSource::CqeLen; 2];
+    let weather = Weather { delay: 1, inject_percent: 100, max_piece: LONG.len, ..weather };
+    let setup = Setup { sources, ring: 16, heap, ..setup(&[1, 1], weather) };
+    let mut world = World::new(&mut Rng::new(0), &setup, judge);
+    world.program(1, (0..before).map(|_| long(0)));
+    world.turn_one(1, 2).unwrap();
+    world.program(0, [put(1, true), Step::Quiet]);
+    world.turn_one(0, 8).unwrap();
+    while counter(&world, 1) == 0 {
+        world.turn_one(1, 1).unwrap();
+    }
+    assert!(!world.callers[0].is_done(), "the acknowledgement went before anything was posted");
+    world
+}
+
+fn long(dst: usize) -> Step {
+    let signal = Some(Signal { offset: COUNTER, op: SignalOp::Add, value: 1 });
+    let dst = u32::try_from(dst).unwrap();
+    Step::Post(Command::Put(Put { dst, local: LONG.offset, remote: LONG.offset, len: LONG.len, signal }))
+}
+
+/// Bytes of PE 1's frames; a snapshot would have to wait for the other's quiet.
+fn control_bytes(world: &World) -> u64 {
+    let proxy = &world.callers[1].proxy;
+    proxy.lanes[0].counts(proxy.state.received(0)).control_tx_bytes
+}
+
+/// Who waits in a quiet would else wait for all of the other's put, or with a queue before it for many.
+#[test]
+fn a_quiet_does_not_wait_behind_the_next_long_put() {
+    let mut world = owed(Weather { promised_depth: 1, depth: 1, ..Weather::fair() }, 0);
+    world.program(1, [long(0), Step::Quiet]);
+    // The put fills the NIC, and nothing of PE 1's moves any more.
+    world.turn_one(1, 1).unwrap();
+    world.turn_one(0, 100).unwrap();
+    assert!(world.callers[0].is_done());
+    world.run(10_000);
+}
+
+#[test]
+fn an_acknowledgement_goes_ahead_of_the_first_long_put_only() {
+    for (before, frames) in [(0, 2), (1, 1)] {
+        let mut world = owed(Weather::fair(), before);
+        let so_far = control_bytes(&world);
+        world.program(1, [long(0), Step::Quiet]);
+        world.turn_one(1, 1).unwrap();
+        let more = control_bytes(&world) - so_far;
+        assert_eq!(more, CLOSE_BYTES + ACK_BYTES + frames * FRAME_HEADER_BYTES as u64, "{before} under way");
+        world.run(10_000);
+    }
+}
