@@ -33,8 +33,6 @@ pub(super) struct Pe<S> {
     pub(super) selector: Selector,
     /// What its puts cost.
     pub(super) jitter: Numbers,
-    /// Whose turn it is at its NICs.
-    pub(super) turns: Numbers,
     held: Option<Held>,
 }
 
@@ -42,7 +40,7 @@ pub(super) struct Pe<S> {
 type Held = (u32, Part, Parts, u64);
 
 impl<S: Iterator<Item = Put>> Pe<S> {
-    pub(super) fn new(stream: S, selector: Selector, jitter: Numbers, turns: Numbers) -> Self {
+    pub(super) fn new(stream: S, selector: Selector, jitter: Numbers) -> Self {
         let none = Planned { put: Put { dst: 0, len: 0 }, plan: undecided() };
         Self {
             posted: 0,
@@ -52,7 +50,6 @@ impl<S: Iterator<Item = Put>> Pe<S> {
             stream,
             selector,
             jitter,
-            turns,
             held: None,
         }
     }

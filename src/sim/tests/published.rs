@@ -9,16 +9,18 @@ use crate::sim::costs::Preset::{self, EfaP5};
 use crate::sim::made::scene;
 use crate::sim::scene::Scene;
 use crate::sim::traffic::{AllToAll, PutTest};
-use crate::transport::select::PolicyKind::{self, PairSeq, RoundRobin, RoundRobinOffset, Single};
+use crate::transport::select::PolicyKind::{
+    self, LeastLoaded, PairSeq, RoundRobin, RoundRobinOffset, Single, Stripe,
+};
 
 /// What is held are means over these: by itself one seed may be a tenth off.
 const SEEDS: [u64; 3] = [1, 2, 3];
 
 /// Mean time of a round of all-to-all, in microseconds.
-fn all_to_all(scene: &Scene, bytes: u64, policy: PolicyKind) -> f64 {
+fn all_to_all(scene: &Scene, bytes: u64, policy: PolicyKind, seeds: &[u64]) -> f64 {
     let traffic = AllToAll::new(scene, bytes).unwrap();
     let one = |&seed| go(&Scene { seed, ..scene.clone() }, &traffic, policy).latency_us();
-    SEEDS.iter().map(one).sum::<f64>() / SEEDS.len() as f64
+    seeds.iter().map(one).sum::<f64>() / seeds.len() as f64
 }
 
 fn within(share: f64, value: f64, published: f64) {
@@ -32,7 +34,7 @@ fn within(share: f64, value: f64, published: f64) {
 #[test_case(8, 3.1, 0.86)]
 fn three_versions_of_nvshmem(nodes: u32, fix: f64, one_nic: f64) {
     let scene = Scene { iters: 4, ..scene(EfaP5, nodes) };
-    let us = |policy| all_to_all(&scene, 1 << 30, policy);
+    let us = |policy| all_to_all(&scene, 1 << 30, policy, &SEEDS);
     let collapsed = us(RoundRobin);
     within(0.25, collapsed / us(RoundRobinOffset), fix);
     within(0.25, collapsed / us(Single), one_nic);
@@ -49,35 +51,53 @@ fn a_put(policy: PolicyKind, published: f64) {
     within(0.02, traffic.bytes() as f64 * 8.0 / us / 1e3, published);
 }
 
-/// Milliseconds of a round of all-to-all in the lab, 4 PEs a node.
+/// Mean milliseconds of a round of all-to-all in the lab, 4 PEs a node. Rounds of some seeds are twice as long as those of others.
 fn lab(nodes: u32, nic_bits_per_s: u64, iters: u32, bytes: u64, policy: PolicyKind) -> f64 {
     let scene = Scene { pes_per_node: 4, nic_bits_per_s, iters, ..scene(Preset::Lab, nodes) };
-    all_to_all(&scene, bytes, policy) / 1e3
+    all_to_all(&scene, bytes, policy, &[1, 2, 3, 4, 5, 6]) / 1e3
 }
 
-/// 8 MiB, 2 nodes x 4 PEs x 4 NICs of 50 Mbit/s (docs/performance.md).
+/// 8 MiB, 2 nodes x 4 PEs x 4 NICs of 50 Mbit/s, with a barrier before each round, since everything was checked
+/// (docs/performance.md).
 #[test_case(Single, 709.0)]
 #[test_case(RoundRobin, 675.0)]
 #[test_case(RoundRobinOffset, 169.0)]
 #[test_case(PairSeq, 172.0)]
-fn the_lab(policy: PolicyKind, measured: f64) {
-    within(0.10, lab(2, 50_000_000, 4, 8 << 20, policy), measured);
+fn the_lab_in_step(policy: PolicyKind, measured: f64) {
+    within(0.10, lab(2, 50_000_000, 1, 8 << 20, policy), measured);
 }
 
-/// 2 MiB, 4 nodes x 4 PEs x 4 NICs of 10 Mbit/s (docs/scale.md), for which it was decided that turns are drawn, so this only keeps what
-/// that reached; the other three policies are not as near.
-#[test_case(Single, 1432.0)]
-#[test_case(RoundRobin, 1290.0)]
-#[test_case(PairSeq, 454.0)]
+/// Without a barrier: medians of seven and eight runs of 16 rounds (docs/scale.md). The others are not as near: that is not here.
+#[test_case(Single, 923.0)]
+#[test_case(RoundRobinOffset, 308.0)]
+#[test_case(PairSeq, 432.0)]
+#[test_case(Stripe, 237.0)]
+#[test_case(LeastLoaded, 391.0)]
+fn the_lab_of_two_nodes(policy: PolicyKind, measured: f64) {
+    within(0.10, lab(2, 50_000_000, 16, 8 << 20, policy), measured);
+}
+
+/// 3 MiB, 20 Mbit/s, two and three runs; nothing in the model is from them.
+#[test_case(Single, 1271.0)]
+#[test_case(PairSeq, 316.0)]
+#[test_case(LeastLoaded, 303.0)]
+fn the_lab_of_three_nodes(policy: PolicyKind, measured: f64) {
+    within(0.10, lab(3, 20_000_000, 16, 3 << 20, policy), measured);
+}
+
+/// 2 MiB, 10 Mbit/s, seven and eight runs.
+#[test_case(Single, 1504.0)]
+#[test_case(RoundRobinOffset, 478.0)]
+#[test_case(Stripe, 326.0)]
+#[test_case(LeastLoaded, 474.0)]
 fn the_lab_of_four_nodes(policy: PolicyKind, measured: f64) {
-    within(0.10, lab(4, 10_000_000, 5, 2 << 20, policy), measured);
+    within(0.10, lab(4, 10_000_000, 16, 2 << 20, policy), measured);
 }
-
 /// busbw on 16 nodes at 1 GiB of the two whose ratio to 3.6.5 is off.
 #[test_case(Single, 68.0)]
 #[test_case(RoundRobinOffset, 276.0)]
 fn sixteen_nodes_without_3_6_5(policy: PolicyKind, published: f64) {
     let scene = Scene { iters: 2, ..scene(EfaP5, 16) };
-    let us = all_to_all(&scene, 1 << 30, policy);
+    let us = all_to_all(&scene, 1 << 30, policy, &SEEDS);
     within(0.25, (1_u64 << 33) as f64 * 127.0 / 128.0 / us / 1e3, published);
 }
