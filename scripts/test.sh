@@ -2,7 +2,8 @@
 # Every test, and then those that talk to libfabric once more with a libfabric 2.x.
 #
 # Some of the test programs run beside the others: a Slurm and an installed package are what they wait for most of
-# the time. What they print comes when they have ended.
+# the time, and what counts instructions or tries every order of a few threads' steps has no clock. What they print comes when
+# they have ended.
 #
 # Ends with one line that sums up all of it: `N passed, N failed, N skipped`. A test that cannot do its work on this
 # machine prints `skipped: reason` and returns; it counts as skipped, not as passed.
@@ -13,7 +14,7 @@ cargo=${CARGO:-cargo}
 # A snapshot that differs is a failure, never an update.
 export INSTA_UPDATE=no
 
-beside=(packages slurm)
+beside=(packages slurm instructions models)
 
 logs=$(mktemp -d)
 end() {

@@ -16,6 +16,12 @@ use railtop::monitor::model::view::{GroupKind, Mark, NicView, SourceKind, View};
 use railtop::monitor::sample::Needs;
 use railtop::monitor::{Config, Monitor, Sampler, Thresholds, Tick};
 
+#[path = "support/tick.rs"]
+#[expect(dead_code, reason = "other files use the rest")]
+mod tick;
+
+use tick::sure_tick;
+
 struct Setup {
     dir: tempfile::TempDir,
 }
@@ -115,12 +121,12 @@ fn a_device_that_goes_is_stale_and_begins_anew_when_it_returns() {
     let mut monitor = setup.monitor();
     assert_eq!(nic(&monitor.tick().view, "efa_1").marks, [Mark::New]);
     setup.set("efa_1", 300);
-    let view = monitor.tick().view;
+    let view = sure_tick(&mut monitor, |row| row.device == "efa_1").view;
     assert!(nic(&view, "efa_1").tx.bytes_per_s.unwrap() > 0.0);
 
     let away = setup.dir.path().join("away");
     fs::rename(setup.device("efa_1"), &away).unwrap();
-    let view = monitor.tick().view;
+    let view = sure_tick(&mut monitor, |row| row.device == "efa_0").view;
     let gone = nic(&view, "efa_1");
     assert_eq!(
         (gone.tx.bytes, gone.tx.bytes_per_s, gone.marks.as_slice()),
@@ -194,7 +200,7 @@ fn a_counter_page_is_a_group_with_the_payload_of_its_nics() {
     let mut monitor = setup.monitor();
     monitor.tick();
     blocks[2].publish(monotonic_ns(), &sent(4000));
-    let view = monitor.tick().view;
+    let view = sure_tick(&mut monitor, |row| row.source == SourceKind::Page).view;
     let [group] = view.groups.as_slice() else { panic!("{view:?}") };
     assert_eq!((group.kind, group.key.as_str(), group.pe), (GroupKind::Pe, "job1/node0/3", Some(3)));
     assert_eq!((group.policy.as_deref(), group.rx_source.as_deref()), (Some("round-robin"), Some("LEDGER")));
@@ -385,7 +391,7 @@ fn a_pe_that_stands_still_has_no_rate_until_it_has_moved_for_a_tick() {
     let before = monotonic_ns() + 1;
     let mut tick = |at_ns: u64, bytes| {
         blocks[0].publish(at_ns, &sent(bytes));
-        let row = nic(&monitor.tick().view, "nic0").clone();
+        let row = nic(&sure_tick(&mut monitor, |row| row.device == "nic0").view, "nic0").clone();
         (row.tx.bytes, row.tx.bytes_per_s.is_some(), row.marks)
     };
     tick(before, 100);

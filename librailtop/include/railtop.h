@@ -134,14 +134,15 @@ typedef struct railtop_group {
 #define RAILTOP_TORN 0x2000u   /* counter page: the numbers may be of different moments */
 #define RAILTOP_GONE 0x4000u   /* the device went away */
 #define RAILTOP_DOWN 0x8000u   /* its PE does without it because it failed */
+#define RAILTOP_UNSURE 0x10000u /* a read took so long that its moment is not known well enough for a rate */
 
 /* One NIC, read once. */
 typedef struct railtop_sample {
     uint32_t nic;           /* for railtop_sampler_nic */
-    uint32_t flags;         /* RAILTOP_HAS_TX_BYTES ... RAILTOP_DOWN, or-ed */
+    uint32_t flags;         /* RAILTOP_HAS_TX_BYTES ... RAILTOP_UNSURE, or-ed */
     uint64_t mono_ns;       /* the middle of the read, on CLOCK_MONOTONIC */
     int64_t wall_minus_mono_ns; /* add it to have that moment on CLOCK_REALTIME, ns since 1970 */
-    uint64_t dt_ns;         /* since the read before that the rates are made of; 0 where there are no rates */
+    uint64_t dt_ns;         /* since the earlier read that the rates are made of; 0 where there are no rates */
     uint64_t tx_bytes;      /* sent since the counter began, if RAILTOP_HAS_TX_BYTES */
     uint64_t rx_bytes;      /* received since the counter began, if RAILTOP_HAS_RX_BYTES */
     double tx_bytes_per_s;  /* over dt_ns, or NaN */

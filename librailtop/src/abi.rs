@@ -27,6 +27,8 @@ pub const TORN: u32 = 0x2000;
 pub const GONE: u32 = 0x4000;
 /// Sample: its PE does without it.
 pub const DOWN: u32 = 0x8000;
+/// See `RAILTOP_UNSURE`.
+pub const UNSURE: u32 = 0x1_0000;
 
 /// It went well.
 pub const OK: i32 = 0;

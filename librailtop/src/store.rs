@@ -8,8 +8,17 @@ use crate::abi::{self, Balance, HAS_RX_BYTES, HAS_TX_BYTES, Sample};
 use crate::names::{GroupName, NicName};
 
 /// Every mark, in the order of their bits.
-pub(crate) const MARKS: [Mark; 8] =
-    [Mark::New, Mark::Reset, Mark::Stale, Mark::Dead, Mark::Stalled, Mark::Torn, Mark::Gone, Mark::Down];
+pub(crate) const MARKS: [Mark; 9] = [
+    Mark::New,
+    Mark::Reset,
+    Mark::Stale,
+    Mark::Dead,
+    Mark::Stalled,
+    Mark::Torn,
+    Mark::Gone,
+    Mark::Down,
+    Mark::Unsure,
+];
 
 /// Most NICs, and most groups, that get a number. PEs that come and go have new names all the time.
 const MAX_NAMES: usize = 1 << 16;
@@ -25,6 +34,7 @@ pub(crate) fn bit(mark: Mark) -> u32 {
         Mark::Torn => abi::TORN,
         Mark::Gone => abi::GONE,
         Mark::Down => abi::DOWN,
+        Mark::Unsure => abi::UNSURE,
     }
 }
 

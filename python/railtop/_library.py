@@ -26,6 +26,7 @@ MARKS = {
     0x2000: "torn",
     0x4000: "gone",
     0x8000: "down",
+    0x10000: "unsure",
 }
 
 

@@ -27,5 +27,5 @@ fn read(clock: ClockId) -> i128 {
 /// The middle of two moments, the best single moment for something read between them.
 #[must_use]
 pub fn middle(before_ns: u64, after_ns: u64) -> u64 {
-    before_ns + after_ns.saturating_sub(before_ns) / 2
+    before_ns.saturating_add(after_ns.saturating_sub(before_ns) / 2)
 }

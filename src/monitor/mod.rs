@@ -21,6 +21,7 @@ pub mod host;
 pub mod list;
 pub mod log;
 pub mod model;
+pub(crate) mod moment;
 pub(crate) mod natural;
 mod newest;
 pub mod perfetto;

@@ -85,6 +85,10 @@ impl Traffic {
 pub struct Reading {
     /// The middle of the read of the traffic counters, on the monotonic clock.
     pub mono_ns: u64,
+    /// How long that read took: they are of some moment from half of this before the middle to half of it after.
+    pub span_ns: u64,
+    /// How long after it the last of the other counters was read; 0 where all are read at once.
+    pub rest_ns: u64,
     /// Changes when the counters belong to something new under an old name (a restarted PE, a returned device).
     pub incarnation: u64,
     /// It was asked for at an earlier tick, and the ticks between had no answer because it took so long.
@@ -287,8 +291,10 @@ pub struct GpuSample {
     pub name: Option<String>,
     /// PCI address in the form sysfs uses, `0000:53:00.0`.
     pub pci: Option<String>,
-    /// When it was read, on the monotonic clock.
+    /// When it was read, on the monotonic clock; the middle of the read of its `NVLinks` where it has some.
     pub mono_ns: u64,
+    /// How long that read took: see [`Reading::span_ns`].
+    pub span_ns: u64,
     /// Share of time with a kernel running, in per cent.
     pub busy_percent: Option<u32>,
     /// Memory in use and in all, in bytes.

@@ -212,5 +212,5 @@ fn there_are_no_other_threads() {
         "without a name"
     );
     assert_eq!(starts("thread::spawn("), 3, "synthetic data, squeue, and a test of windows");
-    assert_eq!(starts("spawn_scoped(") + starts("thread::scope("), 0);
+    assert_eq!(starts("spawn_scoped(") + starts("thread::scope("), 1, "a test of sysfs");
 }

@@ -26,6 +26,14 @@ fn no_spike(log: &[Value]) {
     }
 }
 
+/// In the end there are rates again. The very last record may be of a read that took too long for one.
+fn has_rates_again(records: &[&Value]) {
+    let last = records.last().expect("records");
+    let since = records.iter().rev().take_while(|r| !flagged(r, "new"));
+    assert!(last["tx_bytes_per_s"].is_number() || flagged(last, "unsure"), "{last}");
+    assert!(since.filter(|r| r["tx_bytes_per_s"].is_number()).count() > 0, "{records:?}");
+}
+
 pub fn a_link_that_goes_down_is_seen_and_comes_back(machine: &mut Machine) {
     // What a port says of itself is read again every 2 s, where the kernel does not tell of it.
     let log = log_during(
@@ -45,7 +53,7 @@ pub fn a_renamed_device_goes_on_under_its_new_name(machine: &mut Machine) {
     let log = log_during(machine, "rdma dev set rxe3 name rdmap16s27; log_until rdmap16s27");
     let (before, after) = (of(&log, "rxe3"), of(&log, "rdmap16s27"));
     assert!(before.len() >= 2 && after.len() >= 2, "{} and {}", before.len(), after.len());
-    assert!(after.last().is_some_and(|r| r["tx_bytes_per_s"].is_number()), "{after:?}");
+    has_rates_again(&after);
     no_spike(&log);
     machine.ok("rdma dev set rdmap16s27 name rxe3");
 }
@@ -60,7 +68,7 @@ pub fn a_device_that_goes_and_comes_back_has_a_gap_and_no_spike(machine: &mut Ma
     assert!(records[gone]["tx_bytes_per_s"].is_null() && records[gone]["tx_bytes"].is_null());
     let back = gone + records[gone..].iter().position(|r| !flagged(r, "gone")).expect("it came back");
     assert!(records[back]["tx_bytes_per_s"].is_null(), "a rate over the gap: {}", records[back]);
-    assert!(records.last().is_some_and(|r| r["tx_bytes_per_s"].is_number()), "{records:?}");
+    has_rates_again(&records);
     no_spike(&log);
 }
 
@@ -72,7 +80,7 @@ pub fn a_device_that_appears_is_found_while_running(machine: &mut Machine) {
     );
     let records = of(&log, "rxe9");
     assert!(flagged(records[0], "new") && records[0]["tx_bytes_per_s"].is_null(), "{}", records[0]);
-    assert!(records.last().is_some_and(|r| r["tx_bytes_per_s"].is_number()), "{records:?}");
+    has_rates_again(&records);
     no_spike(&log);
     machine.ok("rdma link delete rxe9; ip link delete v9a");
 }
@@ -88,7 +96,9 @@ pub fn a_driver_that_is_unbound_and_bound_again_is_followed(machine: &mut Machin
     assert!(records.iter().any(|r| flagged(r, "gone")), "{records:?}");
     let last = records.last().expect("records");
     assert_eq!(last["tx_bytes"], 0);
-    assert_eq!(last["tx_bytes_per_s"], 0.0);
+    let rates =
+        records.iter().rev().take_while(|r| !flagged(r, "new")).filter_map(|r| r["tx_bytes_per_s"].as_f64());
+    assert_eq!(rates.collect::<Vec<_>>().first(), Some(&0.0), "{records:?}");
     no_spike(&log);
     machine.ok("use_mock ''");
 }

@@ -47,6 +47,33 @@ pub fn flagged(record: &Value, flag: &str) -> bool {
     record["flags"].as_array().is_some_and(|flags| flags.iter().any(|f| f == flag))
 }
 
+/// The records that have rates. Each of the others has to say why not: a read of it took so long that its moment is not known,
+/// as on a host that gives the machine no turn; its time is then part of the next record's.
+pub fn with_rates<'a>(records: &[&'a Value]) -> Vec<&'a Value> {
+    let (with, without): (Vec<&Value>, Vec<&Value>) =
+        records.iter().partition(|r| r["tx_bytes_per_s"].is_number());
+    for record in without {
+        assert!(flagged(record, "unsure"), "no rate, and no reason: {record}");
+    }
+    with
+}
+
+/// Fails unless the rates of a device that moves `per_s` say over all of their time what it moved: nothing is lost where one read took
+/// long. What a single one is off by shows at the ends alone, and there it is known how long the reads took.
+pub fn assert_whole(device: &str, records: &[&Value], per_s: f64) {
+    let records = with_rates(records);
+    let [first, rest @ .., last] = &records[..] else { panic!("{device}: too few rates: {records:?}") };
+    let rest: Vec<_> = rest.iter().chain([last]).collect();
+    let time: f64 = rest.iter().map(|r| number(r, "dt_s")).sum();
+    let between = (count(last, "mono_ns") - count(first, "mono_ns")) as f64 / 1e9;
+    // Where two reads one after the other took long, the time between them may be left out.
+    let whole = (between - time).abs() < 1e-6;
+    assert!(whole || (0.8 * between..between).contains(&time), "{device}: rates over {time} of {between} s");
+    let moved: f64 = rest.iter().map(|r| number(r, "tx_bytes_per_s") * number(r, "dt_s")).sum();
+    let unknown_s = (count(first, "span_ns") + count(last, "span_ns")) as f64 / 2e9;
+    assert_near(device, moved / time, per_s, if whole { 0.001 + unknown_s / time } else { 0.05 });
+}
+
 /// Fails unless `value` is within `share` of `wanted`.
 pub fn assert_near(what: &str, value: f64, wanted: f64, share: f64) {
     let off = (value - wanted).abs() / wanted.abs().max(f64::MIN_POSITIVE);

@@ -26,6 +26,8 @@ struct Line<'a> {
     #[serde(borrow)]
     ts: Cow<'a, str>,
     mono_ns: Option<u64>,
+    #[serde(default)]
+    span_ns: u64,
     #[serde(borrow)]
     dev: Cow<'a, str>,
     port: u8,
@@ -139,7 +141,8 @@ impl Collector {
             counters.extend(
                 record.down.map(|down| RawCounter { desc: descs.get(DOWN, None, true), value: down.into() }),
             );
-            let reading = Reading { mono_ns, traffic, counters, ..Reading::default() };
+            let reading =
+                Reading { mono_ns, span_ns: record.span_ns, traffic, counters, ..Reading::default() };
             self.nic(record, pe, node, reading);
             return;
         }
@@ -161,7 +164,7 @@ impl Collector {
         let reading = if unread || record.mono_ns.is_none() {
             Err(text(&record.reason).unwrap_or_else(|| "its node could not read it".to_owned()))
         } else {
-            Ok(Reading { mono_ns, traffic, counters, ..Reading::default() })
+            Ok(Reading { mono_ns, span_ns: record.span_ns, traffic, counters, ..Reading::default() })
         };
         self.ports.push(PortSample { facts: Arc::new(facts), source, reading });
     }

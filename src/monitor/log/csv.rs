@@ -9,7 +9,7 @@ const COLUMNS: &str = "ts,mono_ns,dt_s,host,dev,port,source,job,node,pe,policy,r
 tx_bytes,rx_bytes,tx_bytes_per_s,rx_bytes_per_s,tx_pkts,rx_pkts,tx_pkts_per_s,rx_pkts_per_s,\
 tx_ops,rx_ops,tx_ops_per_s,rx_ops_per_s,in_flight_bytes,flags,reason,missed_ticks,state,\
 phys_state,link_layer,rate_overridden,drops,retransmits,timeouts,congestion,\
-drops_per_s,retransmits_per_s,timeouts_per_s,congestion_per_s,saturated,down";
+drops_per_s,retransmits_per_s,timeouts_per_s,congestion_per_s,saturated,down,span_ns";
 
 pub(super) fn begin(out: &mut impl Write) -> io::Result<()> {
     out.write_all(COLUMNS.as_bytes())?;
@@ -68,6 +68,7 @@ pub(super) fn record(out: &mut impl Write, r: &Record<'_>) -> io::Result<()> {
         number(r.health.congestion_per_s),
         text(Some(&r.saturated.join(" "))),
         number(r.down),
+        number((r.span_ns > 0).then_some(r.span_ns)),
     ]);
     write!(out, "{}\r\n", fields.join(","))
 }

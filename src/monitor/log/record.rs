@@ -19,7 +19,7 @@ pub struct Record<'a> {
     /// Middle of this NIC's own read, monotonic clock; absent if it never answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mono_ns: Option<u64>,
-    /// Measured time since this NIC's previous good read; absent where there is none to compare with.
+    /// Measured time that the rates are over, since this NIC's previous good read; absent where there is none to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dt_s: Option<f64>,
     /// Host the monitor runs on.
@@ -74,7 +74,7 @@ pub struct Record<'a> {
     /// The source's own counters under their own names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<&'a str, u64>,
-    /// `new`, `reset`, `stale`, `gone`, `dead`, `stalled`, `torn`, `down`.
+    /// `new`, `reset`, `unsure`, `stale`, `gone`, `dead`, `stalled`, `torn`, `down`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<&'static str>,
     /// Why something is missing.
@@ -104,6 +104,9 @@ pub struct Record<'a> {
     /// Whether the PE does without the NIC because it has failed; absent where the page does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub down: Option<bool>,
+    /// How long the read took of which `mono_ns` is the middle; absent where it took no time that is known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub span_ns: u64,
 }
 
 /// The quantities that NICs of all drivers have in common: so far, and per second since the previous read.
@@ -271,6 +274,7 @@ impl<'a> Record<'a> {
             health: if live { Health::of(&nic.health) } else { Health::default() },
             saturated: nic.counters.iter().filter(|c| live && c.saturated).map(CounterView::name).collect(),
             down: nic.is_down().filter(|_| live),
+            span_ns: if live { nic.span_ns } else { 0 },
         }
     }
 }
@@ -283,6 +287,7 @@ fn flag(mark: Mark) -> &'static str {
         Mark::Stalled => "stalled",
         Mark::Torn => "torn",
         Mark::New => "new",
+        Mark::Unsure => "unsure",
         Mark::Gone => "gone",
         Mark::Down => "down",
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::view::{Flow, GpuView, GpusView, NvLinkView};
+use crate::monitor::moment::Moment;
 use crate::monitor::sample::{GpuSample, Gpus, NvLinkSample};
 
 /// The last reading of each GPU, by index.
@@ -14,7 +15,7 @@ pub(super) struct GpuTracks {
 
 #[derive(Debug)]
 struct Track {
-    mono_ns: u64,
+    read: Moment,
     /// Which GPU had this index: after a reset of one they may be counted anew.
     pci: Option<String>,
     /// Bytes sent and received by link.
@@ -33,11 +34,13 @@ impl GpuTracks {
     }
 
     fn gpu(&mut self, gpu: &GpuSample, longest: Duration) -> GpuView {
+        let read = Moment { at_ns: gpu.mono_ns, span_ns: gpu.span_ns };
         let before = self.gpus.get(&gpu.index).filter(|track| track.pci == gpu.pci);
         let nvlinks = match before {
-            Some(track) if track.mono_ns == gpu.mono_ns => track.shown.clone(),
+            Some(track) if track.read.at_ns == gpu.mono_ns => track.shown.clone(),
             _ => {
-                let dt = before.map(|track| Duration::from_nanos(gpu.mono_ns.saturating_sub(track.mono_ns)));
+                let sure = before.filter(|track| track.read.is_sure_until(read, 0));
+                let dt = sure.map(|track| track.read.until(read));
                 let dt = dt.filter(|dt| !dt.is_zero() && *dt <= longest);
                 gpu.nvlinks.iter().map(|link| rates(link, before.zip(dt))).collect()
             }
@@ -45,7 +48,7 @@ impl GpuTracks {
         self.gpus.insert(
             gpu.index,
             Track {
-                mono_ns: gpu.mono_ns,
+                read,
                 pci: gpu.pci.clone(),
                 links: gpu.nvlinks.iter().map(|l| (l.link, (l.tx_bytes, l.rx_bytes))).collect(),
                 shown: nvlinks.clone(),

@@ -12,7 +12,7 @@ const SPAN_NS: u64 = 30_000_000_000;
 
 /// Both counters of both directions at one moment: (transport, kernel).
 #[derive(Debug, Clone, Copy)]
-struct Moment {
+struct Both {
     at_ns: u64,
     tx: Option<(u64, u64)>,
     rx: Option<(u64, u64)>,
@@ -21,14 +21,14 @@ struct Moment {
 /// Where the sums of each NIC begin, by key: the older moment counts, the newer takes its place in time.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
-    by_key: HashMap<String, (Moment, Moment)>,
+    by_key: HashMap<String, (Both, Both)>,
 }
 
 impl Pairs {
     /// What both have counted on one NIC since the sums began.
     pub(super) fn update(&mut self, ours: &NicView, kernel: &NicView) -> Together {
         let both = |ours: Flow, theirs: Flow| ours.bytes.zip(theirs.bytes);
-        let now = Moment { at_ns: ours.mono_ns, tx: both(ours.tx, kernel.tx), rx: both(ours.rx, kernel.rx) };
+        let now = Both { at_ns: ours.mono_ns, tx: both(ours.tx, kernel.tx), rx: both(ours.rx, kernel.rx) };
         let anew = |row: &NicView| row.marks.iter().any(|mark| matches!(mark, Mark::New | Mark::Reset));
         let begin = self.by_key.entry(ours.key.clone()).or_insert((now, now));
         if anew(ours) || anew(kernel) {

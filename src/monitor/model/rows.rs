@@ -203,6 +203,7 @@ fn row(key: String, facts: &PortFacts, rates: Rates, reason: Option<String>) -> 
         marks: rates.marks,
         reason,
         mono_ns: rates.mono_ns,
+        span_ns: rates.span_ns,
         incarnation: rates.incarnation,
         dt: rates.dt,
     }
@@ -288,6 +289,7 @@ fn netdev_row(page_row: &NicView, nic: &PageNic, tracks: &mut Tracks) -> Option<
         marks: rates.marks,
         reason: None,
         mono_ns: rates.mono_ns,
+        span_ns: rates.span_ns,
         incarnation: rates.incarnation,
         dt: rates.dt,
         ..page_row.clone()

@@ -1,6 +1,7 @@
 //! Rates: what changed between two reads of the same counters, over the time between those two reads.
 //!
-//! No rate at first sight, after a reset, or over a gap (a tick without a good read, or a pause of the monitor).
+//! No rate at first sight, after a reset, or over a gap (a tick without a good read, or a pause of the monitor), and none
+//! over a time that is not known well because a read took long: the next one is then over the time since a read that did not.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,21 +10,55 @@ use std::time::Duration;
 
 use super::view::{CounterView, Flow, Mark, Tally};
 use crate::monitor::counter::{Kind, PerHealth};
+use crate::monitor::moment::Moment;
 use crate::monitor::sample::{RawCounter, Reading, Traffic};
 
-/// The last good read of one row.
+/// One row: what its next rates are made from.
 #[derive(Debug)]
 struct Track {
-    reading_ns: u64,
+    /// The last good read.
+    last: Look,
+    /// Where the next rates begin, where that is an earlier read whose moment is known better.
+    begin: Option<Look>,
     incarnation: u64,
     late: bool,
-    traffic: Traffic,
-    /// Values by name.
-    counters: HashMap<Cow<'static, str>, u64>,
     /// Tick of the last good read.
     tick: u64,
     /// What was shown at it.
     shown: Rates,
+}
+
+/// What a read gave, and when.
+#[derive(Debug)]
+struct Look {
+    moment: Moment,
+    /// How much later than the traffic the last of the counters was read.
+    rest_ns: u64,
+    traffic: Traffic,
+    /// Values by name.
+    counters: HashMap<Cow<'static, str>, u64>,
+}
+
+impl Look {
+    fn of(reading: &Reading) -> Self {
+        Self {
+            moment: moment(reading),
+            rest_ns: reading.rest_ns,
+            traffic: reading.traffic,
+            counters: reading.counters.iter().map(|c| (c.desc.name.clone(), c.value)).collect(),
+        }
+    }
+}
+
+impl Track {
+    /// Where the next rates begin.
+    fn begin(&self) -> &Look {
+        self.begin.as_ref().unwrap_or(&self.last)
+    }
+}
+
+fn moment(reading: &Reading) -> Moment {
+    Moment { at_ns: reading.mono_ns, span_ns: reading.span_ns }
 }
 
 /// What a row shows.
@@ -39,11 +74,13 @@ pub struct Rates {
     pub health: PerHealth<Tally>,
     /// When it was read.
     pub mono_ns: u64,
+    /// See [`Reading::span_ns`].
+    pub span_ns: u64,
     /// Of what: see [`Reading::incarnation`].
     pub incarnation: u64,
-    /// Since the previous good read.
+    /// What the rates are over: since the previous good read, or the last of them whose moment was known well enough.
     pub dt: Option<Duration>,
-    /// `New`, `Reset` or `Stale`.
+    /// `New`, `Reset`, `Unsure` or `Stale`.
     pub marks: Vec<Mark>,
 }
 
@@ -52,6 +89,7 @@ pub struct Rates {
 pub struct Tracks {
     by_key: HashMap<String, Track>,
     tick: u64,
+    interval_ns: u64,
     longest: Duration,
 }
 
@@ -60,13 +98,14 @@ const MEMORY_TICKS: u64 = 600;
 /// Most rows that were not read at the last tick and are remembered, the latest: names may be another machine's choice.
 const MEMORY_ROWS: usize = 1024;
 
-/// The longest time between two late answers that a rate is made of.
+/// The longest time between two late answers, or two reads of which one took long, that a rate is made of.
 const SLOWEST: Duration = Duration::from_secs(60);
 
 impl Tracks {
     /// Begins a tick.
     pub fn begin(&mut self, interval: Duration) {
         self.tick += 1;
+        self.interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         // A late tick is fine, its time is measured. Far more than that, and something else happened: a suspended
         // machine, a stopped process. An average over that would look like a rate of now.
         self.longest = (interval * 3).max(interval + Duration::from_secs(2));
@@ -82,14 +121,21 @@ impl Tracks {
 
     /// A good read of the row `key`.
     pub fn good(&mut self, key: &str, reading: &Reading) -> Rates {
-        let before = self.by_key.get(key);
-        let rates = derive(before, reading, self.tick, self.longest);
+        let before = self.by_key.remove(key);
+        let rates = derive(before.as_ref(), reading, self.tick, self.longest);
+        // Without rates it goes on from where it was, so that nothing is left out; unless that would not do for the next
+        // read either, and from here the time is known well enough sooner.
+        let next_ns = reading.mono_ns.saturating_add(self.interval_ns);
+        let goes_on = rates.dt.is_none() && !rates.marks.iter().any(|m| matches!(m, Mark::New | Mark::Reset));
+        let begin =
+            before.filter(|_| goes_on).map(|before| before.begin.unwrap_or(before.last)).filter(|begin| {
+                begin.moment.is_good_by(next_ns) || !moment(reading).is_better_than(begin.moment)
+            });
         let track = Track {
-            reading_ns: reading.mono_ns,
+            last: Look::of(reading),
+            begin,
             incarnation: reading.incarnation,
             late: reading.late,
-            traffic: reading.traffic,
-            counters: reading.counters.iter().map(|c| (c.desc.name.clone(), c.value)).collect(),
             tick: self.tick,
             shown: rates.clone(),
         };
@@ -115,7 +161,7 @@ impl Tracks {
     /// Whether the row `key` ever gave traffic counters.
     #[must_use]
     pub fn had_traffic(&self, key: &str) -> bool {
-        self.by_key.get(key).is_some_and(|t| !t.traffic.is_unknown())
+        self.by_key.get(key).is_some_and(|t| !t.last.traffic.is_unknown())
     }
 }
 
@@ -139,6 +185,7 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         rx: Flow { bytes: reading.traffic.rx_bytes, ops: reading.traffic.rx_ops, ..Flow::default() },
         counters: reading.counters.iter().map(value).collect(),
         mono_ns: reading.mono_ns,
+        span_ns: reading.span_ns,
         incarnation: reading.incarnation,
         ..Rates::default()
     };
@@ -151,31 +198,46 @@ fn derive(before: Option<&Track>, reading: &Reading, tick: u64, longest: Duratio
         rates.marks.push(Mark::New);
         return rates;
     };
-    let dt = Duration::from_nanos(reading.mono_ns.saturating_sub(before.reading_ns));
-    if dt.is_zero() {
+    let now = moment(reading);
+    let since_last = before.last.moment.until(now);
+    if since_last.is_zero() {
         return rates;
     }
-    if went_back(before, reading) {
-        rates.dt = Some(dt);
+    if went_back(&before.last, reading) {
+        rates.dt = Some(since_last);
         rates.marks.push(Mark::Reset);
         return rates;
     }
-    if dt > longest.max(if slow { SLOWEST } else { Duration::ZERO }) {
+    let begin = before.begin();
+    let dt = begin.moment.until(now);
+    // The last read is not long ago, or this is no going on; the one that rates begin at may be.
+    let longest = longest.max(if slow { SLOWEST } else { Duration::ZERO });
+    if since_last > longest || dt > longest.max(SLOWEST) {
         rates.marks.push(Mark::New);
+        return rates;
+    }
+    if !begin.moment.is_sure_until(now, 0) {
+        rates.marks.push(Mark::Unsure);
         return rates;
     }
     rates.dt = Some(dt);
     let rate = |now: Option<u64>, then: Option<u64>| Some(per_second(now?.checked_sub(then?)?, dt));
-    rates.tx.bytes_per_s = rate(reading.traffic.tx_bytes, before.traffic.tx_bytes);
-    rates.rx.bytes_per_s = rate(reading.traffic.rx_bytes, before.traffic.rx_bytes);
-    rates.tx.ops_per_s = rate(reading.traffic.tx_ops, before.traffic.tx_ops);
-    rates.rx.ops_per_s = rate(reading.traffic.rx_ops, before.traffic.rx_ops);
-    for counter in &mut rates.counters {
-        let then = before.counters.get(counter.name()).copied();
-        let grown = then.and_then(|then| growth(counter.desc.kind, then, counter.value));
-        counter.per_s = grown.map(|grown| per_second(grown, dt));
+    rates.tx.bytes_per_s = rate(reading.traffic.tx_bytes, begin.traffic.tx_bytes);
+    rates.rx.bytes_per_s = rate(reading.traffic.rx_bytes, begin.traffic.rx_bytes);
+    rates.tx.ops_per_s = rate(reading.traffic.tx_ops, begin.traffic.tx_ops);
+    rates.rx.ops_per_s = rate(reading.traffic.rx_ops, begin.traffic.rx_ops);
+    // The others are read after the traffic, always in the same order: each is later by as much every time, unless one of those
+    // reads hung.
+    if begin.moment.is_sure_until(now, begin.rest_ns.abs_diff(reading.rest_ns)) {
+        for counter in &mut rates.counters {
+            let then = begin.counters.get(counter.name()).copied();
+            let grown = then.and_then(|then| growth(counter.desc.kind, then, counter.value));
+            counter.per_s = grown.map(|grown| per_second(grown, dt));
+        }
+        rates.health = health(&rates.counters);
+    } else {
+        rates.marks.push(Mark::Unsure);
     }
-    rates.health = health(&rates.counters);
     rates
 }
 
@@ -223,7 +285,7 @@ fn health(counters: &[CounterView]) -> PerHealth<Tally> {
 ///
 /// One that only grows and is smaller says so. 32-bit counters wrap, and one that nobody knows may be a gauge: of those
 /// it takes two that fell (to near nothing) at the same time, which is no coincidence, and no single one can say it.
-fn went_back(before: &Track, reading: &Reading) -> bool {
+fn went_back(before: &Look, reading: &Reading) -> bool {
     if reading.traffic.went_back(&before.traffic) {
         return true;
     }
@@ -251,228 +313,4 @@ fn per_second(grown: u64, dt: Duration) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::monitor::counter::{Desc, Health};
-    use test_case::test_case;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn reading(at_ns: u64, bytes: u64) -> Reading {
-        Reading {
-            mono_ns: at_ns,
-            traffic: Traffic { tx_bytes: Some(bytes), rx_bytes: Some(2 * bytes), ..Traffic::default() },
-            counters: vec![RawCounter::unknown("tx_bytes", bytes)],
-            ..Reading::default()
-        }
-    }
-
-    /// One tick with one good read.
-    fn tick(tracks: &mut Tracks, reading: &Reading) -> Rates {
-        tracks.begin(SECOND);
-        tracks.good("nic", reading)
-    }
-
-    #[test]
-    fn names_that_rotate_are_forgotten_the_oldest_first() {
-        let mut tracks = Tracks::default();
-        for n in 0..100_u64 {
-            tracks.begin(Duration::from_secs(1));
-            for k in 0..100 {
-                let _first = tracks.good(&format!("{n}/{k}"), &reading(5, 5));
-            }
-        }
-        assert!(tracks.by_key.len() <= MEMORY_ROWS + 200, "{}", tracks.by_key.len());
-        assert!(tracks.had_traffic("95/0") && !tracks.had_traffic("5/0"));
-    }
-
-    #[test]
-    fn first_sight_has_values_and_no_rate() {
-        let rates = tick(&mut Tracks::default(), &reading(5, 1 << 50));
-        assert_eq!(rates.tx.bytes, Some(1 << 50));
-        assert_eq!((rates.tx.bytes_per_s, rates.dt), (None, None));
-        assert_eq!(rates.marks, [Mark::New]);
-    }
-
-    #[test]
-    fn the_rate_is_the_change_over_the_measured_time() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 100));
-        let rates = tick(&mut tracks, &reading(2_250_000_000, 1100));
-        assert_eq!(rates.dt, Some(Duration::from_millis(1250)));
-        assert_eq!(rates.tx.bytes_per_s, Some(800.0));
-        assert_eq!(rates.rx.bytes_per_s, Some(1600.0));
-        assert_eq!(rates.counters[0].per_s, Some(800.0));
-        assert_eq!(rates.marks, []);
-    }
-
-    #[test]
-    fn a_counter_that_goes_down_is_a_reset_and_the_next_rate_is_right() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 1_000_000));
-        let reset = tick(&mut tracks, &reading(2_000_000_000, 10));
-        assert_eq!(reset.marks, [Mark::Reset]);
-        assert_eq!((reset.tx.bytes_per_s, reset.counters[0].per_s), (None, None));
-        assert_eq!(reset.tx.bytes, Some(10));
-        let after = tick(&mut tracks, &reading(3_000_000_000, 110));
-        assert_eq!(after.tx.bytes_per_s, Some(100.0));
-        assert_eq!(after.marks, []);
-    }
-
-    /// A reading with one more counter of this kind.
-    fn with(ns: u64, bytes: u64, kind: Kind, value: u64) -> Reading {
-        let mut r = reading(ns, bytes);
-        let help = "known".into();
-        let desc = Desc { kind, feeds: Some(Health::Drops), help, ..Desc::unknown("other") };
-        r.counters.push(RawCounter { desc: Arc::new(desc), value });
-        r
-    }
-
-    #[test_case(Kind::Monotonic64, 7, 17, Some(10.0), false; "grows")]
-    #[test_case(Kind::Monotonic64, 7, 0, None, true; "one that only grows and is smaller resets all")]
-    #[test_case(Kind::Wrap32, 4_294_967_290, 4, Some(10.0), false; "wraps")]
-    #[test_case(Kind::Wrap32, 2_000, 4, None, false; "no wrap and not enough for a reset")]
-    #[test_case(Kind::Wrap32, 1 << 40, 4, None, false; "wider than it should be")]
-    #[test_case(Kind::Saturating(4), 3, 9, Some(6.0), false; "below its maximum")]
-    #[test_case(Kind::Saturating(4), 3, 15, None, false; "reaches its maximum")]
-    #[test_case(Kind::Saturating(16), 65_535, 0, None, false; "cleared")]
-    #[test_case(Kind::Gauge, 9, 3, None, false; "a gauge falls")]
-    #[test_case(Kind::Setting, 10, 12, None, false; "a setting changes")]
-    fn a_rate_follows_the_kind(kind: Kind, then: u64, now: u64, per_s: Option<f64>, reset: bool) {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &with(1_000_000_000, 500, kind, then));
-        let rates = tick(&mut tracks, &with(2_000_000_000, 600, kind, now));
-        assert_eq!(rates.counters[1].per_s, per_s);
-        assert_eq!(rates.health[Health::Drops], Tally { total: Some(now), per_s });
-        assert_eq!(rates.marks, if reset { vec![Mark::Reset] } else { vec![] });
-        assert_eq!(rates.tx.bytes_per_s, (!reset).then_some(100.0));
-    }
-
-    #[test]
-    fn a_counter_that_nobody_knows_is_no_proof_of_a_reset() {
-        let unknown = |ns, value| {
-            let mut r = reading(ns, ns / 10_000_000);
-            r.counters.push(RawCounter::unknown("new_name", value));
-            r
-        };
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &unknown(1_000_000_000, 9));
-        let rates = tick(&mut tracks, &unknown(2_000_000_000, 3));
-        assert_eq!((rates.marks, rates.counters[1].per_s), (vec![], None));
-        assert_eq!(rates.tx.bytes_per_s, Some(100.0));
-        assert_eq!(tick(&mut tracks, &unknown(3_000_000_000, 5)).counters[1].per_s, Some(2.0));
-    }
-
-    #[test]
-    fn two_narrow_counters_near_nothing_at_once_are_a_reset() {
-        let two = |ns, a, b| {
-            let mut r = with(ns, 500, Kind::Wrap32, a);
-            let desc = Desc { kind: Kind::Wrap32, ..Desc::unknown("another") };
-            r.counters.push(RawCounter { desc: Arc::new(desc), value: b });
-            r
-        };
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &two(1_000_000_000, 4_294_967_290, 4_294_967_295));
-        assert_eq!(tick(&mut tracks, &two(2_000_000_000, 4, 0)).marks, [Mark::Reset]);
-    }
-
-    #[test]
-    fn a_counter_at_its_maximum_is_marked() {
-        let rates = tick(&mut Tracks::default(), &with(5, 1, Kind::Saturating(8), 255));
-        assert!(rates.counters[1].saturated && !rates.counters[0].saturated);
-    }
-
-    #[test]
-    fn a_failed_read_shows_the_last_values_and_never_a_rate() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 100));
-        tick(&mut tracks, &reading(2_000_000_000, 200));
-        tracks.begin(SECOND);
-        let stale = tracks.stale("nic");
-        assert_eq!(stale.marks, [Mark::Stale]);
-        assert_eq!((stale.tx.bytes, stale.tx.bytes_per_s, stale.dt), (Some(200), None, None));
-        assert_eq!(stale.mono_ns, 2_000_000_000);
-
-        // It comes back two ticks later: no rate over the gap, then rates again.
-        let back = tick(&mut tracks, &reading(4_000_000_000, 9_000_000));
-        assert_eq!((back.tx.bytes_per_s, back.marks), (None, vec![Mark::New]));
-        assert_eq!(tick(&mut tracks, &reading(5_000_000_000, 9_000_050)).tx.bytes_per_s, Some(50.0));
-    }
-
-    #[test]
-    fn a_device_that_is_always_late_has_a_rate_over_its_own_time_and_one_that_hung_once_has_a_gap() {
-        let mut tracks = Tracks::default();
-        let late = |ns, bytes| Reading { late: true, ..reading(ns, bytes) };
-        tick(&mut tracks, &reading(1_000_000_000, 100));
-        tracks.begin(SECOND);
-        let first = tick(&mut tracks, &late(3_000_000_000, 9_000));
-        assert_eq!((first.tx.bytes_per_s, first.marks), (None, vec![Mark::New]));
-        for _ in 0..5 {
-            tracks.begin(SECOND);
-        }
-        let second = tick(&mut tracks, &late(9_000_000_000, 9_600));
-        assert_eq!((second.tx.bytes_per_s, second.dt), (Some(100.0), Some(Duration::from_secs(6))));
-        assert_eq!(tick(&mut tracks, &late(90_000_000_000, 10_000)).tx.bytes_per_s, None, "too long");
-    }
-
-    #[test]
-    fn values_that_nobody_updates_have_no_rate_and_neither_has_the_jump_after_them() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 100));
-        for second in 2..4 {
-            tracks.begin(SECOND);
-            let still = tracks.unmoved(&reading(second * 1_000_000_000, 100));
-            assert_eq!((still.tx.bytes, still.tx.bytes_per_s, still.marks), (Some(100), None, vec![]));
-        }
-        let back = tick(&mut tracks, &reading(4_000_000_000, 9_000_000));
-        assert_eq!((back.tx.bytes_per_s, back.marks), (None, vec![Mark::New]));
-        assert_eq!(tick(&mut tracks, &reading(5_000_000_000, 9_000_050)).tx.bytes_per_s, Some(50.0));
-    }
-
-    #[test]
-    fn a_pause_of_the_monitor_is_a_gap() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 0));
-        let late = tick(&mut tracks, &reading(60_000_000_000, 1_000_000));
-        assert_eq!((late.tx.bytes_per_s, late.marks), (None, vec![Mark::New]));
-    }
-
-    #[test]
-    fn a_new_incarnation_is_first_sight_even_if_its_counters_are_higher() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 10));
-        let restarted = Reading { incarnation: 1, ..reading(2_000_000_000, 1_000_000) };
-        let rates = tick(&mut tracks, &restarted);
-        assert_eq!((rates.tx.bytes_per_s, rates.marks), (None, vec![Mark::New]));
-    }
-
-    #[test]
-    fn a_missing_counter_has_no_rate_when_it_returns() {
-        let mut tracks = Tracks::default();
-        tick(&mut tracks, &reading(1_000_000_000, 100));
-        let mut without = reading(2_000_000_000, 200);
-        without.traffic.tx_bytes = None;
-        let rates = tick(&mut tracks, &without);
-        assert_eq!((rates.tx.bytes, rates.tx.bytes_per_s), (None, None));
-        assert_eq!(rates.rx.bytes_per_s, Some(200.0));
-        let back = tick(&mut tracks, &reading(3_000_000_000, 300));
-        assert_eq!((back.tx.bytes, back.tx.bytes_per_s), (Some(300), None));
-    }
-
-    #[test]
-    fn a_constant_source_is_shown_within_a_fifth_of_a_percent_however_late_the_ticks_are() {
-        // 90 Gb/s, read every 200 ms give or take 60 ms.
-        let mut tracks = Tracks::default();
-        let bytes_per_ns = 90.0 / 8.0;
-        let mut at = 0_u64;
-        for i in 0..200_u64 {
-            at += 200_000_000 + (i * 7_919_777) % 60_000_000;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-            let rates = tick(&mut tracks, &reading(at, (at as f64 * bytes_per_ns) as u64));
-            if i > 0 {
-                let gbps = rates.tx.bytes_per_s.unwrap() * 8.0 / 1e9;
-                assert!((gbps - 90.0).abs() < 90.0 * 0.002, "{gbps}");
-            }
-        }
-    }
-}
+mod tests;

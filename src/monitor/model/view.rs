@@ -67,6 +67,8 @@ pub enum Mark {
     Torn,
     /// Seen for the first time: rates come with the next sample.
     New,
+    /// A read took so long that it is not known well enough of when its numbers are: some rates, or all, come later.
+    Unsure,
     /// The device went away; these are its last numbers.
     Gone,
     /// Its PE does without it because it has failed; its work goes over the others.
@@ -84,6 +86,7 @@ impl Mark {
             Self::Stalled => "its process does not publish",
             Self::Torn => "its process was busy",
             Self::New => "first sight, or a gap",
+            Self::Unsure => "reading it took too long for a rate",
             Self::Gone => "the device is gone",
             Self::Down => "it has failed, and its PE does without it",
         }
@@ -195,9 +198,11 @@ pub struct NicView {
     pub reason: Option<String>,
     /// When this device was read, on the monotonic clock.
     pub mono_ns: u64,
+    /// How long the read took of which that is the middle.
+    pub span_ns: u64,
     /// Changes when the counters belong to something new under an old name: a restarted PE, another device.
     pub incarnation: u64,
-    /// The measured time since its previous good read.
+    /// The measured time that its rates are over: since its previous good read, or the last whose moment is known well.
     pub dt: Option<Duration>,
 }
 

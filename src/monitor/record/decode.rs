@@ -175,6 +175,8 @@ impl Dictionary {
         let counter = |(desc, value): (&Arc<Desc>, u64)| RawCounter { desc: Arc::clone(desc), value };
         Ok(Reading {
             mono_ns: at(reading.after_ns, now),
+            span_ns: reading.span_ns,
+            rest_ns: reading.rest_ns,
             incarnation: reading.incarnation,
             late: reading.late,
             traffic: Traffic {
@@ -258,6 +260,7 @@ impl Dictionary {
             name: some(facts.name.clone()),
             pci: some(facts.pci.clone()),
             mono_ns: at(gpu.after_ns, now),
+            span_ns: gpu.span_ns,
             busy_percent: gpu.busy_percent,
             memory_used_bytes: gpu.memory_used_bytes,
             memory_total_bytes: gpu.memory_total_bytes,

@@ -116,13 +116,15 @@ impl Encoder {
     }
 
     fn reading(&mut self, out: &mut Vec<u8>, reading: &Reading, now: u64) -> Result<wire::Reading, TooLong> {
-        let Reading { mono_ns, incarnation, late, traffic, counters, missing } = reading;
+        let Reading { mono_ns, span_ns, rest_ns, incarnation, late, traffic, counters, missing } = reading;
         let mut descs = Vec::with_capacity(counters.len());
         for counter in counters {
             descs.push(self.desc(out, &counter.desc)?);
         }
         Ok(wire::Reading {
             after_ns: after(*mono_ns, now),
+            span_ns: *span_ns,
+            rest_ns: *rest_ns,
             incarnation: *incarnation,
             late: *late,
             tx_bytes: traffic.tx_bytes,
@@ -193,6 +195,7 @@ impl Encoder {
             name,
             pci,
             mono_ns,
+            span_ns,
             busy_percent,
             memory_used_bytes,
             memory_total_bytes,
@@ -216,6 +219,7 @@ impl Encoder {
         Ok(wire::Gpu {
             facts: self.define(out, kind::GPU, &facts)?,
             after_ns: after(*mono_ns, now),
+            span_ns: *span_ns,
             busy_percent: *busy_percent,
             memory_used_bytes: *memory_used_bytes,
             memory_total_bytes: *memory_total_bytes,

@@ -84,6 +84,8 @@ pub(crate) fn efa(tick: u64, nics: usize) -> Sample {
             source: SourceKind::Sysfs,
             reading: Ok(Reading {
                 mono_ns: mono_ns + 40_000 * nic as u64,
+                span_ns: 150_000 + 1_000 * nic as u64,
+                rest_ns: 400_000 + 1_000 * nic as u64,
                 traffic: Traffic {
                     tx_bytes: Some(bytes),
                     rx_bytes: Some(bytes),
@@ -307,10 +309,12 @@ fn some_text() -> impl Strategy<Value = Option<String>> {
 }
 
 prop_compose! {
-    fn reading()(mono_ns in any::<u64>(), incarnation in any::<u64>(), late in any::<bool>(), t in any::<[Option<u64>; 4]>(),
+    fn reading()(mono_ns in any::<u64>(), [span_ns, rest_ns] in any::<[u64; 2]>(), incarnation in any::<u64>(), late in any::<bool>(), t in any::<[Option<u64>; 4]>(),
                  counters in vec((desc(), any::<u64>()), 0..4), missing in vec((text(), some_text(), text()), 0..3)) -> Reading {
         Reading {
             mono_ns,
+            span_ns,
+            rest_ns,
             incarnation,
             late,
             traffic: Traffic { tx_bytes: t[0], rx_bytes: t[1], tx_ops: t[2], rx_ops: t[3] },
@@ -408,7 +412,7 @@ fn qps() -> impl Strategy<Value = std::collections::BTreeMap<String, u32>> {
 }
 
 prop_compose! {
-    fn gpu()(index in any::<u32>(), t in vec(some_text(), 3), mono_ns in any::<u64>(), n in any::<[Option<u32>; 3]>(),
+    fn gpu()(index in any::<u32>(), t in vec(some_text(), 3), [mono_ns, span_ns] in any::<[u64; 2]>(), n in any::<[Option<u32>; 3]>(),
              memory in any::<[Option<u64>; 2]>(), links in vec((any::<u32>(), any::<bool>(), any::<Option<u64>>(), any::<Option<u64>>(), some_text()), 0..3)) -> GpuSample {
         let link = |(link, active, tx_bytes, rx_bytes, remote)| NvLinkSample { link, active, tx_bytes, rx_bytes, remote };
         GpuSample {
@@ -416,6 +420,7 @@ prop_compose! {
             name: t[0].clone(),
             pci: t[1].clone(),
             mono_ns,
+            span_ns,
             busy_percent: n[0],
             memory_used_bytes: memory[0],
             memory_total_bytes: memory[1],

@@ -129,6 +129,11 @@ pub struct Reading {
     pub missing: u32,
     #[prost(bool, tag = "10")]
     pub late: bool,
+    /// How well the moment is known; 0 in recordings of before there was this.
+    #[prost(uint64, tag = "11")]
+    pub span_ns: u64,
+    #[prost(uint64, tag = "12")]
+    pub rest_ns: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -202,6 +207,8 @@ pub struct Gpu {
     /// As many as the facts have.
     #[prost(message, repeated, tag = "8")]
     pub nvlinks: Vec<NvLink>,
+    #[prost(uint64, tag = "9")]
+    pub span_ns: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Message)]

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::pages::FoundPage;
 use crate::monitor::clock;
 use crate::monitor::counter::Desc;
+use crate::monitor::moment::Moment;
 use crate::monitor::sample::{PageState, RawCounter, Reading, Traffic};
 use crate::monitor::table::netdev::statistics;
 
@@ -107,8 +108,8 @@ impl NetdevSource {
         File::open(self.proc_root.join(format!("{pid}/net/dev")))?
             .take(MAX_READ)
             .read_to_string(&mut text)?;
-        let mono_ns = clock::middle(before, clock::mono_ns());
-        Ok(text.lines().filter_map(|line| parse(line, mono_ns)).collect())
+        let moment = Moment::since(before);
+        Ok(text.lines().filter_map(|line| parse(line, moment)).collect())
     }
 }
 
@@ -122,7 +123,7 @@ fn is_software(provider: &str) -> bool {
 }
 
 /// One line of `net/dev`: `eth0: rx bytes, packets, 6 more, tx bytes, packets, 6 more`.
-pub(super) fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
+pub(super) fn parse(line: &str, moment: Moment) -> Option<(String, Reading)> {
     let (name, numbers) = line.split_once(':')?;
     let numbers: Vec<u64> = numbers.split_ascii_whitespace().map_while(|n| n.parse().ok()).collect();
     let [rx_bytes, rx_pkts, rx_errs, rx_drop, _, _, _, _, tx_bytes, tx_pkts, tx_errs, tx_drop, ..] =
@@ -134,7 +135,8 @@ pub(super) fn parse(line: &str, mono_ns: u64) -> Option<(String, Reading)> {
     let values = [tx_bytes, rx_bytes, tx_pkts, rx_pkts, tx_drop, rx_drop, tx_errs, rx_errs];
     let counter = |(desc, value): (&Arc<Desc>, u64)| RawCounter { desc: Arc::clone(desc), value };
     let reading = Reading {
-        mono_ns,
+        mono_ns: moment.at_ns,
+        span_ns: moment.span_ns,
         traffic: Traffic {
             tx_bytes: Some(tx_bytes),
             rx_bytes: Some(rx_bytes),
@@ -155,8 +157,8 @@ mod tests {
     #[test]
     fn reads_a_line() {
         let line = "  eth0:123456 10 1 2 0 0 0 0 98765 20 3 4 0 0 0 0";
-        let (name, reading) = parse(line, 7).unwrap();
-        assert_eq!(name, "eth0");
+        let (name, reading) = parse(line, Moment::between(7, 9)).unwrap();
+        assert_eq!((name.as_str(), reading.mono_ns, reading.span_ns), ("eth0", 8, 2));
         assert_eq!((reading.traffic.rx_bytes, reading.traffic.tx_bytes), (Some(123_456), Some(98_765)));
         assert_eq!(reading.traffic.tx_ops, Some(20));
         let values: Vec<_> = reading.counters.iter().map(|c| (c.name(), c.value)).collect();
@@ -171,11 +173,12 @@ mod tests {
 
     #[test]
     fn headings_and_short_lines_are_no_interfaces() {
+        let never = Moment::between(0, 0);
         assert!(
-            parse(" face |bytes    packets errs drop fifo frame compressed multicast|bytes", 0).is_none()
+            parse(" face |bytes    packets errs drop fifo frame compressed multicast|bytes", never).is_none()
         );
-        assert!(parse("eth0: 1 2 3", 0).is_none());
-        assert!(parse("Inter-|   Receive ", 0).is_none());
+        assert!(parse("eth0: 1 2 3", never).is_none());
+        assert!(parse("Inter-|   Receive ", never).is_none());
     }
 
     #[test]

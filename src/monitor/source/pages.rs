@@ -25,6 +25,7 @@ use crate::monitor::counter::{Class, Desc, Kind, Unit};
 use crate::monitor::failover::{DOWN, FAILURES};
 use crate::monitor::glob::Glob;
 use crate::monitor::model::view::Notice;
+use crate::monitor::moment::Moment;
 use crate::monitor::natural;
 use crate::monitor::sample::{Missing, PageNic, PageSample, PageState, RawCounter, Reading, Traffic};
 use crate::text::printable;
@@ -291,7 +292,7 @@ impl OpenPage {
     fn sample(&mut self, device: Option<&Glob>) -> Result<FoundPage, ReadError> {
         let before = clock::mono_ns();
         let snapshot = self.reader.read()?;
-        let mono_ns = clock::middle(before, clock::mono_ns());
+        let moment = Moment::since(before);
         self.closed = snapshot.liveness == Liveness::Closed;
         let silent = self.is_silent(&snapshot);
         let identity = self.reader.identity();
@@ -300,7 +301,7 @@ impl OpenPage {
             .iter()
             .zip(&snapshot.nics)
             .enumerate()
-            .map(|(i, (nic, counts))| page_nic(i, nic, counts, identity, &snapshot, mono_ns))
+            .map(|(i, (nic, counts))| page_nic(i, nic, counts, identity, &snapshot, moment))
             .filter(|nic| {
                 device.is_none_or(|g| {
                     g.matches(&nic.device) || nic.netdev.as_deref().is_some_and(|n| g.matches(n))
@@ -325,7 +326,8 @@ impl OpenPage {
                 Liveness::Dead => PageState::Dead,
             },
             own: Some(Reading {
-                mono_ns,
+                mono_ns: moment.at_ns,
+                span_ns: moment.span_ns,
                 incarnation: incarnation(identity),
                 counters: named(
                     PeCounts::FIELDS.iter().zip(snapshot.process.to_array()).zip(snapshot.process_there),
@@ -346,7 +348,7 @@ fn page_nic(
     snapshot: &NicSnapshot,
     page: &PageIdentity,
     now: &PageSnapshot,
-    mono_ns: u64,
+    moment: Moment,
 ) -> PageNic {
     let counts = snapshot.counts;
     let rx_known = now.rx_source != RxSource::None;
@@ -373,8 +375,8 @@ fn page_nic(
         netdev: some(&nic.netdev),
         link_bits_per_s: nic.link_bits_per_s,
         reading: Reading {
-            mono_ns,
-            late: false,
+            mono_ns: moment.at_ns,
+            span_ns: moment.span_ns,
             incarnation: incarnation(page),
             traffic: Traffic {
                 // Done, not posted: what is still queued has not left.
@@ -385,6 +387,7 @@ fn page_nic(
             },
             counters,
             missing: missing.into_iter().collect(),
+            ..Reading::default()
         },
         in_flight_bytes: (counted("tx_posted_bytes") && counted("tx_done_bytes"))
             .then_some(counts.in_flight_bytes()),

@@ -457,8 +457,9 @@ impl Loop<'_> {
     /// when the terminal is ours again.
     fn settle(&mut self) {
         while self.listener.waits() {
+            // However late it is: what has come already is not left to the shell.
             let left = SETTLE.saturating_sub(self.asked.elapsed());
-            if left.is_zero() || !event::poll(left).unwrap_or(false) {
+            if !event::poll(left).unwrap_or(false) {
                 break;
             }
             match event::read() {

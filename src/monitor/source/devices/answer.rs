@@ -77,14 +77,15 @@ fn reading(
     let [tx_bytes, rx_bytes, tx_ops, rx_ops] = values;
     Reading {
         mono_ns: answer.mono_ns,
+        span_ns: answer.span_ns,
         incarnation,
-        late: false,
         traffic: Traffic { tx_bytes, rx_bytes, tx_ops, rx_ops },
         counters: counters
             .iter()
             .map(|(name, value)| RawCounter { desc: descs.of(driver, name), value: *value })
             .collect(),
         missing,
+        ..Reading::default()
     }
 }
 
@@ -140,6 +141,7 @@ mod tests {
             port: 1,
             status: PortStatus { state: Some("DOWN"), ..PortStatus::default() },
             mono_ns: 5,
+            span_ns: 2,
             counters: Ok(counters.iter().map(|&(name, value)| (name.into(), value)).collect()),
         }
     }

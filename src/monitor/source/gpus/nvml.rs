@@ -14,6 +14,7 @@ use nvml_wrapper_sys::bindings::{nvmlFieldValue_t, nvmlReturn_enum_NVML_SUCCESS}
 use super::GpuLibrary;
 use super::convert::{kib, number, sysfs_address};
 use crate::monitor::clock;
+use crate::monitor::moment::Moment;
 use crate::monitor::sample::{GpuSample, NvLinkSample};
 use crate::text::printable;
 
@@ -129,12 +130,13 @@ fn gpu(nvml: &Nvml, index: u32, known: &mut Option<Known>) -> GpuSample {
     let milliwatts = device.power_usage().inspect_err(|e| noted("power", e)).ok();
     let links_from = clock::mono_ns();
     let nvlinks = links(&device, known);
-    let mono_ns = if nvlinks.is_empty() { before } else { clock::middle(links_from, clock::mono_ns()) };
+    let read = if nvlinks.is_empty() { Moment::between(before, before) } else { Moment::since(links_from) };
     GpuSample {
         index,
         name: known.name.clone(),
         pci: known.pci.clone(),
-        mono_ns,
+        mono_ns: read.at_ns,
+        span_ns: read.span_ns,
         busy_percent: busy.map(|b| b.gpu),
         memory_used_bytes: memory.as_ref().map(|m| m.used),
         memory_total_bytes: memory.as_ref().map(|m| m.total),

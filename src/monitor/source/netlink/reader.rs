@@ -66,6 +66,8 @@ pub struct PortAnswer {
     pub status: Port,
     /// When the counters were read, on the monotonic clock.
     pub mono_ns: u64,
+    /// How long the read of them and of those asked for with them took.
+    pub span_ns: u64,
     /// Counters in the driver's order, or why there are none.
     pub counters: Result<Counters, NetlinkError>,
 }
@@ -247,25 +249,28 @@ impl Reader {
             slowest = slowest.max(Duration::from_nanos(each));
             let mut mono_ns = before + each / 2;
             for values in values {
-                answers.push((values.unwrap_or(Err(NetlinkError::Timeout)), mono_ns));
+                answers.push((values.unwrap_or(Err(NetlinkError::Timeout)), mono_ns, took));
                 mono_ns += each;
             }
         }
         self.batch = batch_of(interval, slowest);
         let gone =
             |r: &Result<_, NetlinkError>| matches!(r, Err(NetlinkError::Refused(nix::errno::Errno::ENODEV)));
-        if answers.iter().any(|(r, _)| gone(r)) {
+        if answers.iter().any(|(r, ..)| gone(r)) {
             self.listed = None;
         }
         let answer =
-            |(((index, port), device), (counters, mono_ns)): ((PortId, String), (_, u64))| PortAnswer {
-                status: self.states.get(&(index, port)).cloned().unwrap_or_default(),
-                device,
-                index,
-                // Never more than 255: see `reply::device`.
-                port: u8::try_from(port).unwrap_or(u8::MAX),
-                mono_ns,
-                counters,
+            |(((index, port), device), (counters, mono_ns, span_ns)): ((PortId, String), (_, u64, u64))| {
+                PortAnswer {
+                    status: self.states.get(&(index, port)).cloned().unwrap_or_default(),
+                    device,
+                    index,
+                    // Never more than 255: see `reply::device`.
+                    port: u8::try_from(port).unwrap_or(u8::MAX),
+                    mono_ns,
+                    span_ns,
+                    counters,
+                }
             };
         Ok(ports.into_iter().zip(answers).map(answer).collect())
     }

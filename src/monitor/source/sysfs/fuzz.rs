@@ -4,6 +4,7 @@ use super::device::{is_interface, link_rate, state_word};
 use super::driver::{from_name, uevent_value};
 use super::file::parse_counter;
 use super::topology::is_address;
+use crate::monitor::moment::Moment;
 use crate::monitor::source::netdev;
 use crate::monitor::table::{self, Dir, Found, Term};
 use crate::text::printable;
@@ -26,7 +27,7 @@ pub(crate) fn texts(bytes: &[u8]) {
         }
         assert_ne!(link_rate(line), Some(0), "no rate is no rate of 0");
         let _ = (state_word(line), from_name(line), is_address(line), is_interface(line));
-        let _ = netdev::parse(line, 0);
+        let _ = netdev::parse(line, Moment::between(0, 0));
     }
     let _ = uevent_value(&text, "DRIVER");
     for (_, quantity) in table.traffic() {

@@ -9,6 +9,7 @@ use super::root::Root;
 use crate::monitor::clock;
 use crate::monitor::counter::Desc;
 use crate::monitor::model::view::SourceKind;
+use crate::monitor::moment::Moment;
 use crate::monitor::sample::{Missing, Needs, PortFacts, PortSample, RawCounter, Reading, Traffic};
 use crate::monitor::table::{self, DeviceDir, Dir, Driver, Found, Term, Why};
 
@@ -179,10 +180,16 @@ impl PortReader {
             Some(netdev) => netdev.read(root, &mut reopened),
             None => Vec::new(),
         };
-        let after = clock::mono_ns();
+        let moment = Moment::since(before);
+        let rest_from = clock::mono_ns();
         self.read_some(root, |used| !used.is_traffic() && is_wanted(used), &mut reopened);
 
-        let mut reading = Reading { mono_ns: clock::middle(before, after), ..Reading::default() };
+        let mut reading = Reading {
+            mono_ns: moment.at_ns,
+            span_ns: moment.span_ns,
+            rest_ns: clock::mono_ns().saturating_sub(rest_from),
+            ..Reading::default()
+        };
         let source = self.traffic(is_wanted, &netdev, &mut reading);
         self.incarnation += u64::from(reopened);
         reading.incarnation = self.incarnation;

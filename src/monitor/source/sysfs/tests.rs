@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::mpsc;
 
+use super::port::PortReader;
 use super::*;
-use crate::monitor::model::view::SourceKind;
+use crate::monitor::clock;
+use crate::monitor::model::track::{Rates, Tracks};
+use crate::monitor::model::view::{Mark, SourceKind};
+use crate::monitor::sample::Reading;
 
 struct Tree(tempfile::TempDir);
 
@@ -258,6 +263,65 @@ fn a_sum_of_other_counters_begins_anew() {
         without.incarnation, first.incarnation,
         "no reset of the device, and no spike when it comes back"
     );
+}
+
+/// Reads a port whose `tx_bytes` are the clock's microseconds: 1 MB/s. The read hangs for `hang`, and has the value at its end.
+fn read_held(tree: &Tree, port: &mut PortReader, root: &Root, hang: Duration) -> Reading {
+    // Whoever opens a file of the tree waits for this.
+    let held = root.touched.lock().unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let read = scope.spawn(move || {
+            tell.send(nix::unistd::gettid()).unwrap();
+            port.read(root, Needs::list()).reading.unwrap()
+        });
+        let stat = format!("/proc/self/task/{}/stat", told.recv().unwrap());
+        let sleeps = || fs::read_to_string(&stat).unwrap().rsplit_once(") ").unwrap().1.starts_with('S');
+        while !sleeps() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(hang);
+        tree.counters("efa_0", "hw_counters", &[("tx_bytes", clock::mono_ns() / 1000)]);
+        drop(held);
+        read.join().unwrap()
+    })
+}
+
+#[test]
+fn a_read_that_hangs_says_so_and_no_rate_is_further_off_than_promised_around_it() {
+    let tree = Tree::new();
+    tree.driver("efa_0", "efa");
+    tree.counters("efa_0", "hw_counters", EFA);
+    let root = Root::new(tree.0.path().to_owned());
+    let facts = Arc::new(tree.read("efa_0").facts.as_ref().clone());
+    let mut port = PortReader::new(Path::new(CLASS).join("efa_0"), Arc::clone(&facts));
+    port.look(&root, facts);
+    let mut tracks = Tracks::default();
+    let mut at_once = |hang: Duration| {
+        std::thread::sleep(Duration::from_millis(100));
+        let before = clock::mono_ns();
+        let reading = read_held(&tree, &mut port, &root, hang);
+        let (begin, end) = (reading.mono_ns - reading.span_ns / 2, reading.mono_ns + reading.span_ns / 2 + 1);
+        assert!(before <= begin && end <= clock::mono_ns() + 1, "{before} {reading:?}");
+        let value_ns = reading.traffic.tx_bytes.unwrap() * 1000;
+        assert!(begin <= value_ns + 999 && value_ns <= end, "it is of some moment of the read: {reading:?}");
+        tracks.begin(Duration::from_secs(3600));
+        let rates = tracks.good("efa_0/1", &reading);
+        if let Some(rate) = rates.tx.bytes_per_s {
+            assert!((rate - 1e6).abs() <= 0.051e6, "{rate} B/s of 1 MB/s over {:?}", rates.dt);
+        }
+        rates
+    };
+    // One is enough, but on a machine that is busy any read may take long.
+    let until_a_rate = |at_once: &mut dyn FnMut(Duration) -> Rates| {
+        assert!((0..200).any(|_| at_once(Duration::ZERO).tx.bytes_per_s.is_some()), "no rate at all");
+    };
+    until_a_rate(&mut at_once);
+    // Longer than it is since the read before.
+    let hung = at_once(Duration::from_millis(300));
+    assert_eq!((hung.tx.bytes_per_s, hung.marks.as_slice()), (None, &[Mark::Unsure][..]));
+    assert!(hung.tx.bytes.is_some(), "the value is right");
+    until_a_rate(&mut at_once);
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) fn mark_word(mark: Mark) -> &'static str {
         Mark::Stalled => "stalled",
         Mark::Torn => "numbers of different moments",
         Mark::New => "new",
+        Mark::Unsure => "slow read",
         Mark::Gone => "gone",
         Mark::Down => "NIC down",
     }
@@ -36,15 +37,18 @@ pub(super) fn mark_token(mark: Mark) -> Token {
     match mark {
         Mark::Dead | Mark::Gone | Mark::Down => Token::Bad,
         Mark::Stale | Mark::Stalled => Token::Warn,
-        Mark::Reset | Mark::New | Mark::Torn => Token::Muted,
+        Mark::Reset | Mark::New | Mark::Unsure | Mark::Torn => Token::Muted,
     }
 }
 
 /// What is to be said about a NIC instead of a bar, and how urgent it is: its link first, which explains the rest.
 pub(super) fn words(nic: &NicView, glyphs: Glyphs) -> Option<(String, Token)> {
     let link = nic.not_active().map(|state| (format!("link {state}"), Token::Warn));
-    // Torn numbers are still good for a bar; the details say that they are.
-    let marks = nic.marks.iter().filter(|&&mark| mark != Mark::Torn).map(|&mark| match mark {
+    // Torn numbers are still good for a bar, and so are rates where only those of other counters are missing; the details
+    // say that they are.
+    let has_rate = nic.tx.bytes_per_s.or(nic.rx.bytes_per_s).is_some();
+    let matters = |mark: Mark| mark != Mark::Torn && !(mark == Mark::Unsure && has_rate);
+    let marks = nic.marks.iter().filter(|&&mark| matters(mark)).map(|&mark| match mark {
         Mark::Down => (format!("{} {}", glyphs.bad(), mark_word(mark)), mark_token(mark)),
         _ => (mark_word(mark).to_owned(), mark_token(mark)),
     });

@@ -167,6 +167,7 @@ impl Machine {
             marks: if tick == 0 { vec![crate::monitor::model::view::Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,
+            span_ns: 0,
             incarnation: 0,
             dt: (tick > 0).then_some(self.interval),
             device,

@@ -285,6 +285,7 @@ impl Cluster {
             marks: if tick == 0 { vec![Mark::New] } else { Vec::new() },
             reason: None,
             mono_ns,
+            span_ns: 0,
             incarnation: 0,
             dt: (tick > 0).then_some(self.interval),
         }
