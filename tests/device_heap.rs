@@ -74,7 +74,7 @@ fn run(job: &Job, work: impl Fn(&mut Pe, &Played) + Send + Sync + 'static) {
             let work = Arc::clone(&work);
             std::thread::spawn(move || {
                 let played = Played::new(PART);
-                let mut pe = Pe::start_with(&config, || Ok(played.part())).unwrap();
+                let mut pe = Pe::start_with(&config, |_| Ok(played.part())).unwrap();
                 assert_eq!(pe.no_device(), None);
                 work(&mut pe, &played);
                 pe.finish().unwrap();
@@ -197,7 +197,7 @@ fn started(
         .map(|config| {
             let device = Arc::clone(&device);
             std::thread::spawn(move || {
-                let pe = Pe::start_with(&config, || device(config.ranks.rank))
+                let pe = Pe::start_with(&config, |_| device(config.ranks.rank))
                     .map_err(|error| error.to_string())?;
                 let why = pe.no_device().map(ToOwned::to_owned);
                 pe.finish().unwrap();
@@ -254,7 +254,7 @@ fn what_nics_write_is_flushed_before_its_signal() {
                     }
                 };
                 let part = DevicePart { flush: Some(Arc::new(flush)), ..played.part() };
-                let mut pe = Pe::start_with(&config, || Ok(part)).unwrap();
+                let mut pe = Pe::start_with(&config, |_| Ok(part)).unwrap();
                 let (at, word) = (pe.allocate_on_device(8192).unwrap(), pe.allocate(8).unwrap());
                 let plain = pe.allocate(8).unwrap();
                 heap.set((Arc::clone(pe.heap()), word)).unwrap();

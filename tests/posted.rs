@@ -77,7 +77,7 @@ impl Poster {
 /// Starts the GPU's program, with the PE's proxy at its service.
 fn on_gpu(pe: &mut Pe, program: impl FnOnce(&mut Poster) + Send + 'static) {
     let mut poster = Poster::new();
-    pe.take_from(&poster.memory, true).unwrap();
+    pe.take_from(&poster.memory, |_| true).unwrap();
     let gpu = std::thread::spawn(move || program(&mut poster));
     pe.run_for("a GPU", || gpu.is_finished()).unwrap();
     gpu.join().unwrap();
@@ -193,7 +193,7 @@ fn what_no_kernel_should_post_ends_the_job_with_what_it_was() {
     for (words, why) in cases {
         let errors = Job::new(&provider).run_each(move |mut pe| {
             let mut poster = Poster::new();
-            pe.take_from(&poster.memory, true).unwrap();
+            pe.take_from(&poster.memory, |_| true).unwrap();
             if pe.rank() == 0 {
                 poster.post_words(0, words);
             }

@@ -157,7 +157,7 @@ fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
     let rings = RingMemory::create(1, 4096).unwrap();
     let heap = KernelHeap::host(&gpu, pe.heap(), &[]).unwrap();
     let visible = Visible::new(&gpu, pe.rank(), pe.world(), heap, &rings).unwrap();
-    pe.take_from(&rings, false).unwrap();
+    pe.take_from(&rings, |_| false).unwrap();
     let post = Post { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, word };
     time_passes(pe, args.count, |pe, landed, count| {
         let [_, end] = kernels.ping_pong(&gpu, visible.view(), post, landed, count).unwrap();
@@ -169,7 +169,7 @@ fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
 fn played_ping_pong(mut pe: Pe, args: &PairArgs) {
     let (data, word) = (pe.allocate(args.bytes).unwrap(), pe.allocate(8).unwrap());
     let rings = RingMemory::create(1, 4096).unwrap();
-    pe.take_from(&rings, false).unwrap();
+    pe.take_from(&rings, |_| false).unwrap();
     let signal = Some(Signal { offset: word, op: SignalOp::Add, value: 1 });
     let put = Put { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, signal };
     let payload = Descriptor::Put(put).encode();

@@ -176,12 +176,16 @@ impl Heap {
     /// Checks that `len` bytes at `offset` are inside, and gives their address.
     #[inline]
     fn at(&self, offset: u64, len: u64) -> Result<NonNull<u8>, HeapError> {
+        self.host(offset, len).ok_or_else(|| self.unreachable(offset, len))
+    }
+
+    /// The same, if they are in the host's part.
+    #[inline]
+    fn host(&self, offset: u64, len: u64) -> Option<NonNull<u8>> {
         let inside = offset.checked_add(len).is_some_and(|end| end <= self.len);
-        match usize::try_from(offset) {
-            // SAFETY: offset <= len of the mapping, as just seen.
-            Ok(offset) if inside => Ok(unsafe { self.base.add(offset) }),
-            _ => Err(self.unreachable(offset, len)),
-        }
+        let offset = usize::try_from(offset).ok().filter(|_| inside)?;
+        // SAFETY: offset <= len of the mapping, as just seen.
+        Some(unsafe { self.base.add(offset) })
     }
 
     /// Checks that `len` bytes at `offset` are inside the heap, in either of its parts.

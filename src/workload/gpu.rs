@@ -14,6 +14,7 @@ use super::options::{HeapKind, Initiator, Options, Scope};
 use super::plan::{Content, grid_for};
 use super::put::Buffers;
 use crate::transport::error::TransportError;
+use crate::transport::fabric::is_rdma;
 use crate::transport::gpu::{
     BlockId, DeviceMemory, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, Report,
     RingMemory, VerifyKernels, Visible, share,
@@ -53,18 +54,21 @@ impl OpenedGpu {
     ) -> Result<(Pe, Option<Self>), TransportError> {
         let Initiator::Gpu { ordinal, heap, .. } = initiator else { return Ok((Pe::start(config)?, None)) };
         let mut opened = None;
-        let pe = Pe::start_with(config, || {
-            let (made, part) = Self::open(ordinal, heap, bytes);
+        let one_node = config.ranks.local_world == Some(config.ranks.world);
+        let pe = Pe::start_with(config, |takes| {
+            let (made, part) = Self::open(ordinal, heap, bytes, takes || one_node);
             opened = Some(made);
             part
         })?;
         Ok((pe, opened))
     }
 
-    fn open(ordinal: usize, kind: HeapKind, bytes: u64) -> (Self, Result<DevicePart, String>) {
+    /// `reached`: whether the memory of others may be reached at all, over NICs or without.
+    fn open(ordinal: usize, kind: HeapKind, bytes: u64, reached: bool) -> (Self, Result<DevicePart, String>) {
         let gpu = Gpu::open(ordinal);
         let memory = match &gpu {
             Ok(_) if kind == HeapKind::Host => Err("the host's was asked for".to_owned()),
+            Ok(_) if !reached => Err("its NICs take no memory of GPUs (FI_HMEM)".to_owned()),
             Ok(gpu) => DeviceMemory::take(gpu, bytes).map(Arc::new).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -126,12 +130,15 @@ impl GpuSide {
         };
         let shared = share(&gpu, &party, kind, memory, &rings)?;
         // Over sockets it could be nowhere else.
-        let might = party.by_nic.is_none() || matches!(pe.provider(), "efa" | "efa-direct" | "verbs;ofi_rxm");
+        let might = party.by_nic.is_none() || is_rdma(pe.provider());
         if let (0, true, Some(why)) = (pe.rank(), might, shared.why_host) {
             eprintln!("railtop: the heap lies in the host's memory and not in the GPUs': {why}");
         }
-        pe.take_from(&rings, true)?;
         let heap = shared.visible.heap();
+        // Where NICs reach the GPUs' memory and kernels do not, both data and signals go over them: no signal is ahead.
+        let stores = heap.addresses(pe.rank(), pe.world());
+        let both = matches!(heap, KernelHeap::Both { .. });
+        pe.take_from(&rings, |other| !both || stores.get(other as usize).is_some_and(|at| *at != 0))?;
         let allocator = matches!(heap, KernelHeap::Device { .. }).then(|| Allocator::new(heap.len()));
         let report = Report::new(&gpu)?;
         let (visible, sharers) = (shared.visible, shared.sharers);
@@ -155,7 +162,17 @@ impl GpuSide {
 
     /// Whether every PE's heap is reached by this GPU's own stores.
     pub(super) fn reaches_all(&self, pe: &Pe) -> bool {
-        !self.held.visible.heap().addresses(pe.rank(), pe.world()).contains(&0)
+        (0..pe.world()).all(|other| self.reaches(pe, other))
+    }
+
+    /// Whether that of one PE is.
+    pub(super) fn reaches(&self, pe: &Pe, other: u32) -> bool {
+        self.held
+            .visible
+            .heap()
+            .addresses(pe.rank(), pe.world())
+            .get(other as usize)
+            .is_some_and(|at| *at != 0)
     }
 
     /// Puts `iters` times, by `ctas` blocks, `len` bytes each; returns the time on the GPU until everything had landed.
@@ -325,6 +342,6 @@ impl Drop for GpuSide {
 
 /// Why some PE has to be reached over NICs, if one has.
 fn by_nic(pe: &Pe) -> Option<String> {
-    let far = (0..pe.world()).find(|&other| !pe.is_local(other))?;
+    let far = (0..).zip(pe.reached()).find_map(|(other, heap): (u32, _)| heap.is_none().then_some(other))?;
     Some(format!("PE {far} is reached over NICs (provider {})", pe.provider()))
 }

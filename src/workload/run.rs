@@ -86,7 +86,8 @@ fn warning(pe: &Pe, options: &Options, gpu: Option<&GpuSide>) -> Option<String> 
 
 /// What to say where all PEs reach each other without a NIC.
 pub(super) fn no_nic(pe: &Pe, gpu: Option<&GpuSide>) -> Option<String> {
-    if !(1..pe.world()).all(|other| pe.is_local(other)) {
+    let near = |other| pe.is_local(other) || gpu.is_some_and(|gpu| gpu.reaches(pe, other));
+    if !(1..pe.world()).all(near) {
         return None;
     }
     let how = match gpu {

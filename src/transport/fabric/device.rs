@@ -60,7 +60,12 @@ pub(super) unsafe fn register_device(
 ) -> Result<Registered, FabricError> {
     let refused = |call, why: &str| FabricError::Call { nic: nic.to_owned(), call, why: why.to_owned() };
     if part.kind != DeviceKind::Host && !info.takes_devices() {
-        let why = format!("provider {} takes no memory of GPUs here (FI_HMEM)", info.provider());
+        let provider = info.provider();
+        let hint = match &*provider {
+            "efa" | "efa-direct" => "; libfabric needs CUDA, and some instances FI_EFA_USE_DEVICE_RDMA=1",
+            _ => "",
+        };
+        let why = format!("provider {provider} takes no memory of GPUs here (FI_HMEM{hint})");
         return Err(refused("fi_getinfo", &why));
     }
     let mode = info.mr_mode();
@@ -99,6 +104,16 @@ impl FabricNic {
     #[must_use]
     pub fn no_device(&self) -> Option<&str> {
         self.no_device.as_deref()
+    }
+
+    /// Gives back what was registered of a device, before anybody has put there.
+    pub fn let_go_of_device(&mut self) {
+        self.device_desc = None;
+        self.card.device = None;
+        if let Some(mr) = self.device_mr.take() {
+            self.handles.close(mr);
+        }
+        self.device_part = None;
     }
 
     /// A put from or to memory of a device that is not registered.

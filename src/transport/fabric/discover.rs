@@ -22,6 +22,15 @@ use super::{FabricError, Info};
 /// a small all-to-all takes a third of the time, large ones the same, and rxm 1.17 can crash when a peer vanishes.
 const PROVIDERS: [&str; 6] = ["efa", EFA_DIRECT, "verbs;ofi_rxm", "tcp", "net", "tcp;ofi_rxm"];
 
+/// How many of them are RDMA.
+const RDMA: usize = 3;
+
+/// Whether a provider's NICs reach memory by themselves.
+#[must_use]
+pub fn is_rdma(provider: &str) -> bool {
+    PROVIDERS.iter().take(RDMA).any(|rdma| *rdma == provider)
+}
+
 /// A NIC by device name, by address, or both: `rdmap79s0`, `10.77.0.5`, `nic4=10.77.0.5`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NicRequest {
@@ -90,8 +99,8 @@ pub enum Share {
 }
 
 /// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the NICs of the first
-/// RDMA provider that has any (plain interfaces are never taken unasked). With `devices` those are preferred that take memory
-/// of GPUs, too ([`Info::takes_devices`]).
+/// RDMA provider that has any (plain interfaces are never taken unasked). With `devices` they take memory of GPUs,
+/// too, where they can ([`Info::takes_devices`]).
 ///
 /// # Errors
 /// When no provider offers all of them, or the NICs cannot be shared out evenly.
@@ -102,13 +111,17 @@ pub fn discover(
     share: Share,
     devices: bool,
 ) -> Result<Vec<Info>, FabricError> {
-    if devices
-        && let Ok(found) = find(lib, provider, requests, share, true)
-        && found.iter().all(Info::takes_devices)
-    {
+    let found = find(lib, provider, requests, share, false)?;
+    if !devices {
         return Ok(found);
     }
-    find(lib, provider, requests, share, false)
+    // The same NICs of the same provider, or nothing of it.
+    let domains = |infos: &[Info]| infos.iter().map(Info::domain).collect::<Vec<_>>();
+    let provider = found.first().map(Info::provider);
+    let taking = find(lib, provider.as_deref(), requests, share, true).ok();
+    let taking =
+        taking.filter(|taking| taking.iter().all(Info::takes_devices) && domains(taking) == domains(&found));
+    Ok(taking.unwrap_or(found))
 }
 
 /// The same with one kind of offers.

@@ -9,6 +9,7 @@ use libfabric_sys::cq::fid_cq;
 use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::FI_EAGAIN;
 use libfabric_sys::inline::{fi_inject, fi_send, fi_writedata};
+use libfabric_sys::mr::fid_mr;
 
 use super::FabricError;
 use super::card::{Door, NicCard, Remote};
@@ -27,7 +28,7 @@ pub struct FabricNic {
     // Fields drop in order: the receiving endpoint, then the handles (sending endpoint first), then the buffers they
     // refer to.
     pub(super) receiver: Receiver,
-    pub(super) _handles: Handles,
+    pub(super) handles: Handles,
     pub(super) name: String,
     pub(super) lib: Arc<Libfabric>,
     pub(super) info: Info,
@@ -57,8 +58,9 @@ pub struct FabricNic {
     pub(super) inject_size: usize,
     pub(super) limits: Limits,
     pub(super) heap: Arc<Heap>,
-    /// Keeps the device's memory.
-    pub(super) _device: Option<DevicePart>,
+    /// The device's memory, as long as it is registered.
+    pub(super) device_part: Option<DevicePart>,
+    pub(super) device_mr: Option<*mut fid_mr>,
 }
 
 // SAFETY: all libfabric objects here belong to this value, which one thread uses at a time (FI_THREAD_DOMAIN).

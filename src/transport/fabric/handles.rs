@@ -29,6 +29,14 @@ impl Handles {
         }
         object
     }
+
+    /// Closes an object on which no other depends.
+    pub(super) fn close<T>(&mut self, object: *mut T) {
+        if let Some(at) = self.open.iter().position(|open| *open == object.cast()) {
+            // SAFETY: opened by libfabric, closed once, and the caller's promise.
+            unsafe { fi_close(self.open.remove(at)) };
+        }
+    }
 }
 
 impl Drop for Handles {

@@ -20,7 +20,7 @@ mod receiver;
 mod slots;
 
 pub use card::{NicCard, Remote};
-pub use discover::{NicRequest, Share, discover};
+pub use discover::{NicRequest, Share, discover, is_rdma};
 pub use endpoint::{FabricNic, Held};
 pub use info::Info;
 

@@ -153,7 +153,7 @@ impl FabricNic {
             let inject_size = tx.inject_size;
             let mut nic = Self {
                 receiver,
-                _handles: handles,
+                handles,
                 name: name.to_owned(),
                 lib: Arc::clone(lib),
                 info,
@@ -182,7 +182,8 @@ impl FabricNic {
                 inject_size,
                 limits,
                 heap: Arc::clone(heap),
-                _device: part.cloned(),
+                device_part: device.as_ref().and(part.cloned()),
+                device_mr: device.as_ref().map(|device| device.mr),
             };
             nic.post_receives().map_err(|error| refused("fi_recv", &error.why))?;
             Ok(nic)

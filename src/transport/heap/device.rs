@@ -56,11 +56,14 @@ impl Heap {
     /// # Errors
     /// Returns the part when there is one already, or its end would have no offset or address.
     pub fn attach(&self, part: DevicePart) -> Result<(), DevicePart> {
-        let fits = self.len.checked_add(part.len).is_some() && part.address.checked_add(part.len).is_some();
-        if !fits || part.address == 0 {
-            return Err(part);
-        }
-        self.device.set(part)
+        if self.takes(&part) { self.device.set(part) } else { Err(part) }
+    }
+
+    /// Whether a part could continue the heap.
+    #[must_use]
+    pub fn takes(&self, part: &DevicePart) -> bool {
+        let ends = self.len.checked_add(part.len).is_some() && part.address.checked_add(part.len).is_some();
+        ends && part.address != 0 && self.device().is_none()
     }
 
     /// The part in a device's memory.
@@ -75,14 +78,13 @@ impl Heap {
     /// When it is not all inside one part.
     #[inline]
     pub fn place(&self, offset: u64, len: u64) -> Result<Place, HeapError> {
-        match self.at(offset, len) {
-            Ok(address) => Ok(Place::Host(address)),
-            Err(_) => self.device_place(offset, len),
+        match self.host(offset, len) {
+            Some(address) => Ok(Place::Host(address)),
+            None => self.device_place(offset, len),
         }
     }
 
     /// The same of a range that the host's part does not have.
-    #[cold]
     fn device_place(&self, offset: u64, len: u64) -> Result<Place, HeapError> {
         let Some(part) = self.device() else {
             return Err(HeapError::Range { offset, len, heap: self.len });

@@ -100,9 +100,7 @@ impl Pe {
         self.heap.check(remote, len)?;
         self.heap.check(local, len)?;
         self.check_pe(src)?;
-        let put = Put { dst: src, local, remote, len, signal: None };
-        let source = self.local(src).filter(|_| src == self.rank() || put.is_for_cpu(&self.heap));
-        let Some(source) = source else { return Ok(false) };
+        let Some(source) = self.local(src) else { return Ok(false) };
         source.copy_to(remote, &self.heap, local, len)?;
         self.count_local(len)?;
         Ok(true)

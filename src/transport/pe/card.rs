@@ -67,6 +67,9 @@ impl PeCard {
                 if card.nics.is_empty() || card.nics.len() > MAX_NICS {
                     return Err(bad(format!("{} NICs; 1 to {MAX_NICS} are possible", card.nics.len())));
                 }
+                if card.device.is_ok() && card.nics.iter().any(|nic| nic.device.is_none()) {
+                    return Err(bad("a GPU's memory that not all of its NICs reach".into()));
+                }
                 Ok(card)
             })
             .collect()

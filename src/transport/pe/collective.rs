@@ -56,7 +56,7 @@ impl Pe {
     }
 
     /// Every PE gives every PE `block` bytes: from `send + block * dst` here to `receive + block * me` at `dst`. Every PE
-    /// must call it; all bytes are there when it returns.
+    /// must call it; all bytes are there when it returns. Not in a device's memory, where no PE can copy its own block.
     ///
     /// # Errors
     /// When a range lies outside the heap, the job fails meanwhile, or it takes longer than the wait limit.

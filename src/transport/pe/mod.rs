@@ -84,13 +84,13 @@ impl Pe {
         self.session.world()
     }
 
-    /// Whether `pe` is on this PE's node and reached without a NIC.
+    /// Whether what is put to `pe` from here needs no NIC: it is on this PE's node, and all of the heap is for the CPU.
     #[must_use]
     pub fn is_local(&self, pe: u32) -> bool {
         self.local(pe).is_some()
     }
 
-    /// By PE: the heaps that loads and stores reach, this PE's own among them.
+    /// By PE: the heaps of this node that loads and stores reach, this PE's own among them; of a heap of two parts the first.
     #[must_use]
     pub fn reached(&self) -> &[Option<Arc<Heap>>] {
         &self.locals
@@ -151,7 +151,12 @@ impl Pe {
         Arc::clone(&self.shared)
     }
 
+    /// The heap of a PE to which the caller copies by itself. With a part of the heap that only NICs reach all goes over them to
+    /// other PEs, whatever it is, so that a fence and a signal know of all that was before.
     fn local(&self, pe: u32) -> Option<&Heap> {
+        if self.heap.device().is_some() && pe != self.rank() {
+            return None;
+        }
         self.locals.get(pe as usize)?.as_deref()
     }
 
@@ -164,7 +169,7 @@ impl Pe {
     }
 
     /// The same in a device's memory, if the job has any of it ([`Self::start_with`]): NICs and kernels reach it, the CPU does not. It
-    /// has no signal words.
+    /// has no signal words, and this PE cannot put to itself there.
     ///
     /// # Errors
     /// When that part of the heap is full, or there is none.
@@ -210,8 +215,7 @@ impl Pe {
 
     fn transfer(&mut self, put: Put) -> Result<(), TransportError> {
         put.check(&self.heap)?;
-        let target = self.local(put.dst).filter(|_| put.dst == self.rank() || put.is_for_cpu(&self.heap));
-        let Some(target) = target else {
+        let Some(target) = self.local(put.dst) else {
             self.check_pe(put.dst)?;
             return self.push(Command::Put(put));
         };

@@ -17,14 +17,18 @@ const TURNS: u32 = 64;
 const LOOKS: u32 = 4;
 
 impl Pe {
-    /// The proxy takes what is posted into these rings, of fresh memory, from now on, in place of any others. To PEs of this
-    /// node it copies by itself with `on_node`, and goes over NICs otherwise; to this PE itself it always copies.
+    /// The proxy takes what is posted into these rings, of fresh memory, from now on, in place of any others. To those PEs of this
+    /// node for which `near` says so it copies by itself, as to this PE, and to the others it goes over NICs.
     ///
     /// # Errors
     /// When something posted into the others is still to be done.
-    pub fn take_from(&mut self, rings: &RingMemory, on_node: bool) -> Result<(), TransportError> {
+    pub fn take_from(
+        &mut self,
+        rings: &RingMemory,
+        near: impl Fn(u32) -> bool,
+    ) -> Result<(), TransportError> {
         let reached =
-            |(pe, heap): (u32, &Option<Arc<Heap>>)| heap.clone().filter(|_| on_node || pe == self.rank());
+            |(pe, heap): (u32, &Option<Arc<Heap>>)| heap.clone().filter(|_| near(pe) || pe == self.rank());
         let locals = (0..).zip(&self.locals).map(reached).collect();
         if self.driver.attach(Rings::new(rings, locals)) {
             return Ok(());

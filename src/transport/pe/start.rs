@@ -16,7 +16,7 @@ use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
-use crate::transport::heap::{Allocator, DeviceKind, DevicePart, Heap};
+use crate::transport::heap::{Allocator, DevicePart, Heap};
 use crate::transport::nic::Nic;
 use crate::transport::on_node::IntraNode;
 use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
@@ -33,25 +33,38 @@ const PROBE_WORD: u64 = 512;
 /// How long one step of the start may take once all PEs are there.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 
+/// The same where GPUs are opened before it: their driver may have to wake up first.
+const DEVICE_LIMIT: Duration = Duration::from_secs(180);
+
+/// Gives memory of a device, told whether this PE's NICs take any of GPUs; or why not.
+type Give<'a> = &'a mut dyn FnMut(bool) -> Result<DevicePart, String>;
+
 impl Pe {
     /// Joins the job. Every PE must call it; it returns when all are ready, or with an error on every PE.
     ///
     /// # Errors
     /// When libfabric or a NIC is missing, PEs do not come together, or do not fit together.
     pub fn start(config: &PeConfig) -> Result<Self, TransportError> {
-        Self::start_with(config, || Err("none was given".into()))
+        Self::start_as(config, None)
     }
 
     /// The same with memory of a device as the second part of the heap ([`Self::allocate_on_device`]), if `device` gives some
     /// and all NICs of all PEs reach all of it; else the reason is kept ([`Self::no_device`]). It is asked once all PEs are
-    /// there.
+    /// there, and told whether this PE's NICs take memory of GPUs at all.
     ///
     /// # Errors
     /// As [`Self::start`], and when PEs give different amounts.
     pub fn start_with(
         config: &PeConfig,
-        device: impl FnOnce() -> Result<DevicePart, String>,
+        device: impl FnOnce(bool) -> Result<DevicePart, String>,
     ) -> Result<Self, TransportError> {
+        let mut device = Some(device);
+        let mut once =
+            |takes| device.take().map_or_else(|| Err("it was asked twice".into()), |give| give(takes));
+        Self::start_as(config, Some(&mut once))
+    }
+
+    fn start_as(config: &PeConfig, device: Option<Give<'_>>) -> Result<Self, TransportError> {
         // First what fails the same way everywhere: without libfabric nobody needs to wait for anybody.
         let lib = Arc::new(Libfabric::load().map_err(|error| TransportError::Fabric(error.into()))?);
         let fault = Fault::default();
@@ -59,7 +72,7 @@ impl Pe {
             Some(rendezvous) => rendezvous.join(&fault)?,
             None => Session::alone(fault.clone()),
         };
-        let assembled = match Self::assemble(config, &lib, &session, &fault, device()) {
+        let assembled = match Self::assemble(config, &lib, &session, &fault, device) {
             Ok(assembled) => assembled,
             Err(error) => {
                 session.abort(&error.to_string());
@@ -82,7 +95,7 @@ impl Pe {
         lib: &Arc<Libfabric>,
         session: &Session,
         fault: &Fault,
-        device: Result<DevicePart, String>,
+        device: Option<Give<'_>>,
     ) -> Result<Assembled, TransportError> {
         let _signals = KeepSignals::new();
         let heap = Arc::new(Heap::create(config.heap_bytes + Staging::bytes(config.heap_bytes))?);
@@ -91,9 +104,14 @@ impl Pe {
             (_, Some(local_rank), Some(local_world)) => Share::Of { local_rank, local_world },
             _ => Share::Unknown,
         };
-        let gpu = matches!(&device, Ok(DevicePart { kind: DeviceKind::Cuda(_), .. }));
-        let infos = discover(lib, config.provider.as_deref(), &config.nics, share, gpu)?;
-        let writers = count_writers(session, infos.len())?;
+        let infos = discover(lib, config.provider.as_deref(), &config.nics, share, device.is_some())?;
+        let limit = if device.is_some() { DEVICE_LIMIT } else { STEP_LIMIT };
+        let takes = infos.iter().all(Info::takes_devices);
+        let device = device.map_or_else(|| Err("none was given".into()), |give| give(takes));
+        let device = device.and_then(|part| {
+            if heap.takes(&part) { Ok(part) } else { Err(format!("it cannot continue the heap: {part:?}")) }
+        });
+        let writers = count_writers(session, infos.len(), limit)?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
@@ -111,9 +129,11 @@ impl Pe {
             card.fits(session.rank(), other, pe)?;
         }
         let device = PeCard::device_of_all(&cards).and(device);
-        let no_device = device.and_then(|part| {
-            heap.attach(part).map_err(|part| format!("it cannot continue the heap: {part:?}"))
-        });
+        let attached =
+            device.and_then(|part| heap.attach(part).map_err(|part| format!("a second one: {part:?}")));
+        if attached.is_err() {
+            nics.iter_mut().for_each(FabricNic::let_go_of_device);
+        }
         let names: Vec<_> = cards.iter().map(|card| card.nics.clone()).collect();
         for nic in &mut nics {
             nic.connect(&names)?;
@@ -150,7 +170,7 @@ impl Pe {
             .map_err(|source| TransportError::System { what: "cannot start the proxy thread", source })?;
         let nodes = cards.into_iter().map(|card| card.node).collect();
         Ok(Assembled {
-            no_device: no_device.err(),
+            no_device: attached.err(),
             heap,
             locals,
             nodes,
@@ -269,8 +289,8 @@ impl Assembled {
 }
 
 /// How many NICs the other PEs have together: any of them may write to any of ours.
-fn count_writers(session: &Session, own: usize) -> Result<usize, TransportError> {
-    let counts = session.allgather(&[u8::try_from(own).unwrap_or(u8::MAX)], STEP_LIMIT)?;
+fn count_writers(session: &Session, own: usize, limit: Duration) -> Result<usize, TransportError> {
+    let counts = session.allgather(&[u8::try_from(own).unwrap_or(u8::MAX)], limit)?;
     let mut sum = 0;
     for (pe, count) in (0..).zip(&counts).filter(|(pe, _)| *pe != session.rank()) {
         sum += match count[..] {

@@ -43,6 +43,11 @@ impl MoeSide {
         &mut self.side
     }
 
+    /// Whether what kernels put to a PE goes over NICs.
+    pub(in crate::workload) fn posts_to(&self, pe: &Pe, other: u32) -> bool {
+        !self.side.reaches(pe, other) && !pe.is_local(other)
+    }
+
     /// The GPU's product name, where the driver tells.
     pub(in crate::workload) fn name(&self) -> Option<String> {
         self.side.name()

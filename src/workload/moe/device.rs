@@ -87,7 +87,7 @@ impl Device {
             sums.arrived(words.by_expert(src, expert, local), u64::from(incoming.of(src, expert).count));
         }
         for trip in case.itinerary.trips() {
-            traffic.count(pe, trip.pe, at.shape.slot_bytes());
+            traffic.add(self.side.posts_to(pe, trip.pe), at.shape.slot_bytes());
         }
         Ok((time, incoming))
     }
@@ -122,7 +122,7 @@ impl Device {
         };
         let time = self.side.run(pe, Part::Combine, moe, self.grid)?;
         for row in rows {
-            traffic.count(pe, row.src, at.shape.expert_row_bytes());
+            traffic.add(self.side.posts_to(pe, row.src), at.shape.expert_row_bytes());
         }
         Ok(time)
     }

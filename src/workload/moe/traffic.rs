@@ -14,9 +14,14 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Counts one put to `dst`.
+    /// Counts one put of the host's to `dst`.
     pub fn count(&mut self, pe: &Pe, dst: u32, len: u64) {
-        if !pe.is_local(dst) {
+        self.add(!pe.is_local(dst), len);
+    }
+
+    /// Counts one put, if a NIC carries it.
+    pub fn add(&mut self, by_nic: bool, len: u64) {
+        if by_nic {
             self.puts += 1;
             self.bytes += len;
         }

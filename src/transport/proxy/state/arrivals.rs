@@ -120,6 +120,8 @@ impl State {
         match outcome {
             Err(violation) => return self.violate(format!("PE {src}: {violation}")),
             Ok(None) => return,
+            // Before its signal, and before anybody hears that it has landed.
+            Ok(Some(_)) if self.unflushed && !self.make_visible() => return,
             Ok(Some(release)) => {
                 if self.rx_source == RxSource::Ledger {
                     for (received, bytes) in self.received.iter_mut().zip(&release.ledger) {
@@ -136,9 +138,6 @@ impl State {
     }
 
     fn act(&mut self, nic: u16, src: u32, action: Action) {
-        if self.unflushed {
-            self.make_visible();
-        }
         match action {
             Action::Change(atomic) => {
                 if let Err(error) = self.change(nic, atomic) {
@@ -169,13 +168,13 @@ impl State {
         }
     }
 
-    /// A kernel that sees a signal must see the bytes before it, too.
+    /// A kernel that sees a signal must see the bytes before it, too; `false` when that cannot be.
     #[cold]
-    fn make_visible(&mut self) {
+    fn make_visible(&mut self) -> bool {
         self.unflushed = false;
-        if let Some(Err(why)) = self.flush.as_ref().map(|flush| flush()) {
-            self.violate(format!("what NICs have written cannot be made visible to the GPU: {why}"));
-        }
+        let Some(Err(why)) = self.flush.as_ref().map(|flush| flush()) else { return true };
+        self.violate(format!("what NICs have written cannot be made visible to the GPU: {why}"));
+        false
     }
 
     /// Remembers something to be answered. A PE may ask again once it has its answer, and that is on its way before the
