@@ -91,7 +91,7 @@ fn is_ours() -> bool {
 /// Makes the page and starts the thread that keeps it, before the program communicates: that takes a quarter of a millisecond, which is
 /// nothing where endpoints are set up, and much in the first operation. Nobody sees the page before that.
 pub(crate) fn prepare() {
-    if STARTED.load(Relaxed) {
+    if STARTED.load(Relaxed) || fork::is_forking() {
         return;
     }
     let mut publisher = PUBLISHER.lock();
@@ -105,7 +105,7 @@ pub(crate) fn prepare() {
 
 /// The first operation: the page is to be seen. Makes what is not there yet, as in a program whose endpoints were enabled by connecting them.
 pub(crate) fn start() {
-    if STARTED.load(Relaxed) {
+    if STARTED.load(Relaxed) || fork::is_forking() {
         return;
     }
     let kept = {

@@ -9,10 +9,15 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod provider;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
 
-use libfabric_sys::consts::FI_CQ_FORMAT_MSG;
-use provider::{Fake, fi_close};
+use counters::{PageDir, PageReader};
+use libc::c_int;
+use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG};
+use libfabric_sys::fid::fid_domain;
+use provider::{Fake, fi_close, fi_send};
 
 const CHILDREN: usize = 300;
 /// How long a child may take, s. Then a signal ends it.
@@ -23,16 +28,49 @@ struct Shared<T>(T);
 
 unsafe impl<T> Sync for Shared<T> {}
 
+/// The test that this process is for.
+const TEST: &str = "RAILTOP_TEST_OF_FORKS";
+
+/// Runs a test in a process of its own: handlers of forks are there for good, and so is the end of all counting.
+fn alone(name: &str, fault: &str, test: impl FnOnce()) {
+    if std::env::var_os(TEST).is_some_and(|test| test == name) {
+        return test();
+    }
+    let pages = tempfile::tempdir_in("/dev/shm").unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name])
+        .envs([(TEST, name), ("RAILTOP_HOOK_FAULT", fault)])
+        .env("RAILTOP_PAGE_DIR", pages.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn a_child_closes_what_its_parent_has_opened() {
-    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
-    // SAFETY: no other thread of this process looks at the environment yet.
-    unsafe { std::env::set_var("RAILTOP_PAGE_DIR", dir.path()) };
+    alone("a_child_closes_what_its_parent_has_opened", "", || {
+        // SAFETY: the child is over.
+        closing_children(|rc| unsafe { libc::_exit(rc) });
+    });
+}
+
+#[test]
+fn a_child_ends_also_when_counting_ends_in_the_midst_of_it() {
+    alone("a_child_ends_also_when_counting_ends_in_the_midst_of_it", "3000", || {
+        // SAFETY: as above, with all that the program and this library do at the end of a process.
+        closing_children(|rc| unsafe { libc::exit(rc) });
+    });
+}
+
+/// Forks children while another thread opens and closes. They close what there is, and end by `exit`.
+fn closing_children(exit: fn(c_int) -> !) {
     let fake = Fake::new();
     unsafe { railtop_hook::hook_fabric(fake.fabric) };
     let domain = fake.domain();
     let cq = Fake::queue(domain, FI_CQ_FORMAT_MSG);
     let ep = fake.endpoint(domain, cq);
+    // So that this thread has something of the hook's when it ends.
+    assert_eq!(fi_send(ep, 1), 0);
     let shared = Shared((fake, domain, cq));
     let (ended, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -52,7 +90,7 @@ fn a_child_closes_what_its_parent_has_opened() {
             while rounds.load(Relaxed) == before {
                 std::hint::spin_loop();
             }
-            stuck += usize::from(!child_ends(|| {
+            stuck += usize::from(!child_ends(exit, || {
                 fi_close(ep.cast()) == 0 && fi_close(cq.cast()) == 0 && fi_close(domain.cast()) == 0
             }));
             if stuck > 0 {
@@ -64,14 +102,78 @@ fn a_child_closes_what_its_parent_has_opened() {
     });
 }
 
+/// What the handlers of [`handlers_of_the_program_may_use_its_objects`] use.
+static HANDLED: AtomicPtr<(Fake, *mut fid_domain)> = AtomicPtr::new(std::ptr::null_mut());
+/// The handlers that have run.
+static HANDLERS: AtomicU64 = AtomicU64::new(0);
+
+/// Opens, binds, enables, uses and closes all there is.
+unsafe extern "C" fn handler() {
+    let handled = HANDLED.load(Relaxed);
+    let Some((fake, domain)) = (unsafe { handled.as_ref() }) else { return };
+    for format in [FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_CONTEXT] {
+        let cq = Fake::queue(*domain, format);
+        let ep = fake.endpoint(*domain, cq);
+        assert_eq!(fi_send(ep, 10), 0);
+        assert_eq!(fi_close(ep.cast()), 0);
+        assert_eq!(fi_close(cq.cast()), 0);
+    }
+    HANDLERS.fetch_add(1, Relaxed);
+}
+
+#[test]
+fn handlers_of_the_program_may_use_its_objects() {
+    alone("handlers_of_the_program_may_use_its_objects", "", || {
+        // SAFETY: ends this process, should it wait for itself. The handlers are functions; before ours, so that ours runs first, and last.
+        unsafe {
+            libc::alarm(PATIENCE);
+            assert_eq!(libc::pthread_atfork(Some(handler), Some(handler), Some(handler)), 0);
+        }
+        let fake = Fake::new();
+        unsafe { railtop_hook::hook_fabric(fake.fabric) };
+        let domain = fake.domain();
+        HANDLED.store(Box::into_raw(Box::new((fake, domain))), Relaxed);
+        // Once before the program communicates, and then, in a thread that has counted, once after it.
+        for _ in 0..2 {
+            // SAFETY: the child is over.
+            let ended = child_ends(
+                |rc| unsafe { libc::exit(rc) },
+                || unsafe {
+                    handler();
+                    HANDLERS.load(Relaxed).is_multiple_of(3) && sent() == Some(20)
+                },
+            );
+            assert!(
+                ended,
+                "a child whose handlers open and close counts what it does after them, and nothing else"
+            );
+            unsafe { handler() };
+        }
+        assert_eq!(HANDLERS.load(Relaxed), 2 * 3);
+        assert_eq!(sent(), Some(6 * 20));
+    });
+}
+
+/// The bytes that the one page of this process has, if there is one.
+fn sent() -> Option<u64> {
+    railtop_hook::publish_now();
+    let dir = std::env::var_os("RAILTOP_PAGE_DIR").unwrap();
+    let entries = PageDir::open(Path::new(&dir)).unwrap().scan().unwrap();
+    let own = entries.iter().find(|entry| {
+        let name = entry.path.file_name().unwrap().to_string_lossy().into_owned();
+        name.starts_with(&format!("{}.", std::process::id()))
+    });
+    Some(PageReader::open(&own?.path).unwrap().read().unwrap().nics[0].counts.tx_posted_bytes)
+}
+
 /// Whether a forked child does that, and ends well.
-fn child_ends(work: impl FnOnce() -> bool) -> bool {
+fn child_ends(exit: fn(c_int) -> !, work: impl FnOnce() -> bool) -> bool {
     unsafe {
         let pid = libc::fork();
         assert!(pid >= 0);
         if pid == 0 {
             libc::alarm(PATIENCE);
-            libc::_exit(i32::from(!work()));
+            exit(i32::from(!work()));
         }
         let mut status = 0;
         assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
