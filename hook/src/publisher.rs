@@ -103,6 +103,22 @@ pub(crate) fn prepare() {
     publisher.keep();
 }
 
+/// The last endpoint has been closed: a page that nobody has seen is of no use.
+pub(crate) fn let_go() {
+    if STARTED.load(Relaxed) || fork::is_forking() || !nics::none_open() {
+        return;
+    }
+    if let Some(publisher) = PUBLISHER.lock().as_mut()
+        && OWNER.load(Relaxed) == std::process::id()
+        && !publisher.visible
+        // Another thread may have opened and enabled one since.
+        && nics::none_open()
+        && let Some(page) = publisher.page.take()
+    {
+        end(page);
+    }
+}
+
 /// The first operation: the page is to be seen. Makes what is not there yet, as in a program whose endpoints were enabled by connecting them.
 pub(crate) fn start() {
     if STARTED.load(Relaxed) || fork::is_forking() {
@@ -302,20 +318,11 @@ impl Publisher {
             return;
         }
         // One that was made before the program communicates needs nothing but its name, if the program has left its descriptors alone.
-        let page = match self.page.take_if(|page| page.nics.len() == numbers.len() && page.writer.is_intact())
-        {
-            Some(page) => Some(page),
-            None => new_page(&numbers),
-        };
-        let page = page.and_then(|mut page| {
-            // Nobody sees it before it says what the one before said.
-            page.publish(now_ns, &mut self.published, &self.last);
-            if self.visible {
-                page.writer.show().ok()?;
-            }
-            page.shown = self.visible;
-            Some(page)
-        });
+        let prepared = self.page.take_if(|page| page.nics.len() == numbers.len() && page.writer.is_intact());
+        // Or its directory: where that is gone, a new page brings a new one.
+        let page = prepared
+            .and_then(|page| self.fill(page, now_ns))
+            .or_else(|| self.fill(new_page(&numbers)?, now_ns));
         match page {
             Some(page) => {
                 self.not_before_ns = 0;
@@ -325,6 +332,16 @@ impl Publisher {
             }
             None => self.not_before_ns = now_ns.saturating_add(AGAIN_AFTER_NS),
         }
+    }
+
+    /// Lets a new page say what the one before said; only then it is seen, if it is to be.
+    fn fill(&mut self, mut page: Page, now_ns: u64) -> Option<Page> {
+        page.publish(now_ns, &mut self.published, &self.last);
+        if self.visible {
+            page.writer.show().ok()?;
+        }
+        page.shown = self.visible;
+        Some(page)
     }
 
     /// Says in the page why nothing is counted any more, and leaves it.

@@ -5,46 +5,25 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![expect(clippy::undocumented_unsafe_blocks, reason = "calls on objects of the fake, all of them live")]
 
+#[path = "fake/alone.rs"]
+mod alone;
 #[path = "fake/provider.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod provider;
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
 
-use counters::{PageDir, PageReader};
+use alone::{PATIENCE, alone, child_ends, sent};
 use libc::c_int;
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG};
 use libfabric_sys::fid::fid_domain;
 use provider::{Fake, fi_close, fi_send};
 
 const CHILDREN: usize = 300;
-/// How long a child may take, s. Then a signal ends it.
-const PATIENCE: u32 = 10;
-
 /// Something that libfabric's objects have no trait for: they are for all threads.
 struct Shared<T>(T);
 
 unsafe impl<T> Sync for Shared<T> {}
-
-/// The test that this process is for.
-const TEST: &str = "RAILTOP_TEST_OF_FORKS";
-
-/// Runs a test in a process of its own: handlers of forks are there for good, and so is the end of all counting.
-fn alone(name: &str, fault: &str, test: impl FnOnce()) {
-    if std::env::var_os(TEST).is_some_and(|test| test == name) {
-        return test();
-    }
-    let pages = tempfile::tempdir_in("/dev/shm").unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name])
-        .envs([(TEST, name), ("RAILTOP_HOOK_FAULT", fault)])
-        .env("RAILTOP_PAGE_DIR", pages.path())
-        .status()
-        .unwrap();
-    assert!(status.success(), "{status}");
-}
 
 #[test]
 fn a_child_closes_what_its_parent_has_opened() {
@@ -152,31 +131,4 @@ fn handlers_of_the_program_may_use_its_objects() {
         assert_eq!(HANDLERS.load(Relaxed), 2 * 3);
         assert_eq!(sent(), Some(6 * 20));
     });
-}
-
-/// The bytes that the one page of this process has, if there is one.
-fn sent() -> Option<u64> {
-    railtop_hook::publish_now();
-    let dir = std::env::var_os("RAILTOP_PAGE_DIR").unwrap();
-    let entries = PageDir::open(Path::new(&dir)).unwrap().scan().unwrap();
-    let own = entries.iter().find(|entry| {
-        let name = entry.path.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with(&format!("{}.", std::process::id()))
-    });
-    Some(PageReader::open(&own?.path).unwrap().read().unwrap().nics[0].counts.tx_posted_bytes)
-}
-
-/// Whether a forked child does that, and ends well.
-fn child_ends(exit: fn(c_int) -> !, work: impl FnOnce() -> bool) -> bool {
-    unsafe {
-        let pid = libc::fork();
-        assert!(pid >= 0);
-        if pid == 0 {
-            libc::alarm(PATIENCE);
-            exit(i32::from(!work()));
-        }
-        let mut status = 0;
-        assert_eq!(libc::waitpid(pid, &raw mut status, 0), pid);
-        status == 0
-    }
 }
