@@ -16,7 +16,7 @@ use crate::totals::{Published, Sums};
 use crate::{count, fork, identity, nics, rest, settings, system, thread};
 
 /// Between two turns while there is traffic, ms.
-const BUSY: u32 = 10;
+pub(crate) const BUSY: u32 = 10;
 /// Turns without traffic before it rests, for so long that the page shows some times a second that its process lives.
 const QUIET_TURNS: u32 = 4;
 /// Before the next attempt to make a page, after one that failed.
@@ -61,7 +61,7 @@ impl Page {
             let (Some(published), Some(sums)) = (published.get_mut(*number), sums.get(*number)) else {
                 continue;
             };
-            let counts: NicCounts = published.turn(sums, nics::all_closed(*number));
+            let counts: NicCounts = published.turn(now_ns, sums, nics::all_closed(*number));
             block.publish(now_ns, &counts);
         }
         self.process.publish(now_ns, &PeCounts::default());
