@@ -19,7 +19,7 @@ pub fn alone(name: &str, fault: &str, test: impl FnOnce()) {
     }
     let pages = tempfile::tempdir_in("/dev/shm").unwrap();
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name])
+        .args(["--exact", name, "--nocapture"])
         .envs([(TEST, name), ("RAILTOP_HOOK_FAULT", fault)])
         .env("RAILTOP_PAGE_DIR", pages.path())
         .status()
