@@ -113,14 +113,14 @@ mod tests {
     use crate::count::Thread;
     use crate::guard::stopped;
 
-    /// While a thread has something that `take` gives for so long.
-    fn during<T>(take: impl FnOnce() -> T + Send, how_long: Duration, work: impl FnOnce()) {
+    /// While a thread has something that `take` gives, until `end` is over.
+    fn during<T>(take: impl FnOnce() -> T + Send, end: impl FnOnce() + Send, work: impl FnOnce()) {
         let taken = Barrier::new(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 let held = take();
                 taken.wait();
-                std::thread::sleep(how_long);
+                end();
                 drop(held);
             });
             taken.wait();
@@ -154,29 +154,32 @@ mod tests {
         watch();
         // This thread has a block, which it is to give back when it ends.
         let _ = Thread::with(|thread| thread.tally(0));
+        let in_a_child_of_a_child = || {
+            let mut whole = false;
+            let change = || {
+                let held = changes().lock();
+                HALF_DONE.store(true, Relaxed);
+                Changing(held)
+            };
+            // Nothing is counted here, but tables are put back still.
+            let end = || std::thread::sleep(Duration::from_millis(200));
+            during(change, end, || whole = child_ends(|| !HALF_DONE.load(Relaxed)));
+            stopped().is_some() && whole
+        };
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let wait = move || {
+            let _ = is_over.recv();
+        };
+        let mut ended = false;
         during(
             || registry().lock(),
-            Duration::from_millis(1500),
+            wait,
             || {
-                let ended = child_ends(|| {
-                    let mut whole = false;
-                    let change = || {
-                        let held = changes().lock();
-                        HALF_DONE.store(true, Relaxed);
-                        Changing(held)
-                    };
-                    // Nothing is counted here, but tables are put back still.
-                    during(change, Duration::from_millis(200), || {
-                        whole = child_ends(|| !HALF_DONE.load(Relaxed));
-                    });
-                    stopped().is_some() && whole
-                });
-                assert!(
-                    ended,
-                    "a child waits for a thread that it does not have, or finds tables half changed"
-                );
+                ended = child_ends(in_a_child_of_a_child);
+                drop(over);
             },
         );
+        assert!(ended, "a child waits for a thread that it does not have, or finds tables half changed");
         assert!(stopped().is_none(), "its parent counts on");
     }
 }
