@@ -1,7 +1,7 @@
 //! The one lock under which tables are put into objects and taken out.
 //!
 //! One for all objects and not one for each, so that a fork can hold it: a child that closes what its parent has opened must not wait for a thread that it
-//! does not have. It is held for a few stores, and never over a call of a provider's.
+//! does not have. It is held for a few stores and the making of a copy, and never over a call of a provider's.
 
 #![expect(unsafe_code, reason = "hands out what it protects")]
 

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU64};
 use counters::MAX_NICS;
 use libfabric_sys::cq::fid_cq;
 
-use crate::guard::guarded;
+use crate::guard::{guarded, stopped};
 use crate::lock::Lock;
-use crate::{publisher, rest};
+use crate::{fork, publisher, rest};
 
 /// What is counted per NIC. Operations are *awaited* if their completion will be seen, else they are *over* when posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,8 @@ struct Own(Cell<Option<&'static Block>>);
 impl Drop for Own {
     fn drop(&mut self) {
         THREAD.with(|thread| thread.block.set(std::ptr::null()));
-        if let Some(block) = self.0.take() {
+        // Once counting has stopped nobody needs it, and in a forked child the lock may be held for ever then.
+        if let Some(block) = self.0.take().filter(|_| stopped().is_none()) {
             registry().lock().free.push(block);
         }
     }
@@ -230,6 +231,10 @@ impl Tally {
     #[inline(never)]
     fn first(nic: usize) -> Self {
         let block = guarded(|| {
+            if fork::is_forking() {
+                // Neither block nor page would be the child's. The next operation gets both.
+                return None;
+            }
             let block = OWN.try_with(|own| {
                 if own.0.get().is_none() {
                     own.0.set(registry().lock().take());

@@ -156,6 +156,7 @@ unsafe extern "C" fn close(object: *mut fid) -> c_int {
             nics::closed(nic);
             // Many programs end without ending well; this is the last that they do in good order.
             guarded(publisher::nudge);
+            guarded(publisher::let_go);
         }
         rc
     }

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use counters::monotonic_ns;
 
+use crate::fork;
 use crate::system::{futex_wait, futex_wake};
 
 const FREE: u32 = 0;
@@ -40,7 +41,19 @@ unsafe impl<T: Send> Sync for Lock<T> {}
 
 /// Reaches the value, and gives the lock back.
 #[derive(Debug)]
-pub(crate) struct Held<'a, T>(&'a Lock<T>, PhantomData<*mut T>);
+pub(crate) struct Held<'a, T> {
+    lock: &'a Lock<T>,
+    /// Not if a fork of this thread's holds it further out.
+    gives_back: bool,
+    one_thread: PhantomData<*mut T>,
+}
+
+impl<T> Held<'_, T> {
+    /// Which lock it is.
+    pub(crate) fn id(&self) -> *const () {
+        std::ptr::from_ref(self.lock).cast()
+    }
+}
 
 impl<T> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
@@ -52,7 +65,14 @@ impl<T> Lock<T> {
         self.state.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok().then(|| self.held())
     }
 
+    /// The lock. In a handler of a fork, which runs while [`crate::fork`] has it for the same thread, what it protects at once: to wait would be for ever.
     pub(crate) fn lock(&self) -> Held<'_, T> {
+        if let Some(held) = self.try_lock() {
+            return held;
+        }
+        if fork::holds(std::ptr::from_ref(self).cast()) {
+            return Held { lock: self, gives_back: false, one_thread: PhantomData };
+        }
         loop {
             if let Some(held) = self.lock_for_now() {
                 return held;
@@ -89,7 +109,7 @@ impl<T> Lock<T> {
 
     /// For who has just taken it.
     fn held(&self) -> Held<'_, T> {
-        Held(self, PhantomData)
+        Held { lock: self, gives_back: true, one_thread: PhantomData }
     }
 
     /// Frees it, whoever holds it: in a forked child, where that may be a thread that the child does not have.
@@ -102,22 +122,22 @@ impl<T> Deref for Held<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held.
-        unsafe { &*self.0.value.get() }
+        // SAFETY: the lock is held, by this or by the fork that this thread is in, which leaves the value alone meanwhile.
+        unsafe { &*self.lock.value.get() }
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held.
-        unsafe { &mut *self.0.value.get() }
+        // SAFETY: the lock is held, by this or by the fork that this thread is in, which leaves the value alone meanwhile.
+        unsafe { &mut *self.lock.value.get() }
     }
 }
 
 impl<T> Drop for Held<'_, T> {
     fn drop(&mut self) {
-        if self.0.state.swap(FREE, Release) == WAITED_FOR {
-            futex_wake(&self.0.state);
+        if self.gives_back && self.lock.state.swap(FREE, Release) == WAITED_FOR {
+            futex_wake(&self.lock.state);
         }
     }
 }

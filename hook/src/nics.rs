@@ -119,6 +119,11 @@ pub(crate) fn all_closed(number: usize) -> bool {
     ENDPOINTS.get(number).is_some_and(|endpoints| endpoints.load(Relaxed) == 0)
 }
 
+/// Whether no endpoint is open.
+pub(crate) fn none_open() -> bool {
+    (0..known()).all(all_closed)
+}
+
 unsafe fn text(at: *const c_char) -> String {
     if at.is_null() {
         return String::new();

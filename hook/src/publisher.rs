@@ -16,7 +16,7 @@ use crate::totals::{Published, Sums};
 use crate::{count, fork, identity, nics, rest, settings, system, thread};
 
 /// Between two turns while there is traffic, ms.
-const BUSY: u32 = 10;
+pub(crate) const BUSY: u32 = 10;
 /// Turns without traffic before it rests, for so long that the page shows some times a second that its process lives.
 const QUIET_TURNS: u32 = 4;
 /// Before the next attempt to make a page, after one that failed.
@@ -61,7 +61,7 @@ impl Page {
             let (Some(published), Some(sums)) = (published.get_mut(*number), sums.get(*number)) else {
                 continue;
             };
-            let counts: NicCounts = published.turn(sums, nics::all_closed(*number));
+            let counts: NicCounts = published.turn(now_ns, sums, nics::all_closed(*number));
             block.publish(now_ns, &counts);
         }
         self.process.publish(now_ns, &PeCounts::default());
@@ -91,7 +91,7 @@ fn is_ours() -> bool {
 /// Makes the page and starts the thread that keeps it, before the program communicates: that takes a quarter of a millisecond, which is
 /// nothing where endpoints are set up, and much in the first operation. Nobody sees the page before that.
 pub(crate) fn prepare() {
-    if STARTED.load(Relaxed) {
+    if STARTED.load(Relaxed) || fork::is_forking() {
         return;
     }
     let mut publisher = PUBLISHER.lock();
@@ -103,9 +103,25 @@ pub(crate) fn prepare() {
     publisher.keep();
 }
 
+/// The last endpoint has been closed: a page that nobody has seen is of no use.
+pub(crate) fn let_go() {
+    if STARTED.load(Relaxed) || fork::is_forking() || !nics::none_open() {
+        return;
+    }
+    if let Some(publisher) = PUBLISHER.lock().as_mut()
+        && OWNER.load(Relaxed) == std::process::id()
+        && !publisher.visible
+        // Another thread may have opened and enabled one since.
+        && nics::none_open()
+        && let Some(page) = publisher.page.take()
+    {
+        end(page);
+    }
+}
+
 /// The first operation: the page is to be seen. Makes what is not there yet, as in a program whose endpoints were enabled by connecting them.
 pub(crate) fn start() {
-    if STARTED.load(Relaxed) {
+    if STARTED.load(Relaxed) || fork::is_forking() {
         return;
     }
     let kept = {
@@ -302,20 +318,11 @@ impl Publisher {
             return;
         }
         // One that was made before the program communicates needs nothing but its name, if the program has left its descriptors alone.
-        let page = match self.page.take_if(|page| page.nics.len() == numbers.len() && page.writer.is_intact())
-        {
-            Some(page) => Some(page),
-            None => new_page(&numbers),
-        };
-        let page = page.and_then(|mut page| {
-            // Nobody sees it before it says what the one before said.
-            page.publish(now_ns, &mut self.published, &self.last);
-            if self.visible {
-                page.writer.show().ok()?;
-            }
-            page.shown = self.visible;
-            Some(page)
-        });
+        let prepared = self.page.take_if(|page| page.nics.len() == numbers.len() && page.writer.is_intact());
+        // Or its directory: where that is gone, a new page brings a new one.
+        let page = prepared
+            .and_then(|page| self.fill(page, now_ns))
+            .or_else(|| self.fill(new_page(&numbers)?, now_ns));
         match page {
             Some(page) => {
                 self.not_before_ns = 0;
@@ -325,6 +332,16 @@ impl Publisher {
             }
             None => self.not_before_ns = now_ns.saturating_add(AGAIN_AFTER_NS),
         }
+    }
+
+    /// Lets a new page say what the one before said; only then it is seen, if it is to be.
+    fn fill(&mut self, mut page: Page, now_ns: u64) -> Option<Page> {
+        page.publish(now_ns, &mut self.published, &self.last);
+        if self.visible {
+            page.writer.show().ok()?;
+        }
+        page.shown = self.visible;
+        Some(page)
     }
 
     /// Says in the page why nothing is counted any more, and leaves it.

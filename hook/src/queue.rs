@@ -19,7 +19,6 @@ use crate::changes::Changing;
 use crate::count::{Tally, Thread, Word};
 use crate::domain::Domain;
 use crate::guard::{Inside, always, guarded, stopped};
-use crate::lock::Lock;
 use crate::shadow::{Place, original, replace};
 
 const NO_SUCH_OP: ssize_t = -(FI_ENOSYS as ssize_t);
@@ -60,8 +59,13 @@ fn stride(format: u32) -> Option<usize> {
 /// A provider's function that opens a queue.
 type OpenCq = unsafe extern "C" fn(*mut fid_domain, *mut fi_cq_attr, *mut *mut fid_cq, *mut c_void) -> c_int;
 
-/// Held while a queue is opened, unless a provider does it in a call of the program's.
-pub(crate) static OPENING: Lock<()> = Lock::new(());
+/// A copy of what a queue is asked for with. Threads, and a child that is forked meanwhile, may look at the program's own.
+#[repr(C)]
+struct Copied {
+    attr: fi_cq_attr,
+    /// What a later libfabric may look for behind the fields that we know: as if the program had left it zero.
+    beyond: [u64; 16],
+}
 
 /// Opens a queue through the provider's function and hooks it.
 ///
@@ -81,16 +85,14 @@ pub(crate) unsafe fn open(
             // A queue of the provider's own; or none is hooked any more.
             return op(of, attr, cq, context);
         }
-        // Threads may open queues with one and the same structure, which is changed for the time of the call.
-        let attr_is_ours = OPENING.lock();
         let asked = attr.as_ref().map(|attr| (attr.format, attr.flags & FI_PEER != 0));
         let inside = Inside::enter();
         let (rc, format) = match asked {
             Some((FI_CQ_FORMAT_CONTEXT, false)) => {
-                (*attr).format = FI_CQ_FORMAT_MSG;
-                let rc = op(of, attr, cq, context);
-                (*attr).format = FI_CQ_FORMAT_CONTEXT;
-                match rc {
+                let mut copied = Copied { attr: attr.read(), beyond: [0; 16] };
+                copied.attr.format = FI_CQ_FORMAT_MSG;
+                // From the whole, so that the provider may look behind the fields.
+                match op(of, (&raw mut copied).cast(), cq, context) {
                     0 => (0, Some((FI_CQ_FORMAT_MSG, true))),
                     // A provider that has no such queue, perhaps: then without us.
                     _ => (op(of, attr, cq, context), None),
@@ -100,7 +102,6 @@ pub(crate) unsafe fn open(
             _ => (op(of, attr, cq, context), None),
         };
         drop(inside);
-        drop(attr_is_ours);
         if rc == 0 {
             let narrow = format.is_some_and(|(_, narrow)| narrow);
             let hooked = guarded(|| {

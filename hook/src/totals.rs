@@ -7,6 +7,10 @@
 use counters::NicCounts;
 
 use crate::count::{Counts, Word};
+use crate::publisher::BUSY;
+
+/// Without a change for so long, every thread has counted what it has done: turns themselves may be microseconds apart.
+const SETTLED_NS: u64 = 2 * BUSY as u64 * 1_000_000;
 
 /// The sum over all threads, of one NIC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,23 +88,27 @@ struct Course {
     done_bytes: u64,
     /// Operations whose completions nobody will read.
     given_up: u64,
+    /// The last turn that found something new.
+    changed_ns: u64,
 }
 
 impl Course {
     /// `all_closed`: there is no endpoint any more on which something could be under way.
-    fn turn(&mut self, now: &Way, all_closed: bool) {
+    fn turn(&mut self, now_ns: u64, now: &Way, all_closed: bool) {
         let ops = now.awaited_ops.saturating_sub(self.awaited_ops);
         let bytes = now.awaited_bytes.saturating_sub(self.awaited_bytes);
         if let Some(mean) = bytes.checked_div(ops) {
             self.mean = mean;
         }
-        let nothing_new = ops == 0 && now.completions == self.completions;
+        if ops > 0 || now.completions != self.completions {
+            self.changed_ns = now_ns;
+        }
         (self.awaited_ops, self.awaited_bytes) = (now.awaited_ops, now.awaited_bytes);
         self.completions = now.completions;
         let left = now.awaited_ops.saturating_sub(now.completions);
         if all_closed {
             self.given_up = left;
-        } else if nothing_new {
+        } else if now_ns.saturating_sub(self.changed_ns) >= SETTLED_NS {
             // Fewer are left than were given up: the others were read after all. While threads count, one may have its operation still to add.
             self.given_up = self.given_up.min(left);
         }
@@ -126,9 +134,9 @@ pub(crate) struct Published {
 
 impl Published {
     /// What to publish now. `all_closed`: the NIC has no endpoints any more.
-    pub(crate) fn turn(&mut self, now: &Sums, all_closed: bool) -> NicCounts {
-        self.tx.turn(&now.tx, all_closed);
-        self.read.turn(&now.read, all_closed);
+    pub(crate) fn turn(&mut self, now_ns: u64, now: &Sums, all_closed: bool) -> NicCounts {
+        self.tx.turn(now_ns, &now.tx, all_closed);
+        self.read.turn(now_ns, &now.read, all_closed);
         let under_way = self.tx.posted_ops.saturating_sub(self.tx.done_ops);
         self.most_under_way = self.most_under_way.max(under_way);
         let rx_bytes = now.rx_bytes.saturating_add(self.read.done_bytes);
@@ -186,7 +194,7 @@ mod tests {
             empty_polls: 1,
             atomic_ops: 1,
         };
-        let now = Published::default().turn(&sums, false);
+        let now = Published::default().turn(0, &sums, false);
         let counted = NicCounts::FIELDS.iter().zip(now.to_array()).filter(|(_, value)| *value > 0);
         let (mut counted, mut told): (Vec<_>, Vec<_>) =
             (counted.map(|(field, _)| field.name).collect(), COUNTED.into());
@@ -198,7 +206,7 @@ mod tests {
     #[test]
     fn done_is_exact_when_nothing_is_under_way() {
         let mut published = Published::default();
-        let now = published.turn(&sums((3, 1000), (2, 16), 3), false);
+        let now = published.turn(0, &sums((3, 1000), (2, 16), 3), false);
         assert_eq!((now.tx_posted_ops, now.tx_done_ops), (5, 5));
         assert_eq!((now.tx_posted_bytes, now.tx_done_bytes), (1016, 1016));
         assert_eq!(now.max_in_flight_ops, 0);
@@ -207,12 +215,12 @@ mod tests {
     #[test]
     fn what_is_under_way_is_estimated_by_what_was_posted_last() {
         let mut published = Published::default();
-        published.turn(&sums((10, 80), (0, 0), 10), false);
+        published.turn(0, &sums((10, 80), (0, 0), 10), false);
         // Four more of 1000 bytes, two of them done.
-        let now = published.turn(&sums((14, 4080), (0, 0), 12), false);
+        let now = published.turn(0, &sums((14, 4080), (0, 0), 12), false);
         assert_eq!(now.in_flight_ops(), 2);
         assert_eq!(now.in_flight_bytes(), 2000);
-        let now = published.turn(&sums((14, 4080), (0, 0), 14), false);
+        let now = published.turn(0, &sums((14, 4080), (0, 0), 14), false);
         assert_eq!(now.tx_done_bytes, 4080);
         assert_eq!(now.max_in_flight_ops, 2);
     }
@@ -220,29 +228,34 @@ mod tests {
     #[test]
     fn what_nobody_will_read_is_over_with_the_last_endpoint() {
         let mut published = Published::default();
-        assert_eq!(published.turn(&sums((10, 80), (0, 0), 7), false).in_flight_ops(), 3);
-        let now = published.turn(&sums((10, 80), (0, 0), 7), true);
+        assert_eq!(published.turn(0, &sums((10, 80), (0, 0), 7), false).in_flight_ops(), 3);
+        let now = published.turn(0, &sums((10, 80), (0, 0), 7), true);
         assert_eq!((now.in_flight_ops(), now.in_flight_bytes(), now.tx_done_ops), (0, 0, 10));
         // One of them is read after all, from a queue that is open still: it is not counted twice.
-        published.turn(&sums((10, 80), (0, 0), 8), true);
-        let now = published.turn(&sums((15, 120), (0, 0), 9), false);
+        published.turn(0, &sums((10, 80), (0, 0), 8), true);
+        let now = published.turn(0, &sums((15, 120), (0, 0), 9), false);
         assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (4, 32));
-        assert_eq!(published.turn(&sums((15, 120), (0, 0), 13), false).in_flight_bytes(), 0);
+        assert_eq!(published.turn(0, &sums((15, 120), (0, 0), 13), false).in_flight_bytes(), 0);
     }
 
     #[test]
     fn what_was_given_up_and_is_read_after_all_is_found_out_when_nothing_moves() {
         let mut published = Published::default();
-        assert_eq!(published.turn(&sums((10, 80), (0, 0), 7), true).in_flight_ops(), 0);
+        assert_eq!(published.turn(0, &sums((10, 80), (0, 0), 7), true).in_flight_ops(), 0);
         // Reopened, and then those three are read, before the first turn that sees it; five more are posted.
-        let now = published.turn(&sums((15, 120), (0, 0), 10), false);
-        assert_eq!(now.in_flight_ops(), 2, "of what is read now nothing tells whose it is");
-        for turn in 0..2 {
-            let now = published.turn(&sums((15, 120), (0, 0), 15), false);
-            assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (0, 0), "turn {turn}");
-        }
-        let now = published.turn(&sums((19, 152), (0, 0), 15), false);
-        assert_eq!((now.in_flight_ops(), now.in_flight_bytes()), (4, 32));
+        let mut published_at = |now_ns, posted, completions| {
+            let now = published.turn(now_ns, &sums(posted, (0, 0), completions), false);
+            ((now.in_flight_ops(), now.in_flight_bytes()), published)
+        };
+        let ((ops, _), _) = published_at(1, (15, 120), 10);
+        assert_eq!(ops, 2, "of what is read now nothing tells whose it is");
+        assert_eq!(published_at(2, (15, 120), 15).0, (0, 0));
+        // Right after that another turn tells nothing: a thread may have its operation still to add.
+        let (now, mut at_once) = published_at(3, (15, 120), 15);
+        assert_eq!(now, (0, 0));
+        assert_eq!(at_once.turn(4, &sums((19, 152), (0, 0), 15), false).in_flight_ops(), 1);
+        assert_eq!(published_at(2 + SETTLED_NS, (15, 120), 15).0, (0, 0));
+        assert_eq!(published_at(3 + SETTLED_NS, (19, 152), 15).0, (4, 32));
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
         for (awaited, completions) in
             [((1, 8), 2), ((2, 16), 2), ((3, 1_000_016), 2), ((9, 1_000_064), 2), ((9, 1_000_064), 9)]
         {
-            let now = published.turn(&sums(awaited, (0, 0), completions), false);
+            let now = published.turn(0, &sums(awaited, (0, 0), completions), false);
             assert!(now.tx_done_ops <= now.tx_posted_ops && now.tx_done_bytes <= now.tx_posted_bytes);
             assert!(now.tx_done_ops >= last.tx_done_ops && now.tx_done_bytes >= last.tx_done_bytes);
             last = now;

@@ -14,12 +14,20 @@ use std::time::{Duration, Instant};
 
 use counters::{NicCounts, PageDir, PageReader};
 use libfabric_sys::consts::{FI_CQ_FORMAT_CONTEXT, FI_CQ_FORMAT_MSG, FI_CQ_FORMAT_UNSPEC};
-use libfabric_sys::cq::{fi_cq_err_entry, fi_cq_msg_entry, fid_cq};
+use libfabric_sys::cq::{fi_cq_attr, fi_cq_err_entry, fi_cq_msg_entry, fid_cq};
 use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::{FI_EAGAIN, FI_EINVAL};
 use libfabric_sys::fid::{fid_domain, fid_fabric};
 use libfabric_sys::flags::{FI_PEER, FI_TRANSMIT};
 use provider::{Fake, NOW, RECEIVED, SENT, fi_close, fi_cq_read, fi_send};
+
+/// In memory that cannot be written.
+struct Constant(fi_cq_attr);
+
+// SAFETY: it has pointers in it, all of them null.
+unsafe impl Sync for Constant {}
+
+static ASKED: Constant = Constant(fi_cq_attr { format: FI_CQ_FORMAT_CONTEXT, ..fi_cq_attr::zeroed() });
 
 /// What the page says now of its first NIC.
 fn page(dir: &Path) -> NicCounts {
@@ -193,6 +201,13 @@ fn contexts_alone(domain: *mut fid_domain, dir: &Path) {
     assert_eq!((answer, contexts[99], contexts[100]), (100, 0x1000 + 99, 0));
     assert_eq!(page(dir).rx_bytes, 154 + 2000);
     assert_eq!(fi_close(narrow.cast()), 0);
+
+    // What the program asks with is only read: other threads may be looking at it.
+    let mut constant = null_mut();
+    let asked = (&raw const ASKED.0).cast_mut();
+    assert_eq!(unsafe { (*(*domain).ops).cq_open.unwrap()(domain, asked, &raw mut constant, null_mut()) }, 0);
+    NOW.with(|now| assert_eq!(now.format.get(), FI_CQ_FORMAT_MSG));
+    assert_eq!(fi_close(constant.cast()), 0);
 
     // The queue of a peer's: its entries are between providers.
     let peer = Fake::queue_with(domain, FI_CQ_FORMAT_CONTEXT, FI_PEER);
