@@ -162,6 +162,46 @@ fn a_quiet_speaks_of_the_second_part_too() {
     });
 }
 
+/// To a PE of the node as to others: what has landed when a call returns, and what a fence orders.
+#[test]
+fn waiting_and_fences_know_of_puts_to_the_same_node() {
+    let provider = providers().swap_remove(0);
+    let job = Job { pes: 3, pes_per_node: 2, nics: 1, uneven: true, ..Job::new(&provider) };
+    run(&job, |pe, played| {
+        const LEN: u64 = 100_000;
+        let split = pe.heap().len();
+        let areas = [0; 3].map(|_: u8| pe.allocate_on_device(LEN).unwrap());
+        let [send, receive, second] = areas;
+        let (host, word) = (pe.allocate(LEN).unwrap(), pe.allocate(8).unwrap());
+        let (me, next, before) = (u64::from(pe.rank()), (pe.rank() + 1) % 3, u64::from((pe.rank() + 2) % 3));
+        pe.barrier().unwrap();
+        for round in 0..20 {
+            // The source is written again at once.
+            played.write(send - split, &bytes(10 * round + me, LEN));
+            pe.put_blocking(next, send, receive, LEN).unwrap();
+            played.write(send - split, &bytes(1000 + me, LEN));
+            // Memory outside of the heap.
+            pe.put_bytes(next, &bytes(20 * round + me, 3000), second, None).unwrap();
+            pe.quiet().unwrap();
+            let mut back = vec![0; 3000];
+            pe.get_bytes(next, second, &mut back).unwrap();
+            assert!(back == bytes(20 * round + me, 3000), "round {round}");
+            pe.barrier().unwrap();
+            assert!(played.read(receive - split, LEN) == bytes(10 * round + before, LEN), "round {round}");
+            pe.barrier().unwrap();
+            // A signal behind a fence, which a CPU could apply at once.
+            pe.put(next, send, receive, LEN).unwrap();
+            pe.put(next, host, receive + 8, 8).unwrap();
+            pe.fence().unwrap();
+            pe.signal(next, Signal { offset: word, op: SignalOp::Add, value: 1 }).unwrap();
+            pe.wait_until(word, Until::AtLeast(round + 1)).unwrap();
+            let seen = played.read(receive - split + 16, LEN - 16);
+            assert!(seen[..] == bytes(1000 + before, LEN)[16..], "round {round}: the fence has not held");
+            pe.barrier().unwrap();
+        }
+    });
+}
+
 #[test]
 fn what_the_cpu_cannot_do_is_refused_and_the_job_goes_on() {
     let provider = providers().swap_remove(0);

@@ -54,7 +54,8 @@ impl OpenedGpu {
     ) -> Result<(Pe, Option<Self>), TransportError> {
         let Initiator::Gpu { ordinal, heap, .. } = initiator else { return Ok((Pe::start(config)?, None)) };
         let mut opened = None;
-        let one_node = config.ranks.local_world == Some(config.ranks.world);
+        // Not every launcher says.
+        let one_node = config.ranks.local_world.is_none_or(|local| local == config.ranks.world);
         let pe = Pe::start_with(config, |takes| {
             let (made, part) = Self::open(ordinal, heap, bytes, takes || one_node);
             opened = Some(made);

@@ -25,7 +25,7 @@ pub enum KernelHeap {
         /// This PE's.
         own: Arc<DeviceMemory>,
     },
-    /// Signals and what is small in the hosts' memory, and behind it, in the GPUs', everything else: NICs reach both.
+    /// Signal words in the hosts' memory, and behind it, in the GPUs', data: NICs reach both.
     Both {
         /// The part in the host's.
         low: Pinned,
