@@ -15,6 +15,8 @@
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
+mod queue;
+
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
@@ -41,14 +43,6 @@ pub struct Ended;
 
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
-
-/// When a NIC can send.
-#[derive(Clone, Copy)]
-struct Ready {
-    at: u64,
-    /// What it waits for where its window is full.
-    full: Option<Flying>,
-}
 
 /// Everything that moves.
 struct Engine<'s, T: Traffic> {
@@ -265,94 +259,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
         }
         let op = Op { dst: put.dst, len: put.len, peer_nics: nics };
         self.pes[pe as usize].selector.next(op, &self.loads)
-    }
-
-    /// Lets go what is known to have arrived.
-    fn retire(&mut self, nic: usize, at: u64) {
-        let window = self.scene.costs.window.max(1);
-        let of = &mut self.senders[nic];
-        while of.flies.len > 0 {
-            let first = &self.flying[nic * usize::from(window) + of.flies.place(0, window)];
-            if first.known > at {
-                break;
-            }
-            of.load -= u64::from(first.bytes);
-            of.flies.drop_first(window);
-        }
-    }
-
-    /// Sends what a NIC can send now, and has it woken for the next.
-    fn serve(&mut self, nic: usize, at: u64) {
-        while self.senders[nic].waits.len > 0 {
-            let ready = self.ready(nic, at);
-            if ready.at > at {
-                if let Some(first) = ready.full {
-                    self.stall(first, ready.at - self.senders[nic].free.max(at));
-                }
-                self.senders[nic].woken = true;
-                #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
-                let who = self.scene.pes() + nic as u32;
-                self.wheel.push(ready.at, who);
-                return;
-            }
-            let put = self.take(nic);
-            self.send(nic, at, put);
-        }
-    }
-
-    /// Takes the put that sends next out of a NIC's queue, which is not empty.
-    fn take(&mut self, nic: usize) -> Waiting {
-        let queue = self.scene.costs.queue.max(1);
-        let first = nic * usize::from(queue);
-        let waits = &mut self.senders[nic].waits;
-        let put = self.waiting[first + waits.place(0, queue)];
-        waits.drop_first(queue);
-        put
-    }
-
-    /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
-    /// comes to the head. Asking again changes nothing.
-    fn ready(&mut self, nic: usize, at: u64) -> Ready {
-        let window = self.scene.costs.window.max(1);
-        let free = self.senders[nic].free.max(at);
-        let now = Ready { at: free, full: None };
-        if self.senders[nic].flies.len < window {
-            return now;
-        }
-        self.retire(nic, free);
-        let flies = self.senders[nic].flies;
-        if flies.len < window {
-            return now;
-        }
-        let ring = &mut self.flying[nic * usize::from(window)..(nic + 1) * usize::from(window)];
-        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return now };
-        ring.swap(first, flies.head.into());
-        let first = ring[usize::from(flies.head)];
-        if first.known <= free {
-            self.retire(nic, free);
-            return now;
-        }
-        Ready { at: first.known, full: Some(first) }
-    }
-
-    /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
-    fn stall(&mut self, first: Flying, wait: u64) {
-        let lost = u128::from(wait) * u128::from(self.scene.costs.stall_ppm) / u128::from(PPM);
-        let to = &mut self.receivers[first.to as usize];
-        // Not more than all of it once more.
-        let lost = u64::try_from(lost)
-            .unwrap_or(u64::MAX)
-            .min(wire(first.bytes.into(), self.byte_times[to.speed as usize]));
-        to.free += lost;
-    }
-
-    /// Puts a put at the end of a NIC's queue.
-    fn wait(&mut self, nic: usize, put: Waiting) {
-        let queue = self.scene.costs.queue.max(1);
-        let waits = &mut self.senders[nic].waits;
-        let place = nic * usize::from(queue) + waits.place(waits.len, queue);
-        waits.len += 1;
-        self.waiting[place] = put;
     }
 
     /// Sends a segment of a put; what is left of it waits for its next turn.
