@@ -34,10 +34,10 @@ pub struct Costs {
     pub preset: Preset,
     /// What payload gets of a NIC's line rate, in millionths.
     pub goodput_ppm: u64,
-    /// That what a put costs was given on the command line.
-    pub(super) given: bool,
     /// What one message costs the proxy of a PE, picoseconds.
     pub put_ps: u64,
+    /// That this was given on the command line.
+    pub(super) given: bool,
     /// From the sending NIC to the receiving one, picoseconds.
     pub latency_ps: u64,
     /// Segments that a NIC has on the way at most; one more waits until one of them has arrived.
@@ -49,16 +49,6 @@ pub struct Costs {
     /// Of the time that a sender with a full window waits for a receiving NIC, the share that this NIC loses to what is sent
     /// again, in millionths.
     pub stall_ppm: u64,
-    /// What a NIC that has rested sends or receives at once, ahead of its rate, in bytes.
-    pub burst_bytes: u64,
-    /// How long after a PE has seen that a put has arrived it acknowledges it, picoseconds. Where rounds overlap that waits where data
-    /// wait, and the next round of who has sent the put waits for it. `None`: acknowledgements take the latency and nothing else.
-    pub ack_ps: Option<u64>,
-    /// The chance that what a PE still has to acknowledge, when it begins a round, goes along with the first put of that if both go to
-    /// one PE, and so arrives with its last byte, in millionths.
-    pub along_ppm: u64,
-    /// A PE that waits looks so often whether something has come, picoseconds; 0: always.
-    pub look_ps: u64,
     /// Bytes per second at which a PE copies what stays in its node; `None`: in no time.
     pub copy_bytes_per_s: Option<u64>,
     /// Threads of a warp, which post to their peers in turn. `None`: one thread posts to all in turn.
@@ -69,8 +59,6 @@ pub struct Costs {
     pub crowd_ps: u64,
     /// That is at most so many times what the put's own bytes take.
     pub most_again: u64,
-    /// A put queues for its next turn when its segment has been sent, not when that begins.
-    pub turn_when_sent: bool,
 }
 
 impl Costs {
@@ -81,44 +69,34 @@ impl Costs {
             Preset::EfaP5 => Self {
                 preset,
                 goodput_ppm: 978_000,
-                given: false,
                 put_ps: 8_600_000,
+                given: false,
                 latency_ps: 10_000_000,
                 window: 32,
                 queue: 256,
                 segment_bytes: 64 << 10,
                 stall_ppm: 90_000,
-                burst_bytes: 0,
-                ack_ps: None,
-                look_ps: 0,
-                along_ppm: 0,
                 copy_bytes_per_s: Some(9_730_000_000),
                 warp: Some(32),
                 turn_ppm: 5_300,
                 crowd_ps: 3_000_000,
                 most_again: 3,
-                turn_when_sent: false,
             },
             Preset::Lab => Self {
                 preset,
                 goodput_ppm: 993_500,
-                given: false,
                 put_ps: 5_000_000,
+                given: false,
                 latency_ps: 20_000_000,
                 window: 32,
                 queue: 256,
                 segment_bytes: 89_480,
                 stall_ppm: 0,
-                burst_bytes: 64 << 10,
-                ack_ps: Some(20_000_000),
-                look_ps: 500_000_000,
-                along_ppm: 590_000,
                 copy_bytes_per_s: None,
                 warp: None,
                 turn_ppm: 0,
                 crowd_ps: 0,
                 most_again: 0,
-                turn_when_sent: true,
             },
         }
     }

@@ -10,18 +10,16 @@
 //! - A receiving NIC takes segments in the order in which they arrive. So once a segment is sent it is known when it will have
 //!   arrived, and no event is needed for that: a put costs one event of its PE and one for each segment that had to wait.
 //! - A sender whose window is full waits for one NIC; a share of that wait that NIC is busy with what is sent again.
-//! - A NIC that has rested may be a burst ahead of its rate: it is free so much earlier than its bytes say.
 //! - A put that begins at a NIC which has others for other PEs to send costs that NIC time, by how many they are: what it sends after
 //!   the put's first segment waits for that.
 //!
 //! Time is whole picoseconds, everything is decided by it and by numbers of PEs and NICs: nothing depends on the machine.
 
-mod known;
+mod queue;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::acks::Acks;
 use super::limit::MOST_SEGMENTS;
 use super::nic::{Flying, Receiver, Sender, Speed, Waiting};
 use super::outcome::Outcome;
@@ -46,14 +44,6 @@ pub struct Ended;
 /// Events between two looks of who watches: some hundredths of a second.
 const LOOK_EVERY: u64 = 1 << 18;
 
-/// When a NIC can send.
-#[derive(Clone, Copy)]
-struct Ready {
-    at: u64,
-    /// What it waits for where its window is full.
-    full: Option<Flying>,
-}
-
 /// Everything that moves.
 struct Engine<'s, T: Traffic> {
     scene: &'s Scene,
@@ -65,8 +55,6 @@ struct Engine<'s, T: Traffic> {
     later: Vec<VecDeque<u64>>,
     /// What a byte takes on a NIC of each [`Speed`].
     byte_times: [u64; 2],
-    /// By how much such a NIC may be ahead of its rate.
-    bursts: [u64; 2],
     /// Rings of the NICs, one behind the other.
     waiting: Vec<Waiting>,
     flying: Vec<Flying>,
@@ -77,8 +65,6 @@ struct Engine<'s, T: Traffic> {
     loads: Vec<u64>,
     /// Where rounds overlap.
     rounds: Option<Rounds>,
-    /// Where those depend on acknowledgements that wait among the data.
-    acks: Option<Acks>,
     /// PEs of which a round may have ended in this event.
     moved_on: Vec<u32>,
     /// When everything that was posted has arrived.
@@ -120,7 +106,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
             |speed| senders.iter().position(|nic| nic.speed == speed).map(|nic| scene.byte_time(nic as u64));
         let (full, slow) = (byte_time(Speed::Full), byte_time(Speed::Slow));
         let byte_times = [full.or(slow).unwrap_or(1), slow.or(full).unwrap_or(1)];
-        let bursts = byte_times.map(|byte_time| wire(scene.costs.burst_bytes, byte_time));
         let selector = |me| Selector::new(policy, Place { me, pes: world, nics: scene.nics_per_pe });
         let numbers = |me: u32, what| Numbers::of(&[scene.seed, what, me.into()]);
         let pe = |me| Pe::new(traffic.stream(me, 0), selector(me), numbers(me, JITTER));
@@ -135,17 +120,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
         // As many events a day as are sorted in no time: in all 16 of every PE's puts, or every NIC's segments.
         let apart = scene.costs.put_ps.max(1).min(wire(segment.min(traffic.largest()), byte_time).max(1));
         let day = 16 * apart / u64::from(world.max(1));
-        let rounds = traffic
-            .due()
-            .filter(|_| scene.iters > 1)
-            .map(|due| Rounds::new(scene, due, copying(scene, traffic)));
         Self {
             scene,
-            acks: scene
-                .costs
-                .ack_ps
-                .filter(|_| rounds.is_some())
-                .map(|_| Acks::new(world as usize, scene.nics_per_pe, scene.costs.along_ppm, scene.seed)),
             pes: (0..world).map(pe).collect(),
             waiting: vec![Waiting::default(); senders.len() * usize::from(queue)],
             flying: vec![Flying::default(); senders.len() * usize::from(window)],
@@ -155,11 +131,13 @@ impl<'s, T: Traffic> Engine<'s, T> {
             senders,
             receivers,
             byte_times,
-            bursts,
             segment,
             reads_load: selector(0).reads_load(),
             loads: vec![0; usize::from(scene.nics_per_pe)],
-            rounds,
+            rounds: traffic
+                .due()
+                .filter(|_| scene.iters > 1)
+                .map(|due| Rounds::new(scene.iters, world, due, copying(scene, traffic))),
             moved_on: Vec::new(),
             end: 0,
             puts: 0,
@@ -181,12 +159,10 @@ impl<'s, T: Traffic> Engine<'s, T> {
             }
             if who < world {
                 self.post(who, at);
-            } else if who < self.first_ack() {
+            } else {
                 let nic = (who - world) as usize;
                 self.senders[nic].woken = false;
                 self.serve(nic, at);
-            } else {
-                self.acknowledge(who - self.first_ack(), at);
             }
             while let Some(pe) = self.moved_on.pop() {
                 if let Some((begin, round)) = self.rounds.as_mut().and_then(|rounds| rounds.next(pe)) {
@@ -235,9 +211,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
                 return;
             };
             self.puts += 1;
-            if self.acks.is_some() {
-                self.begin_acks(pe, put.dst, at);
-            }
             if let Some(rounds) = &mut self.rounds {
                 rounds.post(pe, put.len);
             }
@@ -260,7 +233,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
             let put = Waiting { to, fresh: true, left: part.len };
             if nic.woken || nic.waits.len > 0 || self.ready(local, at).at > at {
                 self.wait(local, put);
-                self.pass(local, at);
             } else {
                 // Most puts of a large cluster: the NIC is idle, and its queue is not touched.
                 self.send(local, at, put);
@@ -289,111 +261,6 @@ impl<'s, T: Traffic> Engine<'s, T> {
         self.pes[pe as usize].selector.next(op, &self.loads)
     }
 
-    /// Lets go what is known to have arrived.
-    fn retire(&mut self, nic: usize, at: u64) {
-        let window = self.scene.costs.window.max(1);
-        let of = &mut self.senders[nic];
-        while of.flies.len > 0 {
-            let first = &self.flying[nic * usize::from(window) + of.flies.place(0, window)];
-            if first.known > at {
-                break;
-            }
-            of.load -= u64::from(first.bytes);
-            of.flies.drop_first(window);
-        }
-    }
-
-    /// Sends what a NIC can send now, and has it woken for the next.
-    fn serve(&mut self, nic: usize, at: u64) {
-        while self.senders[nic].waits.len > 0 {
-            let ready = self.ready(nic, at);
-            if ready.at > at {
-                if let Some(first) = ready.full {
-                    self.stall(first, ready.at - self.free(nic).max(at));
-                }
-                self.senders[nic].woken = true;
-                #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
-                let who = self.scene.pes() + nic as u32;
-                self.wheel.push(ready.at, who);
-                return;
-            }
-            let put = self.take(nic);
-            self.send(nic, at, put);
-        }
-    }
-
-    /// Takes the put that sends next out of a NIC's queue, which is not empty.
-    fn take(&mut self, nic: usize) -> Waiting {
-        let queue = self.scene.costs.queue.max(1);
-        let first = nic * usize::from(queue);
-        let waits = &mut self.senders[nic].waits;
-        let put = self.waiting[first + waits.place(0, queue)];
-        waits.drop_first(queue);
-        put
-    }
-
-    /// When a NIC has sent what it has begun to send.
-    fn free(&self, nic: usize) -> u64 {
-        let sender = &self.senders[nic];
-        sender.free.saturating_sub(self.bursts[sender.speed as usize])
-    }
-
-    /// When a NIC can send its next segment. Where its window is full it waits for the segment that arrives first, which then
-    /// comes to the head. Asking again changes nothing.
-    fn ready(&mut self, nic: usize, at: u64) -> Ready {
-        let window = self.scene.costs.window.max(1);
-        let free = self.free(nic).max(at);
-        let now = Ready { at: free, full: None };
-        if self.senders[nic].flies.len < window {
-            return now;
-        }
-        self.retire(nic, free);
-        let flies = self.senders[nic].flies;
-        if flies.len < window {
-            return now;
-        }
-        let ring = &mut self.flying[nic * usize::from(window)..(nic + 1) * usize::from(window)];
-        let Some(first) = (0..ring.len()).min_by_key(|&place| ring[place].known) else { return now };
-        ring.swap(first, flies.head.into());
-        let first = ring[usize::from(flies.head)];
-        if first.known <= free {
-            self.retire(nic, free);
-            return now;
-        }
-        Ready { at: first.known, full: Some(first) }
-    }
-
-    /// A sender waits for `first` to arrive: meanwhile what was lost on the way there is sent again.
-    fn stall(&mut self, first: Flying, wait: u64) {
-        let lost = u128::from(wait) * u128::from(self.scene.costs.stall_ppm) / u128::from(PPM);
-        let to = &mut self.receivers[first.to as usize];
-        // Not more than all of it once more.
-        let lost = u64::try_from(lost)
-            .unwrap_or(u64::MAX)
-            .min(wire(first.bytes.into(), self.byte_times[to.speed as usize]));
-        to.free += lost;
-    }
-
-    /// Puts a put at the end of a NIC's queue.
-    fn wait(&mut self, nic: usize, put: Waiting) {
-        let queue = self.scene.costs.queue.max(1);
-        let waits = &mut self.senders[nic].waits;
-        let place = nic * usize::from(queue) + waits.place(waits.len, queue);
-        waits.len += 1;
-        self.waiting[place] = put;
-    }
-
-    /// A put that has come to the end of a NIC's queue passes what is left of the one that sends, which is to queue only when its
-    /// segment has been sent.
-    fn pass(&mut self, nic: usize, at: u64) {
-        let Sender { waits, rests, .. } = self.senders[nic];
-        if self.scene.costs.turn_when_sent && rests && waits.len > 1 && at < self.free(nic) {
-            let queue = self.scene.costs.queue.max(1);
-            let place = |nth| nic * usize::from(queue) + waits.place(nth, queue);
-            self.waiting.swap(place(waits.len - 1), place(waits.len - 2));
-        }
-    }
-
     /// Sends a segment of a put; what is left of it waits for its next turn.
     fn send(&mut self, nic: usize, at: u64, mut put: Waiting) {
         let window = self.scene.costs.window.max(1);
@@ -403,8 +270,8 @@ impl<'s, T: Traffic> Engine<'s, T> {
         let target = put.to as usize;
         let (from, to) = (&mut self.senders[nic], &mut self.receivers[target]);
         let bytes = put.left.min(self.segment);
-        from.free = from.free.max(at) + wire(bytes, self.byte_times[from.speed as usize]);
-        let sent = from.free.saturating_sub(self.bursts[from.speed as usize]).max(at);
+        let sent = at + wire(bytes, self.byte_times[from.speed as usize]);
+        from.free = sent;
         if put.fresh && from.waits.len > 0 && self.scene.costs.crowd_ps > 0 {
             let costs = &self.scene.costs;
             let ring = &self.waiting[nic * usize::from(queue)..(nic + 1) * usize::from(queue)];
@@ -418,12 +285,11 @@ impl<'s, T: Traffic> Engine<'s, T> {
         from.moved.bytes += bytes;
         from.moved.ops += u64::from(put.fresh);
 
-        let burst = self.bursts[to.speed as usize];
-        let begin = to.free.saturating_sub(burst).max(at + latency);
+        let begin = to.free.max(at + latency);
         // As fast as the NIC is where others are to be received, too; not before it has been sent.
-        to.free = to.free.max(at + latency) + wire(bytes, self.byte_times[to.speed as usize]);
-        let busy_until = to.free.saturating_sub(burst).max(begin);
-        let arrived = busy_until.max(sent + latency);
+        to.free = begin + wire(bytes, self.byte_times[to.speed as usize]);
+        let arrived = to.free.max(sent + latency);
+        let busy_until = to.free;
         to.moved.bytes += bytes;
         to.moved.ops += u64::from(put.fresh);
         let whole = (bytes == put.left).then_some(busy_until);
@@ -444,17 +310,11 @@ impl<'s, T: Traffic> Engine<'s, T> {
         if let Some(rounds) = &mut self.rounds {
             #[expect(clippy::cast_possible_truncation, reason = "MOST_NICS")]
             let (pe, peer) = ((nic / nics) as u32, (target / nics) as u32);
-            rounds.send(pe, peer, bytes, arrived);
-            if self.acks.is_some() {
-                self.ask(nic, target, sent, (bytes == put.left).then_some(arrived));
-            } else {
-                rounds.know(pe, known);
-            }
+            rounds.send(pe, peer, bytes, arrived, known);
             self.moved_on.extend([pe, peer]);
         }
         put.left -= bytes;
         put.fresh = false;
-        self.senders[nic].rests = put.left > 0;
         if put.left > 0 {
             self.wait(nic, put);
         } else if self.senders[nic].wanted {

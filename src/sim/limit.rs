@@ -28,11 +28,7 @@ pub(super) fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
     // Jitter doubles a cost at most, and each part of a put that is split costs once more.
     let parts = u128::from(traffic.each()) * u128::from(scene.nics_per_pe);
     let segments = u128::from(MOST_SEGMENTS) * u128::from(costs.latency_ps);
-    // An acknowledgement that waits among the data, until it is looked at.
-    let known = costs
-        .ack_ps
-        .map_or(0, |ack| u128::from(ack) + 2 * u128::from(costs.look_ps) + 2 * u128::from(costs.latency_ps));
-    let posting = parts.saturating_mul(2 * (u128::from(costs.put_ps) + segments) + known);
+    let posting = parts.saturating_mul(2 * (u128::from(costs.put_ps) + segments));
     // Once, once more for what is lost while a sender waits, and again for what is lost in a crowd.
     let times = 2 + u128::from(if costs.crowd_ps > 0 { costs.most_again } else { 0 });
     let bytes = u128::from(traffic.about()).saturating_mul(times * u128::from(traffic.largest()));
@@ -48,14 +44,11 @@ pub(super) fn bound(scene: &Scene, traffic: &impl Traffic) -> u128 {
 pub fn memory(scene: &Scene) -> u64 {
     let (pes, nics) = (u64::from(scene.pes()), scene.nics());
     let rings = u64::from(scene.costs.queue) * RING_ENTRY + u64::from(scene.costs.window) * RING_ENTRY;
-    let per_pair = PER_PAIR + scene.costs.ack_ps.map_or(0, |_| PER_ACK);
-    (pes * pes * per_pair).saturating_add(nics * (rings + windows::BYTES + PER_NIC))
+    (pes * pes * PER_PAIR).saturating_add(nics * (rings + windows::BYTES + PER_NIC))
 }
 
 /// Bytes of `stripe`'s three counters; `pair-seq` and `least-loaded` have one.
 const PER_PAIR: u64 = 24;
-/// Bytes of an acknowledgement and of the event for it, where those wait among the data; of an all-to-all every pair has one.
-const PER_ACK: u64 = 32;
 /// Bytes of an entry of a NIC's two rings.
 const RING_ENTRY: u64 = 16;
 /// What else a NIC has, and its share of its PE.

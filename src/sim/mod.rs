@@ -3,7 +3,6 @@
 //! The very policies of [`crate::transport::select`] choose NICs in a model of a cluster, in which ports, proxies and windows take
 //! time. It is a model: what it leaves out, and how far its figures are from measured ones, stands in docs/scale.md.
 
-mod acks;
 mod costs;
 mod each;
 mod engine;

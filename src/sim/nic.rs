@@ -51,8 +51,6 @@ pub(super) struct Sender {
     pub(super) flies: Span,
     /// An event of its own is to come.
     pub(super) woken: bool,
-    /// Of the put that was sent last something is left, and has queued again.
-    pub(super) rests: bool,
     /// Its PE waits for room here.
     pub(super) wanted: bool,
     pub(super) speed: Speed,

@@ -22,9 +22,15 @@ impl Costs {
     /// Every value with its unit and its source, as results say it.
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
-        let told = |name, value, unit, efa, of_lab| self.tell(name, value, unit, [efa, of_lab]);
+        let lab = self.preset == Preset::Lab;
+        let told = |name, value, unit, efa, of_lab| Told {
+            name,
+            value,
+            unit,
+            source: if lab { of_lab } else { efa },
+        };
         let put = |otherwise| if self.given { "given: --put-cost" } else { otherwise };
-        let mut all = vec![
+        vec![
             told(
                 "goodput",
                 Some(self.goodput_ppm),
@@ -37,7 +43,7 @@ impl Costs {
                 Some(self.put_ps),
                 "ps of the proxy for each message",
                 put("fitted: the smallest all-to-all on 4 nodes (207 us for 24 puts)"),
-                put("measured: 5 us over sockets (docs/performance.md)"),
+                put(ASSUMED),
             ),
             told(
                 "latency",
@@ -97,70 +103,12 @@ impl Costs {
                 ASSUMED,
                 NO_LOSS,
             ),
-        ];
-        all.extend(self.told_of_queues());
-        all
-    }
-
-    /// Those of which the lab's queues and its transport are the reason.
-    fn told_of_queues(&self) -> Vec<Told> {
-        let told = |name, value, unit, efa, of_lab| self.tell(name, value, unit, [efa, of_lab]);
-        vec![
-            told(
-                "turn when sent",
-                Some(self.turn_when_sent.into()),
-                "1: a put queues for its next turn when its segment has been sent; 0: when that begins",
-                ASSUMED,
-                "known: the kernel queues little of a connection that has something queued (TCP small queues)",
-            ),
-            told(
-                "burst",
-                Some(self.burst_bytes),
-                "bytes that a NIC which has rested sends or receives at once",
-                NO_LIMITER,
-                "known: the lab's limiters (src/lab/batch.rs)",
-            ),
-            told(
-                "acknowledgement",
-                self.ack_ps,
-                "ps after a put was seen to have arrived; it then waits where data wait",
-                "none: the NICs' own take the latency and nothing else",
-                "known: the transport's delay (src/transport/group/mod.rs)",
-            ),
-            told(
-                "along",
-                Some(self.along_ppm),
-                "millionths: the chance that an acknowledgement which is still owed goes along with a round's first put",
-                "none: the NICs' own wait for no data",
-                "measured: 118 of 199, in the lab's switch (docs/scale.md)",
-            ),
-            told(
-                "look",
-                Some(self.look_ps),
-                "ps between two looks of a PE that waits; 0: it always looks",
-                ASSUMED,
-                "known: the longest sleep of who waits for less than half a second (src/transport/proxy/idle.rs)",
-            ),
         ]
-    }
-
-    /// The value with the source that it has in this preset: of `efa-p5` or of `lab`.
-    fn tell(
-        &self,
-        name: &'static str,
-        value: Option<u64>,
-        unit: &'static str,
-        sources: [&'static str; 2],
-    ) -> Told {
-        let [efa, lab] = sources;
-        Told { name, value, unit, source: if self.preset == Preset::Lab { lab } else { efa } }
     }
 }
 
 const ASSUMED: &str = "assumed: neither measured nor fitted";
 
 const FITTED: &str = "fitted: all-to-all of 256 MiB on 4, 8 and 16 nodes (examples/fit_sim.rs)";
-
-const NO_LIMITER: &str = "none: a NIC is never ahead of its rate";
 
 const NO_LOSS: &str = "none: the lab's queues hold an incast without loss (docs/performance.md)";

@@ -40,8 +40,7 @@ fn holds(scene: &Scene, traffic: &impl Traffic, outcome: &Outcome) -> Result<(),
     prop_assert_eq!(outcome.puts, puts);
     prop_assert!(u128::from(outcome.span_ps) <= bound(scene, traffic));
     for (index, nic) in (0..).zip(pes.iter().flatten()) {
-        let beyond = nic.tx_bytes.max(nic.rx_bytes).saturating_sub(scene.costs.burst_bytes);
-        let least = wire(beyond, scene.byte_time(index));
+        let least = wire(nic.tx_bytes.max(nic.rx_bytes), scene.byte_time(index));
         // Each segment's time is rounded down by less than a picosecond.
         prop_assert!(
             outcome.span_ps + outcome.events >= least,
@@ -120,38 +119,6 @@ fn one_put_takes_what_it_costs() {
     for policy in PolicyKind::ALL {
         assert_eq!(go(&scene, &traffic, policy).span_ps, expected, "{policy}");
     }
-}
-
-#[test]
-fn a_nic_that_has_rested_is_a_burst_ahead() {
-    let mut scene = scene(Preset::Lab, 2);
-    (scene.pes_per_node, scene.nics_per_pe) = (1, 1);
-    let costs = scene.costs.clone();
-    let time = |len| {
-        let traffic = PutTest::new(&scene, len, 1).unwrap();
-        let outcome = go(&scene, &traffic, PolicyKind::Single);
-        holds(&scene, &traffic, &outcome).unwrap();
-        outcome.span_ps
-    };
-    let posted = costs.put_ps + costs.latency_ps;
-    assert_eq!(time(costs.burst_bytes), posted, "all of it at once");
-    // The sending NIC's and the receiving NIC's burst pass at the same time. Each segment is rounded down by less than a picosecond.
-    let most = posted + wire((1 << 20) - costs.burst_bytes, scene.byte_time(0)) + 1;
-    assert!((most - 20..=most).contains(&time(1 << 20)), "{} for {most}", time(1 << 20));
-}
-
-#[test]
-fn an_acknowledgement_behind_the_next_round_puts_pes_out_of_step() {
-    let mut scene = Scene { pes_per_node: 4, nic_bits_per_s: 10_000_000, iters: 16, ..scene(Preset::Lab, 4) };
-    let traffic = AllToAll::new(&scene, 2 << 20).unwrap();
-    let wires = wire(3 * (128 << 10), scene.byte_time(0)) as f64 / 1e6;
-    let mut share = |along_ppm| {
-        scene.costs.along_ppm = along_ppm;
-        go(&scene, &traffic, PolicyKind::PairSeq).latency_us() / wires
-    };
-    let (in_step, out_of_step) = (share(0), share(1_000_000));
-    assert!((0.95..1.05).contains(&in_step), "all before the next round: {in_step}");
-    assert!((1.4..1.7).contains(&out_of_step), "along with it: {out_of_step}");
 }
 
 #[test]

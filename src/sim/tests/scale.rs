@@ -35,7 +35,7 @@ fn where_nics_keep_up_a_put_is_one_event() {
     assert!((turns..turns + turns / 20).contains(&outcome.events), "{} for {}", outcome.events, outcome.puts);
 }
 
-/// The bytes of a run: what other machines must print, too. Puts crowd at a NIC, rounds overlap, and in the lab turns are drawn.
+/// The bytes of a run: what other machines must print, too. Rounds overlap; puts crowd at a NIC under `efa-p5`.
 #[test_case(Preset::EfaP5, "json_of_a_small_run")]
 #[test_case(Preset::Lab, "json_of_a_small_run_in_the_lab")]
 fn a_small_run_prints_the_same_bytes_everywhere(preset: Preset, name: &str) {
