@@ -40,7 +40,7 @@ impl Played {
         assert!(at + bytes.len() <= 8 * self.0.len());
         // SAFETY: inside the memory; that NICs are at it meanwhile is what one-sided communication is.
         unsafe {
-            std::ptr::copy(bytes.as_ptr(), self.0.as_ptr().cast_mut().cast::<u8>().add(at), bytes.len())
+            std::ptr::copy(bytes.as_ptr(), self.0.as_ptr().cast_mut().cast::<u8>().add(at), bytes.len());
         };
     }
 
@@ -81,7 +81,9 @@ fn run(job: &Job, work: impl Fn(&mut Pe, &Played) + Send + Sync + 'static) {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 /// PE 1 is on PE 0's node and PE 2 is not; all bytes go over NICs all the same, since no CPU reaches the second part.
@@ -104,13 +106,13 @@ fn every_byte_comes_from_and_to_both_parts() {
                     Some(at) => played.write(at, bytes),
                     None => pe.heap().write(at, bytes).unwrap(),
                 };
-                let read = |pe: &Pe, at: u64, len: u64| match at.checked_sub(split) {
-                    Some(at) => played.read(at, len),
-                    None => {
-                        let mut bytes = vec![0; usize::try_from(len).unwrap()];
-                        pe.heap().read(at, &mut bytes).unwrap();
-                        bytes
+                let read = |pe: &Pe, at: u64, len: u64| {
+                    if let Some(at) = at.checked_sub(split) {
+                        return played.read(at, len);
                     }
+                    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+                    pe.heap().read(at, &mut bytes).unwrap();
+                    bytes
                 };
                 let mut round = 0;
                 for (from, to) in [(true, true), (false, true), (true, false), (false, false)] {
@@ -328,5 +330,7 @@ fn what_nics_write_is_flushed_before_its_signal() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }

@@ -372,9 +372,10 @@ fn a_put_into_the_hosts_part_of_another_pe_is_posted_with_its_signal() {
         unsafe { launch.launch(grid(1, 1)) }.unwrap();
         alone.synchronize();
         let signal = Signal { offset: word, op: SignalOp::Add, value: 3 };
-        let wanted = match posted {
-            true => Command::Put(Put { dst: 1, local: from, remote: to, len: 8, signal: Some(signal) }),
-            false => Command::Signal { dst: 1, signal },
+        let wanted = if posted {
+            Command::Put(Put { dst: 1, local: from, remote: to, len: 8, signal: Some(signal) })
+        } else {
+            Command::Signal { dst: 1, signal }
         };
         assert_eq!(taker.pop().unwrap(), Some(wanted));
         assert!(taker.pop().unwrap().is_none(), "nothing else");

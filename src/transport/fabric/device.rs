@@ -13,6 +13,7 @@ use libfabric_sys::mr::{fi_mr_attr, fi_mr_device, fi_mr_region, fid_mr};
 
 use super::card::Remote;
 use super::endpoint::FabricNic;
+use super::handles::Handles;
 use super::info::Info;
 use super::{FabricError, check};
 use crate::transport::heap::{DeviceKind, DevicePart};
@@ -37,10 +38,49 @@ impl Info {
 }
 
 /// A device's memory as a NIC knows it.
-pub(super) struct Registered {
-    pub(super) mr: *mut fid_mr,
-    pub(super) desc: *mut c_void,
-    pub(super) remote: Remote,
+struct Registered {
+    mr: *mut fid_mr,
+    desc: *mut c_void,
+    remote: Remote,
+}
+
+/// What a NIC has of a device's memory; nothing where it does not reach it, and then it is as good as any other.
+#[derive(Default)]
+pub(super) struct DeviceSide {
+    /// Goes with each local buffer there.
+    pub(super) desc: Option<*mut c_void>,
+    /// What others must know.
+    pub(super) remote: Option<Remote>,
+    mr: Option<*mut fid_mr>,
+    /// Keeps the memory as long as it is registered.
+    _part: Option<DevicePart>,
+    refusal: Option<String>,
+}
+
+impl DeviceSide {
+    /// Registers `part`, if there is one; `handles` closes it.
+    ///
+    /// # Safety
+    /// `domain` is live and was opened with `info`, and `handles` are closed before this value is dropped.
+    pub(super) unsafe fn register(
+        lib: &Libfabric,
+        nic: &str,
+        info: &Info,
+        domain: *mut fid_domain,
+        part: Option<&DevicePart>,
+        handles: &mut Handles,
+    ) -> Self {
+        let Some(part) = part else { return Self::default() };
+        // SAFETY: the caller's promise; `part` keeps the memory.
+        match unsafe { register_device(lib, nic, info, domain, part) } {
+            Ok(Registered { mr, desc, remote }) => {
+                handles.keep(mr);
+                let (desc, remote, mr) = (Some(desc), Some(remote), Some(mr));
+                Self { desc, remote, mr, _part: Some(part.clone()), refusal: None }
+            }
+            Err(error) => Self { refusal: Some(error.to_string()), ..Self::default() },
+        }
+    }
 }
 
 /// Registers a device's memory. The provider finds out by itself how its NIC reaches it (a dmabuf, the driver's peer memory, or
@@ -51,7 +91,7 @@ pub(super) struct Registered {
 ///
 /// # Safety
 /// `domain` is live and was opened with `info`; the memory stays until the registration is closed.
-pub(super) unsafe fn register_device(
+unsafe fn register_device(
     lib: &Libfabric,
     nic: &str,
     info: &Info,
@@ -103,17 +143,17 @@ impl FabricNic {
     /// Why this NIC does not reach the memory of a device that it was opened with.
     #[must_use]
     pub fn no_device(&self) -> Option<&str> {
-        self.no_device.as_deref()
+        self.device.refusal.as_deref()
     }
 
     /// Gives back what was registered of a device, before anybody has put there.
     pub fn let_go_of_device(&mut self) {
-        self.device_desc = None;
         self.card.device = None;
-        if let Some(mr) = self.device_mr.take() {
+        if let Some(mr) = self.device.mr {
             self.handles.close(mr);
         }
-        self.device_part = None;
+        // After that: it keeps the memory.
+        self.device = DeviceSide::default();
     }
 
     /// A put from or to memory of a device that is not registered.

@@ -9,17 +9,17 @@ use libfabric_sys::cq::fid_cq;
 use libfabric_sys::ep::fid_ep;
 use libfabric_sys::errno::FI_EAGAIN;
 use libfabric_sys::inline::{fi_inject, fi_send, fi_writedata};
-use libfabric_sys::mr::fid_mr;
 
 use super::FabricError;
 use super::card::{Door, NicCard, Remote};
 use super::completion::Completions;
+use super::device::DeviceSide;
 use super::handles::Handles;
 use super::info::{Facts, Info};
 use super::peers::{Path, PathId, Peers};
 use super::receiver::Receiver;
 use super::slots::{Kind, Slots};
-use crate::transport::heap::{DevicePart, Heap, Place};
+use crate::transport::heap::{Heap, Place};
 use crate::transport::nic::{Failed, Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
 use crate::transport::wire::MAX_FRAME_BYTES;
 
@@ -37,10 +37,6 @@ pub struct FabricNic {
     pub(super) cq: *mut fid_cq,
     pub(super) completions: Completions,
     pub(super) heap_desc: *mut c_void,
-    /// Of the heap's part in a device's memory, where this NIC reaches it.
-    pub(super) device_desc: Option<*mut c_void>,
-    /// Why it does not.
-    pub(super) no_device: Option<String>,
     pub(super) frames_desc: *mut c_void,
     pub(super) card: NicCard,
     pub(super) peers: Peers,
@@ -58,9 +54,8 @@ pub struct FabricNic {
     pub(super) inject_size: usize,
     pub(super) limits: Limits,
     pub(super) heap: Arc<Heap>,
-    /// The device's memory, as long as it is registered.
-    pub(super) device_part: Option<DevicePart>,
-    pub(super) device_mr: Option<*mut fid_mr>,
+    /// The heap's part in a device's memory.
+    pub(super) device: DeviceSide,
 }
 
 // SAFETY: all libfabric objects here belong to this value, which one thread uses at a time (FI_THREAD_DOMAIN).
@@ -223,7 +218,7 @@ impl Nic for FabricNic {
         let place = self.heap.place(piece.local, piece.len);
         let (from, desc) = match place {
             Ok(Place::Host(from)) => (from, self.heap_desc),
-            Ok(Place::Device(from)) => (from, self.device_desc.ok_or_else(|| self.unreached(piece))?),
+            Ok(Place::Device(from)) => (from, self.device.desc.ok_or_else(|| self.unreached(piece))?),
             Err(error) => return Err(self.refusal(format!("a put to {}", piece.to), error.to_string())),
         };
         let (key, remote) = if piece.remote < self.heap.len() {

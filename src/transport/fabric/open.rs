@@ -1,6 +1,7 @@
 //! Opening a NIC: fabric, domain, queues, memory, endpoints.
 
 use std::collections::VecDeque;
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use libfabric_sys::inline::{
 
 use super::card::{MAX_NAME, NicCard};
 use super::completion::completions;
-use super::device::register_device;
+use super::device::DeviceSide;
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
@@ -103,21 +104,8 @@ impl FabricNic {
             let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
             let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
             handles.keep(heap_mr);
-            // Without it the NIC is as good as any other.
-            let registered = part.map(|part| register_device(lib, name, &info, domain, part)).transpose();
-            let no_device = registered.as_ref().err().map(ToString::to_string);
-            let device = registered.ok().flatten();
-            if let Some(device) = &device {
-                handles.keep(device.mr);
-            }
-            let mut frames_desc = ptr::null_mut();
-            if mode & (FI_MR_LOCAL | FI_MR_HMEM) != 0 {
-                let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
-                let mr =
-                    register(lib, name, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
-                handles.keep(mr);
-                frames_desc = fi_mr_desc(mr);
-            }
+            let device = DeviceSide::register(lib, name, &info, domain, part, &mut handles);
+            let frames_desc = register_frames(lib, name, domain, mode, &mut frames, &mut handles)?;
             let (sender, sender_name) = open_endpoint(lib, name, &info, domain, cq, av)?;
             handles.keep(sender);
             let names = match (*raw).addr_format {
@@ -168,11 +156,10 @@ impl FabricNic {
                     sender: sender_name,
                     key,
                     base,
-                    device: device.as_ref().map(|device| device.remote),
+                    device: device.remote,
                     room: room(entries, writers),
                 },
-                device_desc: device.as_ref().map(|device| device.desc),
-                no_device,
+                device,
                 slots,
                 frames,
                 in_flight: 0,
@@ -182,8 +169,6 @@ impl FabricNic {
                 inject_size,
                 limits,
                 heap: Arc::clone(heap),
-                device_part: device.as_ref().and(part.cloned()),
-                device_mr: device.as_ref().map(|device| device.mr),
             };
             nic.post_receives().map_err(|error| refused("fi_recv", &error.why))?;
             Ok(nic)
@@ -312,6 +297,30 @@ pub(super) unsafe fn open_av(
         fi_av_open(domain, &raw mut attr, &raw mut av, ptr::null_mut())
     })?;
     Ok(av)
+}
+
+/// Registers the buffers of frames, where local buffers have to be; returns what goes with each, else null.
+///
+/// # Safety
+/// `domain` is live and has `mode`, and the buffers stay until `handles` are closed.
+unsafe fn register_frames(
+    lib: &Libfabric,
+    nic: &str,
+    domain: *mut fid_domain,
+    mode: i32,
+    frames: &mut [[u8; MAX_FRAME_BYTES]],
+    handles: &mut Handles,
+) -> Result<*mut c_void, FabricError> {
+    if mode & (FI_MR_LOCAL | FI_MR_HMEM) == 0 {
+        return Ok(ptr::null_mut());
+    }
+    let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mr = register(lib, nic, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
+        handles.keep(mr);
+        Ok(fi_mr_desc(mr))
+    }
 }
 
 /// Registers memory with a NIC.
