@@ -103,7 +103,7 @@ impl<N: Nic> Proxy<N> {
             }
             // A command of many pieces is the last of its turn.
             waiting += 1;
-            if matches!(command, Command::Put(put) if !self.fits_frame(put)) {
+            if matches!(command, Command::Put(put) if put.len > self.inline_max) {
                 waiting = self.waiting_for_nics();
             }
         }

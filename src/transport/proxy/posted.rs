@@ -48,8 +48,10 @@ impl<N: Nic> Proxy<N> {
         match command {
             Command::Put(put) => {
                 put.check(&self.heap)?;
-                let target = target.filter(|_| dst == self.place.me || put.is_for_cpu(&self.heap));
                 let Some(target) = target else { return Ok(None) };
+                if dst != self.place.me && !put.is_for_cpu(&self.heap) {
+                    return Ok(None);
+                }
                 put.copy(&self.heap, target)?;
                 self.shared.count_local(put.len);
                 show_life(&self.heap)?;

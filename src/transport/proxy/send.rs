@@ -72,7 +72,7 @@ impl<N: Nic> Proxy<N> {
 
     /// Whether the CPUs at both ends can copy a put, and it is worth it.
     #[inline]
-    pub(super) fn fits_frame(&self, put: &Put) -> bool {
+    fn fits_frame(&self, put: &Put) -> bool {
         put.len <= self.inline_max && put.local.max(put.remote) < self.host_end
     }
 
