@@ -259,7 +259,8 @@ impl Heap {
     ///
     /// # Errors
     /// When they do not lie inside.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of a small put: see `Proxy::data`")]
+    #[inline(always)]
     pub fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), HeapError> {
         let from = self.at(offset, bytes.len() as u64)?;
         if let Ok(word) = <&mut [u8; 8]>::try_from(&mut *bytes) {

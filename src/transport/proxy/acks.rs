@@ -23,7 +23,8 @@ pub(super) fn ack_ahead<N: Nic>(peer: &mut Peer, lane: &mut Lane<N>, to: PeerNic
 }
 
 /// Lets an acknowledgement that is owed to a peer travel in the frame that waits to go that way.
-#[inline]
+#[expect(clippy::inline_always, reason = "a part of a small put: see `Proxy::data`")]
+#[inline(always)]
 pub(super) fn join_ack<N: Nic>(peer: &mut Peer, lane: &mut Lane<N>, to: PeerNic) {
     if let Some(low) = peer.inbound.owed_ack()
         && lane.join(to, &Record::Ack { low })

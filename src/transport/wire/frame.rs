@@ -66,7 +66,8 @@ impl Frame {
 
     /// Adds a small put of `len` bytes and gives the room for them, to be filled; `None` when it does not fit any more.
     #[must_use]
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of a small put: see `Proxy::data`")]
+    #[inline(always)]
     pub fn push_data(&mut self, head: &DataHead<'_>, len: usize) -> Option<&mut [u8]> {
         let end = self.len + head.record_bytes(len);
         let bytes = head.place(self.bytes.get_mut(self.len..end)?, len)?;

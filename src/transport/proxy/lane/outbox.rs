@@ -128,7 +128,8 @@ impl Outbox {
 
     /// The frame to `to` that a record of `bytes` fits into: the one that waits, or a new one at the end of the queue. What
     /// is counted when it goes out grows by `tally`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of a small put: see `Proxy::data`")]
+    #[inline(always)]
     pub(super) fn frame(&mut self, to: PeerNic, bytes: usize, tally: Tally) -> Option<&mut Frame> {
         let open = self.open.get(slot_of(to)).copied().unwrap_or(NONE);
         let fits = self.envelope(open).is_some_and(|envelope| envelope.frame.room() >= bytes);
