@@ -101,7 +101,8 @@ impl DataHead<'_> {
     }
 
     /// Writes all but the bytes into `room`, which is as long as the record, and gives the room for those.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "a part of a small put: see `Proxy::data`")]
+    #[inline(always)]
     pub(in crate::transport::wire) fn place<'a>(
         &self,
         room: &'a mut [u8],
