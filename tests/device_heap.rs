@@ -66,24 +66,13 @@ const SIZES: [u64; 7] = [1, 8, 100, 1024, 1025, 70_000, 1 << 20];
 
 /// Runs `work` on every PE of a job, each with a second part of its own.
 fn run(job: &Job, work: impl Fn(&mut Pe, &Played) + Send + Sync + 'static) {
-    let work = Arc::new(work);
-    let threads: Vec<_> = job
-        .configs()
-        .into_iter()
-        .map(|config| {
-            let work = Arc::clone(&work);
-            std::thread::spawn(move || {
-                let played = Played::new(PART);
-                let mut pe = Pe::start_with(&config, |_| Ok(played.part())).unwrap();
-                assert_eq!(pe.no_device(), None);
-                work(&mut pe, &played);
-                pe.finish().unwrap();
-            })
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
+    Job::spawn(job.configs(), move |config| {
+        let played = Played::new(PART);
+        let mut pe = Pe::start_with(&config, |_| Ok(played.part())).unwrap();
+        assert_eq!(pe.no_device(), None);
+        work(&mut pe, &played);
+        pe.finish().unwrap();
+    });
 }
 
 /// PE 1 is on PE 0's node and PE 2 is not; all bytes go over NICs all the same, since no CPU reaches the second part.
@@ -232,22 +221,12 @@ fn started(
     job: &Job,
     device: impl Fn(u32) -> Result<DevicePart, String> + Send + Sync + 'static,
 ) -> Vec<Result<Option<String>, String>> {
-    let device = Arc::new(device);
-    let threads: Vec<_> = job
-        .configs()
-        .into_iter()
-        .map(|config| {
-            let device = Arc::clone(&device);
-            std::thread::spawn(move || {
-                let pe = Pe::start_with(&config, |_| device(config.ranks.rank))
-                    .map_err(|error| error.to_string())?;
-                let why = pe.no_device().map(ToOwned::to_owned);
-                pe.finish().unwrap();
-                Ok(why)
-            })
-        })
-        .collect();
-    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    Job::spawn(job.configs(), move |config| {
+        let pe = Pe::start_with(&config, |_| device(config.ranks.rank)).map_err(|error| error.to_string())?;
+        let why = pe.no_device().map(ToOwned::to_owned);
+        pe.finish().unwrap();
+        Ok(why)
+    })
 }
 
 #[test]
@@ -276,61 +255,47 @@ fn all_have_it_or_none_and_know_why() {
 fn what_nics_write_is_flushed_before_its_signal() {
     const ROUNDS: u64 = 50;
     let job = Job { nics: 2, ..Job::new(&providers().swap_remove(0)) };
-    let threads: Vec<_> = job
-        .configs()
-        .into_iter()
-        .map(|config| {
-            std::thread::spawn(move || {
-                let played = Played::new(PART);
-                let (heap, seen) =
-                    (Arc::new(OnceLock::<(Arc<Heap>, u64)>::new()), Arc::new(Mutex::new(Vec::new())));
-                let flush = {
-                    let (heap, seen) = (Arc::clone(&heap), Arc::clone(&seen));
-                    move || {
-                        if let Some((heap, word)) = heap.get() {
-                            seen.lock()
-                                .unwrap()
-                                .push(heap.word(*word).unwrap().load(std::sync::atomic::Ordering::Acquire));
-                        }
-                        Ok(())
-                    }
-                };
-                let part = DevicePart { flush: Some(Arc::new(flush)), ..played.part() };
-                let mut pe = Pe::start_with(&config, |_| Ok(part)).unwrap();
-                let (at, word) = (pe.allocate_on_device(8192).unwrap(), pe.allocate(8).unwrap());
-                let plain = pe.allocate(8).unwrap();
-                heap.set((Arc::clone(pe.heap()), word)).unwrap();
-                pe.barrier().unwrap();
-                let (me, other) = (pe.rank(), 1 - pe.rank());
-                for round in 1..=ROUNDS {
-                    let signal = Signal { offset: word, op: SignalOp::Set, value: round };
-                    if me == 0 {
-                        pe.put_signal(other, at, at + 4096, 64, signal).unwrap();
-                    }
-                    pe.wait_until(word, Until::AtLeast(round)).unwrap();
-                    if me == 1 {
-                        pe.put_signal(other, at, at + 4096, 64, signal).unwrap();
-                    }
+    Job::spawn(job.configs(), |config| {
+        let played = Played::new(PART);
+        let (heap, seen) = (Arc::new(OnceLock::<(Arc<Heap>, u64)>::new()), Arc::new(Mutex::new(Vec::new())));
+        let flush = {
+            let (heap, seen) = (Arc::clone(&heap), Arc::clone(&seen));
+            move || {
+                if let Some((heap, word)) = heap.get() {
+                    seen.lock()
+                        .unwrap()
+                        .push(heap.word(*word).unwrap().load(std::sync::atomic::Ordering::Acquire));
                 }
-                pe.barrier().unwrap();
-                let before = seen.lock().unwrap().len();
-                for _ in 0..20 {
-                    pe.signal(other, Signal { offset: plain, op: SignalOp::Add, value: 1 }).unwrap();
-                }
-                pe.wait_until(plain, Until::AtLeast(20)).unwrap();
-                pe.barrier().unwrap();
-                let seen = seen.lock().unwrap().clone();
-                assert_eq!(
-                    seen[..before],
-                    (0..ROUNDS).collect::<Vec<_>>(),
-                    "each before its own signal, and once"
-                );
-                assert_eq!(seen.len(), before, "nothing to flush");
-                pe.finish().unwrap();
-            })
-        })
-        .collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
+                Ok(())
+            }
+        };
+        let part = DevicePart { flush: Some(Arc::new(flush)), ..played.part() };
+        let mut pe = Pe::start_with(&config, |_| Ok(part)).unwrap();
+        let (at, word) = (pe.allocate_on_device(8192).unwrap(), pe.allocate(8).unwrap());
+        let plain = pe.allocate(8).unwrap();
+        heap.set((Arc::clone(pe.heap()), word)).unwrap();
+        pe.barrier().unwrap();
+        let (me, other) = (pe.rank(), 1 - pe.rank());
+        for round in 1..=ROUNDS {
+            let signal = Signal { offset: word, op: SignalOp::Set, value: round };
+            if me == 0 {
+                pe.put_signal(other, at, at + 4096, 64, signal).unwrap();
+            }
+            pe.wait_until(word, Until::AtLeast(round)).unwrap();
+            if me == 1 {
+                pe.put_signal(other, at, at + 4096, 64, signal).unwrap();
+            }
+        }
+        pe.barrier().unwrap();
+        let before = seen.lock().unwrap().len();
+        for _ in 0..20 {
+            pe.signal(other, Signal { offset: plain, op: SignalOp::Add, value: 1 }).unwrap();
+        }
+        pe.wait_until(plain, Until::AtLeast(20)).unwrap();
+        pe.barrier().unwrap();
+        let seen = seen.lock().unwrap().clone();
+        assert_eq!(seen[..before], (0..ROUNDS).collect::<Vec<_>>(), "each before its own signal, and once");
+        assert_eq!(seen.len(), before, "nothing to flush");
+        pe.finish().unwrap();
+    });
 }

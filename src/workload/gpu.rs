@@ -137,9 +137,9 @@ impl GpuSide {
         }
         let heap = shared.visible.heap();
         // Where NICs reach the GPUs' memory and kernels do not, both data and signals go over them: no signal is ahead.
-        let stores = heap.addresses(pe.rank(), pe.world());
+        let me = pe.rank();
         let both = matches!(heap, KernelHeap::Both { .. });
-        pe.take_from(&rings, |other| !both || stores.get(other as usize).is_some_and(|at| *at != 0))?;
+        pe.take_from(&rings, |other| !both || heap.address_of(other, me).is_some())?;
         let allocator = matches!(heap, KernelHeap::Device { .. }).then(|| Allocator::new(heap.len()));
         let report = Report::new(&gpu)?;
         let (visible, sharers) = (shared.visible, shared.sharers);
@@ -168,12 +168,7 @@ impl GpuSide {
 
     /// Whether that of one PE is.
     pub(super) fn reaches(&self, pe: &Pe, other: u32) -> bool {
-        self.held
-            .visible
-            .heap()
-            .addresses(pe.rank(), pe.world())
-            .get(other as usize)
-            .is_some_and(|at| *at != 0)
+        self.held.visible.heap().address_of(other, pe.rank()).is_some()
     }
 
     /// Puts `iters` times, by `ctas` blocks, `len` bytes each; returns the time on the GPU until everything had landed.

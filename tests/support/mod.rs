@@ -107,7 +107,8 @@ impl Job {
             .collect()
     }
 
-    fn spawn<T: Send + 'static>(
+    /// Runs `work` with each configuration, side by side; returns what each gave, by rank.
+    pub fn spawn<T: Send + 'static>(
         configs: Vec<PeConfig>,
         work: impl Fn(PeConfig) -> T + Send + Sync + 'static,
     ) -> Vec<T> {

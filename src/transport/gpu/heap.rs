@@ -109,17 +109,22 @@ impl KernelHeap {
         self.len() == 0
     }
 
-    /// The same of each of `pes` PEs; 0 of those that kernels post to.
+    /// The same of PE `pe`, where `me` is this one; none of those that kernels post to.
     #[must_use]
-    pub fn addresses(&self, me: u32, pes: u32) -> Vec<u64> {
-        let peer = |pe: u32| match self {
+    pub fn address_of(&self, pe: u32, me: u32) -> Option<u64> {
+        match self {
             _ if pe == me => Some(self.address()),
             Self::Host { peers, .. } => Some(peers.get(pe as usize)?.as_ref()?.address()),
             Self::Device { peers, .. } | Self::Both { peers, .. } => {
                 Some(peers.get(pe as usize)?.as_ref()?.address().wrapping_sub(self.split()))
             }
-        };
-        (0..pes).map(|pe| peer(pe).unwrap_or(0)).collect()
+        }
+    }
+
+    /// The same of each of `pes` PEs, as kernels get it: 0 of those that they post to.
+    #[must_use]
+    pub fn addresses(&self, me: u32, pes: u32) -> Vec<u64> {
+        (0..pes).map(|pe| self.address_of(pe, me).unwrap_or(0)).collect()
     }
 
     /// Whether data lie in the GPU's memory.

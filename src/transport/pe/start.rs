@@ -37,7 +37,7 @@ const STEP_LIMIT: Duration = Duration::from_secs(30);
 const DEVICE_LIMIT: Duration = Duration::from_secs(180);
 
 /// Gives memory of a device, told whether this PE's NICs take any of GPUs; or why not.
-type Give<'a> = &'a mut dyn FnMut(bool) -> Result<DevicePart, String>;
+type Give<'a> = Box<dyn FnOnce(bool) -> Result<DevicePart, String> + 'a>;
 
 impl Pe {
     /// Joins the job. Every PE must call it; it returns when all are ready, or with an error on every PE.
@@ -58,10 +58,7 @@ impl Pe {
         config: &PeConfig,
         device: impl FnOnce(bool) -> Result<DevicePart, String>,
     ) -> Result<Self, TransportError> {
-        let mut device = Some(device);
-        let mut once =
-            |takes| device.take().map_or_else(|| Err("it was asked twice".into()), |give| give(takes));
-        Self::start_as(config, Some(&mut once))
+        Self::start_as(config, Some(Box::new(device)))
     }
 
     fn start_as(config: &PeConfig, device: Option<Give<'_>>) -> Result<Self, TransportError> {
