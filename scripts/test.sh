@@ -39,6 +39,11 @@ set +m
 
 filter=()
 
+# A failure that is no test's: said now, and once more beside the sum.
+broken() {
+    echo "$1: $2" | tee "$logs/$1.broken" >&2
+}
+
 # One run of cargo test. Its log has the output of passing tests too, to find the skipped ones; the screen has not.
 run() {
     local name=$1 status=0
@@ -50,8 +55,7 @@ run() {
         status=$?
     # A build error, or a test program that died, has no line of its own in the sum.
     if [ "$status" -ne 0 ] && ! grep -qE '^test result: FAILED' "$logs/$name.log"; then
-        echo "$name: cargo test ended with status $status" >&2
-        : >"$logs/$name.broken"
+        broken "$name" "cargo test ended with status $status"
     fi
 }
 
@@ -86,8 +90,7 @@ left_out=$(awk '
     END { print n + 0 }
 ' "$logs/all.log")
 if [ "$left_out" -ne "${#names[@]}" ]; then
-    echo "all: $left_out tests were left out, and ${#names[@]} run beside" >&2
-    : >"$logs/left-out.broken"
+    broken left-out "$left_out tests were left out, and ${#names[@]} run beside"
 fi
 if library=$(scripts/fetch-libfabric2.sh 2>"$logs/why"); then
     RAILTOP_LIBFABRIC=$library run "libfabric-2.5" --test transport --test operations --test moe --test matrix --test reopen --test loopback --test load
@@ -100,8 +103,10 @@ if nvrtc=$(scripts/fetch-nvrtc.sh 2>"$logs/why"); then
 else
     echo "skipped: NVRTC: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/nvrtc.skipped"
 fi
-wait "$running" || : >"$logs/beside.broken"
+wait "$running" || broken beside "what ran beside the others ended with status $?"
 cat "$logs/beside.screen"
+
+find "$logs" -name '*.broken' -exec cat {} +
 
 # Those of the whole that there is no test for.
 count() { find "$logs" -name "*.$1" | wc -l; }

@@ -18,13 +18,16 @@ pub fn alone(name: &str, fault: &str, test: impl FnOnce()) {
         return test();
     }
     let pages = tempfile::tempdir_in("/dev/shm").unwrap();
-    let status = Command::new(std::env::current_exe().unwrap())
+    // Its sums are not to be taken for those of this process: kept, and shown if it fails.
+    let run = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .envs([(TEST, name), ("RAILTOP_HOOK_FAULT", fault)])
         .env("RAILTOP_PAGE_DIR", pages.path())
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{status}");
+    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(run.status.success(), "{}:\n{said}", run.status);
+    assert!(said.contains("1 passed"), "it has run: {said}");
 }
 
 /// The bytes that the one page of this process has, if there is one.
