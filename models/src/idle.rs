@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// How long the thread sleeps at most: no time passes here.
-pub const LONGEST_SLEEP: Duration = Duration::MAX;
+const LONGEST_SLEEP: Duration = Duration::MAX;
 
 /// What a proxy does when there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::Pe;
 use super::wait::Patience;
@@ -81,7 +82,9 @@ impl Pe {
             if let Some(error) = self.failure() {
                 return Err(error);
             }
-            if patience.is_over(self.moved()) {
+            let now = Instant::now();
+            driving.go_on(now);
+            if patience.is_over(self.moved(), now) {
                 let what = format!("PE {}: {what}", self.rank());
                 return Err(TransportError::Timeout {
                     what,

@@ -13,6 +13,9 @@ use crate::transport::silence::Silence;
 /// Looks at a condition before a waiter asks whether the job has failed.
 const LOOKS: u32 = 64;
 
+/// A wait that takes longer is a long one: the proxy's thread can leave all work to it.
+const LONG_WAIT: Duration = Duration::from_millis(1);
+
 /// Longest sleep of a waiter before it looks whether the job has failed.
 const SLICE: Duration = Duration::from_millis(20);
 
@@ -40,7 +43,7 @@ impl Pe {
         let driving = self.drive();
         let event = Event::of(&self.heap)?;
         let mut patience = Patience::new(self.wait_limit);
-        let mut idle = Idle::new(Progress::Adaptive);
+        let mut idle = Idle::for_caller(driving.driver.is_some());
         let mut looks = 0_u32;
         loop {
             let turn = driving.turn();
@@ -58,7 +61,9 @@ impl Pe {
                 if let Some(error) = self.failure() {
                     return Err(error);
                 }
-                if patience.is_over(self.moved()) {
+                let now = Instant::now();
+                driving.go_on(now);
+                if patience.is_over(self.moved(), now) {
                     let (limit, waiting_for) = (self.wait_limit, whom());
                     return Err(TransportError::Timeout { what: what(), limit, waiting_for });
                 }
@@ -67,9 +72,6 @@ impl Pe {
                 Rest::Spin => std::hint::spin_loop(),
                 Rest::Yield => std::thread::yield_now(),
                 Rest::Sleep(limit) => {
-                    if idle.is_deep() {
-                        driving.go_on();
-                    }
                     event.wait(driving.sleep(limit, self.wait_limit), &ready);
                 }
             }
@@ -88,13 +90,14 @@ impl Pe {
         if let Some(driver) = driver {
             driver.come();
         }
-        Driving { driver }
+        Driving { driver, since: Instant::now() }
     }
 }
 
 /// A caller at the proxy's work; see [`Pe::drive`].
 pub(super) struct Driving<'a> {
     driver: Option<&'a dyn Drive>,
+    since: Instant,
 }
 
 impl Driving<'_> {
@@ -103,9 +106,11 @@ impl Driving<'_> {
         self.driver?.turn()
     }
 
-    /// It takes long: the proxy's thread may sleep deeply.
-    fn go_on(&self) {
-        if let Some(driver) = self.driver {
+    /// It goes on. Once it takes long, the proxy's thread may sleep deeply.
+    pub(super) fn go_on(&self, now: Instant) {
+        if let Some(driver) = self.driver
+            && now.saturating_duration_since(self.since) >= LONG_WAIT
+        {
             driver.stay();
         }
     }
@@ -137,11 +142,11 @@ impl Patience {
         Self { silence: Silence::new(limit, Instant::now()), moved: 0 }
     }
 
-    pub(super) fn is_over(&mut self, moved: u64) -> bool {
+    pub(super) fn is_over(&mut self, moved: u64, now: Instant) -> bool {
         if moved != self.moved {
             self.moved = moved;
-            self.silence.broken(Instant::now());
+            self.silence.broken(now);
         }
-        self.silence.look(Instant::now()).is_some()
+        self.silence.look(now).is_some()
     }
 }

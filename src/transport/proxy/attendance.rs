@@ -45,7 +45,9 @@ impl Attendance {
 
     /// It goes on, for long already: the thread may sleep deeply.
     pub(super) fn stay(&self) {
-        self.deep.store(true, Ordering::Relaxed);
+        if !self.is_deep() {
+            self.deep.store(true, Ordering::Relaxed);
+        }
     }
 
     /// It ends; whether it had waited for long: then the thread is to be woken.

@@ -156,6 +156,39 @@ fn the_thread_sleeps_while_operations_are_in_flight() {
     assert!(used < Duration::from_millis(250), "{used:?} of 500 ms");
 }
 
+/// Each look of the thread takes the core from whoever is at work.
+#[test]
+fn the_thread_leaves_a_caller_alone_that_waits_for_long() {
+    let mut world = two_pes();
+    let caller = world.callers.remove(0);
+    let driver = Arc::new(Driver::new(caller.proxy));
+    driver.come();
+    driver.stay();
+    let thread = std::thread::spawn({
+        let driver = Arc::clone(&driver);
+        move || {
+            driver.run();
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sleeps.unwrap().trim().parse::<u32>().unwrap()
+        }
+    });
+    let end = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < end {
+        assert_ne!(driver.turn(), Some(Turn::Stop));
+        driver.stay();
+        std::thread::yield_now();
+    }
+    caller.fault.raise("the test is over");
+    while driver.turn() != Some(Turn::Stop) {
+        assert!(Instant::now() < end + LONG, "the thread keeps the lock");
+    }
+    driver.leave();
+    // With one every 0.5 ms it is hundreds.
+    let sleeps = thread.join().unwrap();
+    assert!(sleeps < 50, "{sleeps} in 300 ms");
+}
+
 /// PEs close their NICs when all have finished: not even a late acknowledgement may be on its way then.
 #[test]
 fn nothing_is_sent_once_hushed() {
