@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{median, row};
+use crate::{median, row, unpaced};
 
 /// Times that everything is measured; the runs of one comparison alternate.
 const ROUNDS: usize = 5;
@@ -110,6 +110,10 @@ pub fn from_gpu() {
 
 /// Everything on loopback.
 pub fn compare() {
+    if unpaced::run_there("loopback") {
+        return;
+    }
+    row("TCP's congestion control", &unpaced::congestion_control(), "", None);
     against_bare("64 KiB", 64 << 10, 20_000);
     against_bare("1 MiB", 1 << 20, 2_000);
     let small: Vec<_> = (0..ROUNDS).map(|_| run("ours", "stream", 8, 500_000, 1)).collect();

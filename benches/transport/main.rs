@@ -13,6 +13,7 @@ mod loopback;
 mod null;
 mod pair;
 mod posted;
+mod unpaced;
 
 use std::process::Command;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ACK_DELAY_NS, ACK_EVERY, Violation, WINDOW};
+use super::{ACK_DELAY_NS, ACK_EVERY, STREAM, STREAM_ACK_DELAY_NS, Violation, WINDOW};
 use crate::transport::wire::{Action, Close, Released};
 
 /// Pieces that have landed, by the NIC they came through: if that NIC is fenced they are sent again.
@@ -161,9 +161,10 @@ impl Inbound {
         if self.seen.0 != self.low {
             self.seen = (self.low, now_ns);
         }
-        let burst_ended = now_ns.saturating_sub(self.seen.1) >= ACK_DELAY_NS;
-        let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
         let owed = self.low - self.acknowledged;
+        let delay = if owed < STREAM { ACK_DELAY_NS } else { STREAM_ACK_DELAY_NS };
+        let burst_ended = now_ns.saturating_sub(self.seen.1) >= delay;
+        let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
         if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
             return None;
         }
@@ -171,12 +172,12 @@ impl Inbound {
         Some(self.low)
     }
 
-    /// The low mark, when the sender has not been told of it and is not waiting for it: something on its way there can take
-    /// it along, and [`Self::acknowledge`] then says that it does.
+    /// The low mark, when the sender has not been told of it: something on its way there can take it along, and
+    /// [`Self::acknowledge`] then says that it does. Not one that it waits for, which goes by itself and first.
     #[must_use]
     #[inline]
     pub fn owed_ack(&self) -> Option<u64> {
-        (self.owes_ack() && self.flush_after.is_none()).then_some(self.low)
+        (self.owes_ack() && self.flush_after.is_none_or(|seq| self.low <= seq)).then_some(self.low)
     }
 
     /// The low mark is on its way to the sender.

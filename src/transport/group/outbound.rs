@@ -1,7 +1,7 @@
 //! The sender's side of one pair.
 
 use super::log::{Log, Sent, What};
-use super::{Violation, WINDOW, WindowFull};
+use super::{STREAM, Violation, WINDOW, WindowFull};
 use crate::transport::select::Route;
 use crate::transport::wire::{Close, Released};
 
@@ -15,6 +15,8 @@ pub struct Outbound {
     open: Option<Open>,
     /// Groups below this number must be released before more is sent.
     fence: u64,
+    /// All groups below this number are acknowledged as soon as they are released.
+    flushed: u64,
     log: Log,
 }
 
@@ -31,7 +33,7 @@ impl Outbound {
     #[must_use]
     pub fn new(most_pieces: u64) -> Self {
         let log = Log::default();
-        Self { next: 0, low: 0, most_pieces: most_pieces.max(1), open: None, fence: 0, log }
+        Self { next: 0, low: 0, most_pieces: most_pieces.max(1), open: None, fence: 0, flushed: 0, log }
     }
 
     /// Takes the next group number.
@@ -89,12 +91,40 @@ impl Outbound {
         self.open.as_ref().map_or(0, |open| open.pieces)
     }
 
-    /// Ends the shared group, if there is one; with `flush` the receiver acknowledges it at once. Signalled groups are
-    /// closed from the start and acknowledged without being asked.
+    /// Ends the shared group, if there is one; with `flush` the receiver acknowledges it at once.
     pub fn close_open(&mut self, flush: bool) -> Option<Close> {
         let open = self.open.take()?;
         let Open { seq, pieces, ledger } = open;
-        Some(Close { seq, pieces, action: None, flush, again: false, ledger })
+        let close = Close { seq, pieces, action: None, flush, again: false, ledger };
+        Some(self.mark_flush(close))
+    }
+
+    /// Has everything sent so far acknowledged as soon as it is released: the close of the shared group asks for it, or that of a group
+    /// of nothing. `None` where that is not needed: few groups are acknowledged without being asked, and a full window in time.
+    pub fn close_all(&mut self) -> Option<Close> {
+        if self.open.is_some() {
+            return self.close_open(true);
+        }
+        let unasked = self.next - self.low.max(self.flushed);
+        if unasked == 0 || self.next - self.low < STREAM {
+            return None;
+        }
+        let seq = self.take().ok()?;
+        Some(self.mark_flush(Close { flush: true, ..Close::new(seq, 0, None) }))
+    }
+
+    /// Of a close that goes out now: with half of the pieces under way that may be, the receiver is to acknowledge at once.
+    #[must_use]
+    pub fn ask_in_time(&mut self, close: Close) -> Close {
+        let flush = close.flush || self.log.pieces() as u64 >= self.most_pieces.div_ceil(2);
+        self.mark_flush(Close { flush, ..close })
+    }
+
+    fn mark_flush(&mut self, close: Close) -> Close {
+        if close.flush {
+            self.flushed = self.flushed.max(close.seq + 1);
+        }
+        close
     }
 
     /// From here on nothing is sent before everything sent so far has been released. The shared group must be closed.

@@ -126,6 +126,77 @@ fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
 }
 
 #[test]
+fn a_stream_is_acknowledged_when_it_has_ended_or_its_sender_asks() {
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
+    let send = |out: &mut Outbound, inbound: &mut Inbound, count| {
+        for value in 0..count {
+            for message in signalled(out, 1, value) {
+                deliver(inbound, message).unwrap();
+            }
+        }
+    };
+    send(&mut out, &mut inbound, STREAM - 1);
+    assert_eq!(out.close_all(), None, "so few are acknowledged soon");
+    send(&mut out, &mut inbound, 1);
+    assert_eq!(inbound.take_ack(0), None);
+    assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS - 1), None, "more may come");
+    assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS), Some(STREAM));
+    out.acknowledged(STREAM).unwrap();
+    assert_eq!(out.close_all(), None, "there is nothing to ask for");
+
+    send(&mut out, &mut inbound, STREAM);
+    let close = out.close_all().unwrap();
+    assert!(close.flush && close.pieces == 0 && close.action.is_none());
+    assert_eq!(out.close_all(), None, "once is enough");
+    assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS), None);
+    deliver(&mut inbound, Message::Close(close)).unwrap();
+    let low = inbound.take_ack(STREAM_ACK_DELAY_NS).unwrap();
+    out.acknowledged(low).unwrap();
+    assert!(out.is_settled());
+
+    send(&mut out, &mut inbound, WINDOW);
+    assert_eq!(out.close_all(), None, "there is no room, and no need");
+}
+
+/// Before nothing more may be under way the receiver is to say what is not any more.
+#[test]
+fn with_half_of_its_pieces_under_way_a_sender_asks() {
+    let mut out = Outbound::new(4);
+    let mut send = |pieces| {
+        let seq = out.start().unwrap();
+        for _ in 0..pieces {
+            let span = log::Span { local: 0, remote: 0, len: 8 };
+            let route = crate::transport::select::Route::aligned(0);
+            out.remember(seq, route, 0, log::What::Piece(span));
+        }
+        out.ask_in_time(close(seq, pieces, Some(1))).flush
+    };
+    assert_eq!([send(0), send(1), send(1), send(0)], [false, false, true, true]);
+    out.acknowledged(3).unwrap();
+    let seq = out.start().unwrap();
+    assert!(!out.ask_in_time(close(seq, 0, Some(1))).flush);
+}
+
+/// What is asked for is not there yet: so far as all has come it may be told meanwhile.
+#[test]
+fn an_acknowledgement_travels_along_until_the_one_that_is_asked_for_is_due() {
+    let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
+    let [first, second] = [0, 1].map(|value| signalled(&mut out, 1, value));
+    let asked = Close { flush: true, ..Close::new(out.start().unwrap(), 0, None) };
+    for message in first.into_iter().chain([Message::Close(asked)]) {
+        deliver(&mut inbound, message).unwrap();
+    }
+    assert_eq!(inbound.owed_ack(), Some(1));
+    inbound.acknowledge();
+    assert_eq!(inbound.owed_ack(), None);
+    for message in second {
+        deliver(&mut inbound, message).unwrap();
+    }
+    assert_eq!(inbound.owed_ack(), None, "this one goes by itself");
+    assert_eq!(inbound.take_ack(0), Some(3));
+}
+
+#[test]
 fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
     let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
     let mut queued = Vec::new();

@@ -179,7 +179,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     fn fence_all(&mut self) -> Result<(), String> {
-        self.close_all_plain(None, true)?;
+        self.flush(None)?;
         (0..self.place.pes).try_for_each(|dst| self.state.outbound(dst).map(Outbound::fence))
     }
 

@@ -316,8 +316,7 @@ impl<N: Nic> Proxy<N> {
             self.urgent(pe, route, &Record::Ack { low });
         }
         self.acks = acks;
-        // What is still owed is due in the next turn: not the moment to rest.
-        any || self.state.owes()
+        any
     }
 
     fn publish(&mut self) {

@@ -88,7 +88,7 @@ impl<N: Nic> Proxy<N> {
     /// The caller asks for one about a PE, or all.
     pub(super) fn begin_quiet(&mut self, ticket: u64, pe: Option<u32>) -> Result<(), String> {
         self.counts.quiets += 1;
-        self.close_all_plain(pe, true)?;
+        self.flush(pe)?;
         let mut mark = Mark::default();
         mark.set(&self.state, &self.lanes);
         self.quiets.caller = Some(Asked { ticket, pe, mark });
@@ -115,18 +115,18 @@ impl<N: Nic> Proxy<N> {
 
     /// From here on it is known what the quiet under way in a ring waits for.
     fn mark_ring_quiet(&mut self, index: usize) -> Result<(), String> {
-        self.close_all_plain(None, true)?;
+        self.flush(None)?;
         if let Some(of_ring) = self.quiets.rings.get_mut(index) {
             of_ring.mark.set(&self.state, &self.lanes);
         }
         Ok(())
     }
 
-    /// Closes the groups that plain puts share, towards one PE or all.
-    pub(super) fn close_all_plain(&mut self, pe: Option<u32>, flush: bool) -> Result<(), String> {
+    /// Has all that was sent to one PE, or all of them, acknowledged as soon as it has landed.
+    pub(super) fn flush(&mut self, pe: Option<u32>) -> Result<(), String> {
         match pe {
-            Some(pe) => self.close_plain(pe, flush),
-            None => (0..self.place.pes).try_for_each(|dst| self.close_plain(dst, flush)),
+            Some(pe) => self.close_all(pe),
+            None => (0..self.place.pes).try_for_each(|dst| self.close_all(dst)),
         }
     }
 

@@ -67,7 +67,7 @@ impl<N: Nic> Proxy<N> {
     /// A full window never empties while the shared group in it stays open, so that one is closed then.
     #[cold]
     fn make_room(&mut self, dst: u32) -> Result<(), String> {
-        self.close_plain(dst, false)
+        self.close_plain(dst)
     }
 
     /// Whether the CPUs at both ends can copy a put, and it is worth it.
@@ -153,7 +153,7 @@ impl<N: Nic> Proxy<N> {
             }
         }
         if self.state.outbound(put.dst)?.open_pieces() >= LONG_GROUP {
-            self.close_plain(put.dst, false)?;
+            self.close_plain(put.dst)?;
         }
         Ok(())
     }
@@ -248,20 +248,29 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Closes the group that plain puts to `dst` share, if there is one.
-    pub(super) fn close_plain(&mut self, dst: u32, flush: bool) -> Result<(), String> {
-        let peer = self.state.peer(dst)?;
-        let wanted = peer.last_route;
-        if let Some(close) = peer.outbound.close_open(flush) {
-            let route = self.ways.open_way(dst, wanted);
-            self.close(dst, route, close)?;
-        }
-        Ok(())
+    fn close_plain(&mut self, dst: u32) -> Result<(), String> {
+        let close = self.state.outbound(dst)?.close_open(false);
+        self.close_by_last_way(dst, close)
+    }
+
+    /// Somebody waits until all that was sent to `dst` has landed.
+    pub(super) fn close_all(&mut self, dst: u32) -> Result<(), String> {
+        let close = self.state.outbound(dst)?.close_all();
+        self.close_by_last_way(dst, close)
+    }
+
+    fn close_by_last_way(&mut self, dst: u32, close: Option<Close>) -> Result<(), String> {
+        let Some(close) = close else { return Ok(()) };
+        let wanted = self.state.peer(dst)?.last_route;
+        let route = self.ways.open_way(dst, wanted);
+        self.close(dst, route, close)
     }
 
     /// Queues the close of a group and remembers it.
     fn close(&mut self, dst: u32, route: Route, close: Close) -> Result<(), String> {
         let to = PeerNic { pe: dst, nic: route.remote };
         let peer = self.state.peer(dst)?;
+        let close = peer.outbound.ask_in_time(close);
         let tail = Tail::from(close.action);
         let tally = Tally { signals: u64::from(tail.is_change()), ..Tally::default() };
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {

@@ -245,11 +245,6 @@ impl State {
         });
     }
 
-    /// Whether an acknowledgement is still to be sent in a later turn.
-    pub(super) fn owes(&self) -> bool {
-        !self.owing.is_empty()
-    }
-
     pub(super) fn violate(&mut self, what: String) {
         self.violation.get_or_insert(what);
     }

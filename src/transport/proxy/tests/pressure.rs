@@ -260,6 +260,33 @@ fn a_quiet_does_not_wait_behind_the_next_long_put() {
     world.run(10_000);
 }
 
+/// While a stream comes its receiver says nothing, and who waits in its midst asks.
+#[test]
+fn a_quiet_in_a_stream_does_not_wait_until_the_receiver_takes_it_for_over() {
+    for command in [Step::Quiet, Step::Post(Command::Fence)] {
+        let mut world = owed(Weather::fair(), 0);
+        world.clock.fetch_add(1_000_000_000, Ordering::Relaxed);
+        let both = |world: &mut World| (0..2).for_each(|pe| world.turn_one(pe, 50).unwrap());
+        both(&mut world);
+        both(&mut world);
+        let so_far = control_bytes(&world);
+        world.program(0, (0..20).map(|_| put(1, true)));
+        // More than the 20 us after which a lone put is acknowledged. From here on time stands still.
+        world.clock.fetch_add(100_000, Ordering::Relaxed);
+        both(&mut world);
+        world.clock.fetch_add(100_000, Ordering::Relaxed);
+        both(&mut world);
+        assert_eq!(counter(&world, 1), 21);
+        assert_eq!(control_bytes(&world), so_far, "PE 1 has acknowledged");
+        world.program(0, [command, put(1, true)]);
+        both(&mut world);
+        both(&mut world);
+        both(&mut world);
+        assert!(world.callers[0].is_done());
+        assert_eq!(counter(&world, 1), 22);
+    }
+}
+
 #[test]
 fn an_acknowledgement_goes_ahead_of_the_first_long_put_only() {
     for (before, frames) in [(0, 2), (1, 1)] {
