@@ -27,7 +27,7 @@ const SMALL_RECORD: usize = 48;
 /// So does the close of one whose data go by themselves: head, number, the atomic's two words.
 const CLOSE_RECORD: usize = 32;
 
-/// So does that of a group of nothing, with which a quiet asks for an acknowledgement: head, number.
+/// So does that of a group of nothing, with which a quiet asks for an acknowledgement: head, number. There is one at most in a frame.
 const ASKING_RECORD: usize = 16;
 
 /// Takes everything, completes it with the next poll, and acknowledges every group in the name of PE 1. It counts groups by

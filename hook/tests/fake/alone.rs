@@ -1,5 +1,6 @@
 //! Tests that want a process of their own, its page, and its children.
 
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::Command;
 
@@ -18,15 +19,22 @@ pub fn alone(name: &str, fault: &str, test: impl FnOnce()) {
         return test();
     }
     let pages = tempfile::tempdir_in("/dev/shm").unwrap();
-    // Its sums are not to be taken for those of this process: kept, and shown if it fails.
-    let run = Command::new(std::env::current_exe().unwrap())
+    // Its sums are not to be taken for those of this process: kept, and shown if it fails. In a file, since a child of its own that hangs
+    // would keep a pipe open for ever.
+    let mut output = tempfile::tempfile().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .envs([(TEST, name), ("RAILTOP_HOOK_FAULT", fault)])
         .env("RAILTOP_PAGE_DIR", pages.path())
-        .output()
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
+        .status()
         .unwrap();
-    let said = [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(run.status.success(), "{}:\n{said}", run.status);
+    let mut said = Vec::new();
+    output.rewind().unwrap();
+    output.read_to_end(&mut said).unwrap();
+    let said = String::from_utf8_lossy(&said);
+    assert!(status.success(), "{status}:\n{said}");
     assert!(said.contains("1 passed"), "it has run: {said}");
 }
 

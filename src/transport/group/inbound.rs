@@ -51,7 +51,8 @@ pub struct Inbound {
     acknowledged: u64,
     /// The low mark at the last look, and when it was first seen.
     seen: (u64, u64),
-    flush_after: Option<u64>,
+    /// The first and the last group that an acknowledgement is asked for and has not gone.
+    asked: Option<(u64, u64)>,
     groups: VecDeque<Arriving>,
 }
 
@@ -132,7 +133,7 @@ impl Inbound {
         }
         group.close = Some(close);
         if flush {
-            self.flush_after = self.flush_after.max(Some(seq));
+            self.asked = Some(self.asked.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
         }
         self.settle(seq)
     }
@@ -164,7 +165,7 @@ impl Inbound {
         let owed = self.low - self.acknowledged;
         let delay = if owed < STREAM { ACK_DELAY_NS } else { STREAM_ACK_DELAY_NS };
         let burst_ended = now_ns.saturating_sub(self.seen.1) >= delay;
-        let flushed = self.flush_after.is_some_and(|seq| self.low > seq);
+        let flushed = self.is_asked();
         if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
             return None;
         }
@@ -177,14 +178,21 @@ impl Inbound {
     #[must_use]
     #[inline]
     pub fn owed_ack(&self) -> Option<u64> {
-        (self.owes_ack() && self.flush_after.is_none_or(|seq| self.low <= seq)).then_some(self.low)
+        (self.owes_ack() && !self.is_asked()).then_some(self.low)
+    }
+
+    /// Whether the sender waits for what can be said now.
+    #[inline]
+    fn is_asked(&self) -> bool {
+        self.asked.is_some_and(|(first, _)| self.low > first)
     }
 
     /// The low mark is on its way to the sender.
     pub fn acknowledge(&mut self) {
         self.acknowledged = self.low;
-        if self.flush_after.is_some_and(|seq| self.low > seq) {
-            self.flush_after = None;
+        // Those between first and last are not remembered: where every close asks, whoever waits for one is answered by the next.
+        if self.is_asked() {
+            self.asked = self.asked.and_then(|(_, last)| (self.low <= last).then_some((last, last)));
         }
     }
 

@@ -8,9 +8,9 @@
 //!
 //! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: with
 //! something else that goes to that sender, or by itself when nothing was released for 20 us, or 200 us once a stream is
-//! coming ([`STREAM`] groups are owed), every 256 groups within one, and at once for a group that is closed by a quiet. So a put that
-//! is answered by another costs no acknowledgement of its own, and a stream few. A sender that waits in the midst of a stream asks for one: it
-//! closes a group of nothing.
+//! coming ([`STREAM`] groups are owed), every 256 groups within one, and at once for a group whose close asks. So a put that is answered by another costs no acknowledgement of
+//! its own, and a stream few. A quiet or a fence asks, with a group of nothing if need be, and so does now and then a stream that has half of the
+//! pieces under way that its target has room for.
 //! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
 //! and bounds the receiver's memory.
 //!
@@ -37,8 +37,8 @@ const ACK_DELAY_NS: u64 = 20_000;
 /// Groups that are released and not acknowledged from which on more are likely to come. A sender that waits for as many asks.
 pub(super) const STREAM: u64 = 4;
 
-/// The same delay then. Closes of a stream come several in a frame: with 20 us each frame of them was acknowledged by itself, which
-/// took 7 % of the rate of 64 KiB puts over sockets.
+/// The same delay then. Closes of a stream of long puts come several in a frame, 0.1 ms apart over sockets, and not each frame of them is worth an
+/// acknowledgement (`docs/performance.md`).
 const STREAM_ACK_DELAY_NS: u64 = 200_000;
 
 /// The window towards a receiver is full; acknowledgements must come in first.

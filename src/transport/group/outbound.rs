@@ -15,7 +15,7 @@ pub struct Outbound {
     open: Option<Open>,
     /// Groups below this number must be released before more is sent.
     fence: u64,
-    /// All groups below this number are acknowledged as soon as they are released.
+    /// Behind the last group whose close asks for an acknowledgement.
     flushed: u64,
     log: Log,
 }
@@ -93,34 +93,37 @@ impl Outbound {
 
     /// Ends the shared group, if there is one; with `flush` the receiver acknowledges it at once.
     pub fn close_open(&mut self, flush: bool) -> Option<Close> {
-        let open = self.open.take()?;
-        let Open { seq, pieces, ledger } = open;
-        let close = Close { seq, pieces, action: None, flush, again: false, ledger };
-        Some(self.mark_flush(close))
+        let Open { seq, pieces, ledger } = self.open.take()?;
+        Some(Close { seq, pieces, action: None, flush, again: false, ledger })
     }
 
-    /// Has everything sent so far acknowledged as soon as it is released: the close of the shared group asks for it, or that of a group
-    /// of nothing. `None` where that is not needed: few groups are acknowledged without being asked, and a full window in time.
-    pub fn close_all(&mut self) -> Option<Close> {
-        if self.open.is_some() {
-            return self.close_open(true);
+    /// Closes with which everything sent so far is acknowledged as soon as it is released: that of the shared group, and where others have
+    /// been sent since, that of a group of nothing. Fewer than [`STREAM`] are acknowledged soon without being asked. With a full window
+    /// there is no room to ask: the receiver says so every 256 groups, and what is left when it takes the stream for over.
+    pub fn close_all(&mut self) -> [Option<Close>; 2] {
+        let is_last = self.open.as_ref().is_some_and(|open| open.seq + 1 == self.next);
+        let shared = self.close_open(is_last);
+        if is_last {
+            return [shared, None];
         }
         let unasked = self.next - self.low.max(self.flushed);
         if unasked == 0 || self.next - self.low < STREAM {
-            return None;
+            // Nobody else asks for the few that there are.
+            return [shared.map(|close| Close { flush: true, ..close }), None];
         }
-        let seq = self.take().ok()?;
-        Some(self.mark_flush(Close { flush: true, ..Close::new(seq, 0, None) }))
+        let asking = self.take().ok().map(|seq| Close { flush: true, ..Close::new(seq, 0, None) });
+        [shared, asking]
     }
 
-    /// Of a close that goes out now: with half of the pieces under way that may be, the receiver is to acknowledge at once.
+    /// A close as it goes out. When half of the pieces are under way that the target has room for, it asks for an acknowledgement in time; but not
+    /// every one does so where there is room for many.
     #[must_use]
-    pub fn ask_in_time(&mut self, close: Close) -> Close {
-        let flush = close.flush || self.log.pieces() as u64 >= self.most_pieces.div_ceil(2);
-        self.mark_flush(Close { flush, ..close })
-    }
-
-    fn mark_flush(&mut self, close: Close) -> Close {
+    #[inline]
+    pub fn closing(&mut self, mut close: Close) -> Close {
+        if self.log.pieces() as u64 >= self.most_pieces.div_ceil(2) {
+            let groups = (close.seq + 1).saturating_sub(self.flushed);
+            close.flush |= groups * u64::from(close.pieces.max(1)) >= self.most_pieces.div_ceil(8);
+        }
         if close.flush {
             self.flushed = self.flushed.max(close.seq + 1);
         }

@@ -136,18 +136,19 @@ fn a_stream_is_acknowledged_when_it_has_ended_or_its_sender_asks() {
         }
     };
     send(&mut out, &mut inbound, STREAM - 1);
-    assert_eq!(out.close_all(), None, "so few are acknowledged soon");
+    assert_eq!(out.close_all(), [None, None], "so few are acknowledged soon");
     send(&mut out, &mut inbound, 1);
     assert_eq!(inbound.take_ack(0), None);
     assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS - 1), None, "more may come");
     assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS), Some(STREAM));
     out.acknowledged(STREAM).unwrap();
-    assert_eq!(out.close_all(), None, "there is nothing to ask for");
+    assert_eq!(out.close_all(), [None, None], "there is nothing to ask for");
 
     send(&mut out, &mut inbound, STREAM);
-    let close = out.close_all().unwrap();
+    let [None, Some(close)] = out.close_all() else { panic!("nobody asks") };
+    let close = out.closing(close);
     assert!(close.flush && close.pieces == 0 && close.action.is_none());
-    assert_eq!(out.close_all(), None, "once is enough");
+    assert_eq!(out.close_all(), [None, None], "once is enough");
     assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS), None);
     deliver(&mut inbound, Message::Close(close)).unwrap();
     let low = inbound.take_ack(STREAM_ACK_DELAY_NS).unwrap();
@@ -155,26 +156,62 @@ fn a_stream_is_acknowledged_when_it_has_ended_or_its_sender_asks() {
     assert!(out.is_settled());
 
     send(&mut out, &mut inbound, WINDOW);
-    assert_eq!(out.close_all(), None, "there is no room, and no need");
+    assert_eq!(out.close_all(), [None, None], "there is no room");
+}
+
+/// What plain puts share may be older than what was sent last.
+#[test]
+fn who_waits_asks_behind_the_last_group() {
+    for (others, asks) in [(0, [Some(true), None]), (2, [Some(true), None]), (20, [Some(false), Some(true)])]
+    {
+        let mut out = Outbound::new(u64::MAX);
+        out.add_pieces(1).unwrap();
+        for _ in 0..others {
+            out.start().unwrap();
+        }
+        assert_eq!(
+            out.close_all().map(|close| close.map(|close| close.flush)),
+            asks,
+            "behind {others} others"
+        );
+    }
 }
 
 /// Before nothing more may be under way the receiver is to say what is not any more.
 #[test]
-fn with_half_of_its_pieces_under_way_a_sender_asks() {
-    let mut out = Outbound::new(4);
-    let mut send = |pieces| {
-        let seq = out.start().unwrap();
-        for _ in 0..pieces {
-            let span = log::Span { local: 0, remote: 0, len: 8 };
-            let route = crate::transport::select::Route::aligned(0);
-            out.remember(seq, route, 0, log::What::Piece(span));
-        }
-        out.ask_in_time(close(seq, pieces, Some(1))).flush
+fn with_half_of_its_pieces_under_way_a_sender_asks_in_time() {
+    let flags = |most_pieces, pieces: &[u32]| {
+        let mut out = Outbound::new(most_pieces);
+        let mut send = |&pieces: &u32| {
+            let seq = out.start().unwrap();
+            for _ in 0..pieces {
+                let span = log::Span { local: 0, remote: 0, len: 8 };
+                out.remember(seq, crate::transport::select::Route::aligned(0), 0, log::What::Piece(span));
+            }
+            out.closing(close(seq, pieces, Some(1))).flush
+        };
+        pieces.iter().map(&mut send).collect::<Vec<_>>()
     };
-    assert_eq!([send(0), send(1), send(1), send(0)], [false, false, true, true]);
-    out.acknowledged(3).unwrap();
-    let seq = out.start().unwrap();
-    assert!(!out.ask_in_time(close(seq, 0, Some(1))).flush);
+    assert_eq!(flags(4, &[0, 1, 1, 0]), [false, false, true, true]);
+    let flags = flags(256, &[1; 256]);
+    let asking: Vec<_> = (0..256).filter(|&seq| flags[seq]).collect();
+    assert_eq!(asking, [127, 159, 191, 223, 255], "not every one where there is room for many");
+}
+
+/// Closes may come long before their pieces: what asks last must not keep the first from being answered.
+#[test]
+fn each_that_asks_is_answered_though_others_have_asked_since() {
+    let mut inbound = Inbound::default();
+    for seq in 0..4 {
+        inbound.closed(Close { flush: true, ..close(seq, 1, None) }).unwrap();
+    }
+    let acks: Vec<_> = (0..4)
+        .map(|seq| {
+            deliver(&mut inbound, piece(seq)).unwrap();
+            inbound.take_ack(0)
+        })
+        .collect();
+    assert_eq!(acks, [Some(1), None, None, Some(4)]);
 }
 
 /// What is asked for is not there yet: so far as all has come it may be told meanwhile.

@@ -22,10 +22,10 @@ use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 /// has come for as long, and others may have to wait for this PE twice that time.
 const DRIVEN_REST: Duration = Duration::from_micros(500);
 
-/// The same while a caller waits for long: it wakes the thread when it leaves. In a stream each look costs far more than its own
-/// time, since whoever is at work then loses its core for a moment, queues run full, and what lies in them leaves the caches: with
-/// looks every 0.5 ms 64 KiB messages had 0.69 of a bare loop's rate, every 5 ms 1.07 (two PEs, each on a core of its own).
-const COVERED_REST: Duration = Duration::from_millis(100);
+/// The same while a caller waits for long, which wakes the thread when it leaves. In a stream each look costs far more than its own
+/// time (`docs/performance.md`): whoever is at work loses its core for a moment, and queues run full. Not for ever, so that a
+/// wake-up more or less is no matter.
+const COVERED_REST: Duration = Duration::from_millis(5);
 
 /// What is done in turns.
 pub trait Work {
@@ -136,8 +136,11 @@ impl<W: Work> Driver<W> {
         loop {
             let before = std::mem::replace(&mut drives, self.attendance.drives());
             if self.is_covered(drives, before) {
-                let limit = if self.attendance.is_deep() { COVERED_REST } else { DRIVEN_REST };
-                self.attendance.sleeper.sleep(limit, || self.is_covered(drives, before));
+                let deep = self.attendance.is_deep();
+                let limit = if deep { COVERED_REST } else { DRIVEN_REST };
+                // Who has left since then has found nobody asleep to wake.
+                let goes_on = || !deep || self.attendance.is_deep();
+                self.attendance.sleeper.sleep(limit, || goes_on() && self.is_covered(drives, before));
                 idle.reset();
                 continue;
             }

@@ -255,8 +255,9 @@ impl<N: Nic> Proxy<N> {
 
     /// Somebody waits until all that was sent to `dst` has landed.
     pub(super) fn close_all(&mut self, dst: u32) -> Result<(), String> {
-        let close = self.state.outbound(dst)?.close_all();
-        self.close_by_last_way(dst, close)
+        let [shared, asking] = self.state.outbound(dst)?.close_all();
+        self.close_by_last_way(dst, shared)?;
+        self.close_by_last_way(dst, asking)
     }
 
     fn close_by_last_way(&mut self, dst: u32, close: Option<Close>) -> Result<(), String> {
@@ -270,7 +271,7 @@ impl<N: Nic> Proxy<N> {
     fn close(&mut self, dst: u32, route: Route, close: Close) -> Result<(), String> {
         let to = PeerNic { pe: dst, nic: route.remote };
         let peer = self.state.peer(dst)?;
-        let close = peer.outbound.ask_in_time(close);
+        let close = peer.outbound.closing(close);
         let tail = Tail::from(close.action);
         let tally = Tally { signals: u64::from(tail.is_change()), ..Tally::default() };
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {

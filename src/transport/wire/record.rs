@@ -57,7 +57,7 @@ pub struct Close {
     pub pieces: u32,
     /// What happens once they have landed.
     pub action: Option<Action>,
-    /// Whether the sender waits for an acknowledgement (quiet).
+    /// Whether the sender wants an acknowledgement as soon as the group is released: for a quiet or a fence, or for room.
     pub flush: bool,
     /// Whether it may have arrived before: the NIC it was sent to has failed since.
     pub again: bool,

@@ -22,6 +22,8 @@ pub(super) struct Weather {
     pub(super) depth: u64,
     /// Arrivals that may wait at a NIC before it refuses further ones.
     pub(super) rx_depth: usize,
+    /// Pieces that may be under way to a PE by each NIC of its own.
+    pub(super) room: u64,
     /// How many frames are injected.
     pub(super) inject_percent: u64,
     /// Longest piece.
@@ -47,6 +49,7 @@ impl Weather {
             promised_depth: 64,
             depth: 64,
             rx_depth: 1024,
+            room: u64::MAX,
             inject_percent: 50,
             max_piece: 32,
             inline_max: 16,
@@ -65,6 +68,7 @@ impl Weather {
             promised_depth: 1 << rng.below(6),
             depth: 1 << rng.below(6),
             rx_depth: 1 << rng.below(8),
+            room: [1, 4, 32, u64::MAX][rng.index(4)],
             inject_percent: [0, 50, 100][rng.index(3)],
             max_piece: rng.between(1, 100),
             inline_max: [0, 16, 100, 1024][rng.index(4)],
@@ -382,6 +386,10 @@ impl Nic for MockNic {
     fn limits(&self) -> Limits {
         let Weather { max_piece, promised_depth, .. } = self.fabric.air().weather;
         Limits { max_piece, max_in_flight: promised_depth }
+    }
+
+    fn room_at(&self, _to: PeerNic) -> u64 {
+        self.fabric.air().weather.room
     }
 
     fn put(&mut self, piece: &Piece) -> Result<Posted, NicError> {
