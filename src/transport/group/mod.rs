@@ -8,7 +8,7 @@
 //!
 //! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: with
 //! something else that goes to that sender, or by itself when nothing was released for 20 us, or 200 us once a stream is
-//! coming ([`STREAM`] groups are owed), every 256 groups within one, and at once for a group whose close asks. So a put that is answered by another costs no acknowledgement of
+//! coming (four groups are owed), every 256 groups within one, and at once for a group whose close asks. So a put that is answered by another costs no acknowledgement of
 //! its own, and a stream few. A quiet or a fence asks, with a group of nothing if need be, and so does now and then a stream that has half of the
 //! pieces under way that its target has room for.
 //! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous

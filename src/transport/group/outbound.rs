@@ -98,7 +98,7 @@ impl Outbound {
     }
 
     /// Closes with which everything sent so far is acknowledged as soon as it is released: that of the shared group, and where others have
-    /// been sent since, that of a group of nothing. Fewer than [`STREAM`] are acknowledged soon without being asked. With a full window
+    /// been sent since, that of a group of nothing. Fewer than four are acknowledged soon without being asked. With a full window
     /// there is no room to ask: the receiver says so every 256 groups, and what is left when it takes the stream for over.
     pub fn close_all(&mut self) -> [Option<Close>; 2] {
         let is_last = self.open.as_ref().is_some_and(|open| open.seq + 1 == self.next);
