@@ -101,18 +101,14 @@ impl Outbound {
     /// been sent since, that of a group of nothing. Fewer than four are acknowledged soon without being asked. With a full window
     /// there is no room to ask: the receiver says so every 256 groups, and what is left when it takes the stream for over.
     pub fn close_all(&mut self) -> [Option<Close>; 2] {
-        let is_last = self.open.as_ref().is_some_and(|open| open.seq + 1 == self.next);
-        let shared = self.close_open(is_last);
-        if is_last {
-            return [shared, None];
-        }
-        let unasked = self.next - self.low.max(self.flushed);
-        if unasked == 0 || self.next - self.low < STREAM {
-            // Nobody else asks for the few that there are.
-            return [shared.map(|close| Close { flush: true, ..close }), None];
-        }
-        let asking = self.take().ok().map(|seq| Close { flush: true, ..Close::new(seq, 0, None) });
-        [shared, asking]
+        let shared_is_last = self.open.as_ref().is_some_and(|open| open.seq + 1 == self.next);
+        let is_asked = self.low.max(self.flushed) == self.next;
+        let asking = if shared_is_last || is_asked || self.next - self.low < STREAM {
+            None
+        } else {
+            self.take().ok().map(|seq| Close { flush: true, ..Close::new(seq, 0, None) })
+        };
+        [self.close_open(asking.is_none()), asking]
     }
 
     /// A close as it goes out. When half of the pieces are under way that the target has room for, it asks for an acknowledgement in time; but not
