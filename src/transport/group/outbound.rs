@@ -111,11 +111,10 @@ impl Outbound {
         [self.close_open(asking.is_none()), asking]
     }
 
-    /// A close as it goes out. When half of the pieces are under way that the target has room for, it asks for an acknowledgement in time; but not
+    /// Of a close that goes out. When half of the pieces are under way that the target has room for, it asks for an acknowledgement in time; but not
     /// every one does so where there is room for many.
-    #[must_use]
     #[inline]
-    pub fn closing(&mut self, mut close: Close) -> Close {
+    pub fn ask_in_time(&mut self, close: &mut Close) {
         if self.log.pieces() as u64 >= self.most_pieces.div_ceil(2) {
             let groups = (close.seq + 1).saturating_sub(self.flushed);
             close.flush |= groups * u64::from(close.pieces.max(1)) >= self.most_pieces.div_ceil(8);
@@ -123,7 +122,6 @@ impl Outbound {
         if close.flush {
             self.flushed = self.flushed.max(close.seq + 1);
         }
-        close
     }
 
     /// From here on nothing is sent before everything sent so far has been released. The shared group must be closed.

@@ -145,8 +145,8 @@ fn a_stream_is_acknowledged_when_it_has_ended_or_its_sender_asks() {
     assert_eq!(out.close_all(), [None, None], "there is nothing to ask for");
 
     send(&mut out, &mut inbound, STREAM);
-    let [None, Some(close)] = out.close_all() else { panic!("nobody asks") };
-    let close = out.closing(close);
+    let [None, Some(mut close)] = out.close_all() else { panic!("nobody asks") };
+    out.ask_in_time(&mut close);
     assert!(close.flush && close.pieces == 0 && close.action.is_none());
     assert_eq!(out.close_all(), [None, None], "once is enough");
     assert_eq!(inbound.take_ack(STREAM_ACK_DELAY_NS), None);
@@ -188,7 +188,9 @@ fn with_half_of_its_pieces_under_way_a_sender_asks_in_time() {
                 let span = log::Span { local: 0, remote: 0, len: 8 };
                 out.remember(seq, crate::transport::select::Route::aligned(0), 0, log::What::Piece(span));
             }
-            out.closing(close(seq, pieces, Some(1))).flush
+            let mut close = close(seq, pieces, Some(1));
+            out.ask_in_time(&mut close);
+            close.flush
         };
         pieces.iter().map(&mut send).collect::<Vec<_>>()
     };

@@ -268,10 +268,10 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Queues the close of a group and remembers it.
-    fn close(&mut self, dst: u32, route: Route, close: Close) -> Result<(), String> {
+    fn close(&mut self, dst: u32, route: Route, mut close: Close) -> Result<(), String> {
         let to = PeerNic { pe: dst, nic: route.remote };
         let peer = self.state.peer(dst)?;
-        let close = peer.outbound.closing(close);
+        peer.outbound.ask_in_time(&mut close);
         let tail = Tail::from(close.action);
         let tally = Tally { signals: u64::from(tail.is_change()), ..Tally::default() };
         if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
