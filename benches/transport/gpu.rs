@@ -1,11 +1,11 @@
 //! What a GPU posts: through ring and proxy to a NIC that completes at once.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use railtop::transport::gpu::{Gpu, GpuError, KernelHeap, Post, PostKernels, RingMemory, Rings, Visible};
 use railtop::transport::proxy::{Clock, Drive, Turn};
 
-use crate::null::{Alone, DATA, SIGNAL};
+use crate::null::{Alone, DATA, Quiets, SIGNAL};
 use crate::row;
 
 /// Posts of one measurement, about.
@@ -14,9 +14,12 @@ const POSTS: u64 = 2_000_000;
 /// Descriptors of a ring.
 const DEPTH: u32 = 4096;
 
+/// Ends a hang: even at 0.1 M/s the posts of a measurement take no longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Posts per second of so many blocks and threads through so many rings.
 fn rate(gpu: &Gpu, kernels: &PostKernels, grid: (u32, u32), rings: u32) -> Result<f64, GpuError> {
-    let (driver, heap) = Alone::new(8, 1, Clock::System).into_driver();
+    let (driver, heap) = Alone::new(8, 1, Quiets::OfRings, Clock::System).into_driver();
     let memory = RingMemory::create(rings, DEPTH)?;
     let visible = Visible::new(gpu, 0, 2, KernelHeap::host(gpu, &heap, &[])?, &memory)?;
     assert!(driver.attach(Rings::new(&memory, Vec::new())), "the proxy has other rings");
@@ -29,6 +32,12 @@ fn rate(gpu: &Gpu, kernels: &PostKernels, grid: (u32, u32), rings: u32) -> Resul
         loop {
             let turns = (0..64).map(|_| driver.turn());
             assert!(!turns.into_iter().any(|turn| turn == Some(Turn::Stop)), "the proxy has failed");
+            let hangs = start.elapsed() > LIMIT;
+            if hangs {
+                // Else what the kernel uses would be waited for.
+                memory.stop();
+            }
+            assert!(!hangs, "a kernel waits for what does not come");
             if end.try_is_complete().map_err(|source| GpuError::Driver { what: "posting".into(), source })? {
                 break;
             }

@@ -45,9 +45,9 @@ fn alone() {
         let what = format!("proxy alone, put-signal of {bytes} B, NICs: {nics}");
         row(&what, &format!("{ns:.0} ns"), "<= 200 ns", Some(ns <= 200.0));
     }
-    for nics in [1, 4] {
-        let ns = posted::nanoseconds(nics);
-        let what = format!("proxy alone, 8 B from a GPU's ring, NICs: {nics}");
+    for (nics, rings) in [(1, 1), (1, posted::RINGS), (4, posted::RINGS)] {
+        let ns = posted::nanoseconds(nics, rings);
+        let what = format!("proxy alone, 8 B from one GPU's ring of {rings}, NICs: {nics}");
         row(&what, &format!("{ns:.0} ns"), "<= 100 ns", Some(ns <= 100.0));
     }
 }
@@ -70,9 +70,9 @@ fn count(args: &[String]) {
     let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
     let (nics, puts) = (u16::try_from(number(1)).unwrap(), number(2));
     if args[0] == "posted" {
-        posted::Posted::new(nics, clock).puts(puts);
+        posted::Posted::new(nics, posted::RINGS, clock).puts(puts);
     } else {
-        null::Alone::new(number(0), nics, clock).puts(puts);
+        null::Alone::new(number(0), nics, null::Quiets::One, clock).puts(puts);
     }
 }
 
@@ -83,6 +83,7 @@ fn main() {
         Some("pair") => pair::run(&args),
         Some("null") => alone(),
         Some("loopback") => loopback::compare(),
+        Some("gpu") if unpaced::run_there("gpu") => {}
         Some("gpu") => {
             let measured = gpu::compare();
             if measured {

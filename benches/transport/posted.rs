@@ -11,10 +11,13 @@ use railtop::transport::proxy::{Clock, Drive, Driver, Proxy, Turn};
 use railtop::transport::ring::Put;
 use railtop::transport::signal::{Signal, SignalOp};
 
-use crate::null::{Alone, DATA, NullNic, SIGNAL};
+use crate::null::{Alone, DATA, NullNic, Quiets, SIGNAL};
 
 /// Descriptors of a ring.
 const DEPTH: usize = 4096;
+
+/// Rings that a PE has in `bench`.
+pub const RINGS: u32 = 4;
 
 /// The words of the first ring, which has [`DEPTH`] descriptors.
 pub fn words(memory: &RingMemory) -> &[AtomicU64] {
@@ -31,7 +34,7 @@ pub fn write_descriptor(words: &[AtomicU64], index: u64, payload: [u64; WORDS]) 
     }
 }
 
-/// One ring, who posts into it, and the proxy that takes from it.
+/// Rings, who posts into the first of them, and the proxy that looks at all.
 pub struct Posted {
     driver: Driver<Proxy<NullNic>>,
     memory: RingMemory,
@@ -42,9 +45,9 @@ pub struct Posted {
 }
 
 impl Posted {
-    pub fn new(nics: u16, clock: Clock) -> Self {
-        let (driver, _) = Alone::new(8, nics, clock).into_driver();
-        let memory = RingMemory::create(1, u32::try_from(DEPTH).unwrap()).unwrap();
+    pub fn new(nics: u16, rings: u32, clock: Clock) -> Self {
+        let (driver, _) = Alone::new(8, nics, Quiets::One, clock).into_driver();
+        let memory = RingMemory::create(rings, u32::try_from(DEPTH).unwrap()).unwrap();
         assert!(driver.attach(Rings::new(&memory, Vec::new())));
         let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
         let put = Put { dst: 1, local: DATA, remote: DATA, len: 8, signal };
@@ -85,10 +88,10 @@ impl Posted {
     }
 }
 
-/// Nanoseconds per put-signal of 8 bytes over `nics` NICs, without what posting takes, the median of several rounds.
-pub fn nanoseconds(nics: u16) -> f64 {
+/// Nanoseconds per put-signal of 8 bytes over `nics` NICs through one of `rings` rings, without what posting takes, the median of several rounds.
+pub fn nanoseconds(nics: u16, rings: u32) -> f64 {
     const PUTS: u64 = 200_000;
-    let mut posted = Posted::new(nics, Clock::System);
+    let mut posted = Posted::new(nics, rings, Clock::System);
     posted.puts(PUTS);
     crate::median((0..9).map(|_| posted.puts(PUTS).as_secs_f64() * 1e9 / PUTS as f64))
 }

@@ -7,8 +7,10 @@
 #![expect(unsafe_code, reason = "a shared mapping is raw memory")]
 
 mod device;
+mod words;
 
 pub use device::{DeviceKind, DevicePart, Flush, Place};
+pub use words::HeapWords;
 
 use std::fs::File;
 use std::io;

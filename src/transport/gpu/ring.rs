@@ -64,6 +64,7 @@ impl<M: Memory, const N: usize> Taker<M, N> {
     }
 
     /// The words of the next descriptor, once all of them have arrived.
+    #[inline]
     pub fn pop(&mut self) -> Option<[u64; N]> {
         let slot = self.memory.words().get(self.start..self.start + N)?;
         let mut words = [0; N];
@@ -146,6 +147,7 @@ impl<M: Memory, const N: usize> Taker<M, N> {
     }
 
     /// Tells the GPU which slots are free again.
+    #[inline]
     fn tell(&mut self) {
         if self.told != self.taken
             && let Some(word) = self.memory.words().get(taken_at(self.depth, N))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::descriptor::{Descriptor, WORDS};
 use super::ring::{Memory, Taker, words_for};
-use crate::transport::heap::{Heap, HeapError};
+use crate::transport::heap::{Heap, HeapError, HeapWords};
 use crate::transport::ring::Command;
 
 /// Rings that a kernel can wait for at once (`RT_RINGS`).
@@ -18,7 +18,8 @@ const LINE: u64 = 128;
 #[derive(Debug, Clone)]
 pub struct RingMemory {
     memory: Arc<Heap>,
-    count: u32,
+    /// The words of each.
+    rings: Vec<HeapWords>,
     depth: u32,
 }
 
@@ -28,15 +29,18 @@ impl RingMemory {
     /// # Errors
     /// When the system has not that much memory to map.
     pub fn create(count: u32, depth: u32) -> Result<Self, HeapError> {
-        let (count, depth) = (count.clamp(1, MOST_RINGS), depth.clamp(2, 1 << 20).next_power_of_two());
-        let bytes = 8 * words_for(depth as usize, WORDS) as u64 * u64::from(count) + 2 * LINE;
-        Ok(Self { memory: Arc::new(Heap::create(bytes)?), count, depth })
+        let (count, depth) =
+            (u64::from(count.clamp(1, MOST_RINGS)), depth.clamp(2, 1 << 20).next_power_of_two());
+        let words = words_for(depth as usize, WORDS) as u64;
+        let memory = Arc::new(Heap::create(8 * words * count + 2 * LINE)?);
+        let rings = (0..count).map(|ring| HeapWords::of(Arc::clone(&memory), 8 * words * ring, words));
+        Ok(Self { rings: rings.collect::<Result<_, _>>()?, memory, depth })
     }
 
     /// How many rings there are.
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.count
+        u32::try_from(self.rings.len()).unwrap_or(MOST_RINGS)
     }
 
     /// Descriptors that each holds.
@@ -61,7 +65,7 @@ impl RingMemory {
     /// Where kernels look for that, from the start of the memory.
     #[must_use]
     pub fn stop_offset(&self) -> u64 {
-        self.stride() * u64::from(self.count)
+        self.stride() * u64::from(self.count())
     }
 
     /// Where long kernels say that they get on.
@@ -83,17 +87,10 @@ impl RingMemory {
     }
 }
 
-/// One ring's part of the memory.
-#[derive(Debug)]
-struct Part {
-    memory: Arc<Heap>,
-    offset: u64,
-    words: u64,
-}
-
-impl Memory for Part {
+impl Memory for HeapWords {
+    #[inline]
     fn words(&self) -> &[AtomicU64] {
-        self.memory.words(self.offset, self.words).unwrap_or_default()
+        self.as_slice()
     }
 }
 
@@ -113,7 +110,7 @@ pub struct RingFigures {
 /// The proxy's end of all rings.
 #[derive(Debug, Default)]
 pub struct Rings {
-    takers: Vec<Taker<Part, WORDS>>,
+    takers: Vec<Taker<HeapWords, WORDS>>,
     /// By PE: the heaps that this process reaches by itself.
     locals: Vec<Option<Arc<Heap>>>,
     /// The ring whose turn it is.
@@ -125,13 +122,7 @@ impl Rings {
     #[must_use]
     pub fn new(memory: &RingMemory, locals: Vec<Option<Arc<Heap>>>) -> Self {
         let depth = memory.depth as usize;
-        let words = words_for(depth, WORDS) as u64;
-        let part = |ring| Part {
-            memory: Arc::clone(&memory.memory),
-            offset: memory.stride() * u64::from(ring),
-            words,
-        };
-        let takers = (0..memory.count).map(|ring| Taker::new(part(ring), depth)).collect();
+        let takers = memory.rings.iter().map(|words| Taker::new(words.clone(), depth)).collect();
         Self { takers, locals, next: 0 }
     }
 
@@ -174,7 +165,7 @@ impl Rings {
     /// How they do.
     #[must_use]
     pub fn figures(&self) -> RingFigures {
-        let sum = |of: fn(&Taker<Part, WORDS>) -> u64| self.takers.iter().map(of).sum();
+        let sum = |of: fn(&Taker<HeapWords, WORDS>) -> u64| self.takers.iter().map(of).sum();
         RingFigures {
             posts: sum(Taker::taken),
             stalls: sum(Taker::stalls),
@@ -201,7 +192,7 @@ mod tests {
     fn what_waits_is_counted_in_every_lap() {
         let memory = RingMemory::create(2, 8).unwrap();
         let mut rings = Rings::new(&memory, Vec::new());
-        let words = |ring: u64| memory.memory.words(memory.stride() * ring, memory.stride() / 8).unwrap();
+        let words = |ring: usize| memory.rings[ring].as_slice();
         let mut posted = 0_u64;
         for burst in [1, 8, 3, 5, 0, 7, 8, 2] {
             for index in posted..posted + burst {
