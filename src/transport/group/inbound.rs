@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{ACK_DELAY_NS, ACK_EVERY, STREAM, STREAM_ACK_DELAY_NS, Violation, WINDOW};
+use super::lone::Lone;
+use super::{ACK_EVERY, STREAM, STREAM_ACK_DELAY_NS, Violation, WINDOW};
 use crate::transport::wire::{Action, Close, Released};
 
 /// Pieces that have landed, by the NIC they came through: if that NIC is fenced they are sent again.
@@ -53,6 +54,8 @@ pub struct Inbound {
     seen: (u64, u64),
     /// The first and the last group that an acknowledgement is asked for and has not gone.
     asked: Option<(u64, u64)>,
+    /// What it brings to wait with an acknowledgement of few groups.
+    lone: Lone,
     groups: VecDeque<Arriving>,
 }
 
@@ -160,16 +163,22 @@ impl Inbound {
     /// Asked in every turn of the receiver's loop: the low mark to send back at `now_ns`, when one is due.
     pub fn take_ack(&mut self, now_ns: u64) -> Option<u64> {
         if self.seen.0 != self.low {
+            if self.seen.0 > self.acknowledged {
+                self.lone.had_company();
+            }
             self.seen = (self.low, now_ns);
         }
         let owed = self.low - self.acknowledged;
-        let delay = if owed < STREAM { ACK_DELAY_NS } else { STREAM_ACK_DELAY_NS };
+        let delay = if owed < STREAM { self.lone.delay_ns() } else { STREAM_ACK_DELAY_NS };
         let burst_ended = now_ns.saturating_sub(self.seen.1) >= delay;
         let flushed = self.is_asked();
         if owed == 0 || !(burst_ended || flushed || owed >= ACK_EVERY) {
             return None;
         }
-        self.acknowledge();
+        if owed < STREAM && !flushed {
+            self.lone.went();
+        }
+        self.told();
         Some(self.low)
     }
 
@@ -187,8 +196,14 @@ impl Inbound {
         self.asked.is_some_and(|(first, _)| self.low > first)
     }
 
-    /// The low mark is on its way to the sender.
+    /// The low mark is on its way to the sender, together with something else that goes there, or just ahead of it.
     pub fn acknowledge(&mut self) {
+        self.lone.had_company();
+        self.told();
+    }
+
+    /// The low mark is on its way to the sender.
+    fn told(&mut self) {
         self.acknowledged = self.low;
         // Those between first and last are not remembered: where every close asks, whoever waits for one is answered by the next.
         if self.is_asked() {

@@ -8,7 +8,7 @@
 //!
 //! The receiver's *low mark* is the number below which every group is released. It travels back in acknowledgements: with
 //! something else that goes to that sender, or by itself when nothing was released for 20 us, or 200 us once a stream is
-//! coming (four groups are owed), every 256 groups within one, and at once for a group whose close asks. So a put that is answered by another costs no acknowledgement of
+//! coming (four groups are owed), every 256 groups within one, and at once for a group whose close asks or where to wait has brought nothing (`lone`). So a put that is answered by another costs no acknowledgement of
 //! its own, and a stream few. A quiet or a fence asks, with a group of nothing if need be, and so does now and then a stream that has half of the
 //! pieces under way that its target has room for.
 //! A sender never runs more than [`WINDOW`] groups ahead of it, which makes the 16 bits of the immediate unambiguous
@@ -18,6 +18,7 @@
 
 mod inbound;
 pub mod log;
+mod lone;
 mod outbound;
 
 pub use inbound::{Inbound, Release};
@@ -31,7 +32,8 @@ pub const WINDOW: u64 = 1024;
 const ACK_EVERY: u64 = WINDOW / 4;
 
 /// How long after its last release a receiver waits with an acknowledgement nobody has asked for: a put of its own in the
-/// other direction takes it along, and a burst has one for all. Shorter than what a message costs on sockets twice over.
+/// other direction takes it along, and a burst has one for all. Shorter than what a message costs on sockets twice over. Not
+/// where that brings nothing ([`lone`]).
 const ACK_DELAY_NS: u64 = 20_000;
 
 /// Groups that are released and not acknowledged from which on more are likely to come. A sender that waits for as many asks.

@@ -125,6 +125,52 @@ fn the_end_of_a_burst_is_acknowledged_without_being_asked() {
     assert_eq!(inbound.take_ack(u64::MAX), None, "once is enough");
 }
 
+/// A group arrives.
+fn arrive(out: &mut Outbound, inbound: &mut Inbound) {
+    for message in signalled(out, 1, 0) {
+        deliver(inbound, message).unwrap();
+    }
+}
+
+/// Groups that come one by one, each when the one before has been acknowledged; how long each waited for that.
+fn lone_waits(out: &mut Outbound, inbound: &mut Inbound, now: &mut u64, count: usize) -> Vec<u64> {
+    let mut wait = || {
+        *now += 1_000_000;
+        arrive(out, inbound);
+        let (ns, low) =
+            (0..=ACK_DELAY_NS).step_by(1000).find_map(|ns| Some((ns, inbound.take_ack(*now + ns)?))).unwrap();
+        out.acknowledged(low).unwrap();
+        ns
+    };
+    (0..count).map(|_| wait()).collect()
+}
+
+#[test]
+fn whoever_waits_for_each_acknowledgement_soon_gets_them_at_once() {
+    let (mut out, mut inbound, mut now) = (Outbound::new(u64::MAX), Inbound::default(), 0);
+    let waits = lone_waits(&mut out, &mut inbound, &mut now, 1000);
+    assert_eq!(waits[..4], [ACK_DELAY_NS, ACK_DELAY_NS, 0, 0]);
+    let waited = waits.iter().filter(|&&ns| ns == ACK_DELAY_NS).count();
+    assert!((60..=70).contains(&waited) && waits.iter().all(|&ns| ns == 0 || ns == ACK_DELAY_NS), "{waited}");
+
+    // A put of its own takes one along.
+    while lone_waits(&mut out, &mut inbound, &mut now, 1) == [0] {}
+    arrive(&mut out, &mut inbound);
+    assert!(inbound.owed_ack().is_some());
+    inbound.acknowledge();
+    assert_eq!(lone_waits(&mut out, &mut inbound, &mut now, 3), [ACK_DELAY_NS, ACK_DELAY_NS, 0]);
+
+    // Two come while one waits.
+    while lone_waits(&mut out, &mut inbound, &mut now, 1) == [0] {}
+    assert_eq!(lone_waits(&mut out, &mut inbound, &mut now, 15), [0; 15]);
+    for _ in 0..2 {
+        arrive(&mut out, &mut inbound);
+        assert_eq!(inbound.take_ack(now), None);
+    }
+    assert!(inbound.take_ack(now + ACK_DELAY_NS).is_some());
+    assert_eq!(lone_waits(&mut out, &mut inbound, &mut now, 2), [ACK_DELAY_NS, 0]);
+}
+
 #[test]
 fn a_stream_is_acknowledged_when_it_has_ended_or_its_sender_asks() {
     let (mut out, mut inbound) = (Outbound::new(u64::MAX), Inbound::default());
