@@ -1,7 +1,12 @@
 //! `alltoall`: every PE writes a block to every other one, as NVSHMEM's `alltoall_latency`.
 //!
 //! Peers are visited in ring order (`me + 1`, `me + 2`, …), one put-signal each; PEs of the same node are reached by
-//! plain copies. A GPU's kernels do it in several parts, and check what they verify by themselves. An iteration ends when every block has arrived here and everything sent has landed.
+//! plain copies. A GPU's kernels do it in several parts, and check what they verify by themselves. An iteration ends when every block has arrived
+//! here, and the last one when everything sent has landed, too.
+//!
+//! No other iteration waits for that, although what was sent may be filled again and signals of two rounds may come in any order: a PE
+//! sends its round k + 2 when it has everybody's k + 1, and those were sent when all of its own k had landed. So two signal words for each PE,
+//! used in turn, never have two rounds under way.
 //!
 //! With a chunk size ([`Options::chunk`]) a block is several put-signals, and the ring is gone round once for each: the
 //! first chunk of every block, then the second. Then a peer is reached over several NICs at once, where a policy gives
@@ -34,11 +39,11 @@ pub(super) struct Terms {
     pub(super) chunk: Option<u64>,
     /// Every byte is checked.
     pub(super) verify: bool,
-    /// Buffers used in turn, 1 or 2. With one and verification a barrier must come before each round.
+    /// Buffers used in turn, 1 or 2. With one and verification each round is by itself, behind a barrier: one iteration at a time.
     pub(super) halves: u64,
     /// Most blocks of a GPU's threads.
     pub(super) ctas: u64,
-    /// Signal words of each PE: as many as there may be blocks.
+    /// Blocks of a GPU's threads that there may be: each has two signal words at every PE.
     pub(super) apart: u32,
 }
 
@@ -48,6 +53,11 @@ impl Terms {
         let Options { chunk, verify, ctas, .. } = *options;
         Self { chunk, verify, halves: halves(options), ctas, apart: most_blocks(options, world) }
     }
+
+    /// Whether so many iterations may follow each other: what is filled anew must have landed.
+    fn overlap(&self, iters: u64) -> bool {
+        iters <= 1 || !self.verify || self.halves == 2
+    }
 }
 
 /// An all-to-all that counts its rounds and what they signal: signals only ever grow.
@@ -55,17 +65,17 @@ impl Terms {
 pub(super) struct AllToAll {
     buffers: Buffers,
     rounds: u64,
-    /// What every other PE has signalled when the round is over: one for each chunk.
-    signalled: u64,
+    /// What every other PE has signalled when all even rounds so far are over, and all odd ones: one for each chunk.
+    signalled: [u64; 2],
 }
 
 impl AllToAll {
     pub(super) fn new(buffers: Buffers) -> Self {
-        Self { buffers, rounds: 0, signalled: 0 }
+        Self { buffers, rounds: 0, signalled: [0; 2] }
     }
 
-    /// `iters` iterations; returns (iterations, time) for each span that was timed by itself. Filling and checking are not
-    /// timed.
+    /// `iters` iterations; returns (iterations, time) for each span that was timed by itself, the last of no iteration: until everything has
+    /// landed. Filling and checking are not timed.
     ///
     /// With verification there are two buffers, used in turn. A PE can be at most one round ahead of another: it starts
     /// round k + 2 only after this PE's signal of round k + 1, which this PE sends after it has checked round k. So the
@@ -78,6 +88,7 @@ impl AllToAll {
         iters: u64,
         mut tick: impl FnMut(u64),
     ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        debug_assert!(terms.overlap(iters));
         let mut spans = Vec::new();
         for done in 0..iters {
             tick(done);
@@ -94,6 +105,9 @@ impl AllToAll {
             }
             spans.push((1, time));
         }
+        let begun = Instant::now();
+        pe.quiet()?;
+        spans.push((0, begun.elapsed()));
         Ok(spans)
     }
 
@@ -108,6 +122,7 @@ impl AllToAll {
         size: u64,
         iters: u64,
     ) -> Result<Vec<(u64, Duration)>, WorkloadError> {
+        debug_assert!(terms.overlap(iters));
         if iters == 0 {
             return Ok(Vec::new());
         }
@@ -148,23 +163,26 @@ impl AllToAll {
         let me = pe.rank();
         let begun = Instant::now();
         let signal = Signal { offset: self.word(me), op: SignalOp::Add, value: 1 };
+        let [even, odd] = &mut self.signalled;
+        let signalled = if self.rounds.is_multiple_of(2) { even } else { odd };
         for (offset, len) in chunks(place.len, chunk) {
             for dst in others(pe) {
                 let from = place.send + u64::from(dst) * place.stride + offset;
                 let to = place.receive + u64::from(me) * place.stride + offset;
                 pe.put_signal(dst, from, to, len, signal)?;
             }
-            self.signalled += 1;
+            *signalled += 1;
         }
+        let all = Until::AtLeast(*signalled);
         for src in others(pe) {
-            pe.wait_until(self.word(src), Until::AtLeast(self.signalled))?;
+            pe.wait_until(self.word(src), all)?;
         }
-        pe.quiet()?;
         Ok(begun.elapsed())
     }
 
+    /// The word of this round that a PE signals.
     fn word(&self, pe: u32) -> u64 {
-        self.buffers.signals + 8 * u64::from(pe)
+        self.buffers.signals + 8 * (2 * u64::from(pe) + self.rounds % 2)
     }
 }
 
@@ -215,7 +233,72 @@ fn heap(error: HeapError) -> WorkloadError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
     use super::chunks;
+
+    /// PEs of the model below.
+    const PES: usize = 3;
+
+    /// A signal under way.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    struct Sent {
+        from: usize,
+        to: usize,
+        round: usize,
+    }
+
+    /// A PE: the round it is in, and what others have signalled by word.
+    #[derive(Debug, Clone, Default)]
+    struct Party {
+        round: usize,
+        words: BTreeMap<(usize, usize), usize>,
+    }
+
+    proptest! {
+        /// Whatever order signals come in, a word never has two rounds under way, and nobody ends a round before all of it is there: with
+        /// words that are added to (the host's) and with words that are set (the kernels').
+        #[test]
+        fn two_words_in_turn_are_enough(picks in prop::collection::vec(any::<prop::sample::Index>(), 200), set: bool) {
+            let mut parties = vec![Party::default(); PES];
+            let mut under_way: Vec<Sent> = Vec::new();
+            let mut landed = BTreeSet::new();
+            let send = |under_way: &mut Vec<Sent>, from: usize, round: usize| {
+                let to = (0..PES).filter(|&to| to != from);
+                under_way.extend(to.map(|to| Sent { from, to, round }));
+            };
+            (0..PES).for_each(|from| send(&mut under_way, from, 0));
+            for pick in picks {
+                let sent = under_way.swap_remove(pick.index(under_way.len()));
+                let Sent { from, to, round } = sent;
+                let alike = |other: &&Sent| other.from == from && other.to == to && other.round % 2 == round % 2;
+                prop_assert_eq!(under_way.iter().find(alike), None, "beside {:?}", sent);
+                landed.insert(sent);
+                let party = &mut parties[to];
+                let word = party.words.entry((from, round % 2)).or_default();
+                *word = if set { round + 1 } else { *word + 1 };
+                // All PEs but itself have signalled this round's words as often as there were rounds of their parity.
+                loop {
+                    let Party { round, words } = &parties[to];
+                    let wanted = if set { round + 1 } else { round / 2 + 1 };
+                    let over = |from: usize| words.get(&(from, round % 2)).is_some_and(|&word| word >= wanted);
+                    if !(0..PES).filter(|&from| from != to).all(over) {
+                        break;
+                    }
+                    for from in (0..PES).filter(|&from| from != to) {
+                        let all = landed.contains(&Sent { from, to, round: *round });
+                        prop_assert!(all, "PE {} ends round {} without PE {}'s", to, round, from);
+                    }
+                    let next = round + 1;
+                    parties[to].round = next;
+                    send(&mut under_way, to, next);
+                }
+            }
+            prop_assert!(parties.iter().any(|party| party.round > 20));
+        }
+    }
 
     #[test]
     fn chunks_are_the_block() {

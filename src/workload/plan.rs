@@ -46,7 +46,7 @@ impl Layout {
                 Self {
                     send: all.saturating_mul(halves(options)),
                     receive: all.saturating_mul(halves(options)),
-                    signals: 8 * world * blocks,
+                    signals: 16 * world * blocks,
                 }
             }
         }

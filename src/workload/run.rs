@@ -200,9 +200,10 @@ impl Bench<'_> {
         let iters = spans.iter().map(|(iters, _)| iters).sum();
         let single: Vec<_> = match self.options.pattern {
             Pattern::AllToAll => {
-                // A kernel that goes round and round tells no single one.
-                let each_alone = spans.iter().all(|(iters, _)| *iters == 1);
-                spans.iter().filter(|_| each_alone).map(|(_, span)| span.as_secs_f64()).collect()
+                // A kernel that goes round and round tells no single one; until everything has landed is none.
+                let each_alone = spans.iter().all(|(iters, _)| *iters <= 1);
+                let single = spans.iter().filter(|(iters, _)| each_alone && *iters == 1);
+                single.map(|(_, span)| span.as_secs_f64()).collect()
             }
             Pattern::Put => {
                 put_iterations(&watch, put_bytes(size, self.options.parts()), self.options.window)

@@ -54,13 +54,13 @@ pub struct Exchange {
     pub stride: u64,
     /// Bytes of a block.
     pub len: u64,
-    /// Offset of the signal words, one for each block of threads of each PE.
+    /// Offset of the signal words, two for each block of threads of each PE: for odd and for even rounds.
     pub words: u64,
     /// The first iteration's round, counted from 1 over all launches.
     pub round: u64,
     /// Bytes from one buffer to the other: with `verify` there are two, used in turn.
     pub half: u64,
-    /// Signal words of a PE: as many as there may be blocks of threads.
+    /// Blocks of threads that there may be: a PE has twice as many words.
     pub apart: u32,
     /// Not 0: a PE's own block is copied, too.
     pub own: u32,

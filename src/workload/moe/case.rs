@@ -202,7 +202,7 @@ mod tests {
                     assert_eq!(at.landing(3), at.record(at.landing(2), u64::from(tokens)));
                     assert!(at.answers_stage(4) <= places.stage + layout.stage);
                 }
-                let last = at.words.alltoall() + 8 * 4;
+                let last = at.words.alltoall() + 16 * 4;
                 assert!(last <= places.words + layout.words);
             }
         }
@@ -214,11 +214,12 @@ mod tests {
         let by_expert =
             |pe| (0..16).flat_map(move |expert| [words.count(pe, expert, 16), words.arrived(pe, expert, 16)]);
         let by_pe = |pe: u32| {
-            [words.head(pe), words.followed(pe), words.returned(pe), words.alltoall() + 8 * u64::from(pe)]
+            let alltoall = words.alltoall() + 16 * u64::from(pe);
+            [words.head(pe), words.followed(pe), words.returned(pe), alltoall, alltoall + 8]
         };
         let mut all: Vec<u64> = (0..4).flat_map(|pe| by_expert(pe).chain(by_pe(pe))).collect();
         all.sort_unstable();
-        assert_eq!(all, (0..2 * 64 + 4 * 4).map(|word| 4096 + 8 * word).collect::<Vec<_>>());
+        assert_eq!(all, (0..2 * 64 + 5 * 4).map(|word| 4096 + 8 * word).collect::<Vec<_>>());
     }
 
     #[test]

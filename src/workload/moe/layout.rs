@@ -130,7 +130,7 @@ pub struct Words {
 
 impl Words {
     fn bytes(experts: u32, pes: u32, blocks: u32) -> u64 {
-        8 * (2 * u64::from(experts) + (3 + u64::from(blocks)) * u64::from(pes))
+        8 * (2 * u64::from(experts) + (3 + 2 * u64::from(blocks)) * u64::from(pes))
     }
 
     fn word(&self, index: u64) -> u64 {
@@ -177,7 +177,7 @@ impl Words {
         self.by_pe(2, pe)
     }
 
-    /// The first of the all-to-all's own words, one for each PE and block of a GPU's threads.
+    /// The first of the all-to-all's own words, two for each PE and block of a GPU's threads.
     #[must_use]
     pub fn alltoall(&self) -> u64 {
         self.by_pe(3, 0)
