@@ -16,6 +16,18 @@ extern "C" __global__ void rt_ping_pong(rt_pe pe, u32 dst, u64 local, u64 remote
     }
 }
 
+// The same by a thread that has its ring to itself; the data were there before the kernel.
+extern "C" __global__ void rt_ping_pong_own(rt_pe pe, u32 dst, u64 local, u64 remote, u64 len, u64 word, u64 landed, u64 rounds) {
+    rt_own own = rt_take_ring(pe, 0);
+    rt_words put = rt_put_signal_words(pe, remote, local, len, word, 1, RT_ADD, dst);
+    for (u64 i = 1; i <= rounds; i++) {
+        if (pe.me < dst) rt_post_own(pe, own, put);
+        rt_wait_until_ge(pe, word, landed + i);
+        if (pe.me > dst) rt_post_own(pe, own, put);
+    }
+    rt_give_ring(own);
+}
+
 // One thread waits for everything that has been put.
 extern "C" __global__ void rt_quiet_all(rt_pe pe) { rt_quiet(pe); }
 

@@ -112,41 +112,58 @@ __device__ inline u64 rt_reserve(const rt_ring &ring) {
     return __shfl_sync(together, start, first) + __popc(together & before);
 }
 
+// What a thread asks for in a descriptor.
+struct rt_words {
+    u64 head, local, remote, len, offset, value;
+};
+
+// Writes one into place number `index`, which is free.
+__device__ inline void rt_write(const rt_pe &pe, const rt_ring &ring, u64 index, const rt_words &w) {
+    u64 mark = ((index / pe.depth) & 127) + 1;
+    u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
+    // Words carry 56 bits: what does not fit must not become something else.
+    u64 head = (w.local | w.remote | w.len | w.offset) >> 56 ? RT_WRONG : w.head;
+    rt_store2(slot + 6, (w.value >> 56) << 8 | mark, mark);
+    rt_store2(slot + 4, w.offset << 8 | mark, w.value << 8 | mark);
+    rt_store2(slot + 2, w.remote << 8 | mark, w.len << 8 | mark);
+    rt_store2(slot, head << 8 | mark, w.local << 8 | mark);
+}
+
+// Asks how many descriptors the proxy has taken. What is written into their places comes behind what it has read there: for who reads
+// `seen`, too.
+__device__ inline u64 rt_ask_taken(const rt_ring &ring) {
+    u64 taken = rt_load(ring.taken);
+    rt_fence_sys();
+    atomicMax(ring.seen, taken);
+    return taken;
+}
+
+// Says that it has found no room. Of two that say so at once the lower count may be the last; the next one mends it.
+__device__ inline void rt_stalled(const rt_ring &ring) { rt_store(ring.stalls, atomicAdd(ring.full, 1ull) + 1); }
+
 // Posts one descriptor; returns its number, counted from 1. What this thread has written before, and what others have
 // that it has met at a barrier, is visible to the proxy when it sees the descriptor.
-__device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, u64 head, u64 local, u64 remote, u64 len, u64 offset,
-                              u64 value) {
+__device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, const rt_words &w) {
     // Never too high; asked for first, so that it is under way while a place is reserved.
     u64 taken = *(volatile u64 *)ring.seen;
     // Its fence is for two orders: what the proxy has read in this place comes before what is written there, and the data before
     // the descriptor.
     u64 index = rt_reserve(ring);
-    u64 mark = ((index / pe.depth) & 127) + 1;
-    u64 *slot = ring.slots + (index & (pe.depth - 1)) * 8;
-    // Words carry 56 bits: what does not fit must not become something else.
-    if ((local | remote | len | offset) >> 56) head = RT_WRONG;
     u32 looks = 0;
     bool counted = false;
     // The stores are within the loop: whose place is free must not wait for threads of its warp whose place becomes free
     // only afterwards.
     for (bool posted = false; !posted;) {
         if (index - taken >= pe.depth) {
-            taken = rt_load(ring.taken);
-            // For who reads `seen`, too, the proxy has read what it has taken.
-            rt_fence_sys();
-            atomicMax(ring.seen, taken);
+            taken = rt_ask_taken(ring);
             if (index - taken >= pe.depth && !counted) {
-                // Of two that say so at once the lower count may be the last; the next one mends it.
-                rt_store(ring.stalls, atomicAdd(ring.full, 1ull) + 1);
+                rt_stalled(ring);
                 counted = true;
             }
             rt_go_on(pe, looks);
         }
         if (index - taken < pe.depth) {
-            rt_store2(slot + 6, (value >> 56) << 8 | mark, mark);
-            rt_store2(slot + 4, offset << 8 | mark, value << 8 | mark);
-            rt_store2(slot + 2, remote << 8 | mark, len << 8 | mark);
-            rt_store2(slot, head << 8 | mark, local << 8 | mark);
+            rt_write(pe, ring, index, w);
             posted = true;
         }
     }
@@ -161,6 +178,50 @@ __device__ inline rt_ring rt_ring_at(const rt_pe &pe, u32 number) {
 
 // The ring of this block.
 __device__ inline rt_ring rt_my_ring(const rt_pe &pe) { return rt_ring_at(pe, blockIdx.x % pe.ring_count); }
+
+// A ring that one thread has to itself until it gives it back: its posts need no atomic operation while there is room. No other thread of any
+// kernel may post into it meanwhile, nor ask for a quiet that goes through it: both would take places that are written to already.
+struct rt_own {
+    rt_ring ring;
+    u64 next;  // descriptors posted so far, as `rt_ring`'s
+    u64 taken; // as last read
+};
+
+__device__ inline rt_own rt_take_ring(const rt_pe &pe, u32 number) {
+    rt_ring ring = rt_ring_at(pe, number);
+    rt_own own = {ring, *(volatile u64 *)ring.next, *(volatile u64 *)ring.seen};
+    // As `rt_reserve`: what the proxy had read before comes before what is written next.
+    rt_fence_sys();
+    return own;
+}
+
+__device__ inline void rt_give_ring(const rt_own &own) {
+    *(volatile u64 *)own.ring.next = own.next;
+    __threadfence();
+}
+
+// Posts one descriptor; returns its number, counted from 1. The proxy sees what is visible to all by then (`rt_fence_sys`, once for any number of posts; a
+// kernel's end): it has no fence of its own.
+__device__ inline u64 rt_post_own(const rt_pe &pe, rt_own &own, const rt_words &w) {
+    u32 looks = 0;
+    bool counted = false;
+    // The stores are within the loop, as in `rt_post`: another thread of the warp may wait for room in another ring.
+    for (bool posted = false; !posted;) {
+        if (own.next - own.taken >= pe.depth) {
+            own.taken = rt_ask_taken(own.ring);
+            if (own.next - own.taken >= pe.depth && !counted) {
+                rt_stalled(own.ring);
+                counted = true;
+            }
+            rt_go_on(pe, looks);
+        }
+        if (own.next - own.taken < pe.depth) {
+            rt_write(pe, own.ring, own.next, w);
+            posted = true;
+        }
+    }
+    return ++own.next;
+}
 
 __device__ inline u64 rt_head(u32 kind, u32 op, u32 dst) { return (u64)kind | (u64)op << 8 | (u64)dst << 16; }
 
@@ -228,7 +289,7 @@ __device__ inline void rt_put_by(const rt_pe &pe, u8 *peer, u64 remote, u64 loca
     u8 *there = rt_there(pe, peer, remote, dst);
     if (there && inside) return rt_copy(there, rt_at(pe, local), len, rank, ranks);
     // What is wrong the proxy has to say.
-    if (rank == 0) rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0);
+    if (rank == 0) rt_post(pe, rt_my_ring(pe), {rt_head(inside ? RT_PUT : RT_WRONG, RT_NO_SIGNAL, dst), local, remote, len, 0, 0});
 }
 
 // Signals a PE whose heap is at `peer` if this GPU reaches it: what this thread has written before is there before the signal,
@@ -242,7 +303,7 @@ __device__ inline void rt_signal_by(const rt_pe &pe, u8 *peer, u64 word, u64 val
         if (op == RT_ADD) rt_add(at, value);
         return;
     }
-    rt_post(pe, rt_my_ring(pe), rt_head(right ? RT_SIGNAL : RT_WRONG, op, dst), 0, 0, 0, word, value);
+    rt_post(pe, rt_my_ring(pe), {rt_head(right ? RT_SIGNAL : RT_WRONG, op, dst), 0, 0, 0, word, value});
 }
 
 __device__ inline void rt_signal(const rt_pe &pe, u64 word, u64 value, u32 op, u32 dst) {
@@ -250,10 +311,13 @@ __device__ inline void rt_signal(const rt_pe &pe, u64 word, u64 value, u32 op, u
 }
 
 // A put with its signal in one descriptor.
+__device__ inline rt_words rt_put_signal_words(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op, u32 dst) {
+    bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
+    return {rt_head(inside ? RT_PUT : RT_WRONG, op, dst), local, remote, len, word, value};
+}
 __device__ inline void rt_post_put_signal(const rt_pe &pe, u64 remote, u64 local, u64 len, u64 word, u64 value, u32 op,
                                           u32 dst) {
-    bool inside = rt_inside(pe, remote, len) && rt_inside(pe, local, len);
-    rt_post(pe, rt_my_ring(pe), rt_head(inside ? RT_PUT : RT_WRONG, op, dst), local, remote, len, word, value);
+    rt_post(pe, rt_my_ring(pe), rt_put_signal_words(pe, remote, local, len, word, value, op, dst));
 }
 
 // A quiet in each of some rings, at most RT_RINGS, waited for.
@@ -262,7 +326,7 @@ __device__ inline void rt_quiet_rings(const rt_pe &pe, u32 first, u32 count) {
     u64 numbers[RT_RINGS];
     u32 looks = 0;
     for (u32 r = 0; r < count; r++)
-        numbers[r] = rt_post(pe, rt_ring_at(pe, first + r), rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0);
+        numbers[r] = rt_post(pe, rt_ring_at(pe, first + r), {rt_head(RT_QUIET, RT_NO_SIGNAL, 0), 0, 0, 0, 0, 0});
     for (u32 r = 0; r < count; r++) {
         while (rt_load(rt_ring_at(pe, first + r).quiet) < numbers[r]) rt_go_on(pe, looks);
     }

@@ -13,7 +13,7 @@ use cudarc::driver::{CudaEvent, CudaFunction, LaunchConfig, PushKernelArg};
 use proptest::prelude::*;
 use railtop::transport::gpu::source::Source;
 use railtop::transport::gpu::{
-    BlockId, DeviceMemory, Gpu, KernelHeap, PatternKernels, PeView, Post, PostKernels, PutBw, Report,
+    BlockId, DeviceMemory, Gpu, KernelHeap, PatternKernels, PeView, Post, PostKernels, Poster, PutBw, Report,
     RingMemory, Rings, Scope, VerifyKernels, Visible,
 };
 use railtop::transport::heap::Heap;
@@ -129,27 +129,64 @@ fn descriptors_come_whole_and_once_from_many_threads_at_every_depth() {
         launch.arg(&view).arg(&count).arg(&late).arg(&part);
         // SAFETY: the arguments are those of the kernel; what the view points to outlives the kernel.
         unsafe { launch.launch(grid(blocks, threads)) }.unwrap();
-        let end = alone.gpu.stream().record_event(None).unwrap();
         let posting = (0..blocks * threads).filter(|thread| part >> (thread % threads % 32) & 1 == 1);
         let ids = u64::from(blocks * threads) * count;
-        let mut seen = vec![false; usize::try_from(ids).unwrap()];
-        let (mut left, mut over) = (posting.count() as u64 * count, false);
-        while left > 0 {
-            let Some(command) = taker.pop().unwrap() else {
-                assert!(!over, "the kernel has ended, and {left} descriptors have not come");
-                // One more look after it has ended.
-                over = end.try_is_complete().unwrap();
-                continue;
-            };
-            let Command::Put(put) = command else { panic!("{command:?} of a kernel that only puts") };
-            let id = put.signal.unwrap().offset;
-            assert_eq!(put, expected(id), "rings: {rings}, depth {depth}");
-            let seen = seen.get_mut(usize::try_from(id).unwrap()).unwrap();
-            assert!(!std::mem::replace(seen, true), "descriptor {id} came twice");
-            left -= 1;
+        let left = posting.count() as u64 * count;
+        take_all(&alone, &mut taker, ids, left, &format!("rings: {rings}, depth {depth}"));
+    }
+}
+
+/// Takes the `left` descriptors that a kernel under way posts, with numbers below `ids`: each whole, and once.
+fn take_all(alone: &Alone, taker: &mut Rings, ids: u64, mut left: u64, rings: &str) {
+    let end = alone.gpu.stream().record_event(None).unwrap();
+    let mut seen = vec![false; usize::try_from(ids).unwrap()];
+    let mut over = false;
+    while left > 0 {
+        let Some(command) = taker.pop().unwrap() else {
+            assert!(!over, "the kernel has ended, and {left} descriptors have not come");
+            // One more look after it has ended.
+            over = end.try_is_complete().unwrap();
+            continue;
+        };
+        assert!(matches!(command, Command::Put(_)), "{command:?} of a kernel that only puts");
+        let Command::Put(put) = command else { continue };
+        let id = put.signal.unwrap().offset;
+        assert_eq!(put, expected(id), "{rings}");
+        let seen = seen.get_mut(usize::try_from(id).unwrap()).unwrap();
+        assert!(!std::mem::replace(seen, true), "descriptor {id} came twice");
+        left -= 1;
+    }
+    alone.synchronize();
+    assert!(taker.pop().unwrap().is_none() && taker.is_empty());
+}
+
+#[test]
+fn a_thread_has_a_ring_to_itself_and_gives_it_back() {
+    // Rings, depth, posts of a turn, turns.
+    for (rings, depth, count, turns) in
+        [(1, 2, 500, 3), (4, 8, 300, 20), (16, 4096, 5_000, 2), (3, 32, 1, 700)]
+    {
+        let Some(alone) = Alone::new(4096, rings, depth) else { return };
+        let mut taker = Rings::new(&alone.rings, Vec::new());
+        let (own, shared) = (alone.kernel("probe_post_own"), alone.kernel("probe_post"));
+        let view = alone.view();
+        let (count, turns): (u64, u64) = (count, turns);
+        // In turn with threads that share it.
+        for _ in 0..3 {
+            let mut launch = alone.gpu.stream().launch_builder(&own);
+            launch.arg(&view).arg(&count).arg(&turns);
+            // SAFETY: the arguments are those of the kernel; what the view points to outlives the kernel.
+            unsafe { launch.launch(grid(rings, 1)) }.unwrap();
+            let all = u64::from(rings) * count * turns;
+            take_all(&alone, &mut taker, all, all, &format!("{rings} of its own, depth {depth}"));
+            let mut launch = alone.gpu.stream().launch_builder(&shared);
+            let (some, late, part) = (7_u64, 0_u64, u64::MAX);
+            launch.arg(&view).arg(&some).arg(&late).arg(&part);
+            // SAFETY: as above.
+            unsafe { launch.launch(grid(2 * rings, 64)) }.unwrap();
+            let all = u64::from(2 * rings * 64) * some;
+            take_all(&alone, &mut taker, all, all, &format!("{rings} shared again, depth {depth}"));
         }
-        alone.synchronize();
-        assert!(taker.pop().unwrap().is_none() && taker.is_empty());
     }
 }
 
@@ -277,12 +314,14 @@ fn kernels_that_post_and_wait_for_answers_post_all_that_they_should() {
     assert_eq!(puts.len(), 3 * 96 * 5);
     assert!(puts.iter().all(|put| *put == wanted), "{puts:?}");
 
-    // All answers are there before it asks: while it runs nobody writes into its heap.
-    memory(&visible).write(post.word, &40_u64.to_le_bytes()).unwrap();
-    let [_, end] = kernels.ping_pong(&alone.gpu, visible.view(), post, 20, 20).unwrap();
-    let puts = serve(&mut taker, &end);
-    assert_eq!(puts.len(), 20);
-    assert!(puts.iter().all(|put| *put == wanted), "{puts:?}");
+    for (landed, poster) in [(20_u64, Poster::Sharing), (60, Poster::Owning), (80, Poster::Sharing)] {
+        // All answers are there before it asks: while it runs nobody writes into its heap.
+        memory(&visible).write(post.word, &(landed + 20).to_le_bytes()).unwrap();
+        let [_, end] = kernels.ping_pong(&alone.gpu, visible.view(), poster, post, landed, 20).unwrap();
+        let puts = serve(&mut taker, &end);
+        assert_eq!(puts.len(), 20, "{poster:?}");
+        assert!(puts.iter().all(|put| *put == wanted), "{puts:?}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use clap::Parser;
 use railtop::cli::pe::PeArgs;
 use railtop::transport::fault::Fault;
 use railtop::transport::gpu::descriptor::Descriptor;
-use railtop::transport::gpu::{Gpu, KernelHeap, Post, PostKernels, RingMemory, Visible};
+use railtop::transport::gpu::{Gpu, KernelHeap, Post, PostKernels, Poster, RingMemory, Visible};
 use railtop::transport::pe::Pe;
 use railtop::transport::ring::Put;
 use railtop::transport::select::PolicyKind;
@@ -31,7 +31,9 @@ pub enum Way {
     Bare,
     /// Through the transport, started by a kernel: only there and back.
     Gpu,
-    /// The same, with a thread of the CPU in the kernel's place.
+    /// The same by a thread that has its ring to itself, and whose data are there before.
+    GpuOwn,
+    /// As by a kernel, with a thread of the CPU in its place.
     Played,
 }
 
@@ -42,6 +44,8 @@ pub enum What {
     Stream,
     /// One there, one back.
     PingPong,
+    /// One after another, each landed before the next (`put_signal`, `quiet`).
+    Landed,
     /// Nothing for so many milliseconds: PE 0 is busy elsewhere, PE 1 waits for it.
     Idle,
 }
@@ -135,7 +139,8 @@ pub fn run(args: &[String]) {
             measure(&mut ours, &args);
             ours.pe.finish().unwrap();
         }
-        Way::Gpu => gpu_ping_pong(Pe::start(&config).unwrap(), &args),
+        Way::Gpu => gpu_ping_pong(Pe::start(&config).unwrap(), Poster::Sharing, &args),
+        Way::GpuOwn => gpu_ping_pong(Pe::start(&config).unwrap(), Poster::Owning, &args),
         Way::Played => played_ping_pong(Pe::start(&config).unwrap(), &args),
         Way::Bare => {
             let session = config.rendezvous.as_ref().unwrap().join(&Fault::default()).unwrap();
@@ -150,7 +155,7 @@ pub fn run(args: &[String]) {
 }
 
 /// As `measure`, by kernels of one thread on the first GPU.
-fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
+fn gpu_ping_pong(mut pe: Pe, poster: Poster, args: &PairArgs) {
     let gpu = Gpu::open(0).unwrap();
     let kernels = PostKernels::load(&gpu).unwrap();
     let (data, word) = (pe.allocate(args.bytes).unwrap(), pe.allocate(8).unwrap());
@@ -160,7 +165,7 @@ fn gpu_ping_pong(mut pe: Pe, args: &PairArgs) {
     pe.take_from(&rings, |_| false).unwrap();
     let post = Post { dst: 1 - pe.rank(), local: data, remote: data, len: args.bytes, word };
     time_passes(pe, args.count, |pe, landed, count| {
-        let [_, end] = kernels.ping_pong(&gpu, visible.view(), post, landed, count).unwrap();
+        let [_, end] = kernels.ping_pong(&gpu, visible.view(), poster, post, landed, count).unwrap();
         pe.run_for("a kernel", || end.try_is_complete().unwrap()).unwrap();
     });
 }
@@ -232,7 +237,11 @@ fn measure(line: &mut impl Line, args: &PairArgs) {
                 (0..count).for_each(|_| line.put(args.bytes));
                 line.flush();
             }
-            (What::Stream, _) => line.await_landed(landed + count),
+            (What::Landed, 0) => (0..count).for_each(|_| {
+                line.put(args.bytes);
+                line.flush();
+            }),
+            (What::Stream | What::Landed, _) => line.await_landed(landed + count),
             (What::Idle, 0) => {
                 std::thread::sleep(Duration::from_millis(count));
                 line.put(args.bytes);

@@ -1,9 +1,9 @@
 //! What the hook adds to the latency of `fi_pingpong` with messages of 8 bytes: many short runs over loopback, without and with the hook in turns.
 //!
-//! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS]] [PROVIDER]`. One side on each of two processors, before everything else on them where
-//! that is allowed. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. `noop` is libfabric's own
+//! `cargo bench -p railtop-hook --bench latency -- [ROUNDS [PINGS [PAIRS]]] [PROVIDER]`. One side on each of two processors, before everything else on them where
+//! that is allowed; with several pairs of processors each makes its rounds at the same time as the others. `same` is without the hook once more: what it differs by is what this machine cannot tell apart. `noop` is libfabric's own
 //! hook that does nothing: what functions in between cost at all. Behind the times
-//! there is what explains a difference: context switches that the client did not ask for, and page faults, of a run.
+//! there is what explains a difference: context switches that the client did not ask for, and page faults, of a run, with one pair.
 #![expect(unsafe_code, reason = "asks for what a process has used")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up is none")]
 
@@ -60,12 +60,14 @@ impl Bench {
         command
     }
 
-    fn run(&self, provider: &str, way: &str) -> Run {
+    /// One run on a pair of processors. What it has used is told right only while no other pair is at work.
+    fn run(&self, provider: &str, way: &str, pair: usize) -> Run {
+        let [first, second] = [2 * pair, 2 * pair + 1].map(|number| number.to_string());
         let reserved = Port::reserve();
         let port = reserved.address.port();
         let arguments = ["-p", provider, "-e", "rdm", "-I", &self.pings, "-S", BYTES];
         let mut server = self
-            .command(way, "0")
+            .command(way, &first)
             .args(arguments)
             .args(["-B", &port.to_string()])
             .stdout(Stdio::null())
@@ -74,7 +76,7 @@ impl Bench {
         listener::wait_for(port);
         let before = used();
         let client = self
-            .command(way, "1")
+            .command(way, &second)
             .args(arguments)
             .args(["-P", &port.to_string(), "127.0.0.1"])
             .output()
@@ -117,12 +119,17 @@ fn quantile(mut values: Vec<f64>, quarters: usize) -> f64 {
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let (rounds, pings) = (numbers.first().copied().unwrap_or(101), numbers.get(1).copied().unwrap_or(2000));
+    let number = |at: usize, without: usize| numbers.get(at).copied().unwrap_or(without);
+    let (rounds, pings, pairs) = (number(0, 101), number(1, 2000), number(2, 1).max(1));
     let deps = std::env::current_exe().unwrap();
     let library = deps.parent().unwrap().join("librailtop_hook.so");
     assert!(library.is_file(), "{} has not been built", library.display());
     let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
-    assert!(works(Command::new("taskset").args(["-c", "0,1", "true"])), "no taskset, or no two processors");
+    let last = (2 * pairs - 1).to_string();
+    assert!(
+        works(Command::new("taskset").args(["-c", &last, "true"])),
+        "no taskset, or not as many processors"
+    );
     let bench = Bench {
         pings: pings.to_string(),
         providers: tempfile::tempdir().unwrap(),
@@ -133,7 +140,7 @@ fn main() {
     symlink(&bench.library, Path::new(bench.providers.path()).join("librailtop_hook-fi.so")).unwrap();
     go_first();
     println!(
-        "{rounds} rounds of {pings} pings of {BYTES} bytes, us a message; the ratio is the median over the rounds"
+        "{rounds} rounds of {pings} pings of {BYTES} bytes on each of {pairs} pairs of processors, us a message; the ratio is the median over the rounds"
     );
     println!(
         "{:12} {:8} {:>8} {:>8} {:>8} {:>8}   {:>6} {:>16}   {:>8} {:>7}",
@@ -143,31 +150,45 @@ fn main() {
     for provider in
         PROVIDERS.into_iter().filter(|name| chosen.as_deref().is_none_or(|chosen| chosen == *name))
     {
-        let mut runs: [Vec<Run>; WAYS.len()] = std::array::from_fn(|_| Vec::new());
-        for round in 0..rounds {
-            // Another one first in each round.
-            for i in 0..WAYS.len() {
-                let way = (i + round) % WAYS.len();
-                runs[way].push(bench.run(provider, WAYS[way]));
+        let of_pair = |pair: usize| {
+            let mut runs: [Vec<Run>; WAYS.len()] = std::array::from_fn(|_| Vec::new());
+            for round in 0..rounds {
+                // Another one first in each round, and at each pair.
+                for i in 0..WAYS.len() {
+                    let way = (i + round + pair) % WAYS.len();
+                    runs[way].push(bench.run(provider, WAYS[way], pair));
+                }
             }
-        }
+            runs
+        };
+        let mut runs: [Vec<Run>; WAYS.len()] = std::array::from_fn(|_| Vec::new());
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..pairs).map(|pair| scope.spawn(move || of_pair(pair))).collect();
+            for thread in threads {
+                runs.iter_mut().zip(thread.join().unwrap()).for_each(|(all, some)| all.extend(some));
+            }
+        });
         for (way, of_way) in WAYS.iter().zip(&runs) {
             let us: Vec<_> = of_way.iter().map(|run| run.us).collect();
             let ratios: Vec<_> =
                 of_way.iter().zip(&runs[0]).map(|(run, without)| run.us / without.us).collect();
             let at = |quarters| quantile(us.clone(), quarters);
             let ratio = |quarters| quantile(ratios.clone(), quarters);
-            let median = |of: fn(&Run) -> f64| quantile(of_way.iter().map(of).collect(), 2);
+            // What runs at the same time have used is not told apart.
+            let used = |of: fn(&Run) -> f64| match pairs {
+                1 => quantile(of_way.iter().map(of).collect(), 2).to_string(),
+                _ => "-".to_owned(),
+            };
             println!(
-                "{provider:12} {way:8} {:8.2} {:8.2} {:8.2} {:8.2}   {:6.3} {:>16}   {:8} {:7}",
+                "{provider:12} {way:8} {:8.2} {:8.2} {:8.2} {:8.2}   {:6.3} {:>16}   {:>8} {:>7}",
                 at(0),
                 at(1),
                 at(2),
                 at(3),
                 ratio(2),
                 format!("{:.3} to {:.3}", ratio(1), ratio(3)),
-                median(|run| run.switches),
-                median(|run| run.faults),
+                used(|run| run.switches),
+                used(|run| run.faults),
             );
         }
     }

@@ -128,6 +128,7 @@ ring() {
         "$(figure "$work/ring" "$name 32 blocks of 256, rings: 4")" M/s ">= 10"
     goal "the same, 1 block" "$(figure "$work/ring" "$name 1 blocks of 256, rings: 4")" M/s ">= 2"
     goal "8 B one way from a kernel, more than from the host" "$(figure "$work/ring" "more than from the host")" us "<= 3"
+    goal "the same with a ring of its own and no fence" "$(figure "$work/ring" "more than from the host, own ring")" us "<= 3"
 }
 
 # GB/s of a kernel's puts over four NICs of 1 Gbit/s: POLICY.

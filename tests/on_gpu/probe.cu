@@ -5,6 +5,11 @@
 // A number that tells `id` and `field`.
 __device__ inline u64 probe_number(u64 id, u64 field) { return rt_pattern(rt_block{(u32)field, 7, 11}, id); }
 
+__device__ inline rt_words probe_words(u64 id) {
+    return {rt_head(RT_PUT, RT_ADD, (u32)probe_number(id, 1)), probe_number(id, 2) >> 8, probe_number(id, 3) >> 8,
+            probe_number(id, 4) >> 8, id, probe_number(id, 5)};
+}
+
 // Every thread that takes part posts `count` descriptors with all fields made of their number, which comes first: part of
 // the threads of a warp only, so that groups of every shape come together.
 extern "C" __global__ void __launch_bounds__(1024) probe_post(rt_pe pe, u64 count, u64 low, u64 part) {
@@ -14,8 +19,20 @@ extern "C" __global__ void __launch_bounds__(1024) probe_post(rt_pe pe, u64 coun
         u64 id = thread * count + i;
         // With some, every third is late: others overtake it.
         if (low && id % 3 == 0) __nanosleep(id % 64 * 8);
-        rt_post(pe, rt_my_ring(pe), rt_head(RT_PUT, RT_ADD, (u32)probe_number(id, 1)), probe_number(id, 2) >> 8,
-                probe_number(id, 3) >> 8, probe_number(id, 4) >> 8, id, probe_number(id, 5));
+        rt_post(pe, rt_my_ring(pe), probe_words(id));
+    }
+}
+
+// The same by threads that have a ring each, in `turns` goes between which they give it back.
+extern "C" __global__ void __launch_bounds__(1024) probe_post_own(rt_pe pe, u64 count, u64 turns) {
+    u64 id = blockIdx.x * count * turns;
+    for (u64 turn = 0; turn < turns; turn++) {
+        rt_own own = rt_take_ring(pe, blockIdx.x);
+        for (u64 i = 0; i < count; i++, id++) {
+            if (id % 3 == 0) __nanosleep(id % 64 * 8);
+            rt_post_own(pe, own, probe_words(id));
+        }
+        rt_give_ring(own);
     }
 }
 

@@ -25,11 +25,21 @@ pub struct Post {
     pub word: u64,
 }
 
+/// How one thread posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Poster {
+    /// As everybody: the ring is shared, and what was written before is visible.
+    Sharing,
+    /// The ring is its own, and what it puts has been visible before.
+    Owning,
+}
+
 /// The kernels on a GPU.
 #[derive(Debug)]
 pub struct PostKernels {
     many: CudaFunction,
     ping_pong: CudaFunction,
+    ping_pong_own: CudaFunction,
     quiet: Quiet,
 }
 
@@ -44,6 +54,7 @@ impl PostKernels {
         Ok(Self {
             many: function("rt_post_many")?,
             ping_pong: function("rt_ping_pong")?,
+            ping_pong_own: function("rt_ping_pong_own")?,
             quiet: Quiet::load(gpu)?,
         })
     }
@@ -72,7 +83,7 @@ impl PostKernels {
         })
     }
 
-    /// One thread posts and waits for what comes back, `rounds` times; the PE with the lower number begins. `landed` is what
+    /// One thread posts as `poster` does and waits for what comes back, `rounds` times; the PE with the lower number begins. `landed` is what
     /// the word has counted to before. Returns what happens before and after that on the GPU.
     ///
     /// # Errors
@@ -81,13 +92,18 @@ impl PostKernels {
         &self,
         gpu: &Gpu,
         view: PeView,
+        poster: Poster,
         post: Post,
         landed: u64,
         rounds: u64,
     ) -> Result<[CudaEvent; 2], GpuError> {
         let Post { dst, local, remote, len, word } = post;
+        let kernel = match poster {
+            Poster::Sharing => &self.ping_pong,
+            Poster::Owning => &self.ping_pong_own,
+        };
         between(gpu, "rt_ping_pong", || {
-            let mut launch = gpu.stream().launch_builder(&self.ping_pong);
+            let mut launch = gpu.stream().launch_builder(kernel);
             launch
                 .arg(&view)
                 .arg(&dst)
