@@ -2,7 +2,7 @@
 //!
 //! Peers are visited in ring order (`me + 1`, `me + 2`, …), one put-signal each; PEs of the same node are reached by
 //! plain copies. A GPU's kernels do it in several parts, and check what they verify by themselves. An iteration ends when every block has arrived
-//! here, and the last one when everything sent has landed, too.
+//! here; behind the last one comes a quiet, whose time is part of the whole.
 //!
 //! No other iteration waits for that, although what was sent may be filled again and signals of two rounds may come in any order: a PE
 //! sends its round k + 2 when it has everybody's k + 1, and those were sent when all of its own k had landed. So two signal words for each PE,

@@ -13,7 +13,7 @@ use super::{Heap, HeapError};
 pub struct HeapWords {
     start: NonNull<AtomicU64>,
     count: usize,
-    heap: Arc<Heap>,
+    _heap: Arc<Heap>,
 }
 
 // SAFETY: the words are atomics in a mapping that lives as long as the heap, which is kept.
@@ -28,13 +28,7 @@ impl HeapWords {
     /// As [`Heap::words`].
     pub fn of(heap: Arc<Heap>, offset: u64, count: u64) -> Result<Self, HeapError> {
         let words = heap.words(offset, count)?;
-        Ok(Self { start: NonNull::from(words).cast(), count: words.len(), heap })
-    }
-
-    /// The heap.
-    #[must_use]
-    pub fn heap(&self) -> &Arc<Heap> {
-        &self.heap
+        Ok(Self { start: NonNull::from(words).cast(), count: words.len(), _heap: heap })
     }
 
     /// All of them.
