@@ -141,18 +141,12 @@ __device__ inline u64 rt_ask_taken(const rt_ring &ring) {
 // Says that it has found no room. Of two that say so at once the lower count may be the last; the next one mends it.
 __device__ inline void rt_stalled(const rt_ring &ring) { rt_store(ring.stalls, atomicAdd(ring.full, 1ull) + 1); }
 
-// Posts one descriptor; returns its number, counted from 1. What this thread has written before, and what others have
-// that it has met at a barrier, is visible to the proxy when it sees the descriptor.
-__device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, const rt_words &w) {
-    // Never too high; asked for first, so that it is under way while a place is reserved.
-    u64 taken = *(volatile u64 *)ring.seen;
-    // Its fence is for two orders: what the proxy has read in this place comes before what is written there, and the data before
-    // the descriptor.
-    u64 index = rt_reserve(ring);
+// Writes one into place number `index` as soon as that is free; `taken` is what was last heard of what the proxy has.
+__device__ inline void rt_write_in_turn(const rt_pe &pe, const rt_ring &ring, u64 index, u64 &taken, const rt_words &w) {
     u32 looks = 0;
     bool counted = false;
     // The stores are within the loop: whose place is free must not wait for threads of its warp whose place becomes free
-    // only afterwards.
+    // only afterwards, in this ring or in another.
     for (bool posted = false; !posted;) {
         if (index - taken >= pe.depth) {
             taken = rt_ask_taken(ring);
@@ -167,6 +161,17 @@ __device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, const rt_wor
             posted = true;
         }
     }
+}
+
+// Posts one descriptor; returns its number, counted from 1. What this thread has written before, and what others have
+// that it has met at a barrier, is visible to the proxy when it sees the descriptor.
+__device__ inline u64 rt_post(const rt_pe &pe, const rt_ring &ring, const rt_words &w) {
+    // Never too high; asked for first, so that it is under way while a place is reserved.
+    u64 taken = *(volatile u64 *)ring.seen;
+    // Its fence is for two orders: what the proxy has read in this place comes before what is written there, and the data before
+    // the descriptor.
+    u64 index = rt_reserve(ring);
+    rt_write_in_turn(pe, ring, index, taken, w);
     return index + 1;
 }
 
@@ -203,23 +208,7 @@ __device__ inline void rt_give_ring(const rt_own &own) {
 // Posts one descriptor; returns its number, counted from 1. The proxy sees what is visible to all by then (`rt_fence_sys`, once for any number of posts; a
 // kernel's end): it has no fence of its own.
 __device__ inline u64 rt_post_own(const rt_pe &pe, rt_own &own, const rt_words &w) {
-    u32 looks = 0;
-    bool counted = false;
-    // The stores are within the loop, as in `rt_post`: another thread of the warp may wait for room in another ring.
-    for (bool posted = false; !posted;) {
-        if (own.next - own.taken >= pe.depth) {
-            own.taken = rt_ask_taken(own.ring);
-            if (own.next - own.taken >= pe.depth && !counted) {
-                rt_stalled(own.ring);
-                counted = true;
-            }
-            rt_go_on(pe, looks);
-        }
-        if (own.next - own.taken < pe.depth) {
-            rt_write(pe, own.ring, own.next, w);
-            posted = true;
-        }
-    }
+    rt_write_in_turn(pe, own.ring, own.next, own.taken, w);
     return ++own.next;
 }
 

@@ -135,8 +135,7 @@ pub fn compare() {
     let one_way = |way: usize| middle(&pings, |ways| ways[way].ns / 2e3);
     row("8 B bare fi_writedata, one way", &format!("{:.1} us", one_way(0)), "", None);
     row("8 B put-signal, one way", &format!("{:.1} us", one_way(1)), "<= 8 us", Some(one_way(1) <= 8.0));
-    let landed =
-        middle(&(0..ROUNDS).map(|_| run("ours", "landed", 8, 10_000, 1)).collect::<Vec<_>>(), |cost| cost.ns);
+    let landed = median((0..ROUNDS).map(|_| run("ours", "landed", 8, 10_000, 1).ns));
     row("8 B put-signal and quiet, one after another", &format!("{:.1} us", landed / 1e3), "", None);
     progress();
 }

@@ -19,6 +19,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use railtop::transport::gpu::RINGS;
 use railtop::transport::proxy::Clock;
 
 /// The middle one.
@@ -45,7 +46,7 @@ fn alone() {
         let what = format!("proxy alone, put-signal of {bytes} B, NICs: {nics}");
         row(&what, &format!("{ns:.0} ns"), "<= 200 ns", Some(ns <= 200.0));
     }
-    for (nics, rings) in [(1, 1), (1, posted::RINGS), (4, posted::RINGS)] {
+    for (nics, rings) in [(1, 1), (1, RINGS), (4, RINGS)] {
         let ns = posted::nanoseconds(nics, rings);
         let what = format!("proxy alone, 8 B from one GPU's ring of {rings}, NICs: {nics}");
         row(&what, &format!("{ns:.0} ns"), "<= 100 ns", Some(ns <= 100.0));
@@ -70,7 +71,7 @@ fn count(args: &[String]) {
     let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
     let (nics, puts) = (u16::try_from(number(1)).unwrap(), number(2));
     if args[0] == "posted" {
-        posted::Posted::new(nics, posted::RINGS, clock).puts(puts);
+        posted::Posted::new(nics, RINGS, clock).puts(puts);
     } else {
         null::Alone::new(number(0), nics, null::Quiets::One, clock).puts(puts);
     }

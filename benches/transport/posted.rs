@@ -16,9 +16,6 @@ use crate::null::{Alone, DATA, NullNic, Quiets, SIGNAL};
 /// Descriptors of a ring.
 const DEPTH: usize = 4096;
 
-/// Rings that a PE has in `bench`.
-pub const RINGS: u32 = 4;
-
 /// The words of the first ring, which has [`DEPTH`] descriptors.
 pub fn words(memory: &RingMemory) -> &[AtomicU64] {
     memory.mapping().words(0, words_for(DEPTH, WORDS) as u64).unwrap()

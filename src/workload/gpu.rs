@@ -16,14 +16,11 @@ use super::put::Buffers;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::is_rdma;
 use crate::transport::gpu::{
-    BlockId, DeviceMemory, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, Report,
+    BlockId, DeviceMemory, Exchange, Gpu, GpuError, KernelHeap, Party, PatternKernels, PutBw, RINGS, Report,
     RingMemory, VerifyKernels, Visible, share,
 };
 use crate::transport::heap::{Allocator, DevicePart};
 use crate::transport::pe::{Pe, PeConfig};
-
-/// Rings of a PE: with several, blocks get in each other's way less.
-const RINGS: u32 = 4;
 
 /// Descriptors of a ring.
 const DEPTH: u32 = 4096;

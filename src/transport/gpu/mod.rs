@@ -30,7 +30,7 @@ pub use moe::{Launched, Moe, MoeKernels};
 pub use patterns::{Exchange, PatternKernels, PutBw, Scope};
 pub use post::{Post, PostKernels, Poster};
 pub use ring::{Memory, Taker, quiet_at, stalls_at, taken_at, words_for};
-pub use rings::{MOST_RINGS, RingFigures, RingMemory, Rings};
+pub use rings::{MOST_RINGS, RINGS, RingFigures, RingMemory, Rings};
 pub use share::{Allgather, HeapKind, Party, Shared, share};
 pub use verify::{BlockId, Report, VerifyKernels, Wrong};
 pub use version::Version;

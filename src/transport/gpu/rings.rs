@@ -11,6 +11,9 @@ use crate::transport::ring::Command;
 /// Rings that a kernel can wait for at once (`RT_RINGS`).
 pub const MOST_RINGS: u32 = 16;
 
+/// Rings of a PE that has no reason for another number: with several, blocks get in each other's way less.
+pub const RINGS: u32 = 4;
+
 /// Bytes that the word which stops kernels has for itself, and the one by which they say that they get on.
 const LINE: u64 = 128;
 
