@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use libfabric_sys::Libfabric;
 use providers::providers;
-use railtop::transport::fabric::{FabricNic, Share, discover};
+use railtop::transport::fabric::{FabricNic, JobNics, Share, discover};
 use railtop::transport::heap::Heap;
 use railtop::transport::nic::{Failed, Nic, PeerNic, Piece, Posted, Sink};
 use railtop::transport::wire::MAX_FRAME_BYTES;
@@ -107,17 +107,23 @@ struct Pair {
 }
 
 impl Pair {
+    /// Of a job in which failed NICs can be gone round.
     fn open(provider: &str) -> Self {
+        Self::of(provider, true)
+    }
+
+    fn of(provider: &str, has_choice: bool) -> Self {
         /// Loopback addresses of this file: not those that `support::Job` uses.
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let lib = Arc::new(Libfabric::load().unwrap());
+        let job = JobNics { writers: 1, has_choice };
         let net = NEXT.fetch_add(1, Ordering::Relaxed);
         let mut ends: Vec<_> = (0..2_u8)
             .map(|pe| {
                 let request = providers::nic(provider, 199 + net, u32::from(pe), 1);
                 let info = discover(&lib, Some(provider), &[request], Share::Alone, false).unwrap().remove(0);
                 let heap = Arc::new(Heap::create(HEAP).unwrap());
-                let nic = FabricNic::open(&lib, info, &format!("nic{pe}"), &heap, None, 1).unwrap();
+                let nic = FabricNic::open(&lib, info, &format!("nic{pe}"), &heap, None, &job).unwrap();
                 let peer = PeerNic { pe: 1 - u32::from(pe), nic: 0 };
                 End { nic, heap, seen: Seen::default(), posted: 0, peer }
             })
@@ -222,6 +228,34 @@ fn a_redirection_gives_up_what_was_under_way() {
             pair.a.posted - before >= limit
         });
         pair.until("its end", |pair| pair.a.ended() == pair.a.posted && pair.a.nic.held().operations == 0);
+    }
+}
+
+/// Where no NIC can be gone round each has one endpoint, whatever the provider; both sides may be the first to send.
+#[test]
+fn one_endpoint_serves_both_directions_where_nothing_can_be_gone_round() {
+    let _others = uncounted();
+    for provider in providers() {
+        for _ in 0..10 {
+            let mut pair = Pair::of(&provider, false);
+            assert!(!pair.a.nic.can_reopen());
+            assert_eq!(pair.a.nic.card().name, pair.a.nic.card().sender, "{provider}");
+            for (end, value) in [(&mut pair.a, 7), (&mut pair.b, 8)] {
+                end.fill(1 << 20, value);
+                end.put(BLOCK, value);
+            }
+            pair.until("a put from each side", |pair| {
+                for (end, value) in [(&mut pair.a, 7), (&mut pair.b, 8)] {
+                    if end.posted == 0 {
+                        end.put(BLOCK, value);
+                    }
+                }
+                pair.a.seen.landed == [8] && pair.b.seen.landed == [7]
+            });
+            assert!(pair.a.is_full_of(4 << 20, 8) && pair.b.is_full_of(4 << 20, 7), "{provider}");
+            pair.until("the end of both", |pair| pair.a.ended() == 1 && pair.b.ended() == 1);
+            assert!(pair.a.seen.failed.is_empty() && pair.b.seen.failed.is_empty(), "{provider}");
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod bare;
 mod gpu;
+mod lone;
 mod loopback;
 mod null;
 mod pair;
@@ -46,6 +47,8 @@ fn alone() {
         let what = format!("proxy alone, put-signal of {bytes} B, NICs: {nics}");
         row(&what, &format!("{ns:.0} ns"), "<= 200 ns", Some(ns <= 200.0));
     }
+    let ns = lone::nanoseconds();
+    row("proxy alone, 8 B there and back", &format!("{ns:.0} ns"), "", None);
     for (nics, rings) in [(1, 1), (1, RINGS), (4, RINGS)] {
         let ns = posted::nanoseconds(nics, rings);
         let what = format!("proxy alone, 8 B from one GPU's ring of {rings}, NICs: {nics}");
@@ -64,16 +67,18 @@ fn lab() {
     }
 }
 
-/// `count BYTES NICS PUTS`, or `count posted NICS PUTS`: for a counter of instructions around this process. Nothing in it
+/// `count BYTES NICS PUTS`, or `count posted|lone NICS PUTS`: for a counter of instructions around this process. Nothing in it
 /// depends on time.
 fn count(args: &[String]) {
     let number = |at: usize| args[at].parse::<u64>().unwrap();
     let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
     let (nics, puts) = (u16::try_from(number(1)).unwrap(), number(2));
-    if args[0] == "posted" {
-        posted::Posted::new(nics, RINGS, clock).puts(puts);
-    } else {
-        null::Alone::new(number(0), nics, null::Quiets::One, clock).puts(puts);
+    match args[0].as_str() {
+        "lone" => lone::Lone::new(nics, clock).exchange(puts),
+        "posted" => {
+            posted::Posted::new(nics, RINGS, clock).puts(puts);
+        }
+        _ => null::Alone::new(number(0), nics, null::Quiets::One, clock).puts(puts),
     }
 }
 

@@ -123,12 +123,49 @@ impl Nic for NullNic {
     }
 }
 
+/// What is put: `bytes` from and to the same place, and one is added to the signal's word.
+pub fn put_of(bytes: u64) -> Put {
+    let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
+    Put { dst: 1, local: DATA, remote: DATA, len: bytes, signal }
+}
+
+/// A proxy of PE 0 of two, the ring of its caller, and its heap with room for [`put_of`] `bytes`.
+pub struct Bench<N> {
+    pub proxy: Proxy<N>,
+    pub shared: Arc<Shared>,
+    pub producer: Producer,
+    pub heap: Arc<Heap>,
+}
+
+impl<N: Nic> Bench<N> {
+    /// On these NICs; PE 1 has as many.
+    pub fn new(bytes: u64, nics: Vec<N>, clock: Clock) -> Self {
+        let heap = Arc::new(Heap::create(DATA + bytes).unwrap());
+        let (mut producer, commands) = ring(RING);
+        let width = u16::try_from(nics.len()).unwrap();
+        let (proxy, shared) = Proxy::new(Parts {
+            me: 0,
+            widths: vec![width, width],
+            nics,
+            wide_immediate: true,
+            heap: Arc::clone(&heap),
+            inline_max: MAX_INLINE as u64,
+            policy: PolicyKind::PairSeq,
+            commands,
+            fault: Fault::default(),
+            page: None,
+            clock,
+            nic_timeout: Duration::from_secs(1),
+            progress: Progress::Adaptive,
+        });
+        assert!(producer.try_push(Command::SetRxSource { source: RxSource::ImmLen, ledger: false }));
+        Self { proxy, shared, producer, heap }
+    }
+}
+
 /// A caller and its proxy on null NICs.
 pub struct Alone {
-    proxy: Proxy<NullNic>,
-    heap: Arc<Heap>,
-    shared: Arc<Shared>,
-    producer: Producer,
+    bench: Bench<NullNic>,
     put: Put,
     tickets: u64,
 }
@@ -136,8 +173,6 @@ pub struct Alone {
 impl Alone {
     /// For put-signals of `bytes` over `nics` NICs, with this clock.
     pub fn new(bytes: u64, nics: u16, quiets: Quiets, clock: Clock) -> Self {
-        let heap = Arc::new(Heap::create(DATA + bytes).unwrap());
-        let (mut producer, commands) = ring(RING);
         let released = Arc::new(AtomicU64::new(0));
         let nic = |_| NullNic {
             record: if bytes == 8 { SMALL_RECORD } else { CLOSE_RECORD },
@@ -148,48 +183,32 @@ impl Alone {
             acknowledged: 0,
             ack: Frame::new(1, 0),
         };
-        let (proxy, shared) = Proxy::new(Parts {
-            me: 0,
-            widths: vec![nics, nics],
-            nics: (0..nics).map(nic).collect(),
-            wide_immediate: true,
-            heap: Arc::clone(&heap),
-            inline_max: MAX_INLINE as u64,
-            policy: PolicyKind::PairSeq,
-            commands,
-            fault: Fault::default(),
-            page: None,
-            clock,
-            nic_timeout: Duration::from_secs(1),
-            progress: Progress::Spin,
-        });
-        assert!(producer.try_push(Command::SetRxSource { source: RxSource::ImmLen, ledger: false }));
-        let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
-        let put = Put { dst: 1, local: DATA, remote: DATA, len: bytes, signal };
-        Self { proxy, heap, shared, producer, put, tickets: 0 }
+        let bench = Bench::new(bytes, (0..nics).map(nic).collect(), clock);
+        Self { bench, put: put_of(bytes), tickets: 0 }
     }
 
     /// The proxy by itself, to be run by whoever posts otherwise, and its heap.
     pub fn into_driver(mut self) -> (Driver<Proxy<NullNic>>, Arc<Heap>) {
-        self.proxy.turn().unwrap();
-        (Driver::new(self.proxy), self.heap)
+        self.bench.proxy.turn().unwrap();
+        (Driver::new(self.bench.proxy), self.bench.heap)
     }
 
     /// Puts `count` times and waits until all of it is acknowledged.
     pub fn puts(&mut self, count: u64) {
+        let Bench { proxy, shared, producer, .. } = &mut self.bench;
         let mut left = count;
         while left > 0 {
-            while left > 0 && self.producer.try_push(Command::Put(self.put)) {
+            while left > 0 && producer.try_push(Command::Put(self.put)) {
                 left -= 1;
             }
-            self.proxy.turn().unwrap();
+            proxy.turn().unwrap();
         }
         self.tickets += 1;
-        while !self.producer.try_push(Command::Quiet { ticket: self.tickets, pe: None }) {
-            self.proxy.turn().unwrap();
+        while !producer.try_push(Command::Quiet { ticket: self.tickets, pe: None }) {
+            proxy.turn().unwrap();
         }
-        while self.shared.quiet_done() < self.tickets {
-            self.proxy.turn().unwrap();
+        while shared.quiet_done() < self.tickets {
+            proxy.turn().unwrap();
         }
     }
 }

@@ -8,10 +8,8 @@ use railtop::transport::gpu::descriptor::{Descriptor, WORDS};
 use railtop::transport::gpu::mark::{mark_of, marked};
 use railtop::transport::gpu::{RingMemory, Rings, taken_at, words_for};
 use railtop::transport::proxy::{Clock, Drive, Driver, Proxy, Turn};
-use railtop::transport::ring::Put;
-use railtop::transport::signal::{Signal, SignalOp};
 
-use crate::null::{Alone, DATA, NullNic, Quiets, SIGNAL};
+use crate::null::{Alone, NullNic, Quiets, put_of};
 
 /// Descriptors of a ring.
 const DEPTH: usize = 4096;
@@ -46,9 +44,7 @@ impl Posted {
         let (driver, _) = Alone::new(8, nics, Quiets::One, clock).into_driver();
         let memory = RingMemory::create(rings, u32::try_from(DEPTH).unwrap()).unwrap();
         assert!(driver.attach(Rings::new(&memory, Vec::new())));
-        let signal = Some(Signal { offset: SIGNAL, op: SignalOp::Add, value: 1 });
-        let put = Put { dst: 1, local: DATA, remote: DATA, len: 8, signal };
-        Self { driver, memory, payload: Descriptor::Put(put).encode(), next: 0 }
+        Self { driver, memory, payload: Descriptor::Put(put_of(8)).encode(), next: 0 }
     }
 
     /// Posts into the empty ring.

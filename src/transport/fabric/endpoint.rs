@@ -32,7 +32,7 @@ pub struct FabricNic {
     pub(super) name: String,
     pub(super) lib: Arc<Libfabric>,
     pub(super) info: Info,
-    /// The endpoint that sends, as long as this value lives.
+    /// The endpoint that sends, and may be the receiver's, too, as long as this value lives.
     pub(super) sender: *mut fid_ep,
     pub(super) cq: *mut fid_cq,
     pub(super) completions: Completions,
@@ -106,7 +106,7 @@ impl FabricNic {
             let bad = |why| FabricError::Card { pe, why };
             self.peers.add_pe(nics).map_err(bad)?;
             for card in nics {
-                self.receiver.expect(&self.lib, &card.sender).map_err(bad)?;
+                self.receiver.expect(&self.lib, card).map_err(bad)?;
             }
         }
         Ok(())

@@ -23,6 +23,7 @@ pub use card::{NicCard, Remote};
 pub use discover::{NicRequest, Share, discover, is_rdma};
 pub use endpoint::{FabricNic, Held};
 pub use info::Info;
+pub use open::JobNics;
 
 use libfabric_sys::Libfabric;
 

@@ -56,11 +56,18 @@ const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
 /// writer gets its part of them ([`NicCard::room`]).
 const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
 
+/// What a NIC must know of all NICs of the job when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobNics {
+    /// How many may write to each: EFA does not guard a completion queue against overrun, so it has to be large enough.
+    pub writers: usize,
+    /// Whether any PE has a second one, so that who fails can be gone round. Only then are NICs ever fenced.
+    pub has_choice: bool,
+}
+
 impl FabricNic {
     /// Opens the NIC that `info` offers and registers `heap` with it, and `part`, memory of a device, if it can
-    /// ([`Self::no_device`]). `name` is what people call it, and `writers` is how
-    /// many NICs of the job may write to it: EFA does not guard a completion queue against overrun, so it has to be large
-    /// enough.
+    /// ([`Self::no_device`]). `name` is what people call it.
     ///
     /// # Errors
     /// When any part of libfabric refuses.
@@ -70,8 +77,9 @@ impl FabricNic {
         name: &str,
         heap: &Arc<Heap>,
         part: Option<&DevicePart>,
-        writers: usize,
+        job: &JobNics,
     ) -> Result<Self, FabricError> {
+        let writers = job.writers;
         let ok = |call, code| check(lib, name, call, code);
         let refused = |call, why: &str| FabricError::Call { nic: name.to_owned(), call, why: why.to_owned() };
         let raw = info.raw();
@@ -112,20 +120,24 @@ impl FabricNic {
                 FI_ADDR_STR => Names::Text,
                 _ => Names::Like(sender_name.clone()),
             };
+            let reopens = job.has_choice && can_reopen(&info.provider());
+            let (ep, av_of_receiver) = if reopens { (ptr::null_mut(), ptr::null_mut()) } else { (sender, av) };
             let mut receiver = Receiver {
                 names: names.clone(),
-                ep: ptr::null_mut(),
+                ep,
+                shared: !reopens,
                 domain,
                 cq,
-                av: ptr::null_mut(),
+                av: av_of_receiver,
                 senders: Vec::new(),
                 slots: Vec::new(),
                 idle: Vec::new(),
-                can_reopen: can_reopen(&info.provider()),
+                can_reopen: reopens,
                 leaves_half_open: matches!(&*info.provider(), "net" | "tcp"),
                 former: VecDeque::new(),
             };
-            let address = receiver.open(lib, name, &info)?;
+            let address =
+                if reopens { receiver.open(lib, name, &info)? } else { sender_name.clone() };
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
                 return Err(refused("fi_mr_key", "keys longer than 64 bits"));

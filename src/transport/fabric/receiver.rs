@@ -1,4 +1,7 @@
-//! The receiving side of a NIC: an endpoint of its own, so that closing it fences the NIC and harms nothing else.
+//! The receiving side of a NIC: an endpoint of its own where the NIC may have to be fenced, so that closing it harms nothing else.
+//! Where that can never be it is the endpoint that also sends. Over sockets both directions between two NICs are then one
+//! connection, on which what goes back acknowledges what has come; with two, TCP sends a segment of its own for every second
+//! message (`docs/performance.md`).
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -34,6 +37,8 @@ const ATTEMPTS: usize = 8;
 pub(super) struct Receiver {
     /// Null while closed.
     pub(super) ep: *mut fid_ep,
+    /// It is the one that sends, too, and stays open as long as that; so does its address vector.
+    pub(super) shared: bool,
     pub(super) domain: *mut fid_domain,
     pub(super) cq: *mut fid_cq,
     /// Null while closed. EFA before libfabric 2.3 refuses a second endpoint on an address vector, so this one has its own.
@@ -87,8 +92,13 @@ impl Receiver {
         opened
     }
 
-    /// Makes the endpoint of a sender known.
-    pub(super) fn expect(&mut self, lib: &Libfabric, sender: &[u8]) -> Result<(), String> {
+    /// Makes the endpoint known by which the NIC of this card sends.
+    pub(super) fn expect(&mut self, lib: &Libfabric, card: &NicCard) -> Result<(), String> {
+        if self.shared && card.sender == card.name {
+            // It is known as where to send.
+            return Ok(());
+        }
+        let sender = &card.sender;
         if !self.av.is_null() {
             // SAFETY: a live address vector.
             unsafe { insert(lib, self.av, &self.names, sender) }?;
@@ -99,6 +109,9 @@ impl Receiver {
 
     /// Closes the endpoint and then its address vector; returns libfabric's code. What could not be closed stays.
     fn close(&mut self) -> i32 {
+        if self.shared {
+            return 0;
+        }
         if !self.ep.is_null() {
             // SAFETY: a live endpoint, closed once.
             let code = unsafe { fi_close(&raw mut (*self.ep).fid) };
@@ -177,7 +190,7 @@ impl FabricNic {
     pub(super) fn reopen_receiver(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
         const WHAT: &str = "reopening";
         if !self.receiver.can_reopen {
-            let why = format!("{} cannot close an endpoint while others write to it", self.info.provider());
+            let why = format!("here {} receives by the endpoint that sends", self.info.provider());
             return Err(self.refusal(WHAT.into(), why));
         }
         self.close_receiver(sink)?;

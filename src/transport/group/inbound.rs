@@ -130,15 +130,26 @@ impl Inbound {
             return Err(Violation::AlreadyClosed { seq });
         }
         let flush = close.flush;
+        if seq == self.low && self.groups.is_empty() && close.pieces == 0 {
+            // A small put or signal in its turn, as nearly all are: there is nothing to remember of it.
+            self.low += 1;
+            self.note_asked(seq, flush);
+            return Ok(Some(Release { action: close.action, ledger: close.ledger }));
+        }
         let group = self.group(seq)?;
         if group.released || group.close.is_some() && !close.again {
             return Err(Violation::AlreadyClosed { seq });
         }
         group.close = Some(close);
+        self.note_asked(seq, flush);
+        self.settle(seq)
+    }
+
+    /// Remembers that the close of group `seq` asks for an acknowledgement, if it does.
+    fn note_asked(&mut self, seq: u64, flush: bool) {
         if flush {
             self.asked = Some(self.asked.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
         }
-        self.settle(seq)
     }
 
     /// NIC `nic` has been fenced: what landed through it for groups that are still open will be sent again.

@@ -73,12 +73,12 @@ impl Log {
 
     /// Forgets what belongs to groups below `low`, as far as nothing older is in front of it.
     pub(super) fn trim(&mut self, low: u64) {
-        let mut gone = 0;
-        for sent in self.sent.iter().take_while(|sent| sent.seq < low) {
-            gone += 1;
+        while let Some(sent) = self.sent.front()
+            && sent.seq < low
+        {
             self.pieces -= usize::from(sent.is_piece());
+            self.sent.pop_front();
         }
-        self.sent.drain(..gone);
     }
 
     /// Pieces among what is remembered.

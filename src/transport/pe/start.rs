@@ -14,7 +14,7 @@ use super::config::PeConfig;
 use crate::counters::{NicIdentity, PageDir, PageSpec, PageWriter, RxSource};
 use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
-use crate::transport::fabric::{FabricError, FabricNic, Info, NicRequest, Share, discover};
+use crate::transport::fabric::{FabricError, FabricNic, Info, JobNics, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
 use crate::transport::heap::{Allocator, DevicePart, Heap};
 use crate::transport::nic::Nic;
@@ -108,11 +108,11 @@ impl Pe {
         let device = device.and_then(|part| {
             if heap.takes(&part) { Ok(part) } else { Err(format!("it cannot continue the heap: {part:?}")) }
         });
-        let writers = count_writers(session, infos.len(), limit)?;
+        let job = nics_of_job(session, infos.len(), limit)?;
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
-            nics.push(FabricNic::open(lib, info, &name, &heap, device.as_ref().ok(), writers)?);
+            nics.push(FabricNic::open(lib, info, &name, &heap, device.as_ref().ok(), &job)?);
         }
         let provider = nics.first().map(|nic| nic.info().provider()).unwrap_or_default();
         let wide_immediate = nics.iter().all(FabricNic::wide_immediate);
@@ -285,20 +285,23 @@ impl Assembled {
     }
 }
 
-/// How many NICs the other PEs have together: any of them may write to any of ours.
-fn count_writers(session: &Session, own: usize, limit: Duration) -> Result<usize, TransportError> {
+/// What NICs the job has: any of other PEs' may write to any of ours.
+fn nics_of_job(session: &Session, own: usize, limit: Duration) -> Result<JobNics, TransportError> {
     let counts = session.allgather(&[u8::try_from(own).unwrap_or(u8::MAX)], limit)?;
-    let mut sum = 0;
+    let mut job = JobNics { writers: 0, has_choice: own > 1 };
     for (pe, count) in (0..).zip(&counts).filter(|(pe, _)| *pe != session.rank()) {
-        sum += match count[..] {
-            [count] if (1..=MAX_NICS).contains(&usize::from(count)) => usize::from(count),
+        match count[..] {
+            [count] if (1..=MAX_NICS).contains(&usize::from(count)) => {
+                job.writers += usize::from(count);
+                job.has_choice |= count > 1;
+            }
             _ => {
                 let why = format!("it must have 1 to {MAX_NICS} NICs");
                 return Err(FabricError::Card { pe, why }.into());
             }
-        };
+        }
     }
-    Ok(sum)
+    Ok(job)
 }
 
 /// What people call a NIC.

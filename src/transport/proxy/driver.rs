@@ -11,21 +11,29 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::attendance::Attendance;
 use super::idle::{Idle, Progress, Rest};
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
 
-/// How long the thread sleeps before it looks whether callers still do its work. One that waits for one message after
+/// How long the thread sleeps at least before it looks whether callers still do its work. One that waits for one message after
 /// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
 /// has come for as long, and others may have to wait for this PE twice that time.
 const DRIVEN_REST: Duration = Duration::from_micros(500);
 
-/// The same while a caller waits for long, which wakes the thread when it leaves. In a stream each look costs far more than its own
-/// time (`docs/performance.md`): whoever is at work loses its core for a moment, and queues run full. Not for ever, so that a
-/// wake-up more or less is no matter.
+/// What share of the time that callers have done its work that sleep may be. Each look costs far more than its own time
+/// (`docs/performance.md`): whoever is at work loses its core for a moment, and queues run full.
+const SHARE: u32 = 16;
+
+/// The longest such sleep. So long it is at once while a caller waits for long, which wakes the thread when it leaves. Not for ever, so
+/// that a wake-up more or less is no matter.
 const COVERED_REST: Duration = Duration::from_millis(5);
+
+/// How long the thread leaves its work to callers, who have done it for so long.
+fn driven_rest(driven: Duration) -> Duration {
+    (driven / SHARE).clamp(DRIVEN_REST, COVERED_REST)
+}
 
 /// What is done in turns.
 pub trait Work {
@@ -133,17 +141,20 @@ impl<W: Work> Driver<W> {
         self.attendance.sleeper.begin();
         let mut idle = Idle::for_thread(self.progress);
         let mut drives = 0;
+        let mut driven_since = None;
         loop {
             let before = std::mem::replace(&mut drives, self.attendance.drives());
             if self.is_covered(drives, before) {
                 let deep = self.attendance.is_deep();
-                let limit = if deep { COVERED_REST } else { DRIVEN_REST };
+                let driven = driven_since.get_or_insert_with(Instant::now).elapsed();
+                let limit = if deep { COVERED_REST } else { driven_rest(driven) };
                 // Who has left since then has found nobody asleep to wake.
                 let goes_on = || !deep || self.attendance.is_deep();
                 self.attendance.sleeper.sleep(limit, || goes_on() && self.is_covered(drives, before));
                 idle.reset();
                 continue;
             }
+            driven_since = None;
             let (turn, by_callers) = {
                 let mut running = self.lock();
                 (running.turn(), running.by_callers)
@@ -165,17 +176,22 @@ impl<W: Work> Driver<W> {
 
     /// A caller's turn; `None` while another thread is in one.
     pub fn turn(&self) -> Option<Turn> {
-        let turn = {
+        self.turn_and(|_| ()).map(|(turn, ())| turn)
+    }
+
+    /// A caller's turn and a look at what it has left.
+    fn turn_and<T>(&self, look: impl FnOnce(&W) -> T) -> Option<(Turn, T)> {
+        let (turn, seen) = {
             let mut running = self.try_lock()?;
             running.by_callers += 1;
-            running.turn()
+            (running.turn(), look(&running.work))
         };
         if turn == Turn::Stop {
             // The thread says so to everybody, and closes the NICs.
             self.ended.store(true, Ordering::Release);
             self.attendance.wake();
         }
-        Some(turn)
+        Some((turn, seen))
     }
 
     /// Whether anything waits to be posted, answered or completed. `false` while another thread is in a turn: it knows.
@@ -186,7 +202,8 @@ impl<W: Work> Driver<W> {
     /// A caller has asked for something. Its `first` since it last waited is carried out at once where the thread rests: waking
     /// it takes longer. From the second on there is enough to do for two.
     pub fn asked(&self, first: bool) {
-        let done = first && self.progress == Progress::Adaptive && self.turn().is_some() && !self.has_work();
+        let at_once = first && self.progress == Progress::Adaptive;
+        let done = at_once && self.turn_and(W::has_work).is_some_and(|(_, more)| !more);
         if !done {
             self.attendance.wake();
         }

@@ -311,12 +311,12 @@ impl<N: Nic> Lane<N> {
         if self.broken {
             return;
         }
-        let mut events = Events::new(index, state);
+        let before = outcome.failed.len();
+        let mut events = Events::new(index, state, &mut outcome.failed);
         let polled = self.nic.poll(&mut events);
-        let Events { done_ops, done_bytes, frames, failed, .. } = events;
+        let Events { done_ops, done_bytes, frames, .. } = events;
         self.counts.cq_polls += 1;
-        self.account(done_ops, done_bytes, frames, &failed, now_ms);
-        outcome.failed.extend(failed);
+        self.account(done_ops, done_bytes, frames, outcome.failed.get(before..).unwrap_or_default(), now_ms);
         match polled {
             Ok(0) => self.counts.cq_empty += 1,
             Ok(_) => {
@@ -358,11 +358,11 @@ impl<N: Nic> Lane<N> {
         now_ms: u64,
         failures: &mut Vec<Failed>,
     ) -> Result<Vec<u8>, NicError> {
-        let mut events = Events::new(index, state);
+        let before = failures.len();
+        let mut events = Events::new(index, state, failures);
         let card = self.nic.reopen(&mut events);
-        let Events { done_ops, done_bytes, frames, failed, .. } = events;
-        self.account(done_ops, done_bytes, frames, &failed, now_ms);
-        failures.extend(failed);
+        let Events { done_ops, done_bytes, frames, .. } = events;
+        self.account(done_ops, done_bytes, frames, failures.get(before..).unwrap_or_default(), now_ms);
         self.dirty = true;
         card
     }

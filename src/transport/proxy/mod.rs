@@ -211,9 +211,13 @@ impl<N: Nic> Proxy<N> {
         let Some(mut worked) = self.take_commands()? else { return Ok(Turn::Stop) };
         worked |= self.move_lanes()?;
         if !self.hushed {
-            worked |= !self.state.news.is_empty();
-            self.hear_news()?;
-            worked |= self.serve()?;
+            if !self.state.news.is_empty() {
+                worked = true;
+                self.hear_news()?;
+            }
+            if !self.state.requests.is_empty() {
+                worked |= self.serve()?;
+            }
             worked |= self.send_acks();
             self.look_after_ways()?;
             self.settle_quiets()?;
@@ -292,8 +296,10 @@ impl<N: Nic> Proxy<N> {
                 outcome.failed.clear();
                 outcome.broken = None;
             }
-            for failed in outcome.failed.drain(..) {
-                self.operation_failed(nic, failed)?;
+            if !outcome.failed.is_empty() {
+                for failed in outcome.failed.drain(..) {
+                    self.operation_failed(nic, failed)?;
+                }
             }
             if let Some(error) = outcome.broken.take() {
                 self.nic_broke(nic, &error)?;

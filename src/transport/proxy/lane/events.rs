@@ -10,12 +10,13 @@ pub(super) struct Events<'a> {
     pub(super) done_ops: u64,
     pub(super) done_bytes: u64,
     pub(super) frames: u64,
-    pub(super) failed: Vec<Failed>,
+    failed: &'a mut Vec<Failed>,
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(nic: u16, state: &'a mut State) -> Self {
-        Self { nic, state, done_ops: 0, done_bytes: 0, frames: 0, failed: Vec::new() }
+    /// For NIC `nic`; what fails is added to `failed`.
+    pub(super) fn new(nic: u16, state: &'a mut State, failed: &'a mut Vec<Failed>) -> Self {
+        Self { nic, state, done_ops: 0, done_bytes: 0, frames: 0, failed }
     }
 }
 

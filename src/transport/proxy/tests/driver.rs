@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use test_case::test_case;
+
 use super::judge::{Judge, Landing};
 use super::mock::{Trouble, Weather};
 use super::rng::Rng;
@@ -156,14 +158,18 @@ fn the_thread_sleeps_while_operations_are_in_flight() {
     assert!(used < Duration::from_millis(250), "{used:?} of 500 ms");
 }
 
-/// Each look of the thread takes the core from whoever is at work.
-#[test]
-fn the_thread_leaves_a_caller_alone_that_waits_for_long() {
+/// Each look of the thread takes the core from whoever is at work: one caller that waits for long, or for one thing after another.
+/// With a look every 0.5 ms it is hundreds.
+#[test_case(true, 120; "that waits for long")]
+#[test_case(false, 300; "that waits again and again")]
+fn the_thread_leaves_a_caller_alone(long: bool, most_sleeps: i64) {
     let mut world = two_pes();
     let caller = world.callers.remove(0);
     let driver = Arc::new(Driver::new(caller.proxy));
     driver.come();
-    driver.stay();
+    if long {
+        driver.stay();
+    }
     let thread = std::thread::spawn({
         let driver = Arc::clone(&driver);
         move || {
@@ -176,7 +182,12 @@ fn the_thread_leaves_a_caller_alone_that_waits_for_long() {
     let end = Instant::now() + Duration::from_millis(300);
     while Instant::now() < end {
         assert_ne!(driver.turn(), Some(Turn::Stop));
-        driver.stay();
+        if long {
+            driver.stay();
+        } else {
+            driver.leave();
+            driver.come();
+        }
         std::thread::yield_now();
     }
     caller.fault.raise("the test is over");
@@ -184,9 +195,8 @@ fn the_thread_leaves_a_caller_alone_that_waits_for_long() {
         assert!(Instant::now() < end + LONG, "the thread keeps the lock");
     }
     driver.leave();
-    // With one every 0.5 ms it is hundreds.
     let (sleeps, used_ms) = thread.join().unwrap();
-    assert!(sleeps < 120 && used_ms < 100, "it has slept {sleeps} times in 300 ms, and worked {used_ms} ms");
+    assert!(sleeps < most_sleeps && used_ms < 100, "it has slept {sleeps} times in 300 ms, and worked {used_ms} ms");
 }
 
 /// PEs close their NICs when all have finished: not even a late acknowledgement may be on its way then.

@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
 
     fn released(&mut self) -> Result<Released, RecordError> {
         let mut released = Released::below(self.word()?);
-        for word in &mut released.above {
+        for word in released.above.iter_mut() {
             *word = self.word()?;
         }
         Ok(released)

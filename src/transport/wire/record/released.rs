@@ -7,19 +7,20 @@ pub(super) const RELEASED_WORDS: usize = 16;
 const _: () = assert!(RELEASED_WORDS as u64 * 64 == WINDOW, "a bit per group of the window");
 
 /// Which groups of a sender are released at a receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Released {
     /// All below it are.
     pub low: u64,
-    /// Of those from `low` on, bit `n` says so of group `low + n`.
-    pub above: [u64; RELEASED_WORDS],
+    /// Of those from `low` on, bit `n` says so of group `low + n`. Apart, for it is long and rare: records that come by the million
+    /// are moved about with room for it otherwise.
+    pub above: Box<[u64; RELEASED_WORDS]>,
 }
 
 impl Released {
     /// Nothing above `low`.
     #[must_use]
     pub fn below(low: u64) -> Self {
-        Self { low, above: [0; RELEASED_WORDS] }
+        Self { low, above: Box::new([0; RELEASED_WORDS]) }
     }
 
     /// Notes that group `seq` is released.

@@ -30,7 +30,8 @@ fn any_action() -> impl Strategy<Value = Option<Action>> {
 }
 
 fn any_released() -> impl Strategy<Value = Released> {
-    (any::<u64>(), any::<[u64; RELEASED_WORDS]>()).prop_map(|(low, above)| Released { low, above })
+    (any::<u64>(), any::<[u64; RELEASED_WORDS]>())
+        .prop_map(|(low, above)| Released { low, above: Box::new(above) })
 }
 
 fn any_close() -> impl Strategy<Value = Close> {
@@ -77,7 +78,7 @@ proptest! {
         for record in [
             Record::Ack { low: number },
             Record::Ask { nonce: number },
-            Record::State { nonce: number, released, progress },
+            Record::State { nonce: number, released: released.clone(), progress },
             Record::Fence { nic, incarnation },
             Record::Card { nic, incarnation, released, card: &card },
             Record::CardSeen { nic, incarnation },
