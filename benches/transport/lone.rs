@@ -44,8 +44,7 @@ impl Nic for EchoNic {
         if self.sent == self.received {
             return Ok(0);
         }
-        let signal =
-            Atomic { offset: SIGNAL, width: Width::Word, op: AtomicOp::Add, operand: 1, compare: 0 };
+        let signal = Atomic { offset: SIGNAL, width: Width::Word, op: AtomicOp::Add, operand: 1, compare: 0 };
         let (seq, action) = (self.sent, Some(Action::Change(signal)));
         self.sent += 1;
         self.frame.clear();

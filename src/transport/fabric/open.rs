@@ -121,7 +121,8 @@ impl FabricNic {
                 _ => Names::Like(sender_name.clone()),
             };
             let reopens = job.has_choice && can_reopen(&info.provider());
-            let (ep, av_of_receiver) = if reopens { (ptr::null_mut(), ptr::null_mut()) } else { (sender, av) };
+            let (ep, av_of_receiver) =
+                if reopens { (ptr::null_mut(), ptr::null_mut()) } else { (sender, av) };
             let mut receiver = Receiver {
                 names: names.clone(),
                 ep,
@@ -136,8 +137,7 @@ impl FabricNic {
                 leaves_half_open: matches!(&*info.provider(), "net" | "tcp"),
                 former: VecDeque::new(),
             };
-            let address =
-                if reopens { receiver.open(lib, name, &info)? } else { sender_name.clone() };
+            let address = if reopens { receiver.open(lib, name, &info)? } else { sender_name.clone() };
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
                 return Err(refused("fi_mr_key", "keys longer than 64 bits"));

@@ -24,6 +24,9 @@ use super::peers::{Names, insert};
 use super::slots::Kind;
 use crate::transport::nic::{NicError, Posted, Sink};
 
+/// One of so many receives may be missing for a while.
+const SPARE: usize = 8;
+
 /// Former addresses that a fresh endpoint must not have: somebody may still be sending there.
 const FORMER: usize = 64;
 
@@ -90,6 +93,11 @@ impl Receiver {
             self.close();
         }
         opened
+    }
+
+    /// Whether so many receives are not posted that messages may soon find none.
+    pub(super) fn is_short(&self) -> bool {
+        self.idle.len() > self.slots.len() / SPARE
     }
 
     /// Makes the endpoint known by which the NIC of this card sends.

@@ -196,7 +196,10 @@ fn the_thread_leaves_a_caller_alone(long: bool, most_sleeps: i64) {
     }
     driver.leave();
     let (sleeps, used_ms) = thread.join().unwrap();
-    assert!(sleeps < most_sleeps && used_ms < 100, "it has slept {sleeps} times in 300 ms, and worked {used_ms} ms");
+    assert!(
+        sleeps < most_sleeps && used_ms < 100,
+        "it has slept {sleeps} times in 300 ms, and worked {used_ms} ms"
+    );
 }
 
 /// PEs close their NICs when all have finished: not even a late acknowledgement may be on its way then.
