@@ -36,7 +36,7 @@ fn compiler() -> String {
     format!("{}-{}", minor.join("."), std::env::consts::ARCH)
 }
 
-/// The figures of a compiler and a profile: bytes of a put (`posted`: 8, from a GPU's ring), NICs, instructions.
+/// The figures of a compiler and a profile: bytes of a put (`posted`: 8, from a GPU's ring; `lone`: 8, waited for and answered), NICs, instructions.
 fn figures(text: &str, compiler: &str, profile: &str) -> Vec<(String, String, f64)> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -86,7 +86,7 @@ fn hold(profile: &str) {
         println!("{compiler} {profile} {bytes} {nics} {each:.1}");
         if (each / figure - 1.0).abs() > TOLERANCE {
             wrong.push(format!(
-                "a put-signal takes {each:.1} instructions, not {figure} (bytes: {bytes}, NICs: {nics})"
+                "a put-signal takes {each:.1} instructions, not {figure} (bytes, or which: {bytes}, NICs: {nics})"
             ));
         }
     }

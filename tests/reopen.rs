@@ -255,6 +255,19 @@ fn one_endpoint_serves_both_directions_where_nothing_can_be_gone_round() {
             assert!(pair.a.is_full_of(4 << 20, 8) && pair.b.is_full_of(4 << 20, 7), "{provider}");
             pair.until("the end of both", |pair| pair.a.ended() == 1 && pair.b.ended() == 1);
             assert!(pair.a.seen.failed.is_empty() && pair.b.seen.failed.is_empty(), "{provider}");
+            let error = pair.b.nic.reopen(&mut pair.b.seen).unwrap_err().to_string();
+            assert!(error.contains(&provider), "{error}");
+            // More than there are receives.
+            for round in 0..300_u64 {
+                let frame = round.to_le_bytes();
+                pair.until("sending", |pair| pair.a.nic.send(pair.a.peer, &frame).unwrap() != Posted::Full);
+                pair.until("sending", |pair| pair.b.nic.send(pair.b.peer, &frame).unwrap() != Posted::Full);
+                pair.until("a frame each way", |pair| {
+                    [&pair.a, &pair.b]
+                        .iter()
+                        .all(|end| end.seen.frames.last().is_some_and(|last| *last == frame))
+                });
+            }
         }
     }
 }

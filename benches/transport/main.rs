@@ -67,14 +67,14 @@ fn lab() {
     }
 }
 
-/// `count BYTES NICS PUTS`, or `count posted|lone NICS PUTS`: for a counter of instructions around this process. Nothing in it
+/// `count BYTES NICS PUTS`, or `count posted NICS PUTS`, or `count lone 1 PUTS`: for a counter of instructions around this process. Nothing in it
 /// depends on time.
 fn count(args: &[String]) {
     let number = |at: usize| args[at].parse::<u64>().unwrap();
     let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
     let (nics, puts) = (u16::try_from(number(1)).unwrap(), number(2));
     match args[0].as_str() {
-        "lone" => lone::Lone::new(nics, clock).exchange(puts),
+        "lone" => lone::Lone::new(clock).exchange(puts),
         "posted" => {
             posted::Posted::new(nics, RINGS, clock).puts(puts);
         }

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// How long the thread sleeps at most: no time passes here.
 const LONGEST_SLEEP: Duration = Duration::MAX;
 
+/// As the proxy's.
+pub(super) const SHARE: u32 = 16;
+
 /// What a proxy does when there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {

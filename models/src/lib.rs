@@ -10,6 +10,8 @@ pub mod attendance;
 #[path = "../../counters/src/bytes.rs"]
 #[expect(dead_code, reason = "only a part is needed here")]
 mod bytes;
+#[path = "../../src/transport/proxy/driven.rs"]
+mod driven;
 #[path = "../../src/transport/proxy/driver.rs"]
 pub mod driver;
 #[path = "../../src/transport/event/count.rs"]

@@ -93,8 +93,8 @@ pub trait Sink {
 
 /// One NIC, owned by the proxy: one thread at a time uses it.
 ///
-/// It sends through one endpoint and receives through another, so that it can be fenced against what others have on the
-/// way to it without harm to what it sends itself.
+/// Where it may have to be fenced against what others have on the way to it, that does no harm to what it sends itself: it then
+/// receives through an endpoint of its own.
 pub trait Nic: Send {
     /// Its name, for messages.
     fn name(&self) -> &str;
@@ -128,8 +128,8 @@ pub trait Nic: Send {
         u64::MAX
     }
 
-    /// Whether [`Self::reopen`] works here: whether its provider stands an endpoint being closed in mid-traffic, and
-    /// whether nothing can land once it is.
+    /// Whether [`Self::reopen`] works here: whether its provider stands an endpoint being closed in mid-traffic, nothing can land
+    /// once it is, and the job has a NIC to go on with.
     fn can_reopen(&self) -> bool;
 
     /// Fences this NIC: closes the endpoint that receives, reports what had come before, and opens a fresh one. Once it

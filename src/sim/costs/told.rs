@@ -36,7 +36,7 @@ impl Costs {
                 Some(self.goodput_ppm),
                 "millionths of the line rate",
                 "published: put, 97.8 Gb/s of 100",
-                "measured: 0.65 % are headers (docs/performance.md)",
+                "measured: 0.65 % are headers (docs/measurements.md)",
             ),
             told(
                 "put",
@@ -50,7 +50,7 @@ impl Costs {
                 Some(self.latency_ps),
                 "ps",
                 ASSUMED,
-                "rounded from 17.7 us, a whole one-way put over sockets with the proxy's part (docs/performance.md)",
+                "rounded from 17.7 us, measured once: a whole one-way put over sockets with the proxy's part",
             ),
             told("window", Some(self.window.into()), "segments of a NIC on the way", ASSUMED, ASSUMED),
             told("queue", Some(self.queue.into()), "puts of a NIC to do", ASSUMED, ASSUMED),

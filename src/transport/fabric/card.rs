@@ -16,7 +16,7 @@ const HEAD: usize = 20;
 pub struct NicCard {
     /// Address of the endpoint that receives.
     pub name: Vec<u8>,
-    /// Address of the endpoint that sends: EFA wants it in the target's address vector.
+    /// Address of the endpoint that sends, the same where that is the one that receives: EFA wants it in the target's address vector.
     pub sender: Vec<u8>,
     /// Key of the heap's registration on this NIC.
     pub key: u64,

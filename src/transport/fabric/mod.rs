@@ -1,7 +1,7 @@
 //! NICs through libfabric.
 //!
-//! Each NIC has a fabric, a domain, an endpoint, a completion queue, an address vector and the registered heap of its
-//! own. What a provider grants is obeyed, not assumed: memory-registration mode, missing `info->nic`, ignored domain
+//! Each NIC has a fabric, a domain, a completion queue, the registered heap, and one or two endpoints (`receiver.rs`) with an address
+//! vector each, of its own. What a provider grants is obeyed, not assumed: memory-registration mode, missing `info->nic`, ignored domain
 //! hints and zero lengths in target completions are facts of life (libfabric 1.17 has all of them).
 
 #![expect(unsafe_code, reason = "libfabric's objects are C structures behind raw pointers")]

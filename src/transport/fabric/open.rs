@@ -56,13 +56,25 @@ const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
 /// writer gets its part of them ([`NicCard::room`]).
 const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
 
-/// What a NIC must know of all NICs of the job when it is opened.
+/// What must be known of all NICs of a job when one of them is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobNics {
-    /// How many may write to each: EFA does not guard a completion queue against overrun, so it has to be large enough.
+    /// NICs that may write to this one: EFA does not guard a completion queue against overrun, so it has to be large enough.
     pub writers: usize,
-    /// Whether any PE has a second one, so that who fails can be gone round. Only then are NICs ever fenced.
+    /// Whether some PE has a second NIC. Only then a NIC that fails can be gone round, and only then one is ever fenced.
     pub has_choice: bool,
+}
+
+impl JobNics {
+    /// For PE `me` of a job whose PEs have so many NICs.
+    #[must_use]
+    pub fn of(widths: &[u16], me: u32) -> Self {
+        let others = (0..).zip(widths).filter(|&(pe, _)| pe != me);
+        Self {
+            writers: others.map(|(_, &width)| usize::from(width)).sum(),
+            has_choice: widths.iter().any(|&width| width > 1),
+        }
+    }
 }
 
 impl FabricNic {
@@ -120,24 +132,14 @@ impl FabricNic {
                 FI_ADDR_STR => Names::Text,
                 _ => Names::Like(sender_name.clone()),
             };
-            let reopens = job.has_choice && can_reopen(&info.provider());
-            let (ep, av_of_receiver) =
-                if reopens { (ptr::null_mut(), ptr::null_mut()) } else { (sender, av) };
-            let mut receiver = Receiver {
-                names: names.clone(),
-                ep,
-                shared: !reopens,
-                domain,
-                cq,
-                av: av_of_receiver,
-                senders: Vec::new(),
-                slots: Vec::new(),
-                idle: Vec::new(),
-                can_reopen: reopens,
-                leaves_half_open: matches!(&*info.provider(), "net" | "tcp"),
-                former: VecDeque::new(),
+            let fenced = job.has_choice && can_reopen(&info.provider());
+            let mut receiver = Receiver::new(domain, cq, names.clone(), &info.provider());
+            let address = if fenced {
+                receiver.open(lib, name, &info)?
+            } else {
+                receiver.share(sender);
+                sender_name.clone()
             };
-            let address = if reopens { receiver.open(lib, name, &info)? } else { sender_name.clone() };
             let key = fi_mr_key(heap_mr);
             if key == FI_KEY_NOTAVAIL {
                 return Err(refused("fi_mr_key", "keys longer than 64 bits"));
@@ -360,6 +362,13 @@ unsafe fn register(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nics_are_fenced_where_some_pe_has_a_second_one() {
+        assert_eq!(JobNics::of(&[1, 1, 1], 1), JobNics { writers: 2, has_choice: false });
+        assert_eq!(JobNics::of(&[1, 4], 1), JobNics { writers: 1, has_choice: true });
+        assert_eq!(JobNics::of(&[1, 4], 0), JobNics { writers: 4, has_choice: true });
+    }
 
     #[test]
     fn what_all_writers_may_have_under_way_fits_the_queue() {

@@ -1,7 +1,7 @@
 //! The receiving side of a NIC: an endpoint of its own where the NIC may have to be fenced, so that closing it harms nothing else.
 //! Where that can never be it is the endpoint that also sends. Over sockets both directions between two NICs are then one
 //! connection, on which what goes back acknowledges what has come; with two, TCP sends a segment of its own for every second
-//! message (`docs/performance.md`).
+//! message (`docs/measurements.md`).
 
 use std::collections::VecDeque;
 use std::ptr;
@@ -24,8 +24,8 @@ use super::peers::{Names, insert};
 use super::slots::Kind;
 use crate::transport::nic::{NicError, Posted, Sink};
 
-/// One of so many receives may be missing for a while.
-const SPARE: usize = 8;
+/// The part of the receives that may be missing for a while.
+const MISSING: usize = 8;
 
 /// Former addresses that a fresh endpoint must not have: somebody may still be sending there.
 const FORMER: usize = 64;
@@ -40,11 +40,12 @@ const ATTEMPTS: usize = 8;
 pub(super) struct Receiver {
     /// Null while closed.
     pub(super) ep: *mut fid_ep,
-    /// It is the one that sends, too, and stays open as long as that; so does its address vector.
+    /// It is the one that sends, too, and stays open as long as that.
     pub(super) shared: bool,
     pub(super) domain: *mut fid_domain,
     pub(super) cq: *mut fid_cq,
-    /// Null while closed. EFA before libfabric 2.3 refuses a second endpoint on an address vector, so this one has its own.
+    /// Null while closed, and where the endpoint is the sender's. EFA before libfabric 2.3 refuses a second endpoint on an address
+    /// vector, so this one has its own.
     pub(super) av: *mut fid_av,
     pub(super) names: Names,
     /// Who sends here: their endpoints' addresses. EFA wants to know them.
@@ -53,14 +54,34 @@ pub(super) struct Receiver {
     pub(super) slots: Vec<usize>,
     /// Those of them that are not posted.
     pub(super) idle: Vec<usize>,
-    /// Whether it can be closed in mid-traffic.
-    pub(super) can_reopen: bool,
     /// Whether closing it leaves connections behind; see `half_open.rs`.
     pub(super) leaves_half_open: bool,
     pub(super) former: VecDeque<Vec<u8>>,
 }
 
 impl Receiver {
+    /// Closed, and without receives.
+    pub(super) fn new(domain: *mut fid_domain, cq: *mut fid_cq, names: Names, provider: &str) -> Self {
+        Self {
+            ep: ptr::null_mut(),
+            shared: false,
+            domain,
+            cq,
+            av: ptr::null_mut(),
+            names,
+            senders: Vec::new(),
+            slots: Vec::new(),
+            idle: Vec::new(),
+            leaves_half_open: matches!(provider, "net" | "tcp"),
+            former: VecDeque::new(),
+        }
+    }
+
+    /// Receives by the endpoint that sends, for good.
+    pub(super) fn share(&mut self, sender: *mut fid_ep) {
+        (self.ep, self.shared) = (sender, true);
+    }
+
     /// Opens endpoint and address vector and returns the endpoint's address.
     ///
     /// # Safety
@@ -97,21 +118,21 @@ impl Receiver {
 
     /// Whether so many receives are not posted that messages may soon find none.
     pub(super) fn is_short(&self) -> bool {
-        self.idle.len() > self.slots.len() / SPARE
+        is_short(self.idle.len(), self.slots.len())
     }
 
     /// Makes the endpoint known by which the NIC of this card sends.
     pub(super) fn expect(&mut self, lib: &Libfabric, card: &NicCard) -> Result<(), String> {
-        if self.shared && card.sender == card.name {
-            // It is known as where to send.
-            return Ok(());
+        if self.shared {
+            // The sender's address vector has it as where to send to.
+            let one = card.sender == card.name;
+            return one.then_some(()).ok_or_else(|| "it has two endpoints where one is enough".to_owned());
         }
-        let sender = &card.sender;
         if !self.av.is_null() {
             // SAFETY: a live address vector.
-            unsafe { insert(lib, self.av, &self.names, sender) }?;
+            unsafe { insert(lib, self.av, &self.names, &card.sender) }?;
         }
-        self.senders.push(sender.to_vec());
+        self.senders.push(card.sender.clone());
         Ok(())
     }
 
@@ -197,8 +218,13 @@ impl FabricNic {
 
     pub(super) fn reopen_receiver(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
         const WHAT: &str = "reopening";
-        if !self.receiver.can_reopen {
-            let why = format!("here {} receives by the endpoint that sends", self.info.provider());
+        if self.receiver.shared {
+            let provider = self.info.provider();
+            let why = if can_reopen(&provider) {
+                format!("no PE has a second NIC, so that {provider} receives by the endpoint that sends")
+            } else {
+                format!("{provider} cannot close an endpoint while others write to it")
+            };
             return Err(self.refusal(WHAT.into(), why));
         }
         self.close_receiver(sink)?;
@@ -255,5 +281,22 @@ impl FabricNic {
         }
         self.receiver.idle.clone_from(&self.receiver.slots);
         drained
+    }
+}
+
+/// Whether so many of `all` receives are missing that messages may soon find none.
+fn is_short(missing: usize, all: usize) -> bool {
+    missing > all / MISSING
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_short;
+
+    #[test]
+    fn an_eighth_of_the_receives_may_be_missing() {
+        assert!((1..8).all(|all| is_short(1, all) && !is_short(0, all)), "of few none may");
+        assert!(!is_short(1, 8) && is_short(2, 8));
+        assert!(!is_short(32, 256) && is_short(33, 256));
     }
 }

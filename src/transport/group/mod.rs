@@ -40,7 +40,7 @@ const ACK_DELAY_NS: u64 = 20_000;
 pub(super) const STREAM: u64 = 4;
 
 /// The same delay then. Closes of a stream of long puts come several in a frame, 0.1 ms apart over sockets, and not each frame of them is worth an
-/// acknowledgement (`docs/performance.md`).
+/// acknowledgement (`docs/measurements.md`).
 const STREAM_ACK_DELAY_NS: u64 = 200_000;
 
 /// The window towards a receiver is full; acknowledgements must come in first.

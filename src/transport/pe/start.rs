@@ -108,7 +108,8 @@ impl Pe {
         let device = device.and_then(|part| {
             if heap.takes(&part) { Ok(part) } else { Err(format!("it cannot continue the heap: {part:?}")) }
         });
-        let job = nics_of_job(session, infos.len(), limit)?;
+        let widths = widths_of_job(session, infos.len(), limit)?;
+        let job = JobNics::of(&widths, session.rank());
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
             let name = nic_name(config.nics.get(index), &info);
@@ -125,6 +126,7 @@ impl Pe {
         for (pe, other) in (0..).zip(&cards) {
             card.fits(session.rank(), other, pe)?;
         }
+        hold_to_widths(&cards, &widths)?;
         let device = PeCard::device_of_all(&cards).and(device);
         let attached =
             device.and_then(|part| heap.attach(part).map_err(|part| format!("a second one: {part:?}")));
@@ -140,8 +142,6 @@ impl Pe {
         // All heaps are mapped before anyone can leave and take its heap along.
         session.allgather(b"connected", STEP_LIMIT)?;
         let page = open_page(config, lib, session, &nics, &provider);
-        let widths: Vec<_> =
-            cards.iter().map(|card| u16::try_from(card.nics.len()).unwrap_or(u16::MAX)).collect();
         let identities = nics.iter().zip(0..).map(|(nic, rail)| identity(config, nic, rail)).collect();
         let (producer, consumer) = ring(RING_DEPTH);
         let (proxy, shared) = Proxy::new(Parts {
@@ -285,23 +285,26 @@ impl Assembled {
     }
 }
 
-/// What NICs the job has: any of other PEs' may write to any of ours.
-fn nics_of_job(session: &Session, own: usize, limit: Duration) -> Result<JobNics, TransportError> {
+/// NICs of each PE, by PE.
+fn widths_of_job(session: &Session, own: usize, limit: Duration) -> Result<Vec<u16>, TransportError> {
     let counts = session.allgather(&[u8::try_from(own).unwrap_or(u8::MAX)], limit)?;
-    let mut job = JobNics { writers: 0, has_choice: own > 1 };
-    for (pe, count) in (0..).zip(&counts).filter(|(pe, _)| *pe != session.rank()) {
-        match count[..] {
-            [count] if (1..=MAX_NICS).contains(&usize::from(count)) => {
-                job.writers += usize::from(count);
-                job.has_choice |= count > 1;
-            }
-            _ => {
-                let why = format!("it must have 1 to {MAX_NICS} NICs");
-                return Err(FabricError::Card { pe, why }.into());
-            }
+    let widths = (0..).zip(&counts).map(|(pe, count)| match count[..] {
+        [count] if (1..=MAX_NICS).contains(&usize::from(count)) => Ok(u16::from(count)),
+        _ => Err(FabricError::Card { pe, why: format!("it must have 1 to {MAX_NICS} NICs") }),
+    });
+    Ok(widths.collect::<Result<_, _>>()?)
+}
+
+/// Holds what PEs say of their NICs against how many they have said to have: by that others have opened theirs.
+fn hold_to_widths(cards: &[PeCard], widths: &[u16]) -> Result<(), FabricError> {
+    for (pe, (card, &width)) in (0..).zip(cards.iter().zip(widths)) {
+        let described = card.nics.len();
+        if described != usize::from(width) {
+            let why = format!("it describes {described} NICs and has said that it has {width}");
+            return Err(FabricError::Card { pe, why });
         }
     }
-    Ok(job)
+    Ok(())
 }
 
 /// What people call a NIC.

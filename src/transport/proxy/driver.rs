@@ -11,29 +11,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::attendance::Attendance;
+use super::driven::{DEEP, Driven};
 use super::idle::{Idle, Progress, Rest};
 use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering};
-
-/// How long the thread sleeps at least before it looks whether callers still do its work. One that waits for one message after
-/// another leaves for a moment between them, and must not find the thread at it then; so the thread takes over when nobody
-/// has come for as long, and others may have to wait for this PE twice that time.
-const DRIVEN_REST: Duration = Duration::from_micros(500);
-
-/// What share of the time that callers have done its work that sleep may be. Each look costs far more than its own time
-/// (`docs/performance.md`): whoever is at work loses its core for a moment, and queues run full.
-const SHARE: u32 = 16;
-
-/// The longest such sleep. So long it is at once while a caller waits for long, which wakes the thread when it leaves. Not for ever, so
-/// that a wake-up more or less is no matter.
-const COVERED_REST: Duration = Duration::from_millis(5);
-
-/// How long the thread leaves its work to callers, who have done it for so long.
-fn driven_rest(driven: Duration) -> Duration {
-    (driven / SHARE).clamp(DRIVEN_REST, COVERED_REST)
-}
 
 /// What is done in turns.
 pub trait Work {
@@ -141,20 +124,21 @@ impl<W: Work> Driver<W> {
         self.attendance.sleeper.begin();
         let mut idle = Idle::for_thread(self.progress);
         let mut drives = 0;
-        let mut driven_since = None;
+        let mut callers = Driven::default();
         loop {
             let before = std::mem::replace(&mut drives, self.attendance.drives());
             if self.is_covered(drives, before) {
                 let deep = self.attendance.is_deep();
-                let driven = driven_since.get_or_insert_with(Instant::now).elapsed();
-                let limit = if deep { COVERED_REST } else { driven_rest(driven) };
+                let came = drives.wrapping_sub(before);
+                let rest = callers.rest(Instant::now(), came, self.attendance.is_driven());
+                let limit = if deep { DEEP } else { rest };
                 // Who has left since then has found nobody asleep to wake.
                 let goes_on = || !deep || self.attendance.is_deep();
                 self.attendance.sleeper.sleep(limit, || goes_on() && self.is_covered(drives, before));
                 idle.reset();
                 continue;
             }
-            driven_since = None;
+            callers = Driven::default();
             let (turn, by_callers) = {
                 let mut running = self.lock();
                 (running.turn(), running.by_callers)

@@ -10,7 +10,7 @@ const SPINS: u32 = 32;
 const YIELDS: u32 = 128;
 
 /// How long at least a caller yields that drives: it has nothing else to do. Of a message of 1 MiB nothing is seen for 0.2 ms
-/// even at 5 GB/s, and who sleeps meanwhile lets queues run empty or full (`docs/performance.md`). The thread has a program beside
+/// even at 5 GB/s, and who sleeps meanwhile lets queues run empty or full (`docs/measurements.md`). The thread has a program beside
 /// it that may want the core.
 const AWAKE: Duration = Duration::from_millis(1);
 
@@ -18,7 +18,7 @@ const AWAKE: Duration = Duration::from_millis(1);
 /// a look at most that much longer than it did anyway, and who has been idle for long costs next to nothing.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(20);
 const LONGEST_SLEEP: Duration = Duration::from_millis(5);
-const SHARE: u32 = 16;
+pub(super) const SHARE: u32 = 16;
 
 /// Before nothing has come for so long, sleeps are no longer than that. A long message over sockets needs looks to get on at
 /// all, and until it is complete nothing is seen of it: 8 MiB take 335 ms at 200 Mbit/s.

@@ -9,6 +9,7 @@ mod attendance;
 mod clock;
 mod commands;
 mod drive;
+mod driven;
 mod driver;
 mod idle;
 mod lane;
@@ -296,6 +297,7 @@ impl<N: Nic> Proxy<N> {
                 outcome.failed.clear();
                 outcome.broken = None;
             }
+            // A drain of nothing is 45 instructions in each turn.
             if !outcome.failed.is_empty() {
                 for failed in outcome.failed.drain(..) {
                     self.operation_failed(nic, failed)?;

@@ -111,6 +111,10 @@ impl<N: Nic> Proxy<N> {
     /// Takes in what others have said.
     pub(super) fn hear_news(&mut self) -> Result<(), String> {
         for (pe, news) in std::mem::take(&mut self.state.news) {
+            if !self.recovery.able && matches!(news, News::Fence { .. } | News::Card { .. }) {
+                // All PEs know whether NICs can be fenced. Where an endpoint stays open whatever is asked, nothing may be sent again.
+                return Err(format!("PE {pe} speaks of fencing NICs, which is not possible in this job"));
+            }
             match news {
                 News::Ask { nonce } => {
                     let (released, progress) = (self.state.released(pe), self.state.progress(pe));

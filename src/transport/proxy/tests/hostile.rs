@@ -21,9 +21,13 @@ const VICTIM: PeerNic = PeerNic { pe: 0, nic: 1 };
 const LIAR: u16 = 1;
 
 fn world(seed: u64) -> World {
+    world_in(seed, Weather::fair())
+}
+
+fn world_in(seed: u64, weather: Weather) -> World {
     let mut rng = Rng::new(seed);
     let (policy, sources) = (PolicyKind::PairSeq, vec![RxSource::Ledger; 3]);
-    let setup = Setup { widths: vec![2; 3], weather: Weather::fair(), policy, ring: 8, heap: HEAP, sources };
+    let setup = Setup { widths: vec![2; 3], weather, policy, ring: 8, heap: HEAP, sources };
     World::new(&mut rng, &setup, Judge::new(3, RESERVED, HEAP))
 }
 
@@ -94,13 +98,22 @@ fn verdict(world: &mut World, records: &[Record<'_>], landings: &[u64]) -> Strin
 fn the_error_names_the_peer(records: &[Record<'_>], landings: &[u64], expected: &str) {
     for seed in 0..8 {
         let _seed = Seed(seed);
-        let mut world = world(seed);
+        let mut world = world_in(seed, Weather { reopens: true, ..Weather::fair() });
         let error = verdict(&mut world, records, landings);
         assert!(error.contains(expected), "{error}");
         // The first words are the event that wakes waiters.
         let heap = bytes(&world.heaps[0], 8, HEAP - 8);
         assert!(heap.iter().all(|&byte| byte == 0), "something was applied");
     }
+}
+
+/// Nobody may be made to forget what has landed through a NIC that cannot be closed.
+#[test_case(&Record::Fence { nic: 0, incarnation: 0 }; "asked for")]
+#[test_case(&Record::Card { nic: 0, incarnation: 1, released: Released::below(0), card: &[] }; "told of")]
+fn a_fence_is_no_matter_where_nics_cannot_be_closed(record: &Record<'_>) {
+    let mut world = world(0);
+    let error = verdict(&mut world, std::slice::from_ref(record), &[]);
+    assert!(error.contains("PE 1 speaks of fencing"), "{error}");
 }
 
 #[test]
