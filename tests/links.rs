@@ -1,6 +1,6 @@
 //! Links between the Markdown files of the repository lead to files and headings that exist.
 
-#![expect(clippy::unwrap_used, reason = "a file that cannot be read has failed")]
+#![expect(clippy::unwrap_used, reason = "every page has a folder")]
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -8,13 +8,15 @@ use std::path::{Component, Path, PathBuf};
 /// Every Markdown file of the repository: its own folders, not what was built or fetched into it.
 fn pages() -> BTreeMap<PathBuf, String> {
     fn walk(folder: &Path, pages: &mut BTreeMap<PathBuf, String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        // Tests beside this one make folders and remove them.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
             let name = path.file_name().unwrap().to_string_lossy();
             if path.is_dir() && !path.is_symlink() && !name.starts_with('.') && name != "target" {
                 walk(&path, pages);
             } else if path.extension().is_some_and(|end| end == "md") {
-                pages.insert(path.clone(), std::fs::read_to_string(&path).unwrap());
+                let text = std::fs::read_to_string(&path);
+                pages.extend(text.ok().map(|text| (path, text)));
             }
         }
     }
@@ -70,7 +72,7 @@ fn links_between_pages_lead_somewhere() {
     let mut seen = 0;
     let mut broken = Vec::new();
     for (page, text) in &pages {
-        for target in targets(text).into_iter().filter(|target| !target.contains("://")) {
+        for target in targets(text).into_iter().filter(|target| !target.contains(':')) {
             seen += 1;
             let (file, heading) = target.split_once('#').map_or((&*target, None), |(f, h)| (f, Some(h)));
             let path = if file.is_empty() { page.clone() } else { plain(&page.parent().unwrap().join(file)) };

@@ -74,7 +74,10 @@ fn count(args: &[String]) {
     let clock = Clock::Given(Arc::new(AtomicU64::new(0)));
     let (nics, puts) = (u16::try_from(number(1)).unwrap(), number(2));
     match args[0].as_str() {
-        "lone" => lone::Lone::new(clock).exchange(puts),
+        "lone" => {
+            assert_eq!(nics, 1, "that is made for one NIC");
+            lone::Lone::new(clock).exchange(puts);
+        }
         "posted" => {
             posted::Posted::new(nics, RINGS, clock).puts(puts);
         }

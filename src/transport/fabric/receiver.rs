@@ -123,10 +123,13 @@ impl Receiver {
 
     /// Makes the endpoint known by which the NIC of this card sends.
     pub(super) fn expect(&mut self, lib: &Libfabric, card: &NicCard) -> Result<(), String> {
+        if self.shared != (card.sender == card.name) {
+            let (has, needs) = if self.shared { ("two endpoints", "one") } else { ("one endpoint", "two") };
+            return Err(format!("it has {has} where every NIC of this job has {needs}"));
+        }
         if self.shared {
             // The sender's address vector has it as where to send to.
-            let one = card.sender == card.name;
-            return one.then_some(()).ok_or_else(|| "it has two endpoints where one is enough".to_owned());
+            return Ok(());
         }
         if !self.av.is_null() {
             // SAFETY: a live address vector.

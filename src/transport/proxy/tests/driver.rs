@@ -161,7 +161,7 @@ fn the_thread_sleeps_while_operations_are_in_flight() {
 /// Each look of the thread takes the core from whoever is at work: one caller that waits for long, or for one thing after another.
 /// With a look every 0.5 ms it is hundreds.
 #[test_case(true, 120; "that waits for long")]
-#[test_case(false, 400; "that waits again and again")]
+#[test_case(false, 450; "that waits again and again")]
 fn the_thread_leaves_a_caller_alone(long: bool, most_sleeps: i64) {
     let mut world = two_pes();
     let caller = world.callers.remove(0);
