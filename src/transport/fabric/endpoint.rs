@@ -294,7 +294,7 @@ impl Nic for FabricNic {
     }
 
     fn can_reopen(&self) -> bool {
-        !self.receiver.shared
+        self.receiver.can_reopen
     }
 
     fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {

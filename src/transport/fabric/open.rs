@@ -29,7 +29,7 @@ use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
 use super::peers::{Names, Peers};
-use super::receiver::{Receiver, can_reopen};
+use super::receiver::Receiver;
 use super::slots::{Kind, Slots};
 use super::{FabricError, check};
 use crate::transport::heap::{DevicePart, Heap};
@@ -132,9 +132,8 @@ impl FabricNic {
                 FI_ADDR_STR => Names::Text,
                 _ => Names::Like(sender_name.clone()),
             };
-            let fenced = job.has_choice && can_reopen(&info.provider());
             let mut receiver = Receiver::new(domain, cq, names.clone(), &info.provider());
-            let address = if fenced {
+            let address = if job.has_choice || !receiver.can_reopen {
                 receiver.open(lib, name, &info)?
             } else {
                 receiver.share(sender);

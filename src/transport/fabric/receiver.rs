@@ -54,6 +54,8 @@ pub(super) struct Receiver {
     pub(super) slots: Vec<usize>,
     /// Those of them that are not posted.
     pub(super) idle: Vec<usize>,
+    /// Whether it can be closed in mid-traffic, and opened again.
+    pub(super) can_reopen: bool,
     /// Whether closing it leaves connections behind; see `half_open.rs`.
     pub(super) leaves_half_open: bool,
     pub(super) former: VecDeque<Vec<u8>>,
@@ -72,14 +74,16 @@ impl Receiver {
             senders: Vec::new(),
             slots: Vec::new(),
             idle: Vec::new(),
+            can_reopen: can_reopen(provider),
             leaves_half_open: matches!(provider, "net" | "tcp"),
             former: VecDeque::new(),
         }
     }
 
-    /// Receives by the endpoint that sends, for good.
+    /// Receives by the endpoint that sends, for good. Providers that cannot reopen keep two endpoints all the same: `shm` of libfabric 2.5
+    /// dies of SIGSEGV in `fi_cq_read` when PEs of one process have one each.
     pub(super) fn share(&mut self, sender: *mut fid_ep) {
-        (self.ep, self.shared) = (sender, true);
+        (self.ep, self.shared, self.can_reopen) = (sender, true, false);
     }
 
     /// Opens endpoint and address vector and returns the endpoint's address.
@@ -179,7 +183,7 @@ impl Drop for Receiver {
 ///   stops it.
 /// - `net` and `tcp` write only when the target reads its queue, from sockets that are closed with the endpoint.
 /// - An EFA endpoint is one queue pair, which is destroyed with it.
-pub(super) fn can_reopen(provider: &str) -> bool {
+fn can_reopen(provider: &str) -> bool {
     matches!(provider, "net" | "tcp" | "efa" | "efa-direct")
 }
 
@@ -221,9 +225,9 @@ impl FabricNic {
 
     pub(super) fn reopen_receiver(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
         const WHAT: &str = "reopening";
-        if self.receiver.shared {
+        if !self.receiver.can_reopen {
             let provider = self.info.provider();
-            let why = if can_reopen(&provider) {
+            let why = if self.receiver.shared {
                 format!("no PE has a second NIC, so that {provider} receives by the endpoint that sends")
             } else {
                 format!("{provider} cannot close an endpoint while others write to it")
