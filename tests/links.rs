@@ -1,9 +1,9 @@
 //! Links between the Markdown files of the repository lead to files and headings that exist.
 
-#![expect(clippy::unwrap_used, reason = "every page has a folder")]
+#![expect(clippy::unwrap_used, reason = "every page has a folder, and the repository is there")]
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Every Markdown file of the repository: its own folders, not what was built or fetched into it.
 fn pages() -> BTreeMap<PathBuf, String> {
@@ -21,7 +21,7 @@ fn pages() -> BTreeMap<PathBuf, String> {
         }
     }
     let mut pages = BTreeMap::new();
-    walk(Path::new(env!("CARGO_MANIFEST_DIR")), &mut pages);
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap(), &mut pages);
     pages
 }
 
@@ -52,20 +52,6 @@ fn targets(text: &str) -> Vec<String> {
     ends.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
 }
 
-/// Without `.` and `..`, which a path of nothing yet may have.
-fn plain(path: &Path) -> PathBuf {
-    path.components().fold(PathBuf::new(), |mut plain, part| {
-        match part {
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::CurDir => {}
-            part => plain.push(part),
-        }
-        plain
-    })
-}
-
 #[test]
 fn links_between_pages_lead_somewhere() {
     let pages = pages();
@@ -75,11 +61,12 @@ fn links_between_pages_lead_somewhere() {
         for target in targets(text).into_iter().filter(|target| !target.contains(':')) {
             seen += 1;
             let (file, heading) = target.split_once('#').map_or((&*target, None), |(f, h)| (f, Some(h)));
-            let path = if file.is_empty() { page.clone() } else { plain(&page.parent().unwrap().join(file)) };
-            let leads = path.exists()
-                && heading.is_none_or(|heading| {
+            let path = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let leads = path.canonicalize().is_ok_and(|path| {
+                heading.is_none_or(|heading| {
                     pages.get(&path).is_none_or(|text| anchors(text).iter().any(|known| known == heading))
-                });
+                })
+            });
             if !leads {
                 broken.push(format!("{}: {target}", page.display()));
             }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use railtop::transport::atomic::{Atomic, AtomicOp, Width};
 use railtop::transport::heap::Heap;
 use railtop::transport::nic::{Limits, Nic, NicError, PeerNic, Piece, Posted, Sink};
 use railtop::transport::proxy::{Clock, Drive, Driver, Proxy, Turn};
@@ -44,8 +43,7 @@ impl Nic for EchoNic {
         if self.sent == self.received {
             return Ok(0);
         }
-        let signal = Atomic { offset: SIGNAL, width: Width::Word, op: AtomicOp::Add, operand: 1, compare: 0 };
-        let (seq, action) = (self.sent, Some(Action::Change(signal)));
+        let (seq, action) = (self.sent, put_of(8).signal.map(|signal| Action::Change(signal.into())));
         self.sent += 1;
         self.frame.clear();
         let data = Record::Data(Data { seq, remote: DATA, action, again: false, bytes: &[7; 8] });

@@ -8,7 +8,6 @@ use super::config::PeConfig;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, NicCard};
 use crate::transport::heap::Heap;
-use crate::transport::wire::MAX_NICS;
 
 /// Where a heap carries the random tag by which a mapping is known to be the right one.
 pub(super) const TAG_OFFSET: u64 = 8;
@@ -57,15 +56,18 @@ impl PeCard {
         serde_json::to_vec(self).map_err(|error| TransportError::Failed(error.to_string()))
     }
 
-    /// Reads all cards, by rank.
-    pub(super) fn decode_all(parts: &[Vec<u8>]) -> Result<Vec<Self>, TransportError> {
+    /// Reads all cards, by rank; PEs have said before that they have `widths` NICs, and by that all have opened theirs.
+    pub(super) fn decode_all(parts: &[Vec<u8>], widths: &[u16]) -> Result<Vec<Self>, TransportError> {
         (0..)
-            .zip(parts)
-            .map(|(pe, bytes)| {
+            .zip(parts.iter().zip(widths))
+            .map(|(pe, (bytes, &width))| {
                 let bad = |why: String| TransportError::Fabric(FabricError::Card { pe, why });
                 let card: Self = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
-                if card.nics.is_empty() || card.nics.len() > MAX_NICS {
-                    return Err(bad(format!("{} NICs; 1 to {MAX_NICS} are possible", card.nics.len())));
+                let described = card.nics.len();
+                if described != usize::from(width) {
+                    return Err(bad(format!(
+                        "it describes {described} NICs and has said that it has {width}"
+                    )));
                 }
                 if card.device.is_ok() && card.nics.iter().any(|nic| nic.device.is_none()) {
                     return Err(bad("a GPU's memory that not all of its NICs reach".into()));

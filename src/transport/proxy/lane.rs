@@ -311,12 +311,8 @@ impl<N: Nic> Lane<N> {
         if self.broken {
             return;
         }
-        let before = outcome.failed.len();
-        let mut events = Events::new(index, state, &mut outcome.failed);
-        let polled = self.nic.poll(&mut events);
-        let Events { done_ops, done_bytes, frames, .. } = events;
         self.counts.cq_polls += 1;
-        self.account(done_ops, done_bytes, frames, outcome.failed.get(before..).unwrap_or_default(), now_ms);
+        let polled = self.hear(index, state, now_ms, &mut outcome.failed, N::poll);
         match polled {
             Ok(0) => self.counts.cq_empty += 1,
             Ok(_) => {
@@ -330,6 +326,23 @@ impl<N: Nic> Lane<N> {
                 outcome.broken = Some(error);
             }
         }
+    }
+
+    /// Lets the NIC report into the state and accounts for it; what fails is added to `failed`.
+    fn hear<'a, T>(
+        &mut self,
+        index: u16,
+        state: &'a mut State,
+        now_ms: u64,
+        failed: &'a mut Vec<Failed>,
+        report: impl FnOnce(&mut N, &mut Events<'a>) -> T,
+    ) -> T {
+        let before = failed.len();
+        let mut events = Events::new(index, state, failed);
+        let reported = report(&mut self.nic, &mut events);
+        let Events { done_ops, done_bytes, frames, failed, .. } = events;
+        self.account(done_ops, done_bytes, frames, failed.get(before..).unwrap_or_default(), now_ms);
+        reported
     }
 
     fn account(&mut self, ops: u64, bytes: u64, frames: u64, failed: &[Failed], now_ms: u64) {
@@ -358,11 +371,7 @@ impl<N: Nic> Lane<N> {
         now_ms: u64,
         failures: &mut Vec<Failed>,
     ) -> Result<Vec<u8>, NicError> {
-        let before = failures.len();
-        let mut events = Events::new(index, state, failures);
-        let card = self.nic.reopen(&mut events);
-        let Events { done_ops, done_bytes, frames, .. } = events;
-        self.account(done_ops, done_bytes, frames, failures.get(before..).unwrap_or_default(), now_ms);
+        let card = self.hear(index, state, now_ms, failures, N::reopen);
         self.dirty = true;
         card
     }

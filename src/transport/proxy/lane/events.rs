@@ -10,7 +10,7 @@ pub(super) struct Events<'a> {
     pub(super) done_ops: u64,
     pub(super) done_bytes: u64,
     pub(super) frames: u64,
-    failed: &'a mut Vec<Failed>,
+    pub(super) failed: &'a mut Vec<Failed>,
 }
 
 impl<'a> Events<'a> {
