@@ -1,11 +1,25 @@
 //! Two processes on loopback addresses, started by `railtop lab --loopback`.
+//!
+//! Single runs of a stream differ by a fifth with nothing changed, so each figure is the median of `ROUNDS` (9), with its quartiles.
 
 use std::process::Command;
 
-use crate::{median, row, unpaced};
+use crate::{Spread, row, spread_row, unpaced};
 
-/// Times that everything is measured; the runs of one comparison alternate.
-const ROUNDS: usize = 5;
+/// Times that an idle PE is looked at: each takes [`IDLE_MS`].
+const IDLE_ROUNDS: usize = 3;
+
+/// Milliseconds of one such look.
+const IDLE_MS: u64 = 8000;
+
+/// Times that everything else is measured; the runs of one comparison alternate.
+fn rounds() -> usize {
+    let Ok(text) = std::env::var("ROUNDS") else { return 9 };
+    text.parse().ok().filter(|&count| count > 0).unwrap_or_else(|| {
+        eprintln!("ROUNDS={text}: a number from 1 is expected");
+        std::process::exit(2);
+    })
+}
 
 /// Nanoseconds and CPU nanoseconds of both processes, per operation.
 #[derive(Clone, Copy)]
@@ -40,15 +54,20 @@ fn run_with(way: &str, what: &str, bytes: u64, count: u64, nics: u16, flags: &[&
     Cost { ns: ns / count as f64, cpu: cpu / count as f64 }
 }
 
-/// The median over the rounds of what `of` makes of a round.
-fn middle<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> f64 {
-    median(rounds.iter().map(of))
+/// How what `of` makes of a round spreads over the rounds.
+fn spread<T>(rounds: &[T], of: impl Fn(&T) -> f64) -> Spread {
+    Spread::of(rounds.iter().map(of))
+}
+
+/// So many in a second, of nanoseconds each.
+fn rate_row(what: &str, ns: Spread) {
+    row(what, &format!("{:.0}/s", 1e9 / ns.median), "", None);
 }
 
 /// Put-signals of one size over 1, 2 and 4 NICs against the bare loop.
 fn against_bare(name: &str, bytes: u64, count: u64) {
     const NICS: [u16; 3] = [1, 2, 4];
-    let rounds: Vec<_> = (0..ROUNDS)
+    let rounds: Vec<_> = (0..rounds())
         .map(|_| {
             (
                 run("bare", "stream", bytes, count, 1),
@@ -56,59 +75,48 @@ fn against_bare(name: &str, bytes: u64, count: u64) {
             )
         })
         .collect();
-    let per_second = |ns: f64| format!("{:.0}/s", 1e9 / ns);
-    row(
-        &format!("{name} bare fi_writedata, rate"),
-        &per_second(middle(&rounds, |(bare, _)| bare.ns)),
-        "",
-        None,
-    );
+    rate_row(&format!("{name} bare fi_writedata, rate"), spread(&rounds, |(bare, _)| bare.ns));
     for (at, nics) in NICS.into_iter().enumerate() {
-        let rate = per_second(middle(&rounds, |(_, ours)| ours[at].ns));
-        row(&format!("{name} put-signal, NICs: {nics}, rate"), &rate, "", None);
-        let ratio = middle(&rounds, |(bare, ours)| bare.ns / ours[at].ns);
-        row("    against bare", &format!("{ratio:.2}"), ">= 0.95", Some(ratio >= 0.95));
+        let ours = spread(&rounds, |(_, ours)| ours[at].ns);
+        rate_row(&format!("{name} put-signal, NICs: {nics}, rate"), ours);
+        let ratio = spread(&rounds, |(bare, ours)| bare.ns / ours[at].ns);
+        spread_row("    against bare", ratio, ">= 0.95", ratio.median >= 0.95);
     }
-    let more = middle(&rounds, |(_, ours)| ours[0].ns / ours[2].ns);
-    row(&format!("{name} put-signal, 4 NICs against 1"), &format!("{more:.2}"), ">= 1", Some(more >= 1.0));
-    let cpu = middle(&rounds, |(bare, ours)| ours[0].cpu / bare.cpu);
-    row(
-        &format!("{name} put-signal, CPU time against bare"),
-        &format!("{cpu:.2}"),
-        "<= 1.15",
-        Some(cpu <= 1.15),
-    );
+    let more = spread(&rounds, |(_, ours)| ours[0].ns / ours[2].ns);
+    spread_row(&format!("{name} put-signal, 4 NICs against 1"), more, ">= 1", more.median >= 1.0);
+    let cpu = spread(&rounds, |(bare, ours)| ours[0].cpu / bare.cpu);
+    spread_row(&format!("{name} put-signal, CPU time against bare"), cpu, "<= 1.15", cpu.median <= 1.15);
 }
 
 /// What resting saves and costs: `--progress adaptive` against `spin`.
 fn progress() {
-    const IDLE_MS: u64 = 8000;
-    let idle = (0..ROUNDS).map(|_| run("ours", "idle", 8, IDLE_MS, 4));
     // Both processes' CPU time over the time of one.
-    let share = median(idle.map(|cost| cost.cpu / cost.ns / 2.0)) * 100.0;
+    let idle = (0..IDLE_ROUNDS).map(|_| run("ours", "idle", 8, IDLE_MS, 4));
+    let share = Spread::of(idle.map(|cost| cost.cpu / cost.ns / 2.0 * 100.0)).median;
     row("idle PE with 4 NICs, share of a core", &format!("{share:.2} %"), "<= 2 %", Some(share <= 2.0));
     let ways = ["adaptive", "spin"];
-    let rounds: Vec<_> = (0..ROUNDS)
+    let rounds: Vec<_> = (0..rounds())
         .map(|_| ways.map(|way| run_with("ours", "stream", 1 << 20, 2_000, 4, &["--progress", way])))
         .collect();
-    let ratio = middle(&rounds, |[adaptive, spin]| spin.ns / adaptive.ns);
-    row("1 MiB rate, adaptive against spin", &format!("{ratio:.2}"), ">= 0.95", Some(ratio >= 0.95));
+    let ratio = spread(&rounds, |[adaptive, spin]| spin.ns / adaptive.ns);
+    spread_row("1 MiB rate, adaptive against spin", ratio, ">= 0.95", ratio.median >= 0.95);
 }
 
 /// What a put-signal costs more that a kernel starts: there and back, one way, beside the same started by the host. Both
 /// kernels are on one GPU, which takes turns with them unless NVIDIA's MPS runs.
 pub fn from_gpu() {
     row("TCP's congestion control", &unpaced::congestion_control(), "", None);
-    let pings: Vec<_> = (0..2 * ROUNDS - 1)
+    let pings: Vec<_> = (0..rounds())
         .map(|_| ["ours", "gpu", "gpu-own"].map(|way| run(way, "ping-pong", 8, 10_000, 1).ns / 2e3))
         .collect();
     let one_way = |who: &str, way: usize| {
-        let us = middle(&pings, |ways| ways[way]);
+        let us = spread(&pings, |ways| ways[way]).median;
         row(&format!("8 B put-signal, one way, from {who}"), &format!("{us:.1} us"), "", None);
     };
     let more = |how: &str, way: usize| {
-        let us = middle(&pings, |ways| ways[way] - ways[0]);
-        row(&format!("    more than from the host{how}"), &format!("{us:.1} us"), "<= 3 us", Some(us <= 3.0));
+        let us = spread(&pings, |ways| ways[way] - ways[0]).median;
+        let met = Some(us <= 3.0);
+        row(&format!("    more than from the host{how}"), &format!("{us:.1} us"), "<= 3 us", met);
     };
     one_way("the host", 0);
     one_way("a GPU", 1);
@@ -125,17 +133,18 @@ pub fn compare() {
     row("TCP's congestion control", &unpaced::congestion_control(), "", None);
     against_bare("64 KiB", 64 << 10, 20_000);
     against_bare("1 MiB", 1 << 20, 2_000);
-    let small: Vec<_> = (0..ROUNDS).map(|_| run("ours", "stream", 8, 500_000, 1)).collect();
-    let rate = 1e3 / middle(&small, |cost| cost.ns);
+    let small: Vec<_> = (0..rounds()).map(|_| run("ours", "stream", 8, 500_000, 1)).collect();
+    let rate = 1e3 / spread(&small, |cost| cost.ns).median;
     row("8 B put-signal, one PE, rate", &format!("{rate:.2} M/s"), ">= 1.0 M/s", Some(rate >= 1.0));
-    let cpu = middle(&small, |cost| cost.cpu);
+    let cpu = spread(&small, |cost| cost.cpu).median;
     row("    CPU time, sender and receiver together", &format!("{cpu:.0} ns"), "", None);
     let pings: Vec<_> =
-        (0..ROUNDS).map(|_| ["bare", "ours"].map(|way| run(way, "ping-pong", 8, 10_000, 1))).collect();
-    let one_way = |way: usize| middle(&pings, |ways| ways[way].ns / 2e3);
+        (0..rounds()).map(|_| ["bare", "ours"].map(|way| run(way, "ping-pong", 8, 10_000, 1))).collect();
+    let one_way = |way: usize| spread(&pings, |ways| ways[way].ns / 2e3).median;
     row("8 B bare fi_writedata, one way", &format!("{:.1} us", one_way(0)), "", None);
-    row("8 B put-signal, one way", &format!("{:.1} us", one_way(1)), "<= 8 us", Some(one_way(1) <= 8.0));
-    let landed = median((0..ROUNDS).map(|_| run("ours", "landed", 8, 10_000, 1).ns));
+    let ours = one_way(1);
+    row("8 B put-signal, one way", &format!("{ours:.1} us"), "<= 8 us", Some(ours <= 8.0));
+    let landed = Spread::of((0..rounds()).map(|_| run("ours", "landed", 8, 10_000, 1).ns)).median;
     row("8 B put-signal and quiet, one after another", &format!("{:.1} us", landed / 1e3), "", None);
     progress();
 }

@@ -20,14 +20,31 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use railtop::stats::{Quantiles, percentile};
 use railtop::transport::gpu::RINGS;
 use railtop::transport::proxy::Clock;
 
+/// Median and quartiles of what was measured several times.
+#[derive(Clone, Copy)]
+struct Spread {
+    lower: f64,
+    median: f64,
+    upper: f64,
+}
+
+impl Spread {
+    /// Of at least one value.
+    fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let values: Vec<_> = values.into_iter().collect();
+        let quartile = |q| percentile(&values, q).unwrap();
+        let median = Quantiles::of(&values).unwrap().median;
+        Self { lower: quartile(0.25), median, upper: quartile(0.75) }
+    }
+}
+
 /// The middle one.
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Spread::of(values).median
 }
 
 /// A row of the table.
@@ -38,6 +55,12 @@ fn row(what: &str, value: &str, goal: &str, met: Option<bool>) {
         Some(false) => "MISSED",
     };
     println!("{what:<52} {value:>14}   {goal:<16} {verdict}");
+}
+
+/// A row of a ratio: its median, which the goal is about, and its quartiles.
+fn spread_row(what: &str, ratio: Spread, goal: &str, met: bool) {
+    let Spread { lower, median, upper } = ratio;
+    row(&format!("{what} ({lower:.2} to {upper:.2})"), &format!("{median:.2}"), goal, Some(met));
 }
 
 /// Ring and proxy alone.
