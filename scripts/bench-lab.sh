@@ -118,8 +118,7 @@ ucx() {
 }
 
 peers=()
-if command -v mpicc >/dev/null && command -v mpirun >/dev/null; then
-    mpicc -O2 -o "$work/alltoall" benches/peers/alltoall.c
+if command -v mpirun >/dev/null && mpicc -O2 -o "$work/alltoall" benches/peers/alltoall.c 2>/dev/null; then
     peers=(ob1 ucx)
 else
     echo "Open MPI is not here (openmpi-bin, libopenmpi-dev): no comparison with it"

@@ -16,7 +16,7 @@ use libfabric_sys::Libfabric;
 use providers::providers;
 use railtop::transport::fabric::{FabricNic, JobNics, Share, discover};
 use railtop::transport::heap::Heap;
-use railtop::transport::nic::{Failed, Nic, PeerNic, Piece, Posted, Sink};
+use railtop::transport::nic::{Failed, Nic, NicError, PeerNic, Piece, Posted, Sink};
 use railtop::transport::wire::MAX_FRAME_BYTES;
 
 /// Only a test that has failed waits so long.
@@ -73,6 +73,11 @@ struct End {
 }
 
 impl End {
+    fn reopen(&mut self) -> Result<Vec<u8>, NicError> {
+        self.nic.close_receiver(&mut self.seen)?;
+        self.nic.open_receiver()
+    }
+
     fn poll(&mut self) {
         self.nic.poll(&mut self.seen).unwrap();
     }
@@ -152,7 +157,7 @@ impl Pair {
 
     /// Reopens B's NIC and tells A.
     fn reopen(&mut self) {
-        let card = self.b.nic.reopen(&mut self.b.seen).unwrap();
+        let card = self.b.reopen().unwrap();
         assert!(card.len() <= 400);
         self.a.nic.redirect(self.a.peer, &card).unwrap();
     }
@@ -164,13 +169,13 @@ fn reopenable() -> Vec<String> {
         providers().into_iter().partition(|provider| Pair::open(provider).a.nic.can_reopen());
     for provider in cannot {
         let mut pair = Pair::open(&provider);
-        let error = pair.b.nic.reopen(&mut pair.b.seen).unwrap_err().to_string();
+        let error = pair.b.reopen().unwrap_err().to_string();
         assert!(error.contains(&provider), "{error}");
     }
     can
 }
 
-/// Once `reopen` has returned, nothing lands that was posted before, however much of it is under way, and everything
+/// Once the receiver is closed, nothing lands that was posted before, however much of it is under way, and everything
 /// posted ends.
 #[test]
 fn nothing_lands_behind_the_fence() {
@@ -189,7 +194,7 @@ fn nothing_lands_behind_the_fence() {
             for _ in 0..polls {
                 pair.poll();
             }
-            let card = pair.b.nic.reopen(&mut pair.b.seen).unwrap();
+            let card = pair.b.reopen().unwrap();
             let landed = pair.b.seen.landed.len();
             pair.b.fill(4 << 20, 0);
             pair.until("the end of what was under way", |pair| pair.a.ended() == pair.a.posted);
@@ -255,7 +260,7 @@ fn one_endpoint_serves_both_directions_where_nothing_can_be_gone_round() {
             assert!(pair.a.is_full_of(4 << 20, 8) && pair.b.is_full_of(4 << 20, 7), "{provider}");
             pair.until("the end of both", |pair| pair.a.ended() == 1 && pair.b.ended() == 1);
             assert!(pair.a.seen.failed.is_empty() && pair.b.seen.failed.is_empty(), "{provider}");
-            let error = pair.b.nic.reopen(&mut pair.b.seen).unwrap_err().to_string();
+            let error = pair.b.reopen().unwrap_err().to_string();
             assert!(error.contains(&provider), "{error}");
             // More than there are receives.
             for round in 0..300_u64 {

@@ -56,8 +56,12 @@ impl Nic for EchoNic {
         false
     }
 
-    fn reopen(&mut self, _sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
-        Err(NicError { nic: "echo".into(), what: "reopening".into(), why: "it cannot".into() })
+    fn close_receiver(&mut self, _sink: &mut impl Sink) -> Result<(), NicError> {
+        Err(NicError { nic: "echo".into(), what: "closing".into(), why: "it cannot".into() })
+    }
+
+    fn open_receiver(&mut self) -> Result<Vec<u8>, NicError> {
+        Err(NicError { nic: "echo".into(), what: "opening".into(), why: "it never closes".into() })
     }
 
     fn redirect(&mut self, _peer: PeerNic, _card: &[u8]) -> Result<(), NicError> {

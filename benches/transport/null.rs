@@ -114,8 +114,12 @@ impl Nic for NullNic {
         false
     }
 
-    fn reopen(&mut self, _sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
-        Err(NicError { nic: "null".into(), what: "reopening".into(), why: "it cannot".into() })
+    fn close_receiver(&mut self, _sink: &mut impl Sink) -> Result<(), NicError> {
+        Err(NicError { nic: "null".into(), what: "closing".into(), why: "it cannot".into() })
+    }
+
+    fn open_receiver(&mut self) -> Result<Vec<u8>, NicError> {
+        Err(NicError { nic: "null".into(), what: "opening".into(), why: "it never closes".into() })
     }
 
     fn redirect(&mut self, _peer: PeerNic, _card: &[u8]) -> Result<(), NicError> {

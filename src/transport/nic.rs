@@ -82,8 +82,8 @@ pub trait Sink {
     fn piece_done(&mut self, to: PeerNic, bytes: u64);
     /// A control frame that was not injected has left.
     fn frame_done(&mut self, to: PeerNic);
-    /// An operation has failed. Whether any of it has landed, or will, is not known until its target has reopened
-    /// ([`Nic::reopen`]).
+    /// An operation has failed. Whether any of it has landed, or will, is not known until its target has closed its receiver
+    /// ([`Nic::close_receiver`]).
     fn failed(&mut self, failed: Failed);
     /// A piece has landed here; `len` is what the completion says, which some providers leave 0.
     fn landed(&mut self, immediate: u64, len: u64);
@@ -121,27 +121,33 @@ pub trait Nic: Send {
     /// When the NIC as a whole cannot go on.
     fn poll(&mut self, sink: &mut impl Sink) -> Result<usize, NicError>;
 
-    /// Pieces that may be under way to a peer's NIC, those included that have landed there without an acknowledgement:
+    /// Pieces that this NIC may have under way to a peer's, those included that have landed there without an acknowledgement:
     /// with more of them from everybody, its completion queue could overrun while it does not look. Always the same.
     fn room_at(&self, to: PeerNic) -> u64 {
         let _ = to;
         u64::MAX
     }
 
-    /// Whether [`Self::reopen`] works here: whether its provider stands an endpoint being closed in mid-traffic, nothing can land
+    /// Whether this NIC can be fenced: whether its provider stands an endpoint being closed in mid-traffic, nothing can land
     /// once it is, and the job has a NIC to go on with.
     fn can_reopen(&self) -> bool;
 
-    /// Fences this NIC: closes the endpoint that receives, reports what had come before, and opens a fresh one. Once it
-    /// has returned, with success or without, nothing that was posted to the old endpoint can land any more. What this
-    /// NIC sends goes on undisturbed. Returns the new card, for [`Self::redirect`] at everybody else; at most 400 bytes.
+    /// Closes the endpoint that receives, and reports what had come before as far as that can be read. Once it has returned,
+    /// nothing that was posted to it can land any more. What this NIC sends goes on undisturbed. Nothing happens when it is closed
+    /// already.
     ///
     /// # Errors
-    /// When the NIC cannot do it at all ([`Self::can_reopen`]), or could not open a fresh endpoint: it then receives
-    /// nothing until another call succeeds.
-    fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError>;
+    /// When it could not be closed (or never can: [`Self::can_reopen`]): what is under way may still land.
+    fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError>;
 
-    /// From now on reaches a peer's NIC at the address that its [`Self::reopen`] has returned. What is still under way to
+    /// Opens a fresh endpoint that receives, in place of the closed one. Returns the new card, for [`Self::redirect`] at
+    /// everybody else; at most 400 bytes.
+    ///
+    /// # Errors
+    /// When it could not be opened: this NIC then receives nothing until another call succeeds.
+    fn open_receiver(&mut self) -> Result<Vec<u8>, NicError>;
+
+    /// From now on reaches a peer's NIC at the address that its [`Self::open_receiver`] has returned. What is still under way to
     /// the old address is reported as done or failed, by the next polls at the latest as far as the NIC has room to
     /// remember it.
     ///

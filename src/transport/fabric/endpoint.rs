@@ -297,8 +297,12 @@ impl Nic for FabricNic {
         self.receiver.can_reopen
     }
 
-    fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
-        self.reopen_receiver(sink)
+    fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
+        self.stop_receiving(sink)
+    }
+
+    fn open_receiver(&mut self) -> Result<Vec<u8>, NicError> {
+        self.start_receiving()
     }
 
     fn redirect(&mut self, peer: PeerNic, card: &[u8]) -> Result<(), NicError> {

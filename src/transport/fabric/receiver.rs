@@ -223,24 +223,31 @@ impl FabricNic {
         Ok(())
     }
 
-    pub(super) fn reopen_receiver(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
-        const WHAT: &str = "reopening";
-        if !self.receiver.can_reopen {
-            let provider = self.info.provider();
-            let why = if self.receiver.shared {
-                format!("no PE has a second NIC, so that {provider} receives by the endpoint that sends")
-            } else {
-                format!("{provider} cannot close an endpoint while others write to it")
-            };
-            return Err(self.refusal(WHAT.into(), why));
+    /// Why this NIC can be fenced, or not.
+    fn check_can_reopen(&self) -> Result<(), NicError> {
+        if self.receiver.can_reopen {
+            return Ok(());
         }
-        self.close_receiver(sink)?;
+        let provider = self.info.provider();
+        let why = if self.receiver.shared {
+            format!("no PE has a second NIC, so that {provider} receives by the endpoint that sends")
+        } else {
+            format!("{provider} cannot close an endpoint while others write to it")
+        };
+        Err(self.refusal("closing the receiving endpoint".into(), why))
+    }
+
+    /// Opens a fresh endpoint where there is none.
+    pub(super) fn start_receiving(&mut self) -> Result<Vec<u8>, NicError> {
+        const WHAT: &str = "reopening";
+        // One that could not be made to receive is of no use.
+        self.close_endpoint()?;
         for _ in 0..ATTEMPTS {
             // SAFETY: domain and queue live as long as this value.
             let opened = unsafe { self.receiver.open(&self.lib, &self.name, &self.info) };
             let name = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
             if self.receiver.former.contains(&name) {
-                self.receiver.close();
+                self.close_endpoint()?;
                 continue;
             }
             self.card.name = name;
@@ -261,18 +268,24 @@ impl FabricNic {
         Ok(())
     }
 
+    /// Closes endpoint and address vector as far as they are open.
+    fn close_endpoint(&mut self) -> Result<(), NicError> {
+        match self.receiver.close() {
+            code if code < 0 => Err(self.error("closing the receiving endpoint", code)),
+            _ => Ok(()),
+        }
+    }
+
     /// Closes the receiving endpoint: nothing that was sent to it lands any more.
-    fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
+    pub(super) fn stop_receiving(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
+        self.check_can_reopen()?;
         if self.receiver.ep.is_null() {
             return Ok(());
         }
         // Closing may drop completions that nobody has read (fi_endpoint(3)). More may come as fast as they are taken.
-        // A queue that cannot be read is no reason to leave the endpoint open.
-        let drained = self.drain(sink);
-        let code = self.receiver.close();
-        if code < 0 {
-            return Err(self.error("closing the receiving endpoint", code));
-        }
+        // A queue that cannot be read is no reason to leave the endpoint open; the next poll says so.
+        let _ = self.drain(sink);
+        self.close_endpoint()?;
         if self.receiver.leaves_half_open {
             half_open::close(&self.card.name);
         }
@@ -281,13 +294,13 @@ impl FabricNic {
         }
         self.receiver.former.push_back(std::mem::take(&mut self.card.name));
         // From here on nothing new comes in.
-        let drained = drained.and(self.drain(sink));
+        let _ = self.drain(sink);
         // Providers report the receives of a closed endpoint as cancelled, or drop them without a word.
         for &index in &self.receiver.slots {
             self.slots.set(index, Kind::Idle);
         }
         self.receiver.idle.clone_from(&self.receiver.slots);
-        drained
+        Ok(())
     }
 }
 

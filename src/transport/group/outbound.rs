@@ -46,12 +46,19 @@ impl Outbound {
         Ok(self.next - 1)
     }
 
-    /// Whether a group can be started now, or (for a plain put) the shared one be continued.
+    /// Pieces that may be under way.
     #[must_use]
     #[inline]
-    pub fn has_room_for(&self, plain: bool) -> bool {
+    pub fn most_pieces(&self) -> u64 {
+        self.most_pieces
+    }
+
+    /// Whether a group can be started now, or (for a plain put) the shared one be continued, and `pieces` more be under way.
+    #[must_use]
+    #[inline]
+    pub fn has_room_for(&self, plain: bool, pieces: u64) -> bool {
         self.low >= self.fence
-            && (self.log.pieces() as u64) < self.most_pieces
+            && self.log.pieces() as u64 + pieces <= self.most_pieces
             && (plain && self.open.is_some() || self.next - self.low < WINDOW)
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Done {
     Yes,
     /// It is to be tried again later.
     NoRoom,
+    /// What is left of a put ([`Proxy::rest`]) is to be tried later.
+    Partly,
     /// The proxy is to end.
     Stop,
 }
@@ -97,6 +99,11 @@ impl<N: Nic> Proxy<N> {
                 Done::Yes => worked = true,
                 Done::NoRoom => {
                     self.held.stall(next);
+                    break;
+                }
+                Done::Partly => {
+                    self.held.stall(self.rest.take().map(Command::Put));
+                    worked = true;
                     break;
                 }
                 Done::Stop => return Ok(None),

@@ -29,6 +29,8 @@ pub(super) struct Outcome {
     pub(super) failed: Vec<Failed>,
     /// The NIC as a whole cannot go on.
     pub(super) broken: Option<NicError>,
+    /// PEs for which something urgent was given up: an acknowledgement in it is to be said once more.
+    pub(super) unsaid: Vec<u32>,
 }
 
 /// A NIC at work.
@@ -45,7 +47,6 @@ pub(super) struct Lane<N> {
     /// Pieces pushed so far.
     pushed_pieces: u64,
     max_in_flight: u64,
-    max_piece: u64,
     /// When something was last completed, or posted to an idle NIC.
     moved_ms: u64,
     /// The queue did not get on when it was last tried: what is urgent must not wait in it.
@@ -69,7 +70,6 @@ impl<N: Nic> Lane<N> {
             unfinished_pieces: 0,
             pushed_pieces: 0,
             max_in_flight: limits.max_in_flight.max(1),
-            max_piece: limits.max_piece.max(1),
             moved_ms: 0,
             jammed: false,
             broken: false,
@@ -90,10 +90,6 @@ impl<N: Nic> Lane<N> {
 
     pub(super) fn nic(&mut self) -> &mut N {
         &mut self.nic
-    }
-
-    pub(super) fn max_piece(&self) -> u64 {
-        self.max_piece
     }
 
     /// Pieces pushed so far.
@@ -188,6 +184,11 @@ impl<N: Nic> Lane<N> {
         self.outbox.queued(at)
     }
 
+    /// Whether the NIC has failed as a whole.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Whether payload finds room soon: not while operations that will never complete fill the queue.
     pub(super) fn is_usable(&self) -> bool {
         !self.broken && self.in_flight * 2 <= self.max_in_flight
@@ -253,7 +254,7 @@ impl<N: Nic> Lane<N> {
                 self.count(gone, false);
             }
         }
-        self.outbox.bound_urgent();
+        self.outbox.bound_urgent(&mut outcome.unsaid);
     }
 
     fn count(&mut self, gone: Gone, failed: bool) {
@@ -362,18 +363,24 @@ impl<N: Nic> Lane<N> {
         self.counts.tx_errors += failed.len() as u64;
     }
 
-    /// Fences the NIC: what peers have written to it so far has been reported when this returns, and nothing else of it
-    /// will land. Returns the card of its new incarnation.
-    pub(super) fn fence(
+    /// Closes what the NIC receives by: what peers have written to it so far has been reported when this returns, and nothing
+    /// else of it will land.
+    pub(super) fn close_receiver(
         &mut self,
         index: u16,
         state: &mut State,
         now_ms: u64,
         failures: &mut Vec<Failed>,
-    ) -> Result<Vec<u8>, NicError> {
-        let card = self.hear(index, state, now_ms, failures, N::reopen);
-        self.dirty = true;
-        card
+    ) -> Result<(), NicError> {
+        let closed = self.hear(index, state, now_ms, failures, N::close_receiver);
+        self.counts_mut().fences += 1;
+        closed
+    }
+
+    /// Opens it again; `None` when that fails now, or for good since nobody would read what arrives. Returns the card of the
+    /// new incarnation.
+    pub(super) fn open_receiver(&mut self) -> Option<Vec<u8>> {
+        if self.broken { None } else { self.nic.open_receiver().ok() }
     }
 
     /// The counters with what was received on this NIC.

@@ -16,7 +16,9 @@ mod lane;
 mod posted;
 mod quiet;
 mod recovery;
+mod room;
 mod send;
+mod serve;
 mod shared;
 mod sleeper;
 mod state;
@@ -45,7 +47,7 @@ use super::fault::Fault;
 use super::gpu::{RingFigures, Rings};
 use super::heap::Heap;
 use super::nic::{Nic, PeerNic};
-use super::ring::Consumer;
+use super::ring::{Consumer, Put};
 use super::select::{Place, PolicyKind, Selector};
 use super::wire::{MAX_INLINE, Record};
 use crate::counters::{PageState, PageWriter, PeCounts, ProcessBlock};
@@ -100,6 +102,8 @@ pub struct Proxy<N> {
     took_posts: bool,
     /// Commands that wait.
     held: Held,
+    /// What a part that has gone leaves of a put.
+    rest: Option<Put>,
     selector: Selector,
     /// The same policy for signals, atomics and acknowledgements.
     control: Selector,
@@ -107,6 +111,8 @@ pub struct Proxy<N> {
     ways: Ways,
     recovery: Recovery,
     wide_immediate: bool,
+    /// Bytes of a piece at most, by whichever NIC: what waits for one may go by another.
+    longest_piece: u64,
     /// Puts of at most this many bytes travel within a frame.
     inline_max: u64,
     /// Only offsets before this one are of memory that the CPU reaches: what lies beyond goes in no frame.
@@ -146,9 +152,9 @@ impl<N: Nic> Proxy<N> {
             nics: u16::try_from(own).unwrap_or(u16::MAX),
         };
         let process = page.as_mut().and_then(PageWriter::process_block);
+        let longest_piece = nics.iter().map(|nic| nic.limits().max_piece).min().unwrap_or(1).max(1);
         let able = nics.iter().all(Nic::can_reopen);
-        let others: Vec<_> =
-            (0..).zip(&widths).map(|(pe, &width)| (width, most_pieces(&nics, pe, width))).collect();
+        let others: Vec<_> = (0..).zip(&widths).map(|(pe, &width)| (width, most_pieces(&nics, pe))).collect();
         let lanes = (0..)
             .zip(nics)
             .map(|(index, nic)| {
@@ -166,12 +172,14 @@ impl<N: Nic> Proxy<N> {
             earlier: RingFigures::default(),
             took_posts: false,
             held: Held::default(),
+            rest: None,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
             place,
             ways: Ways::new(me, &widths, own),
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
             wide_immediate,
+            longest_piece,
             inline_max: parts.inline_max.min(MAX_INLINE as u64),
             host_end,
             quiets: Quiets::default(),
@@ -303,6 +311,9 @@ impl<N: Nic> Proxy<N> {
                     self.operation_failed(nic, failed)?;
                 }
             }
+            if !outcome.unsaid.is_empty() {
+                outcome.unsaid.drain(..).for_each(|pe| self.state.owe_again(pe));
+            }
             if let Some(error) = outcome.broken.take() {
                 self.nic_broke(nic, &error)?;
             }
@@ -358,10 +369,10 @@ impl<N: Nic> Proxy<N> {
     }
 }
 
-/// Pieces that may be under way to PE `pe`, which has `width` NICs.
-fn most_pieces<N: Nic>(nics: &[N], pe: u32, width: u16) -> u64 {
+/// Pieces that may be under way to PE `pe`: all of them may meet at one of its NICs, which has room for so many of each of these.
+fn most_pieces<N: Nic>(nics: &[N], pe: u32) -> u64 {
     let each = nics.first().map_or(u64::MAX, |nic| nic.room_at(PeerNic { pe, nic: 0 }));
-    each.max(1).saturating_mul(nics.len().max(usize::from(width)) as u64)
+    each.max(1).saturating_mul(nics.len() as u64)
 }
 
 #[cfg(test)]

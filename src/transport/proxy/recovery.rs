@@ -12,6 +12,7 @@
 //! Being wrong costs bandwidth, never data.
 
 mod fencing;
+mod resend;
 mod suspicion;
 
 use std::collections::BTreeMap;
@@ -99,7 +100,8 @@ impl<N: Nic> Proxy<N> {
         for dst in 0..self.place.pes {
             self.look_after(dst)?;
         }
-        self.reopen_shut()?;
+        self.divert_from_closed()?;
+        self.reopen_shut();
         self.announce();
         for probe in self.ways.probes_due(now) {
             let way = Route { local: probe.local, remote: probe.to.nic };
@@ -123,14 +125,13 @@ impl<N: Nic> Proxy<N> {
                 News::State { nonce, released, progress } => self.judge(pe, nonce, &released, &progress)?,
                 News::Fence { nic, incarnation } => {
                     let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { continue };
-                    if own.incarnation == incarnation {
-                        if self.may_fence(nic) {
-                            self.fence(nic)?;
-                        }
-                    } else if own.incarnation > incarnation {
+                    if own.incarnation > incarnation {
                         own.untold.entry(pe).or_insert_with(|| self.state.released(pe));
+                        self.announce_to(pe, nic);
+                    } else if own.incarnation == incarnation && self.may_fence(nic) {
+                        self.fence(nic)?;
+                        self.announce();
                     }
-                    self.announce();
                 }
                 News::Card { nic, incarnation, released, card } => {
                     self.follow(PeerNic { pe, nic }, incarnation, &released, &card)?;
@@ -145,10 +146,12 @@ impl<N: Nic> Proxy<N> {
                 News::Probe { nonce } => self.tell(pe, &Record::Echo { nonce }),
                 News::Echo { nonce } => {
                     let lanes = &self.lanes;
-                    let (own, _) =
-                        self.ways.echo(nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
+                    let (own, _) = self
+                        .ways
+                        .echo(pe, nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
                     if let Some(nic) = own {
                         self.mark(nic, false);
+                        self.divert_from_closed()?;
                     }
                 }
             }

@@ -1,25 +1,20 @@
 //! From commands to pieces and records: what goes out, by which way, and what is remembered of it.
 
 use super::acks::{ack_ahead, join_ack};
-use super::lane::{Lane, Out, Tally};
-use super::state::{PROBE_BYTES, PROBE_SOURCE, Request};
+use super::lane::{Lane, Tally};
+use super::room::Room;
+use super::state::{PROBE_BYTES, PROBE_SOURCE};
 use super::{Done, LONG_GROUP, Proxy};
 use crate::transport::atomic::Atomic;
-use crate::transport::group::log::{Sent, Small, Span, What};
-use crate::transport::group::{Moved, enter};
+use crate::transport::group::enter;
+use crate::transport::group::log::{Small, Span, What};
 use crate::transport::heap::HeapError;
 use crate::transport::nic::{Nic, PeerNic, Piece};
 use crate::transport::ring::Put;
 use crate::transport::select::{Op, Part, Plan, Route};
-use crate::transport::wire::{Action, Close, DataHead, Immediate, Record, Tail, read_frame};
+use crate::transport::wire::{Action, Close, DataHead, Immediate, Record, Tail};
 
 impl<N: Nic> Proxy<N> {
-    /// The policy's choice for payload.
-    fn plan(&mut self, dst: u32, len: u64) -> Plan {
-        self.look_at_loads();
-        self.selector.next(Op { dst, len, peer_nics: self.state.width(dst) }, &self.loads)
-    }
-
     /// The policy's choice for payload that goes in one piece.
     #[inline]
     fn route(&mut self, dst: u32, len: u64) -> Route {
@@ -28,7 +23,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Counts what is in flight per NIC, for a policy that wants to know.
-    fn look_at_loads(&mut self) {
+    pub(super) fn look_at_loads(&mut self) {
         if self.selector.reads_load() {
             self.loads.clear();
             self.loads.extend(self.lanes.iter().map(Lane::load));
@@ -51,11 +46,11 @@ impl<N: Nic> Proxy<N> {
         self.ways.open_way(dst, wanted)
     }
 
-    /// Starts a group of its own towards `dst`; `None` when there is no room for one.
+    /// Starts a group of its own of so many pieces towards `dst`; `None` when there is no room for one.
     #[inline]
-    fn start(&mut self, dst: u32) -> Result<Option<u64>, String> {
+    fn start(&mut self, dst: u32, pieces: u64) -> Result<Option<u64>, String> {
         let outbound = self.state.outbound(dst)?;
-        if outbound.has_room_for(false)
+        if outbound.has_room_for(false, pieces)
             && let Ok(seq) = outbound.start()
         {
             return Ok(Some(seq));
@@ -66,13 +61,13 @@ impl<N: Nic> Proxy<N> {
 
     /// A full window never empties while the shared group in it stays open, so that one is closed then.
     #[cold]
-    fn make_room(&mut self, dst: u32) -> Result<(), String> {
+    pub(super) fn make_room(&mut self, dst: u32) -> Result<(), String> {
         self.close_plain(dst)
     }
 
     /// Whether the CPUs at both ends can copy a put, and it is worth it.
     #[inline]
-    fn fits_frame(&self, put: &Put) -> bool {
+    pub(super) fn fits_frame(&self, put: &Put) -> bool {
         put.len <= self.inline_max && put.local.max(put.remote) < self.host_end
     }
 
@@ -81,7 +76,7 @@ impl<N: Nic> Proxy<N> {
     pub(super) fn put(&mut self, put: &Put) -> Result<Done, String> {
         match put.signal {
             Some(signal) if self.fits_frame(put) && put.len > 0 => {
-                let Some(seq) = self.start(put.dst)? else { return Ok(Done::NoRoom) };
+                let Some(seq) = self.start(put.dst, 1)? else { return Ok(Done::NoRoom) };
                 let wanted = self.route(put.dst, put.len);
                 self.inline(put, wanted, seq, Tail::from(signal))?;
                 Ok(Done::Yes)
@@ -93,24 +88,32 @@ impl<N: Nic> Proxy<N> {
 
     /// A put without a signal.
     fn put_plain(&mut self, put: &Put) -> Result<Done, String> {
-        if !self.state.outbound(put.dst)?.has_room_for(true) {
+        let pieces = match self.room_for(put)? {
+            Room::Pieces(pieces) => pieces,
+            Room::ForPart(bytes) => return self.begin_long(put, bytes, false),
+        };
+        if !self.state.outbound(put.dst)?.has_room_for(true, pieces) {
             self.make_room(put.dst)?;
             return Ok(Done::NoRoom);
         }
         if put.len > 0 {
-            let plan = self.plan(put.dst, put.len);
+            let plan = self.plan(put.dst, put.len)?;
             self.plain(put, plan)?;
         }
         Ok(Done::Yes)
     }
 
     /// A put that is a group of its own, and what happens when it has landed.
-    fn put_then(&mut self, put: &Put, action: Action) -> Result<Done, String> {
+    pub(super) fn put_then(&mut self, put: &Put, action: Action) -> Result<Done, String> {
         if put.len == 0 {
             return self.bare(put.dst, action);
         }
-        let Some(seq) = self.start(put.dst)? else { return Ok(Done::NoRoom) };
-        let plan = self.plan(put.dst, put.len);
+        let pieces = match self.room_for(put)? {
+            Room::Pieces(pieces) => pieces,
+            Room::ForPart(bytes) => return self.begin_long(put, bytes, true),
+        };
+        let Some(seq) = self.start(put.dst, pieces)? else { return Ok(Done::NoRoom) };
+        let plan = self.plan(put.dst, put.len)?;
         if self.fits_frame(put) {
             self.inline(put, plan.first(), seq, Tail::from(action))?;
         } else {
@@ -135,7 +138,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// A put without a signal: its pieces join the group that plain puts share.
-    fn plain(&mut self, put: &Put, plan: Plan) -> Result<(), String> {
+    pub(super) fn plain(&mut self, put: &Put, plan: Plan) -> Result<(), String> {
         let ran_over = |_| "a group ran over although there was room".to_owned();
         if self.fits_frame(put) {
             let seq = self.state.outbound(put.dst)?.add_pieces(1).map_err(ran_over)?;
@@ -143,8 +146,7 @@ impl<N: Nic> Proxy<N> {
         } else {
             for part in plan.parts(put.len) {
                 let route = self.ways.open_way(put.dst, part.route);
-                let pieces =
-                    u32::try_from(part.len.div_ceil(self.max_piece(route.local))).unwrap_or(u32::MAX);
+                let pieces = u32::try_from(part.len.div_ceil(self.longest_piece)).unwrap_or(u32::MAX);
                 let seq = self.state.outbound(put.dst)?.add_pieces(pieces).map_err(ran_over)?;
                 self.pieces(put, part, route, seq)?;
                 if self.state.ledger {
@@ -158,13 +160,9 @@ impl<N: Nic> Proxy<N> {
         Ok(())
     }
 
-    fn max_piece(&self, nic: u16) -> u64 {
-        self.lanes.get(usize::from(nic)).map_or(1, Lane::max_piece)
-    }
-
     /// Queues a part's pieces on its NIC and counts the bytes towards the target's NIC. Returns how many pieces.
     fn pieces(&mut self, put: &Put, part: Part, route: Route, seq: u64) -> Result<u32, String> {
-        let max = self.max_piece(route.local);
+        let max = self.longest_piece;
         let (mut offset, mut pieces) = (0, 0);
         while offset < part.len {
             let len = max.min(part.len - offset);
@@ -178,7 +176,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Queues one piece and remembers it.
-    fn piece(&mut self, dst: u32, route: Route, seq: u64, span: Span) -> Result<(), String> {
+    pub(super) fn piece(&mut self, dst: u32, route: Route, seq: u64, span: Span) -> Result<(), String> {
         let Span { local, remote, len } = span;
         let hint = if self.wide_immediate { u32::try_from(len).unwrap_or(0) } else { 0 };
         #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits of each")]
@@ -209,7 +207,14 @@ impl<N: Nic> Proxy<N> {
         reason = "called for, these two take 75 of 490 instructions of a put-signal"
     )]
     #[inline(always)]
-    fn data(&mut self, dst: u32, route: Route, seq: u64, small: &Small, again: bool) -> Result<(), String> {
+    pub(super) fn data(
+        &mut self,
+        dst: u32,
+        route: Route,
+        seq: u64,
+        small: &Small,
+        again: bool,
+    ) -> Result<(), String> {
         let Small { span, tail } = small;
         let to = PeerNic { pe: dst, nic: route.remote };
         let peer = self.state.peer(dst)?;
@@ -230,7 +235,7 @@ impl<N: Nic> Proxy<N> {
 
     /// A group that is nothing but its action.
     pub(super) fn bare(&mut self, dst: u32, action: Action) -> Result<Done, String> {
-        let Some(seq) = self.start(dst)? else { return Ok(Done::NoRoom) };
+        let Some(seq) = self.start(dst, 1)? else { return Ok(Done::NoRoom) };
         let route = self.control_route(dst);
         self.close(dst, route, Close::new(seq, 0, Some(action)))?;
         Ok(Done::Yes)
@@ -268,7 +273,7 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Queues the close of a group and remembers it.
-    fn close(&mut self, dst: u32, route: Route, mut close: Close) -> Result<(), String> {
+    pub(super) fn close(&mut self, dst: u32, route: Route, mut close: Close) -> Result<(), String> {
         let to = PeerNic { pe: dst, nic: route.remote };
         let peer = self.state.peer(dst)?;
         peer.outbound.ask_in_time(&mut close);
@@ -283,102 +288,6 @@ impl<N: Nic> Proxy<N> {
         }
         peer.outbound.remember(close.seq, route, self.now_ms, What::Close(close));
         Ok(())
-    }
-
-    /// Sends once more what was on its way to a NIC that has been fenced.
-    pub(super) fn send_again(&mut self, dst: u32, mut lost: Vec<Sent>) -> Result<(), String> {
-        // Pieces first: their closes may have to say that they now go elsewhere.
-        lost.sort_by_key(|sent| matches!(sent.what, What::Close(_)));
-        let mut moved = Vec::new();
-        for Sent { seq, route: before, what, .. } in lost {
-            let route = self.ways.open_way(dst, before);
-            if let (What::Piece(span), true) = (&what, self.state.ledger && before.remote != route.remote) {
-                moved.push(Moved { seq, from: before.remote, to: route.remote, bytes: span.len });
-            }
-            if let Some(lane) = self.lanes.get_mut(usize::from(route.local)) {
-                let counts = lane.counts_mut();
-                counts.resent_ops += 1;
-                counts.resent_bytes += match what {
-                    What::Piece(span) | What::Data(Small { span, .. }) => span.len,
-                    What::Close(_) => 0,
-                };
-            }
-            match what {
-                What::Piece(span) => self.piece(dst, route, seq, span)?,
-                What::Data(small) => self.data(dst, route, seq, &small, true)?,
-                What::Close(close) => {
-                    let mut close = Close { again: true, ..close };
-                    for moved in moved.extract_if(.., |moved| moved.seq == seq) {
-                        moved.rebook(&mut close.ledger);
-                    }
-                    self.close(dst, route, close)?;
-                }
-            }
-        }
-        for moved in moved {
-            self.state.outbound(dst)?.rebook(moved);
-        }
-        Ok(())
-    }
-
-    /// Something that waited in the queue of own NIC `nic`, which is closed now, goes by another one to the same NIC of
-    /// the peer: nothing has to be counted anew there.
-    pub(super) fn divert(&mut self, nic: u16, out: Out) -> Result<(), String> {
-        let to = match &out {
-            Out::Piece(piece) => piece.to,
-            Out::Frame(envelope) => envelope.to,
-        };
-        let from = Route { local: nic, remote: to.nic };
-        let way = Route { remote: to.nic, ..self.ways.open_way(to.pe, from) };
-        let outbound = self.state.outbound(to.pe)?;
-        let Some(lane) = self.lanes.get_mut(usize::from(way.local)) else { return Ok(()) };
-        match out {
-            Out::Piece(piece) => {
-                outbound.divert(from, way, |sent| {
-                    matches!(sent.what, What::Piece(span) if (span.local, span.remote) == (piece.local, piece.remote))
-                });
-                lane.push(piece);
-            }
-            Out::Frame(envelope) => {
-                let records = read_frame(envelope.frame.as_slice()).map(|(_, _, records)| records);
-                for record in records.into_iter().flatten().flatten() {
-                    match record {
-                        Record::Close(close) => outbound.divert(from, way, |sent| {
-                            sent.seq == close.seq && matches!(sent.what, What::Close(_))
-                        }),
-                        Record::Data(data) => outbound.divert(from, way, |sent| {
-                            sent.seq == data.seq
-                                && matches!(sent.what, What::Data(small) if small.span.remote == data.remote)
-                        }),
-                        _ => {}
-                    }
-                }
-                lane.adopt(envelope);
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers what other PEs have asked, as far as their windows have room.
-    pub(super) fn serve(&mut self) -> Result<bool, String> {
-        let mut worked = false;
-        for _ in 0..self.state.requests.len() {
-            let Some(request) = self.state.requests.pop_front() else { break };
-            let done = match request {
-                Request::Answer { pe, tag, value } => self.bare(pe, Action::Answer { tag, value })?,
-                Request::Get { pe, remote, local, len, tag } => {
-                    let put = Put { dst: pe, local: remote, remote: local, len, signal: None };
-                    self.put_then(&put, Action::Answer { tag, value: 0 })?
-                }
-            };
-            if matches!(done, Done::NoRoom) {
-                self.state.requests.push_back(request);
-            } else {
-                self.state.served(request.pe());
-                worked = true;
-            }
-        }
-        Ok(worked)
     }
 }
 

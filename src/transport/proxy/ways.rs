@@ -33,6 +33,8 @@ pub(super) struct Ways {
     me: u32,
     /// By own NIC.
     own: Vec<Option<Closed>>,
+    /// By own NIC: whether it will never work again.
+    gone: Vec<bool>,
     peers: HashMap<PeerNic, Closed>,
     /// How many are closed of both: every operation asks whether any is.
     closed: usize,
@@ -51,6 +53,7 @@ impl Ways {
             widths: widths.to_vec(),
             me,
             own: vec![None; own],
+            gone: vec![false; own],
             peers: HashMap::new(),
             closed: 0,
             probes: HashMap::new(),
@@ -76,15 +79,25 @@ impl Ways {
         !self.peers.contains_key(&nic)
     }
 
+    /// Whether any own NIC is open.
+    pub(super) fn is_any_open(&self) -> bool {
+        self.own.iter().any(Option::is_none)
+    }
+
     /// Whether this PE may have all of its NICs closed for a while: one that has others may not, and one that has none only
     /// if everybody else has.
     pub(super) fn may_be_deaf(&self) -> bool {
-        self.own.len() == 1 && (0..).zip(&self.widths).all(|(pe, &width)| pe == self.me || width > 1)
+        self.own.len() == 1 && self.has_others(self.me)
     }
 
-    /// Whether there are ways to go round a NIC at all.
+    /// Whether a NIC on the way to `dst` can be gone round: one of the two has another, and `dst` can be fenced.
     pub(super) fn has_choice(&self, dst: u32) -> bool {
-        self.own.len() > 1 || self.width(dst) > 1
+        self.width(dst) > 1 || self.own.len() > 1 && self.has_others(dst)
+    }
+
+    /// Whether all PEs but this one have several NICs.
+    fn has_others(&self, but: u32) -> bool {
+        (0..).zip(&self.widths).all(|(pe, &width)| pe == but || width > 1)
     }
 
     fn width(&self, pe: u32) -> u16 {
@@ -95,7 +108,7 @@ impl Ways {
         u16::try_from(self.own.len()).unwrap_or(u16::MAX).max(1)
     }
 
-    /// The way itself if it is open, else one that is; if none is, the way itself.
+    /// The way itself if it is open, else one that is; if none is, one that may open again.
     #[inline]
     pub(super) fn open_way(&mut self, dst: u32, wanted: Route) -> Route {
         if self.all_open() { wanted } else { self.way_round(dst, wanted) }
@@ -104,7 +117,9 @@ impl Ways {
     #[cold]
     fn way_round(&mut self, dst: u32, wanted: Route) -> Route {
         let (here, there) = (self.roll(), self.roll());
-        let local = pick(wanted.local, self.own_count(), here, |nic| self.is_open(nic));
+        let own = self.own_count();
+        let local = pick(wanted.local, own, here, |nic| self.is_open(nic))
+            .or_else(|| pick(wanted.local, own, here, |nic| !self.is_gone(nic)));
         let remote =
             pick(wanted.remote, self.width(dst), there, |nic| self.is_peer_open(PeerNic { pe: dst, nic }));
         Route { local: local.unwrap_or(wanted.local), remote: remote.unwrap_or(wanted.remote) }
@@ -121,7 +136,8 @@ impl Ways {
 
     /// Ways to `dst` to be tried for news: the most promising, and one of the others, another with each `attempt`.
     pub(super) fn news_ways(&self, dst: u32, attempt: u32) -> Vec<Route> {
-        let mut ways: Vec<_> = (0..self.own_count())
+        let mut ways: Vec<_> = self
+            .left()
             .flat_map(|local| (0..self.width(dst)).map(move |remote| Route { local, remote }))
             .collect();
         let badness = |way: &Route| {
@@ -139,10 +155,28 @@ impl Ways {
 
     /// Ways to `dst` that between them use every NIC of both sides, paired anew with each `attempt`.
     pub(super) fn every_nic(&self, dst: u32, attempt: u32) -> impl Iterator<Item = Route> + use<> {
-        let (own, theirs) = (self.own_count(), self.width(dst));
+        let own: Vec<_> = self.left().collect();
+        let theirs = self.width(dst);
         let shift = u16::try_from(attempt % u32::from(theirs)).unwrap_or(0);
-        (0..own.max(theirs))
-            .map(move |nic| Route { local: nic % own, remote: (nic % theirs + shift) % theirs })
+        let most = u16::try_from(own.len()).unwrap_or(u16::MAX).max(theirs);
+        let remotes = (0..most).map(move |nic| (nic % theirs + shift) % theirs);
+        own.into_iter().cycle().zip(remotes).map(|(local, remote)| Route { local, remote })
+    }
+
+    /// Own NICs that work or may work again.
+    fn left(&self) -> impl Iterator<Item = u16> {
+        (0..self.own_count()).filter(|&nic| !self.is_gone(nic))
+    }
+
+    fn is_gone(&self, nic: u16) -> bool {
+        self.gone.get(usize::from(nic)).is_some_and(|&gone| gone)
+    }
+
+    /// Own NIC `nic` will never work again.
+    pub(super) fn give_up(&mut self, nic: u16) {
+        if let Some(gone) = self.gone.get_mut(usize::from(nic)) {
+            *gone = true;
+        }
     }
 
     /// Closes own NIC `nic`; whether it was open.
@@ -174,6 +208,9 @@ impl Ways {
         }
         let mut due = Vec::new();
         for nic in 0..self.own_count() {
+            if self.is_gone(nic) {
+                continue;
+            }
             let closed = self.own.get_mut(usize::from(nic)).and_then(Option::as_mut);
             if closed.is_some_and(|closed| closed.is_due(now_ms))
                 && let Some(to) = self.some_peer(nic)
@@ -214,13 +251,17 @@ impl Ways {
         candidates.clone().find(|&to| self.is_peer_open(to)).or_else(|| candidates.clone().next())
     }
 
-    /// A probe has come back: opens what it proves to work and returns what of it was closed. An own NIC stays closed
-    /// until it is `usable`.
+    /// A probe has come back from PE `from`: opens what it proves to work and returns what of it was closed. An own NIC stays
+    /// closed until it is `usable`. One of another PE's proves nothing.
     pub(super) fn echo(
         &mut self,
+        from: u32,
         nonce: u64,
         usable: impl Fn(u16) -> bool,
     ) -> (Option<u16>, Option<PeerNic>) {
+        if self.probes.get(&nonce).is_none_or(|(_, to)| to.pe != from) {
+            return (None, None);
+        }
         let Some((local, to)) = self.probes.remove(&nonce) else { return (None, None) };
         let slot = self.own.get_mut(usize::from(local)).filter(|_| usable(local));
         let own = slot.and_then(Option::take).map(|_| local);
@@ -297,16 +338,16 @@ mod tests {
         assert!((30..50).contains(&of_own.len()), "{}", of_own.len());
         assert!(sent.iter().all(|(_, probe)| probe.local == 1 || probe.to == A));
         assert_eq!(
-            ways.echo(of_own[0].1.nonce, |_| true),
+            ways.echo(1, of_own[0].1.nonce, |_| true),
             (None, None),
             "an old one proves nothing any more"
         );
         let last = of_own.last().unwrap().1;
-        assert_eq!(ways.echo(last.nonce, |_| false).0, None, "its queue is stuck");
+        assert_eq!(ways.echo(1, last.nonce, |_| false).0, None, "its queue is stuck");
         let again = ways.probe(1, A);
-        assert_eq!(ways.echo(again.nonce, |_| true).0, Some(1));
+        assert_eq!(ways.echo(1, again.nonce, |_| true).0, Some(1));
         assert!(ways.is_open(1) && ways.is_peer_open(A), "it went to a closed NIC and came back");
-        assert_eq!(ways.echo(again.nonce, |_| true), (None, None));
+        assert_eq!(ways.echo(1, again.nonce, |_| true), (None, None));
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub trait Policy {
     /// Whether [`Self::next`] looks at the bytes in flight; else nobody has to count them.
     const READS_LOAD: bool = false;
 
+    /// Shortest operation, in bytes, whose plan may have several parts.
+    const SPLITS_FROM: u64 = u64::MAX;
+
     /// Starts with all counters at 0.
     fn new(place: Place) -> Self;
 
@@ -123,6 +126,13 @@ macro_rules! policies {
             #[must_use]
             pub fn reads_load(&self) -> bool {
                 match self { $(Self::$variant(_) => <$variant as Policy>::READS_LOAD,)+ }
+            }
+
+            /// See [`Policy::SPLITS_FROM`].
+            #[must_use]
+            #[inline]
+            pub fn splits_from(&self) -> u64 {
+                match self { $(Self::$variant(_) => <$variant as Policy>::SPLITS_FROM,)+ }
             }
 
             /// The NICs for the next operation; see [`Policy::next`].

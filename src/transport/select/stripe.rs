@@ -37,6 +37,8 @@ struct Walked {
 }
 
 impl Policy for Stripe {
+    const SPLITS_FROM: u64 = STRIPE_FROM;
+
     fn new(place: Place) -> Self {
         let large = vec![Walked::default(); place.pes as usize];
         Self { me: place.me, nics: place.nics, small: PairSeq::new(place), large }

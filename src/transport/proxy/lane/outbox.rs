@@ -256,9 +256,10 @@ impl Outbox {
         }
     }
 
-    /// To a target that is out of reach ever more would wait: what is new says it all.
-    pub(super) fn bound_urgent(&mut self) {
+    /// For targets that are out of reach ever more would wait: gives up what has waited longest, and notes for whom in `unsaid`.
+    pub(super) fn bound_urgent(&mut self, unsaid: &mut Vec<u32>) {
         while self.urgent.len() > MOST_URGENT {
+            unsaid.extend(self.first_urgent().map(|envelope| envelope.to.pe));
             self.next_urgent(false);
         }
     }

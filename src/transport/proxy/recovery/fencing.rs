@@ -29,16 +29,22 @@ impl OwnNic {
 }
 
 impl<N: Nic> Proxy<N> {
-    /// Own NIC `nic` as a whole cannot go on.
+    /// Own NIC `nic` as a whole cannot go on: nothing goes by it any more, and nobody is to send to it.
     pub(in super::super) fn nic_broke(&mut self, nic: u16, error: &NicError) -> Result<(), String> {
-        if !self.recovery.able || self.lanes.len() < 2 {
+        if !self.recovery.able || self.lanes.iter().all(Lane::is_broken) {
             return Err(error.to_string());
         }
+        self.ways.give_up(nic);
         self.shut(nic)?;
         self.fence(nic)?;
         // What it had under way is suspect everywhere.
-        for (watch, pe) in self.recovery.watches.iter_mut().zip(0..) {
+        for pe in 0..self.place.pes {
+            let is_under_way = self.state.outbound(pe)?.log().iter().any(|sent| sent.route.local == nic);
+            if is_under_way && !self.ways.has_choice(pe) {
+                return Err(error.to_string());
+            }
             let width = self.state.width(pe);
+            let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { continue };
             watch.failed.extend((0..width).map(|remote| Route { local: nic, remote }));
             watch.failed.sort_unstable();
             watch.failed.dedup();
@@ -48,12 +54,29 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// Closes own NIC `nic`: what waits in its queue goes over others.
-    pub(super) fn shut(&mut self, nic: u16) -> Result<(), String> {
+    pub(in super::super) fn shut(&mut self, nic: u16) -> Result<(), String> {
         if !self.ways.close(nic, self.now_ms) {
             return Ok(());
         }
         self.mark(nic, true);
         (0..self.place.pes).for_each(|pe| self.state.owe_again(pe));
+        self.divert_from(nic)
+    }
+
+    /// Has what waits for closed NICs go by others, if any is open: it was queued while none was.
+    pub(super) fn divert_from_closed(&mut self) -> Result<(), String> {
+        if self.ways.all_open() || !self.ways.is_any_open() {
+            return Ok(());
+        }
+        for nic in 0..self.place.nics {
+            if !self.ways.is_open(nic) {
+                self.divert_from(nic)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn divert_from(&mut self, nic: u16) -> Result<(), String> {
         let waiting = self.lanes.get_mut(usize::from(nic)).map(Lane::take_queue).unwrap_or_default();
         waiting.into_iter().try_for_each(|out| self.divert(nic, out))
     }
@@ -70,13 +93,8 @@ impl<N: Nic> Proxy<N> {
     pub(super) fn fence(&mut self, nic: u16) -> Result<(), String> {
         let Some(lane) = self.lanes.get_mut(usize::from(nic)) else { return Ok(()) };
         let mut failed = Vec::new();
-        let card = lane.fence(nic, &mut self.state, self.now_ms, &mut failed);
-        let retry = self.recovery.own.get(usize::from(nic)).is_some_and(|own| own.shut);
-        if retry && card.is_err() {
-            // Everybody knows that it is nowhere.
-            return Ok(());
-        }
-        lane.counts_mut().fences += 1;
+        lane.close_receiver(nic, &mut self.state, self.now_ms, &mut failed)
+            .map_err(|error| error.to_string())?;
         for failed in failed {
             self.operation_failed(nic, failed)?;
         }
@@ -85,34 +103,51 @@ impl<N: Nic> Proxy<N> {
         }
         // Only now: what landed before the fence has just been counted.
         self.state.forget(nic);
-        let me = self.place.me;
-        let released: BTreeMap<_, _> =
-            (0..self.place.pes).filter(|&pe| pe != me).map(|pe| (pe, self.state.released(pe))).collect();
-        let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { return Ok(()) };
-        own.incarnation += 1;
-        own.shut = card.is_err();
-        own.card = card.unwrap_or_default();
-        own.untold = released;
+        let card = self.lanes.get_mut(usize::from(nic)).and_then(Lane::open_receiver);
+        self.renew(nic, card);
         Ok(())
     }
 
     /// Tries once more to open NICs that could not be opened after their fence.
-    pub(super) fn reopen_shut(&mut self) -> Result<(), String> {
-        let shut: Vec<_> =
-            (0..).zip(&self.recovery.own).filter_map(|(nic, own)| own.shut.then_some(nic)).collect();
-        shut.into_iter().try_for_each(|nic| self.fence(nic))
+    pub(super) fn reopen_shut(&mut self) {
+        for nic in 0..self.place.nics {
+            if self.recovery.own.get(usize::from(nic)).is_some_and(|own| own.shut)
+                && let Some(card) = self.lanes.get_mut(usize::from(nic)).and_then(Lane::open_receiver)
+            {
+                self.renew(nic, Some(card));
+            }
+        }
+    }
+
+    /// Own NIC `nic` has a new incarnation, with this card or nowhere; nobody knows yet.
+    fn renew(&mut self, nic: u16, card: Option<Vec<u8>>) {
+        let me = self.place.me;
+        let released: BTreeMap<_, _> =
+            (0..self.place.pes).filter(|&pe| pe != me).map(|pe| (pe, self.state.released(pe))).collect();
+        let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { return };
+        own.incarnation += 1;
+        own.shut = card.is_none();
+        own.card = card.unwrap_or_default();
+        own.untold = released;
     }
 
     /// Tells those who do not know yet that a NIC of this PE has a new incarnation.
     pub(super) fn announce(&mut self) {
-        for nic in 0..self.recovery.own.len() {
-            let Some(own) = self.recovery.own.get(nic).filter(|own| !own.untold.is_empty()) else { continue };
-            let OwnNic { incarnation, card, untold, .. } = own.clone();
-            let Ok(nic) = u16::try_from(nic) else { continue };
-            for (pe, released) in untold {
-                self.tell(pe, &Record::Card { nic, incarnation, released, card: &card });
+        for nic in 0..self.place.nics {
+            let Some(own) = self.recovery.own.get(usize::from(nic)) else { continue };
+            let untold: Vec<_> = own.untold.keys().copied().collect();
+            for pe in untold {
+                self.announce_to(pe, nic);
             }
         }
+    }
+
+    /// Tells a PE, if it does not know yet, that own NIC `nic` has a new incarnation.
+    pub(super) fn announce_to(&mut self, pe: u32, nic: u16) {
+        let Some(own) = self.recovery.own.get(usize::from(nic)) else { return };
+        let Some(released) = own.untold.get(&pe).cloned() else { return };
+        let (incarnation, card) = (own.incarnation, own.card.clone());
+        self.tell(pe, &Record::Card { nic, incarnation, released, card: &card });
     }
 
     /// A NIC of another PE has been fenced and has a new incarnation: what was under way to it is sent again.
@@ -131,7 +166,7 @@ impl<N: Nic> Proxy<N> {
             return Ok(());
         }
         self.recovery.known.insert((at.pe, at.nic), incarnation);
-        let until = self.now_ms + self.recovery.patience_ms.max(DOUBT_MS);
+        let until = self.now_ms.saturating_add(self.recovery.patience_ms.max(DOUBT_MS));
         self.recovery.forgiven.insert((at.pe, at.nic), until);
         for lane in &mut self.lanes {
             lane.purge(at);

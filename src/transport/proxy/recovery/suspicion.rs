@@ -165,7 +165,8 @@ impl<N: Nic> Proxy<N> {
             let moves = moves.is_some_and(|lane| lane.has_moved_since(now.saturating_sub(patience)));
             let ours = is_still(&watch.by, way.local) && !moves;
             let theirs = is_still(&watch.through, way.remote);
-            let overdue = patience > 0 && now.saturating_sub(since.max(at_ms)) >= LONE_WAY * patience;
+            let overdue =
+                patience > 0 && now.saturating_sub(since.max(at_ms)) >= LONE_WAY.saturating_mul(patience);
             let confirmed = watch.doubted.contains(&way)
                 && now.saturating_sub(since.max(at_ms)) >= patience.max(DOUBT_MS);
             if ours || theirs || overdue || confirmed || watch.failed.contains(&way) {

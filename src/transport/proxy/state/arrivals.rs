@@ -150,10 +150,13 @@ impl State {
                     self.violate(format!("PE {src} sent an atomic that cannot be applied: {error}"));
                 }
             },
-            Action::Get { remote, local, len, tag } => match self.heap.check(remote, len) {
-                Ok(()) => self.request(src, Request::Get { pe: src, remote, local, len, tag }),
-                Err(error) => self.violate(format!("PE {src} asked for what is not there: {error}")),
-            },
+            Action::Get { remote, local, len, tag } => {
+                // All heaps are equally long: what would land behind this one's end would there, too.
+                match self.heap.check(remote, len).and_then(|()| self.heap.check(local, len)) {
+                    Ok(()) => self.request(src, Request::Get { pe: src, remote, local, len, tag }),
+                    Err(error) => self.violate(format!("PE {src} asked for what is not there: {error}")),
+                }
+            }
             Action::Answer { tag, value } => {
                 let peer = self.peers.get_mut(src as usize).filter(|peer| peer.asked > 0);
                 let expected = peer.is_some_and(|peer| {

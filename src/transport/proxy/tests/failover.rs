@@ -81,19 +81,31 @@ fn seeds() -> Range<u64> {
     first.parse().expect("a seed")..end.parse().expect("the seed after the last")
 }
 
-/// Runs a random program through trouble; returns the sum of all counters.
-fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
+/// Worse weather would only make it longer: that is what other tests are for.
+fn bearable(weather: Weather) -> Weather {
+    Weather {
+        promised_depth: weather.promised_depth.max(8),
+        depth: weather.depth.max(8),
+        rx_depth: weather.rx_depth.max(32),
+        full_percent: weather.full_percent.min(10),
+        delay: weather.delay.min(16),
+        ..weather
+    }
+}
+
+/// Runs a random program through trouble, with or without a PE that has a single NIC; returns the sum of all counters.
+fn run(seed: u64, kinds: &[Trouble], stubborn: bool, lone: bool) -> NicCounts {
     let _seed = Seed(seed);
     let mut rng = Rng::new(seed);
     let Plan { mut setup, steps, judge, counters } = Plan::any(&mut rng, 2);
+    if lone {
+        let pe = rng.index(setup.widths.len());
+        setup.widths[pe] = 1;
+        // Its NIC has to carry what two would.
+        setup.weather.max_piece = setup.weather.max_piece.max(16);
+    }
+    setup.weather = bearable(setup.weather);
     setup.weather.nic_timeout_ms = 30;
-    // Worse weather would only make it longer: that is what other tests are for.
-    let weather = &mut setup.weather;
-    weather.promised_depth = weather.promised_depth.max(8);
-    weather.depth = weather.depth.max(8);
-    weather.rx_depth = weather.rx_depth.max(32);
-    weather.full_percent = weather.full_percent.min(10);
-    weather.delay = weather.delay.min(16);
     let mut chaos = Chaos::new(Rng::new(rng.next()), &setup.widths, kinds, stubborn);
     let mut world = World::new(&mut rng, &setup, judge);
     world.troubled = true;
@@ -134,13 +146,14 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool) -> NicCounts {
     totals.iter().flat_map(|totals| &totals.nics).copied().sum()
 }
 
-#[test_case(&[Trouble::Silence], false; "interfaces that go down")]
-#[test_case(&[Trouble::Errors], false; "operations that fail")]
-#[test_case(&[Trouble::Silence, Trouble::Errors], true; "NICs that cannot be opened again at once")]
-fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool) {
+#[test_case(&[Trouble::Silence], false, false; "interfaces that go down")]
+#[test_case(&[Trouble::Errors], false, false; "operations that fail")]
+#[test_case(&[Trouble::Silence, Trouble::Errors], true, false; "NICs that cannot be opened again at once")]
+#[test_case(&[Trouble::Silence, Trouble::Errors], false, true; "one PE has a single NIC")]
+fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool, lone: bool) {
     let seeds = seeds();
     let few = seeds.clone().count() < 20;
-    let sums: NicCounts = seeds.map(|seed| run(seed, kinds, stubborn)).sum();
+    let sums: NicCounts = seeds.map(|seed| run(seed, kinds, stubborn, lone)).sum();
     assert_eq!(sums.down, 0, "every NIC is in use again");
     // So few need not have met with much.
     if few {
@@ -184,5 +197,124 @@ fn a_receiver_s_dead_nic_does_not_stop_a_lone_sender() {
             }
             world.fabric.conclude();
         }
+    }
+}
+
+/// What a NIC cannot read any more nobody may go on sending to, and what it sent goes by others; it is never used again.
+#[test]
+fn a_nic_that_breaks_for_good_is_gone_round() {
+    let mut resent = 0;
+    for seed in seeds() {
+        let _seed = Seed(seed);
+        let mut rng = Rng::new(seed);
+        let Plan { mut setup, steps, judge, counters } = Plan::any(&mut rng, 2);
+        setup.weather = bearable(setup.weather);
+        // Without a time-out nothing but the NIC's own word counts.
+        setup.weather.nic_timeout_ms = [0, 30][rng.index(2)];
+        let pe = rng.index(setup.widths.len());
+        let nic = u16::try_from(rng.below(u64::from(setup.widths[pe]))).unwrap();
+        let mut world = World::new(&mut rng, &setup, judge);
+        world.troubled = true;
+        for (pe, steps) in steps.into_iter().enumerate() {
+            world.program(pe, steps);
+        }
+        for _ in 0..rng.below(400) {
+            world.turn().unwrap();
+        }
+        world.fabric.break_nic(PeerNic { pe: u32::try_from(pe).unwrap(), nic }, "its queue has overrun");
+        let mut turns = 0;
+        while !world.callers.iter().all(super::world::Caller::is_done) {
+            world.turn().unwrap();
+            turns += 1;
+            if turns >= MOST_TURNS {
+                eprintln!("{}", world.fabric.describe());
+                world.callers.iter().for_each(|caller| eprintln!("{}", caller.proxy.describe()));
+                panic!("the programs have not ended after {turns} turns");
+            }
+        }
+        world.fabric.conclude();
+        for (heap, expected) in world.heaps.iter().zip(counters) {
+            assert_eq!(heap.word(counter_word()).unwrap().load(Ordering::Acquire), expected);
+        }
+        world.turn_one(pe, 1).unwrap();
+        assert!(!world.callers[pe].proxy.ways.is_open(nic), "it is in use");
+        resent +=
+            world.totals().iter().flat_map(|totals| &totals.nics).map(|nic| nic.resent_ops).sum::<u64>();
+    }
+    assert!(resent > 20 || seeds().count() < 20, "{resent} sent again: a dull test");
+}
+
+/// Two PEs with two NICs each, PE 0 of which puts to the other when told.
+fn two_by_two(nic_timeout_ms: u64) -> (World, Step) {
+    let weather = Weather { reopens: true, nic_timeout_ms, ..Weather::fair() };
+    let landing = Landing { offset: 2 * RESERVED, len: 24 };
+    let (policy, sources) = (PolicyKind::PairSeq, vec![RxSource::CqeLen; 2]);
+    let setup = Setup { widths: vec![2; 2], weather, policy, ring: 64, heap: 3 * RESERVED, sources };
+    let mut judge = Judge::new(2, landing.offset, 3 * RESERVED);
+    judge.expect_bytes(1, landing, &[7; 24]);
+    let mut world = World::new(&mut Rng::new(0), &setup, judge);
+    world.troubled = true;
+    world.program(0, [Step::Fill(RESERVED, vec![7; 24])]);
+    let put = Put { dst: 1, local: RESERVED, remote: landing.offset, len: landing.len, signal: None };
+    (world, Step::Post(Command::Put(put)))
+}
+
+#[test]
+fn the_last_nic_that_breaks_is_named() {
+    let (mut world, _) = two_by_two(0);
+    world.fabric.break_nic(PeerNic { pe: 0, nic: 1 }, "the cable is out");
+    world.turn_one(0, 10).unwrap();
+    world.fabric.break_nic(PeerNic { pe: 0, nic: 0 }, "the other too");
+    let error = world.turn_one(0, 10).unwrap_err();
+    assert!(error.contains("mock0.0") && error.contains("the other too"), "{error}");
+}
+
+/// What is posted while both NICs are closed must not be left behind in the queue of one that takes nothing any more.
+#[test_case(false; "it never says so")]
+#[test_case(true; "it breaks")]
+fn what_is_posted_while_no_nic_is_open_goes_once_one_is(breaks: bool) {
+    let (mut world, put) = two_by_two(30);
+    let dead = PeerNic { pe: 0, nic: 1 };
+    world.fabric.trouble(dead, Some(Trouble::Full));
+    let proxy = &mut world.callers[0].proxy;
+    (0..2).for_each(|nic| proxy.shut(nic).unwrap());
+    world.program(0, (0..4).map(|_| put.clone()));
+    world.turn_one(0, 1).unwrap();
+    if breaks {
+        world.fabric.break_nic(dead, "the cable is out");
+    }
+    world.program(0, (0..4).map(|_| put.clone()).chain([Step::Quiet]));
+    let mut turns = 0;
+    while !world.callers[0].is_done() {
+        world.turn().unwrap();
+        turns += 1;
+        assert!(turns < 20_000, "the sender hangs");
+    }
+    world.fabric.conclude();
+}
+
+/// Two PEs of one NIC each could not tell anybody where they now receive, so neither is ever fenced: what fails on the way to one
+/// ends the job, with the NIC's name.
+#[test]
+fn a_failure_that_cannot_be_survived_is_named() {
+    let landing = Landing { offset: 2 * RESERVED, len: 24 };
+    let (policy, sources) = (PolicyKind::PairSeq, vec![RxSource::CqeLen; 3]);
+    let weather = Weather { reopens: true, nic_timeout_ms: 30, ..Weather::fair() };
+    let setup = Setup { widths: vec![1, 1, 2], weather, policy, ring: 64, heap: 3 * RESERVED, sources };
+    for trouble in [true, false] {
+        let mut judge = Judge::new(3, landing.offset, 3 * RESERVED);
+        judge.expect_bytes(0, landing, &[0; 24]);
+        let mut world = World::new(&mut Rng::new(0), &setup, judge);
+        let put = Put { dst: 0, local: RESERVED, remote: landing.offset, len: landing.len, signal: None };
+        world.program(2, (0..8).map(|_| Step::Post(Command::Put(put))).chain([Step::Quiet]));
+        let at = PeerNic { pe: 2, nic: 1 };
+        if trouble {
+            world.fabric.trouble(at, Some(Trouble::Errors));
+        } else {
+            world.turn_one(2, 1).unwrap();
+            world.fabric.break_nic(at, "the cable is out");
+        }
+        let error = world.turn_one(2, 1000).unwrap_err();
+        assert!(error.contains("mock2.1"), "{error}");
     }
 }

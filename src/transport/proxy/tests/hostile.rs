@@ -88,6 +88,7 @@ fn verdict(world: &mut World, records: &[Record<'_>], landings: &[u64]) -> Strin
 #[test_case(&[data(0, HEAP - 3, &[1; 4])], &[], "PE 1 sent a put that does not fit"; "small put behind the heap")]
 #[test_case(&[data(WINDOW, RESERVED, &[1; 4])], &[], "PE 1: group 1024 lies outside"; "small put beyond the window")]
 #[test_case(&[action(Action::Get { remote: HEAP - 7, local: 0, len: 8, tag: 0 })], &[], "PE 1 asked for what is not there"; "get behind the heap")]
+#[test_case(&[action(Action::Get { remote: 0, local: u64::MAX - 7, len: 64, tag: 0 })], &[], "PE 1 asked for what is not there"; "get to behind the heap")]
 #[test_case(&[action(Action::Answer { tag: 3, value: 0 })], &[], "PE 1 answered what it was not asked"; "answer to nothing")]
 #[test_case(&[Record::Card { nic: 2, incarnation: 1, released: Released::below(0), card: &[0; 4] }], &[], "PE 1 speaks of its NIC 2"; "card of no NIC")]
 #[test_case(&[Record::Ack { low: 1 }], &[], "PE 1: acknowledged up to 1"; "acknowledged what was not sent")]
@@ -196,7 +197,10 @@ fn any_frame(rng: &mut Rng) -> Vec<u8> {
 
 fn action_by_chance(rng: &mut Rng) -> Record<'static> {
     match rng.below(3) {
-        0 => action(Action::Get { remote: rng.below(HEAP), local: 0, len: rng.below(64), tag: 0 }),
+        0 => {
+            let local = if rng.chance(10) { rng.next() } else { rng.below(HEAP) };
+            action(Action::Get { remote: rng.below(HEAP), local, len: rng.below(64), tag: 0 })
+        }
         1 => action(Action::Answer { tag: 1, value: 1 }),
         _ => action(Action::Fetch { atomic: set(8 * rng.below(HEAP / 8)).into(), tag: 9 }),
     }

@@ -1,7 +1,7 @@
 //! NICs that exist in memory only and behave as badly as real ones may: late, out of order, full, and silent about
 //! lengths. Bytes are copied when they are *delivered*, not when they are posted; the target hears of them afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::judge::Judge;
@@ -85,7 +85,7 @@ impl Weather {
 enum Event {
     Done(PeerNic, Option<u64>),
     Failed(PeerNic, Option<u64>),
-    Landed { immediate: u64, len: u64 },
+    Landed { from: u32, immediate: u64, len: u64 },
     Frame(Vec<u8>),
 }
 
@@ -116,6 +116,8 @@ pub(super) enum Trouble {
     Silence,
     /// Nothing goes in or out, and operations fail.
     Errors,
+    /// Nothing goes in or out, and nothing is taken.
+    Full,
 }
 
 #[derive(Debug, Default)]
@@ -206,12 +208,28 @@ impl MockFabric {
 
     /// A completion from nowhere arrives.
     pub(super) fn forge_landing(&self, to: PeerNic, immediate: u64, len: u64) {
-        self.air().arrive(to, Event::Landed { immediate, len });
+        self.air().arrive(to, Event::Landed { from: u32::MAX, immediate, len });
     }
 
     /// From now on every call of this NIC fails.
     pub(super) fn break_nic(&self, at: PeerNic, why: &str) {
         self.air().port(at).broken = Some(why.to_owned());
+    }
+
+    /// From now on NICs take so many arrivals that nobody has read.
+    pub(super) fn set_rx_depth(&self, depth: usize) {
+        self.air().weather.rx_depth = depth;
+    }
+
+    /// PEs that frames are on their way to, or wait at.
+    pub(super) fn addressed(&self) -> HashSet<u32> {
+        let air = self.air();
+        let is_frame = |Due(_, flight): &&Due<Flight>| matches!(flight.load, Load::Frame(_));
+        let flying = air.flying.iter().filter(is_frame).map(|Due(_, flight)| flight.to.pe);
+        let is_unread =
+            |port: &Port| port.events.iter().any(|Due(_, event)| matches!(event, Event::Frame(_)));
+        let waiting = (0..).zip(&air.ports).filter(|(_, nics)| nics.iter().any(is_unread)).map(|(pe, _)| pe);
+        flying.chain(waiting).collect()
     }
 
     /// From now on this NIC is in trouble, or is not any more.
@@ -255,8 +273,28 @@ impl Air {
     fn is_full(&mut self, from: PeerNic, to: PeerNic) -> bool {
         let Weather { full_percent, depth, rx_depth, .. } = self.weather;
         self.rng.chance(full_percent)
+            || self.port(from).trouble == Some(Trouble::Full)
             || self.port(from).in_flight >= depth
             || self.port(to).arriving >= rx_depth
+    }
+
+    /// What PE `from` has written to a NIC and that has not read must have its place in the queue there: for each NIC of the
+    /// writer's as many pieces as were promised.
+    fn check_room(&mut self, from: u32, to: PeerNic) {
+        let room = self.weather.room.saturating_mul(self.ports[from as usize].len() as u64);
+        let Port { incarnation, events, .. } = &self.ports[to.pe as usize][usize::from(to.nic)];
+        let lands = |Due(_, flight): &&Due<Flight>| {
+            (flight.from.pe, flight.to, flight.incarnation) == (from, to, *incarnation)
+                && matches!(flight.load, Load::Piece(_))
+        };
+        let flying = self.flying.iter().filter(lands).count();
+        let is_its =
+            |Due(_, event): &&Due<Event>| matches!(event, Event::Landed { from: pe, .. } if *pe == from);
+        let unread = events.iter().filter(is_its).count();
+        assert!(
+            (flying + unread) as u64 <= room,
+            "{flying} pieces of PE {from} fly to {to} and {unread} are unread there"
+        );
     }
 
     /// The sender's completion, at a time that has nothing to do with the delivery's.
@@ -300,7 +338,7 @@ impl Air {
                         .unwrap();
                     let Weather { says_len, wide, .. } = self.weather;
                     let immediate = if wide { piece.immediate } else { piece.immediate & 0xffff_ffff };
-                    Event::Landed { immediate, len: if says_len { piece.len } else { 0 } }
+                    Event::Landed { from: from.pe, immediate, len: if says_len { piece.len } else { 0 } }
                 }
             };
             self.port(to).events.push(Due(at, event));
@@ -364,7 +402,7 @@ impl MockNic {
                     air.port(self.at).in_flight -= 1;
                     sink.failed(Failed { to, bytes, error: self.error("the operation failed") });
                 }
-                Event::Landed { immediate, len } => {
+                Event::Landed { immediate, len, .. } => {
                     air.port(self.at).arriving -= 1;
                     sink.landed(immediate, len);
                 }
@@ -405,6 +443,7 @@ impl Nic for MockNic {
         air.complete_later(self.at, Event::Done(piece.to, Some(piece.len)));
         let (to, incarnation) = (piece.to, self.incarnation(piece.to));
         air.take_off(Flight { from: self.at, to, incarnation, load: Load::Piece(*piece) });
+        air.check_room(self.at.pe, to);
         Ok(Posted::Yes)
     }
 
@@ -437,13 +476,11 @@ impl Nic for MockNic {
         self.fabric.air().weather.reopens
     }
 
-    fn reopen(&mut self, sink: &mut impl Sink) -> Result<Vec<u8>, NicError> {
-        let mut air = self.working()?;
+    fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
+        let mut air = self.fabric.air();
         let port = air.port(self.at);
         port.incarnation += 1;
-        let incarnation = port.incarnation;
-        let stubborn = port.stubborn > 0;
-        port.stubborn = port.stubborn.saturating_sub(1);
+        let unreadable = port.broken.is_some();
         // What is still under way to the old endpoint never lands.
         let at = self.at;
         let lost: Vec<_> = air.flying.extract_if(.., |Due(_, flight)| flight.to == at).collect();
@@ -452,8 +489,9 @@ impl Nic for MockNic {
                 air.port(at).arriving -= 1;
             }
         }
-        // What has landed is reported; a frame that arrived and was not yet reported may be lost with the endpoint.
-        let drop_frames = air.rng.chance(50);
+        // What has landed is reported, by a NIC that can be read; a frame that arrived and was not yet reported may be lost with
+        // the endpoint.
+        let drop_frames = unreadable || air.rng.chance(50);
         let drained: Vec<_> = air
             .port(self.at)
             .events
@@ -467,8 +505,23 @@ impl Nic for MockNic {
         } else {
             landed.extend(frames);
         }
-        self.report(&mut air, landed, sink);
-        if stubborn { Err(self.error("no such device")) } else { Ok(incarnation.to_le_bytes().to_vec()) }
+        if unreadable {
+            air.port(self.at).arriving -= landed.len();
+        } else {
+            self.report(&mut air, landed, sink);
+        }
+        Ok(())
+    }
+
+    /// As libfabric: that a queue cannot be read does not keep an endpoint from being opened.
+    fn open_receiver(&mut self) -> Result<Vec<u8>, NicError> {
+        let mut air = self.fabric.air();
+        let port = air.port(self.at);
+        if port.stubborn > 0 {
+            port.stubborn -= 1;
+            return Err(self.error("no such device"));
+        }
+        Ok(port.incarnation.to_le_bytes().to_vec())
     }
 
     fn redirect(&mut self, peer: PeerNic, card: &[u8]) -> Result<(), NicError> {

@@ -1,19 +1,24 @@
 //! Jobs that press against every bound at once must still come to an end.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::judge::{Judge, Landing};
-use super::mock::Weather;
+use super::mock::{MockFabric, Weather};
 use super::rng::{Rng, Seed};
 use super::world::{Setup, Step, World};
 use crate::counters::RxSource;
 use crate::transport::answers::NOBODY;
+use crate::transport::fault::Fault;
 use crate::transport::group::WINDOW;
-use crate::transport::heap::RESERVED;
-use crate::transport::ring::{Command, Put};
+use crate::transport::heap::{Heap, RESERVED};
+use crate::transport::nic::PeerNic;
+use crate::transport::proxy::{Clock, Parts, Progress, Proxy};
+use crate::transport::ring::{Command, Put, ring};
 use crate::transport::select::PolicyKind;
 use crate::transport::signal::{Signal, SignalOp};
-use crate::transport::wire::FRAME_HEADER_BYTES;
+use crate::transport::wire::{Close, FRAME_HEADER_BYTES, Frame, Record};
 
 const SOURCE: u64 = RESERVED;
 const COUNTER: u64 = RESERVED + 512;
@@ -297,5 +302,76 @@ fn an_acknowledgement_goes_ahead_of_the_first_long_put_only() {
         let more = control_bytes(&world) - so_far;
         assert_eq!(more, CLOSE_BYTES + ACK_BYTES + frames * FRAME_HEADER_BYTES as u64, "{before} under way");
         world.run(10_000);
+    }
+}
+
+/// More acknowledgements than may wait for a NIC that takes nothing: each reaches its sender all the same, if late.
+#[test]
+fn no_acknowledgement_is_lost_where_many_wait() {
+    const PES: u32 = 1200;
+    let weather = Weather { rx_depth: 0, inject_percent: 100, ..Weather::fair() };
+    let widths = vec![1; PES as usize];
+    // Only PE 0 is there; the others are made up.
+    let heap = Arc::new(Heap::create(HEAP).unwrap());
+    let heaps = vec![Arc::clone(&heap); PES as usize];
+    let judge = Judge::new(PES as usize, LANDING.offset, HEAP);
+    let fabric = MockFabric::new(Rng::new(0), weather, &heaps, &widths, judge);
+    let (_producer, commands) = ring(8);
+    let now = Arc::new(AtomicU64::new(0));
+    let (mut proxy, _shared) = Proxy::new(Parts {
+        me: 0,
+        widths,
+        nics: vec![fabric.nic(0, 0)],
+        wide_immediate: true,
+        heap,
+        inline_max: weather.inline_max,
+        policy: PolicyKind::PairSeq,
+        commands,
+        fault: Fault::default(),
+        page: None,
+        clock: Clock::Given(Arc::clone(&now)),
+        nic_timeout: Duration::ZERO,
+        progress: Progress::Adaptive,
+    });
+    for src in 1..PES {
+        let mut frame = Frame::new(u16::try_from(src).unwrap(), 0);
+        assert!(frame.push(&Record::Close(Close { flush: true, ..Close::new(0, 0, None) })));
+        fabric.forge_frame(PeerNic { pe: 0, nic: 0 }, frame.as_slice());
+    }
+    for _ in 0..100 {
+        now.fetch_add(1_000_000, Ordering::Relaxed);
+        proxy.turn().unwrap();
+    }
+    assert!(fabric.addressed().is_empty(), "the NIC takes nothing");
+    fabric.set_rx_depth(usize::MAX);
+    for _ in 0..100 {
+        now.fetch_add(1_000_000, Ordering::Relaxed);
+        proxy.turn().unwrap();
+    }
+    assert_eq!(fabric.addressed().len(), PES as usize - 1);
+}
+
+/// A put of more pieces than the target has room for goes in parts; that none of them is too many, and that the signal comes last,
+/// the NICs see to.
+#[test]
+fn a_put_longer_than_the_room_goes_in_parts() {
+    let long = Landing { offset: 10 * RESERVED, len: 32 << 10 };
+    for (seed, room) in [1, 2, 7, 100].into_iter().enumerate() {
+        for policy in PolicyKind::ALL {
+            let weather = Weather { room, max_piece: 512, ..Weather::fair() };
+            let heap = long.offset + long.len;
+            let sources = vec![RxSource::Ledger; 2];
+            let setup = Setup { widths: vec![2, 3], weather, policy, ring: 4, heap, sources };
+            let mut judge = Judge::new(2, long.offset, heap);
+            let content: Vec<u8> =
+                (0..long.len).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+            judge.expect_bytes(1, long, &content);
+            judge.expect_signal(1, COUNTER, 1, long);
+            let mut world = World::new(&mut Rng::new(seed as u64), &setup, judge);
+            let signal = Some(Signal { offset: COUNTER, op: SignalOp::Set, value: 1 });
+            let put = Put { dst: 1, local: SOURCE, remote: long.offset, len: long.len, signal };
+            world.program(0, [Step::Fill(SOURCE, content), Step::Post(Command::Put(put)), Step::Quiet]);
+            world.run(300_000);
+        }
     }
 }
