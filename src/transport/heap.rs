@@ -7,9 +7,11 @@
 #![expect(unsafe_code, reason = "a shared mapping is raw memory")]
 
 mod device;
+pub(super) mod reserved;
 mod words;
 
 pub use device::{DeviceKind, DevicePart, Flush, Place};
+pub use reserved::RESERVED;
 pub use words::HeapWords;
 
 use std::fs::File;
@@ -21,9 +23,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-
-/// Bytes at the start of the heap that the transport keeps for itself: the event and the barrier's words.
-pub const RESERVED: u64 = 4096;
 
 /// Every allocation starts at a multiple of this.
 pub const ALIGNMENT: u64 = 128;

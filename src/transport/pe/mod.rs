@@ -30,12 +30,6 @@ use super::select::PolicyKind;
 use super::signal::{Signal, Until};
 use crate::counters::{NicIdentity, RxSource};
 
-/// First word of the barrier; one word per round.
-const BARRIER_WORDS: u64 = 64;
-
-/// Word that counts the broadcasts that have arrived.
-const BROADCAST_WORD: u64 = 448;
-
 /// One PE of a running job. One thread calls it; the proxy does the work, on a thread of its own or on the one that waits.
 #[derive(Debug)]
 pub struct Pe {

@@ -16,19 +16,17 @@ use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, FabricNic, Info, JobNics, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
+use crate::transport::heap::reserved::{PROBE_BYTES, PROBE_TARGET, PROBES};
 use crate::transport::heap::{Allocator, DevicePart, Heap};
 use crate::transport::nic::Nic;
 use crate::transport::on_node::IntraNode;
-use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
+use crate::transport::proxy::{Clock, Drive, Driver, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
 use crate::transport::wire::{MAX_INLINE, MAX_NICS};
 
 /// Commands that may wait for the proxy.
 const RING_DEPTH: usize = 1024;
-
-/// Word that counts the probes that have landed.
-const PROBE_WORD: u64 = 512;
 
 /// How long one step of the start may take once all PEs are there.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
@@ -219,13 +217,13 @@ impl Pe {
     fn exchange_probes(&mut self) -> Result<(u64, u64), TransportError> {
         let (me, world) = (self.rank(), self.world());
         let (to, from) = ((me + 1) % world, (me + world - 1) % world);
-        let signal = Signal { offset: PROBE_WORD, op: SignalOp::Add, value: 1 };
+        let signal = Signal { offset: PROBES, op: SignalOp::Add, value: 1 };
         for nic in 0..u16::try_from(self.identities.len()).unwrap_or(u16::MAX) {
             let remote = PROBE_TARGET + u64::from(nic) * PROBE_BYTES;
             self.push(Command::Probe { dst: to, nic, remote, signal })?;
         }
         let expected = self.widths.get(from as usize).copied().unwrap_or(0);
-        self.wait_until(PROBE_WORD, Until::AtLeast(u64::from(expected)))?;
+        self.wait_until(PROBES, Until::AtLeast(u64::from(expected)))?;
         // Nothing of the probing may complete when the counters have begun.
         self.quiet()?;
         let Totals { probes, .. } = self.totals()?;
