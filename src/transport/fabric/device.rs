@@ -99,7 +99,7 @@ unsafe fn register_device(
     part: &DevicePart,
 ) -> Result<Registered, FabricError> {
     let refused = |call, why: &str| FabricError::Call { nic: nic.to_owned(), call, why: why.to_owned() };
-    if part.kind != DeviceKind::Host && !info.takes_devices() {
+    if part.kind() != DeviceKind::Host && !info.takes_devices() {
         let provider = info.provider();
         let hint = match &*provider {
             "efa" | "efa-direct" => "; libfabric needs CUDA, and some instances FI_EFA_USE_DEVICE_RDMA=1",
@@ -109,15 +109,15 @@ unsafe fn register_device(
         return Err(refused("fi_getinfo", &why));
     }
     let mode = info.mr_mode();
-    let len = usize::try_from(part.len).map_err(|_| refused("fi_mr_regattr", "too long"))?;
-    let base = usize::try_from(part.address).map_err(|_| refused("fi_mr_regattr", "out of reach"))?;
+    let len = usize::try_from(part.len()).map_err(|_| refused("fi_mr_regattr", "too long"))?;
+    let base = usize::try_from(part.address()).map_err(|_| refused("fi_mr_regattr", "out of reach"))?;
     let region = iovec { iov_base: ptr::without_provenance_mut(base), iov_len: len };
     let mut attr = fi_mr_attr::zeroed();
     attr.region = fi_mr_region { mr_iov: &raw const region };
     attr.iov_count = 1;
     attr.access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
     attr.requested_key = KEY;
-    match part.kind {
+    match part.kind() {
         DeviceKind::Cuda(ordinal) => {
             attr.iface = FI_HMEM_CUDA;
             attr.device = fi_mr_device { cuda: ordinal };
@@ -135,7 +135,7 @@ unsafe fn register_device(
         unsafe { fi_close(&raw mut (*mr).fid) };
         return Err(refused("fi_mr_key", "keys longer than 64 bits"));
     }
-    let base = if mode & FI_MR_VIRT_ADDR != 0 { part.address } else { 0 };
+    let base = if mode & FI_MR_VIRT_ADDR != 0 { part.address() } else { 0 };
     Ok(Registered { mr, desc, remote: Remote { key, base } })
 }
 

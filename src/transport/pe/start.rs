@@ -118,7 +118,7 @@ impl Pe {
         let cards: Vec<_> = nics.iter().map(|nic| nic.card().clone()).collect();
         let refused = nics.iter().find_map(|nic| nic.no_device().map(ToOwned::to_owned));
         let device = device.and_then(|part| refused.map_or(Ok(part), Err));
-        let bytes = device.as_ref().map(|part| part.len).map_err(Clone::clone);
+        let bytes = device.as_ref().map(DevicePart::len).map_err(Clone::clone);
         let card = PeCard::new(config, provider.clone(), cards, &heap, bytes)?;
         let cards = PeCard::decode_all(&session.allgather(&card.encode()?, STEP_LIMIT)?, &widths)?;
         for (pe, other) in (0..).zip(&cards) {
@@ -253,7 +253,7 @@ impl Assembled {
         let end = self.heap.len();
         Pe {
             allocator: Allocator::new(end - staging),
-            on_device: self.heap.device().map(|part| Allocator::of(end..end + part.len)),
+            on_device: self.heap.device().map(|part| Allocator::of(end..end + part.len())),
             no_device: self.no_device,
             staging: Staging::at_end_of(&self.heap, staging),
             heap: self.heap,
