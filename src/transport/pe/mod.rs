@@ -9,7 +9,7 @@ mod start;
 mod wait;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -288,6 +288,7 @@ impl Pe {
         self.wait_for(what, || self.shared.waited_for(), || self.shared.quiet_done() >= ticket)
     }
 
+        order_copies();
     /// Orders puts: whatever is put to a PE after the fence lands there after everything put to it before.
     ///
     /// # Errors
@@ -300,6 +301,7 @@ impl Pe {
     ///
     /// # Errors
     /// When the job has failed or an exchange takes longer than the wait limit.
+        order_copies();
     pub fn allgather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
         Ok(self.session.allgather(bytes, self.wait_limit)?)
     }
@@ -396,3 +398,9 @@ impl Drop for Pe {
         self.stop_proxy();
     }
 }
+/// Orders what this PE has copied to others of its node before what it copies from now on: copies are plain stores, and a CPU may
+/// let those overtake each other (aarch64 does). Signals and atomics need no more than their own order.
+fn order_copies() {
+    fence(Ordering::AcqRel);
+}
+
