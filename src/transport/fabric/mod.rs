@@ -11,6 +11,7 @@ mod completion;
 mod device;
 mod discover;
 mod endpoint;
+mod failing;
 mod half_open;
 mod handles;
 mod info;

@@ -43,7 +43,7 @@ const MAX_IN_FLIGHT: usize = 256;
 const MAX_GIVEN_UP: usize = 256;
 
 /// Receives kept posted per NIC for control frames.
-const RECEIVES: usize = 256;
+pub(super) const RECEIVES: usize = 256;
 
 /// Slots, and frame buffers, of a NIC. The buffers are not touched before they are used.
 const SLOTS: usize = MAX_IN_FLIGHT + MAX_GIVEN_UP + RECEIVES;

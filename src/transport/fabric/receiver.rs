@@ -17,6 +17,7 @@ use libfabric_sys::inline::{fi_close, fi_recv};
 use super::FabricError;
 use super::card::{Door, NicCard};
 use super::endpoint::FabricNic;
+use super::failing::Failing;
 use super::half_open;
 use super::info::Info;
 use super::open::{open_av, open_endpoint};
@@ -59,6 +60,7 @@ pub(super) struct Receiver {
     /// Whether closing it leaves connections behind; see `half_open.rs`.
     pub(super) leaves_half_open: bool,
     pub(super) former: VecDeque<Vec<u8>>,
+    pub(super) failing: Failing,
 }
 
 impl Receiver {
@@ -77,6 +79,7 @@ impl Receiver {
             can_reopen: can_reopen(provider),
             leaves_half_open: matches!(provider, "net" | "tcp"),
             former: VecDeque::new(),
+            failing: Failing::default(),
         }
     }
 
@@ -163,6 +166,7 @@ impl Receiver {
                 return code;
             }
             self.av = ptr::null_mut();
+            self.failing = Failing::default();
         }
         0
     }
