@@ -15,6 +15,7 @@ mod failing;
 mod half_open;
 mod handles;
 mod info;
+mod keys;
 mod open;
 mod peers;
 mod receiver;
