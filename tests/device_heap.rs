@@ -10,7 +10,7 @@ mod support;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use railtop::transport::error::TransportError;
-use railtop::transport::heap::{DeviceKind, DevicePart, Heap};
+use railtop::transport::heap::{DeviceKind, DevicePart, Flush, Heap};
 use railtop::transport::pe::{IntraNode, Pe};
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp, Until};
@@ -29,9 +29,13 @@ impl Played {
     }
 
     fn part(&self) -> DevicePart {
-        let keep: Arc<dyn std::any::Any + Send + Sync> = Arc::clone(&self.0) as _;
+        self.part_of(DeviceKind::Host, None)
+    }
+
+    fn part_of(&self, kind: DeviceKind, flush: Option<Flush>) -> DevicePart {
         let (address, len) = (self.0.as_ptr() as u64, 8 * self.0.len() as u64);
-        DevicePart { address, len, kind: DeviceKind::Host, flush: None, keep }
+        // SAFETY: kept, and reached through raw pointers only. No device takes the host's memory for its own.
+        unsafe { DevicePart::new(address, len, kind, flush, Arc::clone(&self.0) as _) }
     }
 
     /// Writes as the device does.
@@ -238,7 +242,7 @@ fn all_have_it_or_none_and_know_why() {
         assert_eq!(why.unwrap().as_deref(), Some("PE 1: no GPU\u{fffd}[2J"));
     }
     // This libfabric knows nothing of GPUs, or there is none: the NIC says so, and everything else works.
-    let no_gpus = started(&job, |_| Ok(DevicePart { kind: DeviceKind::Cuda(0), ..Played::new(PART).part() }));
+    let no_gpus = started(&job, |_| Ok(Played::new(PART).part_of(DeviceKind::Cuda(0), None)));
     for why in no_gpus {
         let why = why.unwrap().unwrap();
         assert!(why.starts_with("PE 0: NIC "), "{why}");
@@ -269,7 +273,7 @@ fn what_nics_write_is_flushed_before_its_signal() {
                 Ok(())
             }
         };
-        let part = DevicePart { flush: Some(Arc::new(flush)), ..played.part() };
+        let part = played.part_of(DeviceKind::Host, Some(Arc::new(flush)));
         let mut pe = Pe::start_with(&config, |_| Ok(part)).unwrap();
         let (at, word) = (pe.allocate_on_device(8192).unwrap(), pe.allocate(8).unwrap());
         let plain = pe.allocate(8).unwrap();

@@ -8,6 +8,7 @@ mod support;
 use std::sync::atomic::Ordering;
 
 use railtop::transport::atomic::{Atomic, AtomicOp, Width};
+use railtop::transport::error::TransportError;
 use railtop::transport::pe::Pe;
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp, Until};
@@ -243,7 +244,70 @@ fn what_cannot_be_done_is_refused() {
             assert!(pe.atomic(other, at(4098, Width::Half)).is_err(), "not aligned");
             assert!(pe.fetch(5, at(4096, Width::Word)).is_err(), "no such PE");
             assert!(pe.quiet_with(5).is_err() && pe.broadcast(5, 4096, 8).is_err());
+            let none = pe.put(5, 4096, 4096, 8).unwrap_err();
+            assert!(matches!(none, TransportError::NoSuchPe { pe: 5, world: 2 }), "{none}");
             pe.barrier().unwrap();
         });
     }
+}
+
+#[test]
+fn too_many_answers_at_a_time_are_refused_and_others_come_later() {
+    let Some(provider) = providers().pop() else { return };
+    Job { nics: 1, ..Job::new(&provider) }.run(|pe| {
+        let place = pe.allocate(8).unwrap();
+        pe.barrier().unwrap();
+        let get = Atomic { offset: place, width: Width::Word, op: AtomicOp::Add, operand: 0, compare: 0 };
+        let mut pending = Vec::new();
+        let refused = loop {
+            match pe.fetch_nbi(1 - pe.rank(), get) {
+                Ok(answer) => pending.push(answer),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refused, TransportError::TooManyPending { most } if most == pending.len()));
+        for answer in pending {
+            assert_eq!(pe.answer(answer).unwrap(), 0);
+        }
+        assert_eq!(pe.fetch(1 - pe.rank(), get).unwrap(), 0);
+        pe.barrier().unwrap();
+    });
+}
+
+#[test]
+fn nothing_is_taken_any_more_once_the_job_has_failed() {
+    let Some(provider) = providers().pop() else { return };
+    // PE 1 is on PE 0's node, and PE 2 is not.
+    Job { pes: 3, pes_per_node: 2, nics: 1, ..Job::new(&provider) }.run_each(|mut pe| {
+        let place = pe.allocate(8).unwrap();
+        pe.barrier().unwrap();
+        pe.fault().raise("enough");
+        let signal = Signal { offset: place, op: SignalOp::Add, value: 1 };
+        for dst in 0..3 {
+            for ended in [pe.put(dst, place, place, 8), pe.signal(dst, signal), pe.fence(), pe.quiet()] {
+                let error = ended.unwrap_err();
+                // Another PE may have been the first to say so.
+                assert!(matches!(&error, TransportError::Failed(_)), "{error:?}");
+                assert!(error.to_string().contains("enough"), "{error}");
+            }
+        }
+    });
+}
+
+/// Those that wait for a PE of their node look at this word of its heap (docs/transport.md).
+#[test]
+fn signals_and_atomics_on_a_node_show_life() {
+    const LIFE: u64 = 576;
+    let Some(provider) = providers().pop() else { return };
+    Job { pes_per_node: 2, nics: 1, ..Job::new(&provider) }.run(|pe| {
+        let place = pe.allocate(8).unwrap();
+        pe.barrier().unwrap();
+        let life = |pe: &Pe| pe.test(LIFE).unwrap();
+        let (before, other) = (life(pe), 1 - pe.rank());
+        pe.signal(other, Signal { offset: place, op: SignalOp::Add, value: 1 }).unwrap();
+        assert_eq!(life(pe), before + 1);
+        pe.fetch_add(other, place, 1).unwrap();
+        assert_eq!(life(pe), before + 2);
+        pe.barrier().unwrap();
+    });
 }

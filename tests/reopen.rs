@@ -39,6 +39,7 @@ struct Seen {
     failed: Vec<Failed>,
     landed: Vec<u64>,
     frames: Vec<Vec<u8>>,
+    receives_failed: u64,
 }
 
 impl Sink for Seen {
@@ -60,6 +61,10 @@ impl Sink for Seen {
 
     fn frame(&mut self, bytes: &[u8]) {
         self.frames.push(bytes.to_vec());
+    }
+
+    fn receive_failed(&mut self) {
+        self.receives_failed += 1;
     }
 }
 
@@ -293,6 +298,7 @@ fn frames_find_the_new_address() {
             }
             pair.reopen();
         }
+        assert_eq!(pair.b.seen.receives_failed, 0, "{provider}: what closing flushes has not failed");
     }
 }
 

@@ -7,11 +7,8 @@ mod count;
 
 pub use count::Event;
 
+use super::heap::reserved::{GENERATION, WAITERS};
 use super::heap::{Heap, HeapError};
-
-/// Offsets of the two words in the reserved page.
-const GENERATION: u64 = 0;
-const WAITERS: u64 = 4;
 
 impl<'a> Event<'a> {
     /// The event in `heap`'s reserved page.

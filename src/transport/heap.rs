@@ -7,9 +7,11 @@
 #![expect(unsafe_code, reason = "a shared mapping is raw memory")]
 
 mod device;
+pub(super) mod reserved;
 mod words;
 
 pub use device::{DeviceKind, DevicePart, Flush, Place};
+pub use reserved::RESERVED;
 pub use words::HeapWords;
 
 use std::fs::File;
@@ -21,9 +23,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-
-/// Bytes at the start of the heap that the transport keeps for itself: the event and the barrier's words.
-pub const RESERVED: u64 = 4096;
 
 /// Every allocation starts at a multiple of this.
 pub const ALIGNMENT: u64 = 128;
@@ -73,9 +72,14 @@ pub enum HeapError {
         /// Bytes asked for.
         len: u64,
     },
-    /// A word that does not lie on an 8-byte boundary.
-    #[error("heap offset {0} is not a multiple of 8")]
-    Unaligned(u64),
+    /// A word that does not lie on a boundary of its size.
+    #[error("heap offset {offset} is not a multiple of {size}")]
+    Unaligned {
+        /// Offset asked for.
+        offset: u64,
+        /// Bytes of the word.
+        size: u64,
+    },
     /// The heap is too small for an allocation.
     #[error("the symmetric heap is full: {wanted} bytes wanted, {free} free; ask for a larger heap")]
     Full {
@@ -105,8 +109,10 @@ unsafe impl Sync for Heap {}
 impl Heap {
     /// Makes a heap of `len` bytes, rounded up to whole pages, filled with zeros.
     ///
+    /// Its pages are taken as they are first touched, not here: the kernel ends a process that touches one when none is left.
+    ///
     /// # Errors
-    /// When the system has not that much memory to map.
+    /// When the system refuses the mapping.
     pub fn create(len: u64) -> Result<Self, HeapError> {
         let len = len.max(RESERVED).next_multiple_of(4096);
         let map = |source: io::Error| HeapError::Map { bytes: len, source };
@@ -210,7 +216,7 @@ impl Heap {
     /// When they are not inside the heap or `offset` is not a multiple of 8.
     pub fn words(&self, offset: u64, count: u64) -> Result<&[AtomicU64], HeapError> {
         if !offset.is_multiple_of(8) {
-            return Err(HeapError::Unaligned(offset));
+            return Err(HeapError::Unaligned { offset, size: 8 });
         }
         let start = self.at(offset, count.saturating_mul(8))?;
         let count =
@@ -230,7 +236,7 @@ impl Heap {
     /// # Errors
     /// As [`Self::words`].
     pub fn word(&self, offset: u64) -> Result<&AtomicU64, HeapError> {
-        self.words(offset, 1)?.first().ok_or(HeapError::Unaligned(offset))
+        self.words(offset, 1)?.first().ok_or(HeapError::Unaligned { offset, size: 8 })
     }
 
     /// The 32-bit word at `offset`, for futexes.
@@ -239,7 +245,7 @@ impl Heap {
     /// When it is not inside the heap or not aligned.
     pub fn half_word(&self, offset: u64) -> Result<&AtomicU32, HeapError> {
         if !offset.is_multiple_of(4) {
-            return Err(HeapError::Unaligned(offset));
+            return Err(HeapError::Unaligned { offset, size: 4 });
         }
         let start = self.at(offset, 4)?;
         // SAFETY: inside the mapping, 4-byte aligned, valid for the life of `self`.
@@ -355,9 +361,6 @@ mod tests {
     fn two_mappings_show_the_same_memory() {
         let heap = Heap::create(10_000).unwrap();
         assert_eq!(heap.len(), 12_288);
-        let again = File::open(format!("/proc/self/fd/{}", heap.fd()));
-        // A memfd opened for reading only cannot be mapped for writing; peers open it for both.
-        drop(again);
         let file =
             File::options().read(true).write(true).open(format!("/proc/self/fd/{}", heap.fd())).unwrap();
         let other = Heap::open(file, heap.len()).unwrap();
@@ -377,6 +380,14 @@ mod tests {
         assert!(heap.word(12).is_err());
         assert!(heap.half_word(4094).is_err());
         assert!(heap.copy_to(0, &heap, 4000, 97).is_err());
+    }
+
+    #[test]
+    fn an_unaligned_word_is_told_its_own_boundary() {
+        let heap = Heap::create(4096).unwrap();
+        let told = |error: HeapError| error.to_string();
+        assert_eq!(told(heap.word(12).unwrap_err()), "heap offset 12 is not a multiple of 8");
+        assert_eq!(told(heap.half_word(6).unwrap_err()), "heap offset 6 is not a multiple of 4");
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub trait Sink {
     fn landed(&mut self, immediate: u64, len: u64);
     /// A control frame has arrived.
     fn frame(&mut self, bytes: &[u8]);
+    /// Something that came in has failed: a receive, or a peer's write. That peer hears of it, and may try again.
+    fn receive_failed(&mut self) {}
 }
 
 /// One NIC, owned by the proxy: one thread at a time uses it.

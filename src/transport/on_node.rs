@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::atomic::Atomic;
 use super::event::Event;
-use super::heap::{Heap, HeapError};
+use super::heap::{Heap, HeapError, reserved};
 use super::ring::Put;
 use super::signal::Signal;
 
@@ -19,19 +19,15 @@ pub enum IntraNode {
     Nic,
 }
 
-/// Where a PE counts in its own heap's reserved page what it does for others without any NIC: who waits for it on this node
-/// sees by that, and by nothing else, that it gets on. Nothing else is in its line of the cache.
-const LIFE_WORD: u64 = 576;
-
 /// Says that a PE gets on, in its own heap.
 pub(super) fn show_life(own: &Heap) -> Result<(), HeapError> {
-    own.word(LIFE_WORD)?.fetch_add(1, Ordering::Relaxed);
+    own.word(reserved::LIFE)?.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
 /// A number that changes whenever the PE says so whose heap this is.
 pub(super) fn signs_of_life(of: &Heap) -> u64 {
-    of.word(LIFE_WORD).map_or(0, |word| word.load(Ordering::Relaxed))
+    of.word(reserved::LIFE).map_or(0, |word| word.load(Ordering::Relaxed))
 }
 
 impl Put {

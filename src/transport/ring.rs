@@ -98,7 +98,7 @@ pub enum Command {
     Stop,
 }
 
-/// A slot: one cache line, which a GPU can later write with a few stores.
+/// A slot: one cache line.
 type Words = [u64; 8];
 
 /// Kind of a put.

@@ -20,7 +20,6 @@ use super::options::{Options, Scope};
 use super::plan::{block_bytes, halves, most_blocks};
 use super::verify::Block;
 use crate::transport::gpu::Exchange;
-use crate::transport::heap::HeapError;
 use crate::transport::pe::Pe;
 use crate::transport::signal::{Signal, SignalOp, Until};
 
@@ -202,7 +201,7 @@ impl Place {
     fn fill(self, pe: &Pe) -> Result<(), WorkloadError> {
         others(pe).try_for_each(|dst| {
             let block = Block { src: pe.rank(), dst, round: self.round };
-            block.fill(pe.heap(), self.send + u64::from(dst) * self.stride, self.len).map_err(heap)
+            Ok(block.fill(pe.heap(), self.send + u64::from(dst) * self.stride, self.len)?)
         })
     }
 
@@ -210,7 +209,7 @@ impl Place {
         others(pe).try_for_each(|src| {
             let block = Block { src, dst: pe.rank(), round: self.round };
             let at = self.receive + u64::from(src) * self.stride;
-            block.check(pe.heap(), at, self.len).map_err(heap)?.map_err(WorkloadError::Corrupt)
+            block.check(pe.heap(), at, self.len)?.map_err(WorkloadError::Corrupt)
         })
     }
 }
@@ -225,10 +224,6 @@ pub(super) fn others(pe: &Pe) -> impl Iterator<Item = u32> + use<> {
 fn chunks(len: u64, chunk: Option<u64>) -> impl Iterator<Item = (u64, u64)> {
     let most = chunk.unwrap_or(len).max(1);
     (0..len.div_ceil(most)).map(move |i| (i * most, most.min(len - i * most)))
-}
-
-fn heap(error: HeapError) -> WorkloadError {
-    WorkloadError::Transport(error.into())
 }
 
 #[cfg(test)]

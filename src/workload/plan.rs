@@ -24,11 +24,11 @@ pub enum Content {
 /// The parts of the heap a pattern allocates, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
-    /// Bytes to send from.
+    /// Bytes to send from; all-to-all has two halves when it verifies, used in turn.
     pub send: u64,
-    /// Bytes to receive into; all-to-all has two halves when it verifies, used in turn.
+    /// Bytes to receive into, halves likewise.
     pub receive: u64,
-    /// Bytes of signal words, one per PE, and with a GPU one for each block of threads of each.
+    /// Bytes of signal words: `put` has one per PE, all-to-all two, used in turn, for each of a PE's blocks of threads.
     pub signals: u64,
 }
 

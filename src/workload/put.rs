@@ -67,8 +67,8 @@ pub(super) fn prepare(
         gpu.fill(pe, (buffers.send, bytes), BlockId { src: me, dst: 1 - me.min(1), round })?;
         return gpu.poison(pe, (buffers.receive, bytes));
     }
-    Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes).map_err(transport)?;
-    verify::poison(pe.heap(), buffers.receive, bytes).map_err(transport)
+    Block { src: me, dst: 1 - me.min(1), round }.fill(pe.heap(), buffers.send, bytes)?;
+    Ok(verify::poison(pe.heap(), buffers.receive, bytes)?)
 }
 
 /// Checks what was received.
@@ -89,9 +89,5 @@ pub(super) fn check(
         return gpu.check(pe, (buffers.receive, bytes), BlockId { src: 1 - me.min(1), dst: me, round });
     }
     let block = Block { src: 1 - me.min(1), dst: me, round };
-    block.check(pe.heap(), buffers.receive, bytes).map_err(transport)?.map_err(WorkloadError::Corrupt)
-}
-
-fn transport(error: crate::transport::heap::HeapError) -> WorkloadError {
-    WorkloadError::Transport(error.into())
+    block.check(pe.heap(), buffers.receive, bytes)?.map_err(WorkloadError::Corrupt)
 }

@@ -53,6 +53,14 @@ pub enum BootstrapError {
     /// The job was given up; the reason names the PE.
     #[error("{0}")]
     Aborted(String),
+    /// A part of an exchange is longer than PE 0 takes.
+    #[error("a PE's part of an exchange has at most {most} bytes, not {bytes} bytes")]
+    TooLong {
+        /// Bytes of the part.
+        bytes: usize,
+        /// Bytes it may have.
+        most: usize,
+    },
     /// An exchange took too long.
     #[error("an exchange was not complete within {limit:?}: {} (raise --timeout if it only needs longer)", self.missing())]
     Timeout {

@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::BootstrapError;
-use super::message::{Audience, Message};
+use super::message::{Audience, MAX_CONTRIBUTION, Message};
 use crate::transport::absent::Absent;
 use crate::transport::fault::Fault;
 use crate::transport::silence::Silence;
@@ -118,7 +118,7 @@ impl Session {
     /// Gives everyone everyone's bytes, by rank. Every PE must call it the same number of times.
     ///
     /// # Errors
-    /// When the job was given up, or an exchange takes longer than `limit`.
+    /// When they are too long to be sent, the job was given up, or an exchange takes longer than `limit`.
     pub fn allgather(&self, bytes: &[u8], limit: Duration) -> Result<Vec<Vec<u8>>, BootstrapError> {
         self.exchange(bytes, Audience::All, limit)
     }
@@ -139,6 +139,10 @@ impl Session {
         audience: Audience,
         limit: Duration,
     ) -> Result<Vec<Vec<u8>>, BootstrapError> {
+        // PE 0 would take one that says more for a PE that keeps to no protocol.
+        if bytes.len() > MAX_CONTRIBUTION {
+            return Err(BootstrapError::TooLong { bytes: bytes.len(), most: MAX_CONTRIBUTION });
+        }
         let Some(link) = &self.link else {
             return Ok(vec![bytes.to_vec()]);
         };

@@ -47,6 +47,19 @@ fn job<T: Send + 'static>(world: u32, work: impl Fn(Rendezvous) -> T + Send + Sy
 }
 
 #[test]
+fn a_part_that_is_too_long_is_refused_and_the_job_goes_on() {
+    let results = job(2, |place| {
+        let session = place.join(&Fault::default()).unwrap();
+        let long = session.allgather(&vec![0; message::MAX_CONTRIBUTION + 1], LIMIT).unwrap_err();
+        assert!(matches!(long, BootstrapError::TooLong { .. }), "{long}");
+        session.allgather(&vec![1; message::MAX_CONTRIBUTION], LIMIT).unwrap().concat()
+    });
+    for parts in results {
+        assert!(parts == vec![1; 2 * message::MAX_CONTRIBUTION]);
+    }
+}
+
+#[test]
 fn everyone_gets_everyones_bytes() {
     let results = job(5, |place| {
         let session = place.join(&Fault::default()).unwrap();

@@ -5,10 +5,11 @@ use std::ptr;
 
 use libfabric_sys::cq::{fi_cq_data_entry, fi_cq_err_entry};
 use libfabric_sys::errno::{FI_EAGAIN, FI_EAVAIL, FI_EOVERRUN};
-use libfabric_sys::flags::FI_REMOTE_WRITE;
+use libfabric_sys::flags::{FI_REMOTE_WRITE, FI_SEND, FI_WRITE};
 use libfabric_sys::inline::{fi_cq_read, fi_cq_readerr, fi_cq_strerror};
 
 use super::endpoint::{FabricNic, describe};
+use super::failing::MOST_IN_A_ROW;
 use super::slots::Kind;
 use crate::transport::nic::{Failed, NicError, PeerNic, Sink};
 
@@ -63,6 +64,7 @@ impl FabricNic {
     fn complete(&mut self, entry: &fi_cq_data_entry, sink: &mut impl Sink) {
         // Bits are tested, never compared for equality: 1.17 and 2.6 set different ones beside this.
         if entry.flags & FI_REMOTE_WRITE != 0 {
+            self.receiver.failing.received();
             sink.landed(entry.data, entry.len as u64);
             return;
         }
@@ -76,6 +78,7 @@ impl FabricNic {
                 sink.frame_done(to);
             }
             Some((index, Kind::Receive)) => {
+                self.receiver.failing.received();
                 if let Some(buffer) = self.frames.get(index) {
                     sink.frame(buffer.get(..entry.len).unwrap_or(&[]));
                 }
@@ -112,12 +115,33 @@ impl FabricNic {
                 self.report(sink, to, None, &entry);
             }
             Some((index, Kind::GivenUp { path })) => self.given_up_ended(index, path),
-            // Flushed with its endpoint, or a message that broke off with its connection: the buffer is free again.
-            Some((index, Kind::Receive)) => self.receive_ended(index),
-            // What another PE had under way when its connection broke: that PE hears of it, and may try again.
-            Some((_, Kind::Free | Kind::Idle)) | None => {}
+            Some((index, Kind::Receive)) => {
+                self.receive_ended(index);
+                self.receive_failed(sink, &entry)?;
+            }
+            // What another PE had under way when its connection broke, or a frame of ours that was injected.
+            Some((_, Kind::Free | Kind::Idle)) | None if self.receiver.ep.is_null() => {}
+            Some((_, Kind::Free | Kind::Idle)) | None => {
+                if entry.flags & (FI_SEND | FI_WRITE) == 0 {
+                    sink.receive_failed();
+                }
+            }
         }
         Ok(true)
+    }
+
+    /// A posted receive has failed: its message broke off with the connection, it was flushed with its endpoint, or the NIC cannot
+    /// receive any more. The code does not tell the last two apart (`FI_ECANCELED`), but whether this side has closed the endpoint does.
+    fn receive_failed(&mut self, sink: &mut impl Sink, entry: &fi_cq_err_entry) -> Result<(), NicError> {
+        if self.receiver.ep.is_null() {
+            return Ok(());
+        }
+        sink.receive_failed();
+        if self.receiver.failing.failed() {
+            let why = format!("{MOST_IN_A_ROW} receives in a row failed: {}", self.lib.strerror(entry.err));
+            return Err(self.refusal("receiving".into(), why));
+        }
+        Ok(())
     }
 
     fn report(&self, sink: &mut impl Sink, to: PeerNic, bytes: Option<u64>, entry: &fi_cq_err_entry) {

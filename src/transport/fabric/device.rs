@@ -7,7 +7,7 @@ use libc::iovec;
 use libfabric_sys::Libfabric;
 use libfabric_sys::consts::{FI_HMEM_CUDA, FI_HMEM_SYSTEM, FI_KEY_NOTAVAIL, FI_MR_HMEM, FI_MR_VIRT_ADDR};
 use libfabric_sys::fid::fid_domain;
-use libfabric_sys::flags::{FI_HMEM, FI_READ, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_WRITE};
+use libfabric_sys::flags::FI_HMEM;
 use libfabric_sys::inline::{fi_close, fi_mr_desc, fi_mr_key, fi_mr_regattr};
 use libfabric_sys::mr::{fi_mr_attr, fi_mr_device, fi_mr_region, fid_mr};
 
@@ -15,12 +15,10 @@ use super::card::Remote;
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
+use super::open::HEAP_ACCESS;
 use super::{FabricError, check};
 use crate::transport::heap::{DeviceKind, DevicePart};
 use crate::transport::nic::{NicError, Piece};
-
-/// The key that is asked for; the heap's own is 1 and that of frames 2.
-const KEY: u64 = 3;
 
 impl Info {
     /// Whether the provider takes memory of devices.
@@ -58,7 +56,7 @@ pub(super) struct DeviceSide {
 }
 
 impl DeviceSide {
-    /// Registers `part`, if there is one; `handles` closes it.
+    /// Registers `part`, if there is one, under `key` if the provider leaves that to us; `handles` closes it.
     ///
     /// # Safety
     /// `domain` is live and was opened with `info`, and `handles` are closed before this value is dropped.
@@ -68,11 +66,12 @@ impl DeviceSide {
         info: &Info,
         domain: *mut fid_domain,
         part: Option<&DevicePart>,
+        key: u64,
         handles: &mut Handles,
     ) -> Self {
         let Some(part) = part else { return Self::default() };
         // SAFETY: the caller's promise; `part` keeps the memory.
-        match unsafe { register_device(lib, nic, info, domain, part) } {
+        match unsafe { register_device(lib, nic, info, domain, part, key) } {
             Ok(Registered { mr, desc, remote }) => {
                 handles.keep(mr);
                 let (desc, remote, mr) = (Some(desc), Some(remote), Some(mr));
@@ -97,9 +96,10 @@ unsafe fn register_device(
     info: &Info,
     domain: *mut fid_domain,
     part: &DevicePart,
+    key: u64,
 ) -> Result<Registered, FabricError> {
     let refused = |call, why: &str| FabricError::Call { nic: nic.to_owned(), call, why: why.to_owned() };
-    if part.kind != DeviceKind::Host && !info.takes_devices() {
+    if part.kind() != DeviceKind::Host && !info.takes_devices() {
         let provider = info.provider();
         let hint = match &*provider {
             "efa" | "efa-direct" => "; libfabric needs CUDA, and some instances FI_EFA_USE_DEVICE_RDMA=1",
@@ -109,15 +109,15 @@ unsafe fn register_device(
         return Err(refused("fi_getinfo", &why));
     }
     let mode = info.mr_mode();
-    let len = usize::try_from(part.len).map_err(|_| refused("fi_mr_regattr", "too long"))?;
-    let base = usize::try_from(part.address).map_err(|_| refused("fi_mr_regattr", "out of reach"))?;
+    let len = usize::try_from(part.len()).map_err(|_| refused("fi_mr_regattr", "too long"))?;
+    let base = usize::try_from(part.address()).map_err(|_| refused("fi_mr_regattr", "out of reach"))?;
     let region = iovec { iov_base: ptr::without_provenance_mut(base), iov_len: len };
     let mut attr = fi_mr_attr::zeroed();
     attr.region = fi_mr_region { mr_iov: &raw const region };
     attr.iov_count = 1;
-    attr.access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
-    attr.requested_key = KEY;
-    match part.kind {
+    attr.access = HEAP_ACCESS;
+    attr.requested_key = key;
+    match part.kind() {
         DeviceKind::Cuda(ordinal) => {
             attr.iface = FI_HMEM_CUDA;
             attr.device = fi_mr_device { cuda: ordinal };
@@ -135,7 +135,7 @@ unsafe fn register_device(
         unsafe { fi_close(&raw mut (*mr).fid) };
         return Err(refused("fi_mr_key", "keys longer than 64 bits"));
     }
-    let base = if mode & FI_MR_VIRT_ADDR != 0 { part.address } else { 0 };
+    let base = if mode & FI_MR_VIRT_ADDR != 0 { part.address() } else { 0 };
     Ok(Registered { mr, desc, remote: Remote { key, base } })
 }
 

@@ -16,19 +16,22 @@ use libfabric_sys::loader::set_string;
 use super::info::EFA_DIRECT;
 use super::{FabricError, Info};
 
-/// Providers in the order they are tried: real RDMA first, then what runs anywhere. `shm`, within one node, has to be
-/// asked for. `tcp` has endpoints of type RDM
+/// Providers whose NICs reach memory by themselves, in the order they are tried for a NIC that is named.
+const OVER_RDMA: [&str; 3] = ["efa", EFA_DIRECT, "verbs;ofi_rxm"];
+
+/// Providers that run anywhere, tried after those. `shm`, within one node, has to be asked for. `tcp` has endpoints of type RDM
 /// from libfabric 1.18 on; 1.17 offers them as `net` (which became that `tcp`) and as `tcp;ofi_rxm`. `net` comes first:
 /// a small all-to-all takes a third of the time, large ones the same, and rxm 1.17 can crash when a peer vanishes.
-const PROVIDERS: [&str; 6] = ["efa", EFA_DIRECT, "verbs;ofi_rxm", "tcp", "net", "tcp;ofi_rxm"];
+const OVER_SOCKETS: [&str; 3] = ["tcp", "net", "tcp;ofi_rxm"];
 
-/// How many of them are RDMA.
-const RDMA: usize = 3;
+/// Providers whose NICs are taken without being named: all that a node has of them is there for jobs. Of the devices of
+/// `verbs;ofi_rxm` some may be its way to disks or to other networks.
+const UNASKED: [&str; 2] = ["efa", EFA_DIRECT];
 
 /// Whether a provider's NICs reach memory by themselves.
 #[must_use]
 pub fn is_rdma(provider: &str) -> bool {
-    PROVIDERS.iter().take(RDMA).any(|rdma| *rdma == provider)
+    OVER_RDMA.contains(&provider)
 }
 
 /// A NIC by device name, by address, or both: `rdmap79s0`, `10.77.0.5`, `nic4=10.77.0.5`.
@@ -98,9 +101,8 @@ pub enum Share {
     Unknown,
 }
 
-/// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the NICs of the first
-/// RDMA provider that has any (plain interfaces are never taken unasked). With `devices` they take memory of GPUs,
-/// too, where they can ([`Info::takes_devices`]).
+/// Finds an offer for each NIC, all from the same provider. Without requests, this PE's share of the node's EFA NICs, or of those of
+/// `provider`. With `devices` they take memory of GPUs, too, where they can ([`Info::takes_devices`]).
 ///
 /// # Errors
 /// When no provider offers all of them, or the NICs cannot be shared out evenly.
@@ -134,8 +136,8 @@ fn find(
 ) -> Result<Vec<Info>, FabricError> {
     let candidates: Vec<&str> = match provider {
         Some(provider) => vec![provider],
-        None if requests.is_empty() => vec!["efa", EFA_DIRECT],
-        None => PROVIDERS.to_vec(),
+        None if requests.is_empty() => UNASKED.to_vec(),
+        None => [OVER_RDMA, OVER_SOCKETS].concat(),
     };
     let mut tried = Vec::new();
     'providers: for provider in candidates {
@@ -168,7 +170,8 @@ fn find(
         version: format!("{major}.{minor}"),
         library: lib.path().display().to_string(),
         wanted: match requests {
-            [] => "any RDMA NIC (name others with --nics or RAILTOP_NICS)".to_owned(),
+            [] if provider.is_none() => "any EFA NIC (name others with --nics or RAILTOP_NICS)".to_owned(),
+            [] => "any NIC".to_owned(),
             _ => requests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         },
         tried: tried.join("; "),
@@ -297,6 +300,12 @@ mod tests {
         for (nics, rank, world) in [(4, 0, 8), (9, 0, 8), (8, 8, 8), (0, 0, 1), (8, 0, 0)] {
             assert_eq!(slice(nics, rank, world), None, "{nics} NICs, PE {rank} of {world}");
         }
+    }
+
+    #[test]
+    fn what_is_taken_unasked_is_rdma_and_sockets_are_not() {
+        assert!(UNASKED.into_iter().chain(OVER_RDMA).all(is_rdma));
+        assert!(!OVER_SOCKETS.into_iter().chain(["shm"]).any(is_rdma));
     }
 
     #[test]

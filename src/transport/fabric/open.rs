@@ -14,9 +14,7 @@ use libfabric_sys::consts::{
 use libfabric_sys::cq::{fi_cq_attr, fid_cq};
 use libfabric_sys::ep::fid_ep;
 use libfabric_sys::fid::fid_domain;
-use libfabric_sys::flags::{
-    FI_READ, FI_RECV, FI_REMOTE_READ, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE,
-};
+use libfabric_sys::flags::{FI_RECV, FI_REMOTE_WRITE, FI_SEND, FI_TRANSMIT, FI_WRITE};
 use libfabric_sys::inline::{
     fi_av_open, fi_close, fi_cq_open, fi_domain, fi_enable, fi_endpoint, fi_ep_bind, fi_getname, fi_mr_desc,
     fi_mr_key, fi_mr_reg, fi_setopt,
@@ -28,6 +26,7 @@ use super::device::DeviceSide;
 use super::endpoint::FabricNic;
 use super::handles::Handles;
 use super::info::Info;
+use super::keys::{Keys, Memory};
 use super::peers::{Names, Peers};
 use super::receiver::Receiver;
 use super::slots::{Kind, Slots};
@@ -43,7 +42,7 @@ const MAX_IN_FLIGHT: usize = 256;
 const MAX_GIVEN_UP: usize = 256;
 
 /// Receives kept posted per NIC for control frames.
-const RECEIVES: usize = 256;
+pub(super) const RECEIVES: usize = 256;
 
 /// Slots, and frame buffers, of a NIC. The buffers are not touched before they are used.
 const SLOTS: usize = MAX_IN_FLIGHT + MAX_GIVEN_UP + RECEIVES;
@@ -55,6 +54,9 @@ const CQ_PER_WRITER: usize = MAX_IN_FLIGHT;
 /// Fewest and most entries that the completion queue is asked to have. In jobs so large that the most is too few, each
 /// writer gets its part of them ([`NicCard::room`]).
 const CQ_ENTRIES: std::ops::RangeInclusive<usize> = 4096..=65_536;
+
+/// What a heap is for, in both of its parts: its own puts come from there, and others' land there. Nobody reads it from afar.
+pub(super) const HEAP_ACCESS: u64 = FI_WRITE | FI_REMOTE_WRITE;
 
 /// What must be known of all NICs of a job when one of them is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl FabricNic {
         let refused = |call, why: &str| FabricError::Call { nic: name.to_owned(), call, why: why.to_owned() };
         let raw = info.raw();
         // Declared before the handles, so that on an early error the registrations are closed before the memory goes.
+        let device;
         let mut frames = vec![[0_u8; MAX_FRAME_BYTES]; SLOTS].into_boxed_slice();
         let mut slots = Slots::new(SLOTS);
         let mut handles = Handles::new(lib);
@@ -121,11 +124,15 @@ impl FabricNic {
             let av = open_av(lib, name, domain)?;
             handles.keep(av);
             let mode = domain_attr.mr_mode;
-            let access = FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE;
-            let heap_mr = register(lib, name, domain, heap.base(), heap.len(), access, 1)?;
+            let keys = Keys::random(domain_attr.mr_key_size)
+                .map_err(|error| refused("getrandom", &error.to_string()))?;
+            let key = keys.of(Memory::Heap);
+            let heap_mr = register(lib, name, domain, heap.base(), heap.len(), HEAP_ACCESS, key)?;
             handles.keep(heap_mr);
-            let device = DeviceSide::register(lib, name, &info, domain, part, &mut handles);
-            let frames_desc = register_frames(lib, name, domain, mode, &mut frames, &mut handles)?;
+            let key = keys.of(Memory::Device);
+            device = DeviceSide::register(lib, name, &info, domain, part, key, &mut handles);
+            let key = keys.of(Memory::Frames);
+            let frames_desc = register_frames(lib, name, domain, mode, &mut frames, key, &mut handles)?;
             let (sender, sender_name) = open_endpoint(lib, name, &info, domain, cq, av)?;
             handles.keep(sender);
             let names = match (*raw).addr_format {
@@ -322,6 +329,7 @@ unsafe fn register_frames(
     domain: *mut fid_domain,
     mode: i32,
     frames: &mut [[u8; MAX_FRAME_BYTES]],
+    key: u64,
     handles: &mut Handles,
 ) -> Result<*mut c_void, FabricError> {
     if mode & (FI_MR_LOCAL | FI_MR_HMEM) == 0 {
@@ -330,7 +338,7 @@ unsafe fn register_frames(
     let bytes = (frames.len() * MAX_FRAME_BYTES) as u64;
     // SAFETY: the caller's promise.
     unsafe {
-        let mr = register(lib, nic, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, 2)?;
+        let mr = register(lib, nic, domain, frames.as_mut_ptr().cast(), bytes, FI_SEND | FI_RECV, key)?;
         handles.keep(mr);
         Ok(fi_mr_desc(mr))
     }

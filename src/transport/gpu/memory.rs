@@ -100,7 +100,8 @@ impl DeviceMemory {
         let keep = Arc::clone(self);
         let ordinal = i32::try_from(self.context.ordinal()).unwrap_or(i32::MAX);
         let flush = flush_for(&self.context)?;
-        Ok(DevicePart { address: self.address, len: self.len, kind: DeviceKind::Cuda(ordinal), flush, keep })
+        // SAFETY: an allocation on this GPU, which goes with `self`; nothing refers to it but by the driver and kernels.
+        Ok(unsafe { DevicePart::new(self.address, self.len, DeviceKind::Cuda(ordinal), flush, keep) })
     }
 
     /// Copies from `offset` on into `bytes`, after everything that has been started on the GPU.

@@ -1,5 +1,7 @@
 //! Memory of a device that continues a heap: NICs and kernels reach it, the CPU does not.
 
+#![expect(unsafe_code, reason = "whose memory NICs may write to, nothing can check")]
+
 use std::any::Any;
 use std::fmt;
 use std::ptr::NonNull;
@@ -22,16 +24,55 @@ pub type Flush = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 /// The part of a heap that lies in a device's memory: its offsets follow those of the part in the host's.
 #[derive(Clone)]
 pub struct DevicePart {
-    /// Where the device sees its first byte.
-    pub address: u64,
-    /// Bytes, the same on every PE.
-    pub len: u64,
-    /// Whose memory it is.
-    pub kind: DeviceKind,
+    address: u64,
+    len: u64,
+    kind: DeviceKind,
     /// What has to be done before a signal that follows bytes written by a NIC, if anything.
-    pub flush: Option<Flush>,
-    /// The memory stays as long as this does.
-    pub keep: Arc<dyn Any + Send + Sync>,
+    pub(in crate::transport) flush: Option<Flush>,
+    _keep: Arc<dyn Any + Send + Sync>,
+}
+
+impl DevicePart {
+    /// The `len` bytes at `address`, as the device sees it; `len` is the same on every PE. `flush` is what has to be done before a
+    /// signal that follows bytes written by a NIC, if anything.
+    ///
+    /// # Safety
+    /// They are memory of this kind, and stay that as long as `keep` or a clone of it does. Until then NICs read and write them at
+    /// any time, so nobody may have a reference to them that rules that out.
+    #[must_use]
+    pub unsafe fn new(
+        address: u64,
+        len: u64,
+        kind: DeviceKind,
+        flush: Option<Flush>,
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Self {
+        Self { address, len, kind, flush, _keep: keep }
+    }
+
+    /// Where the device sees its first byte.
+    #[must_use]
+    pub fn address(&self) -> u64 {
+        self.address
+    }
+
+    /// Bytes, the same on every PE.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whose memory it is.
+    #[must_use]
+    pub fn kind(&self) -> DeviceKind {
+        self.kind
+    }
 }
 
 impl fmt::Debug for DevicePart {
@@ -116,7 +157,8 @@ mod tests {
     use super::*;
 
     fn part(address: u64, len: u64) -> DevicePart {
-        DevicePart { address, len, kind: DeviceKind::Host, flush: None, keep: Arc::new(()) }
+        // SAFETY: no NIC gets to know of it.
+        unsafe { DevicePart::new(address, len, DeviceKind::Host, None, Arc::new(())) }
     }
 
     fn device(address: usize) -> Place {

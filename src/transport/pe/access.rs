@@ -282,17 +282,14 @@ impl Pe {
         let Some(target) = self.local(dst) else { return Ok(None) };
         let old = atomic.apply(target)?;
         Event::of(target)?.notify();
+        self.get_on()?;
         Ok(Some(old))
     }
 
     /// A free tag. There is always one but for who asks without ever collecting.
     fn tag(&self) -> Result<Tag, TransportError> {
-        Tag::take(&self.shared).ok_or_else(|| {
-            let most = self.shared.answers().len();
-            TransportError::Failed(format!(
-                "{most} answers have been asked for and not collected; collect or drop some first"
-            ))
-        })
+        Tag::take(&self.shared)
+            .ok_or_else(|| TransportError::TooManyPending { most: self.shared.answers().len() })
     }
 }
 

@@ -7,10 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::config::PeConfig;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, NicCard};
-use crate::transport::heap::Heap;
-
-/// Where a heap carries the random tag by which a mapping is known to be the right one.
-pub(super) const TAG_OFFSET: u64 = 8;
+use crate::transport::heap::{Heap, reserved};
 
 /// A PE's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +36,7 @@ impl PeCard {
         getrandom::fill(&mut tag)
             .map_err(|error| TransportError::Failed(format!("no randomness: {error}")))?;
         let heap_tag = u64::from_le_bytes(tag);
-        heap.word(TAG_OFFSET)?.store(heap_tag, std::sync::atomic::Ordering::Release);
+        heap.word(reserved::TAG)?.store(heap_tag, std::sync::atomic::Ordering::Release);
         Ok(Self {
             node: config.node.clone(),
             provider,
@@ -113,7 +110,7 @@ impl PeCard {
         let path = format!("/proc/{}/fd/{}", self.pid, self.heap_fd);
         let file = File::options().read(true).write(true).open(path).ok()?;
         let heap = Heap::open(file, self.heap_bytes).ok()?;
-        let tag = heap.word(TAG_OFFSET).ok()?.load(std::sync::atomic::Ordering::Acquire);
+        let tag = heap.word(reserved::TAG).ok()?.load(std::sync::atomic::Ordering::Acquire);
         (tag == self.heap_tag).then_some(heap)
     }
 }

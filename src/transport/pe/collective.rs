@@ -1,7 +1,8 @@
 //! What all PEs do together: barrier, broadcast, all-to-all.
 
-use super::{BARRIER_WORDS, BROADCAST_WORD, Pe};
+use super::Pe;
 use crate::transport::error::TransportError;
+use crate::transport::heap::reserved;
 use crate::transport::signal::{Signal, SignalOp, Until};
 
 impl Pe {
@@ -14,7 +15,7 @@ impl Pe {
         self.epoch += 1;
         let (me, world) = (self.rank(), self.world());
         let mut distance = 1;
-        let mut offset = BARRIER_WORDS;
+        let mut offset = reserved::BARRIER;
         while distance < world {
             self.signal((me + distance) % world, Signal { offset, op: SignalOp::Add, value: 1 })?;
             self.wait_until(offset, Until::AtLeast(self.epoch))?;
@@ -39,10 +40,10 @@ impl Pe {
         let place = (me + world - root) % world;
         let mut bit = 1;
         if place > 0 {
-            self.wait_until(BROADCAST_WORD, Until::AtLeast(round))?;
+            self.wait_until(reserved::BROADCAST, Until::AtLeast(round))?;
             bit = 1_u32.checked_shl(place.ilog2() + 1).unwrap_or(0);
         }
-        let signal = Signal { offset: BROADCAST_WORD, op: SignalOp::Add, value: 1 };
+        let signal = Signal { offset: reserved::BROADCAST, op: SignalOp::Add, value: 1 };
         while bit != 0 && u64::from(place) + u64::from(bit) < u64::from(world) {
             self.put_signal((root + place + bit) % world, offset, offset, len, signal)?;
             bit = bit.checked_mul(2).unwrap_or(0);

@@ -20,7 +20,7 @@ pub struct PeConfig {
     pub rendezvous: Option<Rendezvous>,
     /// libfabric provider; `None`: the best that has the NICs.
     pub provider: Option<String>,
-    /// NICs by name or address; empty: this PE's share of the node's RDMA NICs.
+    /// NICs by name or address; empty: this PE's share of the node's EFA NICs, or of those of the provider that is named.
     pub nics: Vec<NicRequest>,
     /// Line rate of the NICs in bits per second, where the NIC does not say and the launcher knows.
     pub nic_bits_per_s: Option<u64>,

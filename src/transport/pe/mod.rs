@@ -9,7 +9,7 @@ mod start;
 mod wait;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub use config::PeConfig;
 
 pub use super::on_node::IntraNode;
 
-use super::bootstrap::{BootstrapError, Session};
+use super::bootstrap::Session;
 use super::error::TransportError;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
@@ -29,12 +29,6 @@ use super::ring::{Command, Producer, Put};
 use super::select::PolicyKind;
 use super::signal::{Signal, Until};
 use crate::counters::{NicIdentity, RxSource};
-
-/// First word of the barrier; one word per round.
-const BARRIER_WORDS: u64 = 64;
-
-/// Word that counts the broadcasts that have arrived.
-const BROADCAST_WORD: u64 = 448;
 
 /// One PE of a running job. One thread calls it; the proxy does the work, on a thread of its own or on the one that waits.
 #[derive(Debug)]
@@ -176,7 +170,7 @@ impl Pe {
     pub fn allocate_on_device(&mut self, len: u64) -> Result<u64, TransportError> {
         match &mut self.on_device {
             Some(allocator) => Ok(allocator.allocate(len)?),
-            None => Err(TransportError::Mismatch(format!(
+            None => Err(TransportError::Refused(format!(
                 "no part of the heap lies in a GPU's memory: {}",
                 self.no_device().unwrap_or("none was given")
             ))),
@@ -226,6 +220,12 @@ impl Pe {
     /// Counts what needed no NIC.
     fn count_local(&self, bytes: u64) -> Result<(), TransportError> {
         self.shared.count_local(bytes);
+        self.get_on()
+    }
+
+    /// Something is done that needed no NIC: who waits for this PE on its node sees that it gets on.
+    fn get_on(&self) -> Result<(), TransportError> {
+        self.check_job()?;
         Ok(show_life(&self.heap)?)
     }
 
@@ -236,7 +236,8 @@ impl Pe {
     pub fn signal(&mut self, dst: u32, signal: Signal) -> Result<(), TransportError> {
         signal.check(&self.heap)?;
         if let Some(heap) = self.local(dst) {
-            return Ok(signal.apply(heap)?);
+            signal.apply(heap)?;
+            return self.get_on();
         }
         self.check_pe(dst)?;
         self.push(Command::Signal { dst, signal })
@@ -246,7 +247,7 @@ impl Pe {
         if pe < self.world() {
             return Ok(());
         }
-        Err(TransportError::Mismatch(format!("there is no PE {pe} in a job of {}", self.world())))
+        Err(TransportError::NoSuchPe { pe, world: self.world() })
     }
 
     /// Waits until the signal word at `offset` fulfils `until`; returns its value.
@@ -287,6 +288,7 @@ impl Pe {
     }
 
     fn await_quiet(&mut self, pe: Option<u32>) -> Result<(), TransportError> {
+        order_copies();
         self.tickets += 1;
         let ticket = self.tickets;
         self.push(Command::Quiet { ticket, pe })?;
@@ -299,19 +301,21 @@ impl Pe {
     /// # Errors
     /// When the job has failed.
     pub fn fence(&mut self) -> Result<(), TransportError> {
+        order_copies();
         self.push(Command::Fence)
     }
 
-    /// Gives every PE every PE's bytes, by rank, over the rendezvous connection: for results, not for payload.
+    /// Gives every PE every PE's bytes, by rank, over the rendezvous connection: for results, not for payload. One PE gives at
+    /// most 4 MiB; with more than 512 MiB of all PEs PE 0 ends the job.
     ///
     /// # Errors
-    /// When the job has failed or an exchange takes longer than the wait limit.
+    /// When this PE gives too much, the job has failed, or an exchange takes longer than the wait limit.
     pub fn allgather(&self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, TransportError> {
         Ok(self.session.allgather(bytes, self.wait_limit)?)
     }
 
     /// Gives PE 0 every PE's bytes, by rank; the others get `None`. For results, as [`Self::allgather`], without sending
-    /// everything to everyone.
+    /// everything to everyone, and with the same bounds.
     ///
     /// # Errors
     /// As [`Self::allgather`].
@@ -348,6 +352,7 @@ impl Pe {
 
     /// Hands a command to the proxy, waiting for room if need be.
     fn push(&mut self, command: Command) -> Result<(), TransportError> {
+        self.check_job()?;
         while !self.producer.try_push(command) {
             let what = || format!("PE {}: room in the command ring", self.rank());
             self.wait_for(what, || self.shared.waited_for(), || self.producer.has_room())?;
@@ -356,9 +361,18 @@ impl Pe {
         Ok(())
     }
 
+    /// Whether the job goes on: one load and a branch, so that every operation can ask.
+    #[inline]
+    fn check_job(&self) -> Result<(), TransportError> {
+        match self.fault.reason() {
+            None => Ok(()),
+            Some(reason) => Err(TransportError::Failed(reason.to_owned())),
+        }
+    }
+
     fn failure(&self) -> Option<TransportError> {
-        if let Some(reason) = self.fault.reason() {
-            return Some(TransportError::Bootstrap(BootstrapError::Aborted(reason.to_owned())));
+        if let Err(error) = self.check_job() {
+            return Some(error);
         }
         let gone = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
         gone.then(|| TransportError::Failed(format!("PE {}: the proxy thread has ended", self.rank())))
@@ -391,6 +405,12 @@ impl Pe {
         self.shared.wake();
         let _ = thread.join();
     }
+}
+
+/// Orders what this PE has copied to others of its node before what it copies from now on: copies are plain stores, and a CPU may
+/// let those overtake each other (aarch64 does). Signals and atomics need no more than their own order.
+fn order_copies() {
+    fence(Ordering::AcqRel);
 }
 
 impl Drop for Pe {

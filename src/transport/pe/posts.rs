@@ -34,7 +34,7 @@ impl Pe {
         if self.driver.attach(Rings::new(rings, locals)) {
             return Ok(());
         }
-        Err(TransportError::Mismatch("a GPU's earlier rings are still in use".into()))
+        Err(TransportError::Refused("a GPU's earlier rings are still in use".into()))
     }
 
     /// Waits for kernels that post, with the proxy's work to do meanwhile: `done` says whether they have ended.

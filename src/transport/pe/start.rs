@@ -16,10 +16,11 @@ use crate::transport::bootstrap::Session;
 use crate::transport::error::TransportError;
 use crate::transport::fabric::{FabricError, FabricNic, Info, JobNics, NicRequest, Share, discover};
 use crate::transport::fault::Fault;
+use crate::transport::heap::reserved::{PROBE_BYTES, PROBE_TARGET, PROBES};
 use crate::transport::heap::{Allocator, DevicePart, Heap};
 use crate::transport::nic::Nic;
 use crate::transport::on_node::IntraNode;
-use crate::transport::proxy::{Clock, Drive, Driver, PROBE_BYTES, PROBE_TARGET, Parts, Proxy, Totals};
+use crate::transport::proxy::{Clock, Drive, Driver, Parts, Proxy, Totals};
 use crate::transport::ring::{Command, ring};
 use crate::transport::signal::{Signal, SignalOp, Until};
 use crate::transport::wire::{MAX_INLINE, MAX_NICS};
@@ -27,14 +28,16 @@ use crate::transport::wire::{MAX_INLINE, MAX_NICS};
 /// Commands that may wait for the proxy.
 const RING_DEPTH: usize = 1024;
 
-/// Word that counts the probes that have landed.
-const PROBE_WORD: u64 = 512;
-
-/// How long one step of the start may take once all PEs are there.
+/// How long one step of the start may take at least once all PEs are there: opening NICs takes longer than most waits of a job.
 const STEP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The same where GPUs are opened before it: their driver may have to wake up first.
 const DEVICE_LIMIT: Duration = Duration::from_secs(180);
+
+/// How long a step may take: as long as any wait, and never less than `least`; zero is for ever.
+fn step_limit(wait_limit: Duration, least: Duration) -> Duration {
+    if wait_limit.is_zero() { wait_limit } else { wait_limit.max(least) }
+}
 
 /// Gives memory of a device, told whether this PE's NICs take any of GPUs; or why not.
 type Give<'a> = Box<dyn FnOnce(bool) -> Result<DevicePart, String> + 'a>;
@@ -102,13 +105,14 @@ impl Pe {
             _ => Share::Unknown,
         };
         let infos = discover(lib, config.provider.as_deref(), &config.nics, share, device.is_some())?;
-        let limit = if device.is_some() { DEVICE_LIMIT } else { STEP_LIMIT };
+        let step = step_limit(config.wait_limit, STEP_LIMIT);
+        let opening = if device.is_some() { step_limit(config.wait_limit, DEVICE_LIMIT) } else { step };
         let takes = infos.iter().all(Info::takes_devices);
         let device = device.map_or_else(|| Err("none was given".into()), |give| give(takes));
         let device = device.and_then(|part| {
             if heap.takes(&part) { Ok(part) } else { Err(format!("it cannot continue the heap: {part:?}")) }
         });
-        let widths = widths_of_job(session, infos.len(), limit)?;
+        let widths = widths_of_job(session, infos.len(), opening)?;
         let job = JobNics::of(&widths, session.rank());
         let mut nics = Vec::with_capacity(infos.len());
         for (index, info) in infos.into_iter().enumerate() {
@@ -120,9 +124,9 @@ impl Pe {
         let cards: Vec<_> = nics.iter().map(|nic| nic.card().clone()).collect();
         let refused = nics.iter().find_map(|nic| nic.no_device().map(ToOwned::to_owned));
         let device = device.and_then(|part| refused.map_or(Ok(part), Err));
-        let bytes = device.as_ref().map(|part| part.len).map_err(Clone::clone);
+        let bytes = device.as_ref().map(DevicePart::len).map_err(Clone::clone);
         let card = PeCard::new(config, provider.clone(), cards, &heap, bytes)?;
-        let cards = PeCard::decode_all(&session.allgather(&card.encode()?, STEP_LIMIT)?, &widths)?;
+        let cards = PeCard::decode_all(&session.allgather(&card.encode()?, step)?, &widths)?;
         for (pe, other) in (0..).zip(&cards) {
             card.fits(session.rank(), other, pe)?;
         }
@@ -139,7 +143,7 @@ impl Pe {
         let node = (config.intra_node == IntraNode::Direct).then_some(&*card.node);
         let locals = map_locals(session.rank(), node, &cards, &heap);
         // All heaps are mapped before anyone can leave and take its heap along.
-        session.allgather(b"connected", STEP_LIMIT)?;
+        session.allgather(b"connected", step)?;
         let page = open_page(config, lib, session, &nics, &provider);
         let identities = nics.iter().zip(0..).map(|(nic, rail)| identity(config, nic, rail)).collect();
         let (producer, consumer) = ring(RING_DEPTH);
@@ -219,13 +223,13 @@ impl Pe {
     fn exchange_probes(&mut self) -> Result<(u64, u64), TransportError> {
         let (me, world) = (self.rank(), self.world());
         let (to, from) = ((me + 1) % world, (me + world - 1) % world);
-        let signal = Signal { offset: PROBE_WORD, op: SignalOp::Add, value: 1 };
+        let signal = Signal { offset: PROBES, op: SignalOp::Add, value: 1 };
         for nic in 0..u16::try_from(self.identities.len()).unwrap_or(u16::MAX) {
             let remote = PROBE_TARGET + u64::from(nic) * PROBE_BYTES;
             self.push(Command::Probe { dst: to, nic, remote, signal })?;
         }
         let expected = self.widths.get(from as usize).copied().unwrap_or(0);
-        self.wait_until(PROBE_WORD, Until::AtLeast(u64::from(expected)))?;
+        self.wait_until(PROBES, Until::AtLeast(u64::from(expected)))?;
         // Nothing of the probing may complete when the counters have begun.
         self.quiet()?;
         let Totals { probes, .. } = self.totals()?;
@@ -255,7 +259,7 @@ impl Assembled {
         let end = self.heap.len();
         Pe {
             allocator: Allocator::new(end - staging),
-            on_device: self.heap.device().map(|part| Allocator::of(end..end + part.len)),
+            on_device: self.heap.device().map(|part| Allocator::of(end..end + part.len())),
             no_device: self.no_device,
             staging: Staging::at_end_of(&self.heap, staging),
             heap: self.heap,
@@ -377,4 +381,17 @@ fn open_page(
         );
     })
     .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_start_may_take_as_long_as_a_wait() {
+        let seconds = Duration::from_secs;
+        assert_eq!(step_limit(seconds(5), STEP_LIMIT), STEP_LIMIT);
+        assert_eq!(step_limit(seconds(600), STEP_LIMIT), seconds(600));
+        assert_eq!(step_limit(seconds(0), DEVICE_LIMIT), seconds(0), "for ever");
+    }
 }

@@ -341,7 +341,8 @@ impl<N: Nic> Lane<N> {
         let before = failed.len();
         let mut events = Events::new(index, state, failed);
         let reported = report(&mut self.nic, &mut events);
-        let Events { done_ops, done_bytes, frames, failed, .. } = events;
+        let Events { done_ops, done_bytes, frames, rx_errors, failed, .. } = events;
+        self.counts.rx_errors += rx_errors;
         self.account(done_ops, done_bytes, frames, failed.get(before..).unwrap_or_default(), now_ms);
         reported
     }

@@ -40,7 +40,6 @@ use quiet::Quiets;
 use recovery::Recovery;
 pub use shared::{Shared, Totals};
 use state::State;
-pub(super) use state::{PROBE_BYTES, PROBE_TARGET};
 use ways::Ways;
 
 use super::fault::Fault;

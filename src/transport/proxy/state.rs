@@ -6,6 +6,7 @@ mod peer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub(super) use crate::transport::heap::reserved::{PROBE_BYTES, PROBE_SOURCE};
 pub(super) use peer::Peer;
 
 use crate::counters::RxSource;
@@ -14,13 +15,6 @@ use crate::transport::event::Event;
 use crate::transport::group::Outbound;
 use crate::transport::heap::{Flush, Heap};
 use crate::transport::wire::{Progress, Released};
-
-/// Where the probe's bytes come from and how many there are: in the heap's reserved page.
-pub(crate) const PROBE_SOURCE: u64 = 1024;
-/// Bytes of a probe.
-pub(crate) const PROBE_BYTES: u64 = 64;
-/// Where probes land, one slot per NIC (32 x 64 bytes).
-pub(crate) const PROBE_TARGET: u64 = 2048;
 
 /// Fetches and gets that one PE may have asked of another and not been answered.
 const MOST_ASKED: u64 = 256;

@@ -10,13 +10,14 @@ pub(super) struct Events<'a> {
     pub(super) done_ops: u64,
     pub(super) done_bytes: u64,
     pub(super) frames: u64,
+    pub(super) rx_errors: u64,
     pub(super) failed: &'a mut Vec<Failed>,
 }
 
 impl<'a> Events<'a> {
     /// For NIC `nic`; what fails is added to `failed`.
     pub(super) fn new(nic: u16, state: &'a mut State, failed: &'a mut Vec<Failed>) -> Self {
-        Self { nic, state, done_ops: 0, done_bytes: 0, frames: 0, failed }
+        Self { nic, state, done_ops: 0, done_bytes: 0, frames: 0, rx_errors: 0, failed }
     }
 }
 
@@ -36,6 +37,10 @@ impl Sink for Events<'_> {
 
     fn frame(&mut self, bytes: &[u8]) {
         self.state.frame(self.nic, bytes);
+    }
+
+    fn receive_failed(&mut self) {
+        self.rx_errors += 1;
     }
 
     fn failed(&mut self, failed: Failed) {
