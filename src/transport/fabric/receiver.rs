@@ -99,6 +99,11 @@ impl Receiver {
         nic: &str,
         info: &Info,
     ) -> Result<Vec<u8>, FabricError> {
+        let failed = |call, why| FabricError::Call { nic: nic.to_owned(), call, why };
+        if !self.av.is_null() {
+            // Closing it has failed, and with a second one nobody would try again.
+            return Err(failed("fi_av_open", "the former address vector is still open".into()));
+        }
         // SAFETY: the caller's promise; what is opened is closed by `close`, after an error too.
         let opened = unsafe {
             self.av = open_av(lib, nic, self.domain)?;
@@ -109,18 +114,14 @@ impl Receiver {
             for sender in &self.senders {
                 // SAFETY: just opened.
                 let inserted = unsafe { insert(lib, self.av, &self.names, sender) };
-                inserted.map_err(|why| FabricError::Call {
-                    nic: nic.to_owned(),
-                    call: "fi_av_insert",
-                    why,
-                })?;
+                inserted.map_err(|why| failed("fi_av_insert", why))?;
             }
             Ok(name)
         });
-        if opened.is_err() {
-            self.close();
-        }
-        opened
+        opened.map_err(|error| match self.close() {
+            code if code < 0 => failed("fi_close", format!("{}, after this: {error}", lib.strerror(code))),
+            _ => error,
+        })
     }
 
     /// Whether so many receives are not posted that messages may soon find none.
@@ -147,34 +148,56 @@ impl Receiver {
     }
 
     /// Closes the endpoint and then its address vector; returns libfabric's code. What could not be closed stays.
+    #[must_use]
     fn close(&mut self) -> i32 {
-        if self.shared {
+        match self.close_endpoint() {
+            code if code < 0 => code,
+            _ => self.close_av(),
+        }
+    }
+
+    /// Closes the endpoint, if it is its own and open.
+    #[must_use]
+    fn close_endpoint(&mut self) -> i32 {
+        if self.shared || self.ep.is_null() {
             return 0;
         }
-        if !self.ep.is_null() {
-            // SAFETY: a live endpoint, closed once.
-            let code = unsafe { fi_close(&raw mut (*self.ep).fid) };
-            if code < 0 {
-                return code;
-            }
+        // SAFETY: a live endpoint, closed once.
+        let code = unsafe { fi_close(&raw mut (*self.ep).fid) };
+        if code >= 0 {
             self.ep = ptr::null_mut();
-        }
-        if !self.av.is_null() {
-            // SAFETY: a live address vector, closed once, after the endpoint that used it.
-            let code = unsafe { fi_close(&raw mut (*self.av).fid) };
-            if code < 0 {
-                return code;
-            }
-            self.av = ptr::null_mut();
             self.failing = Failing::default();
         }
-        0
+        code
+    }
+
+    /// Closes the address vector, if it is open and no endpoint uses it any more.
+    #[must_use]
+    fn close_av(&mut self) -> i32 {
+        if self.av.is_null() || !self.ep.is_null() {
+            return 0;
+        }
+        // SAFETY: a live address vector, closed once, after the endpoint that used it.
+        let code = unsafe { fi_close(&raw mut (*self.av).fid) };
+        if code >= 0 {
+            self.av = ptr::null_mut();
+        }
+        code
+    }
+
+    /// Remembers an address that the next endpoint must not have.
+    fn retire(&mut self, name: Vec<u8>) {
+        if self.former.len() == FORMER {
+            self.former.pop_front();
+        }
+        self.former.push_back(name);
     }
 }
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        self.close();
+        // What does not close stays open, as the NIC's handles would: there is nobody to tell.
+        let _ = self.close();
     }
 }
 
@@ -244,7 +267,10 @@ impl FabricNic {
             let opened = unsafe { self.receiver.open(&self.lib, &self.name, &self.info) };
             let name = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
             if self.receiver.former.contains(&name) {
-                self.receiver.close();
+                let code = self.receiver.close();
+                if code < 0 {
+                    return Err(self.error("closing an endpoint at an address of old", code));
+                }
                 continue;
             }
             self.card.name = name;
@@ -265,25 +291,29 @@ impl FabricNic {
         Ok(())
     }
 
-    /// Closes the receiving endpoint: nothing that was sent to it lands any more.
+    /// Closes the receiving endpoint, so that nothing that was sent to it lands any more, and its address vector.
     fn close_receiver(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
-        if self.receiver.ep.is_null() {
-            return Ok(());
+        let ended = if self.receiver.ep.is_null() { Ok(()) } else { self.end_receiving(sink) };
+        // Where that fails the next call tries it again, with the endpoint closed and accounted for.
+        match self.receiver.close_av() {
+            code if code < 0 => ended.and(Err(self.error("closing the receiving address vector", code))),
+            _ => ended,
         }
+    }
+
+    /// Closes the receiving endpoint, with what it had received reported and its receives back.
+    fn end_receiving(&mut self, sink: &mut impl Sink) -> Result<(), NicError> {
         // Closing may drop completions that nobody has read (fi_endpoint(3)). More may come as fast as they are taken.
         // A queue that cannot be read is no reason to leave the endpoint open.
         let drained = self.drain(sink);
-        let code = self.receiver.close();
+        let code = self.receiver.close_endpoint();
         if code < 0 {
             return Err(self.error("closing the receiving endpoint", code));
         }
         if self.receiver.leaves_half_open {
             half_open::close(&self.card.name);
         }
-        if self.receiver.former.len() == FORMER {
-            self.receiver.former.pop_front();
-        }
-        self.receiver.former.push_back(std::mem::take(&mut self.card.name));
+        self.receiver.retire(std::mem::take(&mut self.card.name));
         // From here on nothing new comes in.
         let drained = drained.and(self.drain(sink));
         // Providers report the receives of a closed endpoint as cancelled, or drop them without a word.
@@ -302,7 +332,87 @@ fn is_short(missing: usize, all: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_short;
+    use std::ffi::c_void;
+    use std::sync::Arc;
+
+    use libc::c_int;
+    use libfabric_sys::errno::FI_EBUSY;
+    use libfabric_sys::fid::{fi_ops, fid};
+
+    use super::*;
+
+    /// What its context says is what closing an object gives.
+    unsafe extern "C" fn close(object: *mut fid) -> c_int {
+        // SAFETY: only called with objects of `Object::new`, whose context is a number of their own.
+        unsafe { *(*object).context.cast::<c_int>() }
+    }
+
+    /// An object that refuses to be closed as long as `code` says so.
+    struct Object {
+        code: Box<c_int>,
+        _ops: Box<fi_ops>,
+        fid: fid,
+    }
+
+    impl Object {
+        fn new() -> Self {
+            let mut code = Box::new(0);
+            let mut ops = Box::new(fi_ops {
+                size: size_of::<fi_ops>(),
+                close: Some(close),
+                bind: None,
+                control: None,
+                ops_open: None,
+                tostr: None,
+                ops_set: None,
+            });
+            let context: *mut c_void = (&raw mut *code).cast();
+            let fid = fid { fclass: 0, context, ops: &raw mut *ops };
+            Self { code, _ops: ops, fid }
+        }
+    }
+
+    #[test]
+    fn an_address_vector_that_stays_open_is_closed_before_there_is_another() {
+        let Ok(lib) = Libfabric::load().map(Arc::new) else { return eprintln!("skipped: no libfabric") };
+        let info = Info::hints(&lib).unwrap();
+        let (mut ep, mut av) = (Object::new(), Object::new());
+        *av.code = -FI_EBUSY;
+        let mut receiver = Receiver::new(ptr::null_mut(), ptr::null_mut(), Names::Text, "net");
+        // Closing looks at nothing behind the head that all objects begin with.
+        receiver.ep = (&raw mut ep.fid).cast();
+        receiver.av = (&raw mut av.fid).cast();
+        assert_eq!(receiver.close(), -FI_EBUSY);
+        assert!(receiver.ep.is_null() && !receiver.av.is_null(), "what has been closed is not closed again");
+        // SAFETY: it does not come to using domain and queue.
+        let refused = unsafe { receiver.open(&lib, "nic0", &info) }.unwrap_err().to_string();
+        assert!(refused.contains("former address vector"), "{refused}");
+        assert!(!receiver.av.is_null(), "it is not forgotten");
+        *av.code = 0;
+        assert_eq!(receiver.close_av(), 0);
+        assert!(receiver.av.is_null());
+    }
+
+    #[test]
+    fn an_address_vector_is_not_closed_before_its_endpoint() {
+        let (mut ep, mut av) = (Object::new(), Object::new());
+        *ep.code = -FI_EBUSY;
+        let mut receiver = Receiver::new(ptr::null_mut(), ptr::null_mut(), Names::Text, "net");
+        (receiver.ep, receiver.av) = ((&raw mut ep.fid).cast(), (&raw mut av.fid).cast());
+        assert_eq!((receiver.close(), receiver.close_av()), (-FI_EBUSY, 0));
+        assert!(!receiver.ep.is_null() && !receiver.av.is_null(), "both are still open");
+        *ep.code = 0;
+        assert_eq!(receiver.close(), 0);
+        assert!(receiver.ep.is_null() && receiver.av.is_null());
+    }
+
+    #[test]
+    fn the_last_addresses_are_remembered() {
+        let mut receiver = Receiver::new(ptr::null_mut(), ptr::null_mut(), Names::Text, "net");
+        (0..=FORMER).for_each(|number| receiver.retire(number.to_le_bytes().to_vec()));
+        assert!(!receiver.former.contains(&0_usize.to_le_bytes().to_vec()));
+        assert!((1..=FORMER).all(|number| receiver.former.contains(&number.to_le_bytes().to_vec())));
+    }
 
     #[test]
     fn an_eighth_of_the_receives_may_be_missing() {
