@@ -171,10 +171,10 @@ impl Receiver {
         code
     }
 
-    /// Closes the address vector, if it is open, after the endpoint that uses it.
+    /// Closes the address vector, if it is open and no endpoint uses it any more.
     #[must_use]
     fn close_av(&mut self) -> i32 {
-        if self.av.is_null() {
+        if self.av.is_null() || !self.ep.is_null() {
             return 0;
         }
         // SAFETY: a live address vector, closed once, after the endpoint that used it.
