@@ -37,7 +37,7 @@ nics=$(sed -nE 's/^ *(nic[0-9]+):.*/\1/p' /proc/net/dev | paste -sd,)
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 command=(
     mpirun -np "$WORLD_SIZE" --host "${hosts%,}" --bind-to none \
-    --mca plm_rsh_agent "$0 --agent $dir" --mca plm_rsh_no_tree_spawn 1 --mca oob_tcp_if_include eth0 \
+    --mca plm rsh --mca plm_rsh_agent "$0 --agent $dir" --mca plm_rsh_no_tree_spawn 1 --mca oob_tcp_if_include eth0 \
     --mca mpi_yield_when_idle 1 --mca btl_tcp_if_include "$nics" -x "UCX_NET_DEVICES=$nics" "$@"
 )
 "$0" --in-node "${command[*]@Q}"
