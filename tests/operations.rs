@@ -5,22 +5,26 @@
 #[expect(dead_code, reason = "other files use the rest")]
 mod support;
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use railtop::transport::atomic::{Atomic, AtomicOp, Width};
 use railtop::transport::error::TransportError;
+use railtop::transport::heap::Heap;
 use railtop::transport::pe::Pe;
 use railtop::transport::select::PolicyKind;
 use railtop::transport::signal::{Signal, SignalOp, Until};
 use support::{Job, providers};
 
-/// A byte that tells who wrote it and where.
-fn byte(seed: u32, at: u64) -> u8 {
-    (u64::from(seed).wrapping_mul(0x9e37_79b9) ^ at.wrapping_mul(0x85eb_ca6b) ^ (at >> 7)).to_le_bytes()[0]
-}
-
+/// Bytes that tell who wrote them and where; fewer are the first of more.
 fn bytes(seed: u32, len: u64) -> Vec<u8> {
-    (0..len).map(|at| byte(seed, at)).collect()
+    let mut bytes = vec![0; usize::try_from(len).unwrap()];
+    for (at, chunk) in (0..).zip(bytes.chunks_mut(8)) {
+        let word = (u64::from(seed) << 32 | at).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        chunk.copy_from_slice(&(word ^ word >> 29).to_le_bytes()[..chunk.len()]);
+    }
+    bytes
 }
 
 fn read(pe: &Pe, offset: u64, len: u64) -> Vec<u8> {
@@ -187,6 +191,139 @@ fn a_fence_orders_puts_to_one_place() {
             pe.barrier().unwrap();
             assert_eq!(pe.test(target).unwrap(), 63, "the last one put is the last one there");
         });
+    }
+}
+
+/// Long puts go in pieces over several NICs, which nothing but the fence orders.
+#[test]
+fn a_fence_orders_pieces_on_all_nics() {
+    const LENGTHS: [u64; 4] = [1025, 20_000, 131_072, 700_001];
+    for job in jobs() {
+        for policy in [PolicyKind::Stripe, PolicyKind::PairSeq] {
+            Job { policy, heap_bytes: 8 << 20, ..job.clone() }.run(|pe| {
+                let (me, world) = (pe.rank(), pe.world());
+                let (dst, src) = ((me + 1) % world, (me + world - 1) % world);
+                let most = LENGTHS[LENGTHS.len() - 1];
+                let sources = [pe.allocate(most).unwrap(), pe.allocate(most).unwrap()];
+                let (target, short) = (pe.allocate(most).unwrap(), pe.allocate(64).unwrap());
+                let at = pe.allocate(8).unwrap();
+                for (source, seed) in sources.into_iter().zip([me, me + 100]) {
+                    pe.heap().write(source, &bytes(seed, most)).unwrap();
+                }
+                pe.barrier().unwrap();
+                for (round, len) in (1..).zip(LENGTHS.into_iter().cycle().take(3 * LENGTHS.len())) {
+                    // The second is another half of the time, and shorter: a frame, which would overtake pieces.
+                    let second = if round % 2 == 0 { len } else { 64 };
+                    pe.put(dst, sources[0], target, len).unwrap();
+                    pe.put(dst, sources[0], short, 64).unwrap();
+                    pe.fence().unwrap();
+                    pe.put(dst, sources[1], target, second).unwrap();
+                    pe.fence().unwrap();
+                    pe.signal(dst, Signal { offset: at, op: SignalOp::Add, value: 1 }).unwrap();
+                    pe.wait_until(at, Until::AtLeast(round)).unwrap();
+                    let mut expected = bytes(src, len);
+                    let second = usize::try_from(second).unwrap();
+                    expected[..second].copy_from_slice(&bytes(src + 100, second as u64));
+                    assert!(read(pe, target, len) == expected, "round {round}: {len} bytes, then {second}");
+                    assert!(read(pe, short, 64) == bytes(src, 64), "round {round}: what else was put");
+                    pe.barrier().unwrap();
+                }
+            });
+        }
+    }
+}
+
+/// What every PE's heap holds can be seen here, since all are in this process: whoever has waited looks there.
+#[test]
+fn puts_have_landed_when_a_wait_about_their_pe_ends() {
+    for job in jobs() {
+        for policy in [PolicyKind::Stripe, PolicyKind::PairSeq] {
+            let heaps = Arc::new(Mutex::new(HashMap::<u32, Arc<Heap>>::new()));
+            Job { policy, ..job.clone() }.run(move |pe| {
+                let (me, world) = (pe.rank(), pe.world());
+                heaps.lock().unwrap().insert(me, Arc::clone(pe.heap()));
+                let most = SIZES[SIZES.len() - 1];
+                let source = pe.allocate(most).unwrap();
+                let targets: Vec<_> = (0..world).map(|_| pe.allocate(most).unwrap()).collect();
+                let target = targets[usize::try_from(me).unwrap()];
+                pe.barrier().unwrap();
+                for (round, size) in (0..).zip(SIZES.into_iter().cycle().take(2 * SIZES.len())) {
+                    for dst in (0..world).filter(|&dst| dst != me) {
+                        let there = Arc::clone(&heaps.lock().unwrap()[&dst]);
+                        let holds = |content: &[u8], what: &str| {
+                            let mut seen = vec![0; content.len()];
+                            there.read(target, &mut seen).unwrap();
+                            assert!(seen == content, "{what}: {size} bytes from PE {me} to PE {dst}");
+                        };
+                        // Others are written to as well, and not waited for.
+                        let other = (0..world).find(|&pe| pe != me && pe != dst).unwrap();
+                        let content = bytes(1000 * round + dst, size);
+                        pe.heap().write(source, &content).unwrap();
+                        pe.put(other, source, target, size).unwrap();
+                        pe.put(dst, source, target, size).unwrap();
+                        pe.quiet_with(dst).unwrap();
+                        holds(&content, "quiet_with");
+                        pe.quiet_with(other).unwrap();
+
+                        let content = bytes(1000 * round + 500 + dst, size);
+                        pe.heap().write(source, &content).unwrap();
+                        pe.put_blocking(dst, source, target, size).unwrap();
+                        holds(&content, "put_blocking");
+                    }
+                }
+                pe.barrier().unwrap();
+            });
+        }
+    }
+}
+
+#[test]
+fn words_of_32_bits_are_fetched_added_to_and_swapped() {
+    const EACH: u32 = 100;
+    /// It runs over soon, and must not run into its neighbour.
+    const BEGIN: u32 = u32::MAX - 50;
+    for job in jobs() {
+        let seen = job.run(|pe| {
+            let at = pe.allocate(16).unwrap();
+            let (sum, neighbour, lock) = (at, at + 4, at + 12);
+            let half = |offset, op, operand: u32, compare: u32| Atomic {
+                offset,
+                width: Width::Half,
+                op,
+                operand: operand.into(),
+                compare: compare.into(),
+            };
+            if pe.rank() == 0 {
+                pe.heap().half_word(sum).unwrap().store(BEGIN, Ordering::Release);
+                pe.heap().half_word(neighbour).unwrap().store(7, Ordering::Release);
+            }
+            pe.barrier().unwrap();
+            let mut seen = Vec::new();
+            for _ in 0..EACH {
+                seen.push(pe.fetch(0, half(sum, AtomicOp::Add, 1, 0)).unwrap());
+            }
+            let mine = pe.rank() + 1;
+            for _ in 0..10 {
+                while pe.fetch(0, half(lock, AtomicOp::CompareSwap, mine, 0)).unwrap() != 0 {}
+                let holder = pe.fetch(0, half(lock, AtomicOp::Add, 0, 0)).unwrap();
+                assert_eq!(holder, u64::from(mine), "somebody else took a lock that was held");
+                // Not what is there: nothing changes.
+                let there = pe.fetch(0, half(lock, AtomicOp::CompareSwap, 99, mine + 1)).unwrap();
+                assert_eq!(there, u64::from(mine));
+                assert_eq!(pe.fetch(0, half(lock, AtomicOp::CompareSwap, 0, mine)).unwrap(), there);
+            }
+            pe.barrier().unwrap();
+            if pe.rank() == 0 {
+                let word = |offset| pe.heap().half_word(offset).unwrap().load(Ordering::Acquire);
+                let left = [sum, neighbour, lock - 4, lock].map(word);
+                assert_eq!(left, [BEGIN.wrapping_add(EACH * pe.world()), 7, 0, 0]);
+            }
+            seen
+        });
+        let mut steps: Vec<_> =
+            seen.into_iter().flatten().map(|old| u32::try_from(old).unwrap().wrapping_sub(BEGIN)).collect();
+        steps.sort_unstable();
+        assert!(steps.into_iter().eq(0..3 * EACH), "each value was fetched once");
     }
 }
 

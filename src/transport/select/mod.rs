@@ -12,6 +12,8 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use plan::{CUT, Part, Parts, Plan, Route};
+#[cfg(test)]
+pub(super) use stripe::STRIPE_FROM;
 
 /// Where a selector stands in the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -366,7 +366,7 @@ fn a_put_longer_than_the_room_goes_in_parts() {
             let content: Vec<u8> =
                 (0..long.len).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
             judge.expect_bytes(1, long, &content);
-            judge.expect_signal(1, COUNTER, 1, long);
+            judge.expect_signal(1, COUNTER, 1, vec![(long, content.clone())]);
             let mut world = World::new(&mut Rng::new(seed as u64), &setup, judge);
             let signal = Some(Signal { offset: COUNTER, op: SignalOp::Set, value: 1 });
             let put = Put { dst: 1, local: SOURCE, remote: long.offset, len: long.len, signal };

@@ -1,5 +1,7 @@
 //! Chance that comes back: splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
 
+use std::ops::Range;
+
 /// A stream of numbers that depends on the seed only.
 pub(super) struct Rng(u64);
 
@@ -35,12 +37,24 @@ impl Rng {
         self.below(100) < percent
     }
 
+    pub(super) fn bytes(&mut self, len: u64) -> Vec<u8> {
+        let words = (0..len.div_ceil(8)).flat_map(|_| self.next().to_le_bytes());
+        words.take(usize::try_from(len).unwrap()).collect()
+    }
+
     pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             let other = self.index(end + 1);
             items.swap(end, other);
         }
     }
+}
+
+/// Which random programs: `RAILTOP_TEST_SEEDS` (`500`, or `92..93`), or as many as every day has time for.
+pub(super) fn seeds(every_day: u64) -> Range<u64> {
+    let Ok(text) = std::env::var("RAILTOP_TEST_SEEDS") else { return 0..every_day };
+    let (first, end) = text.split_once("..").unwrap_or(("0", &text));
+    first.parse().expect("a seed")..end.parse().expect("the seed after the last")
 }
 
 /// Says which seed failed.
