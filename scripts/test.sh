@@ -6,9 +6,11 @@
 # they have ended.
 #
 # Ends with one line that sums up all of it: `N passed, N failed, N skipped`. A test that cannot do its work on this
-# machine prints `skipped: reason` and returns; it counts as skipped, not as passed.
+# machine prints `skipped: reason` and returns; it counts as skipped, not as passed. So do those for which a library is fetched
+# that cannot be had; in CI that is a failure (scripts/skip.sh).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/skip.sh
 
 # In the background of a script Ctrl-C is ignored from the start, also by all programs that tests start and send it to; no shell can
 # undo that for itself.
@@ -49,6 +51,16 @@ filter=()
 # A failure that is no test's: said now, and once more beside the sum.
 broken() {
     echo "$1: $2" | tee "$logs/$1.broken" >&2
+}
+
+# A library that cannot be had: how the attempt ended, what it is, and why.
+missing() {
+    local status=$1 library=$2 why=$3
+    if may_skip "$status"; then
+        echo "skipped: $library: $why" | tee "$logs/$library.skipped"
+    else
+        broken "$library" "$why"
+    fi
 }
 
 # One run of cargo test. Its log has the output of passing tests too, to find the skipped ones; the screen has not.
@@ -100,15 +112,19 @@ if [ "$left_out" -ne "${#names[@]}" ]; then
     broken left-out "$left_out tests were left out, and ${#names[@]} run beside"
 fi
 if library=$(scripts/fetch-libfabric2.sh 2>"$logs/why"); then
-    RAILTOP_LIBFABRIC=$library run "libfabric-2.5" --test transport --test operations --test moe --test matrix --test reopen --test loopback --test load
+    RAILTOP_LIBFABRIC=$library run "libfabric-2.5" \
+        --test transport --test operations --test skew --test moe --test matrix --test reopen --test loopback --test load
+    filter=(failover::)
+    RAILTOP_LIBFABRIC=$library run "failover-2.5" --test e2e
+    filter=()
 else
-    echo "skipped: libfabric 2.5: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/libfabric.skipped"
+    missing $? "libfabric 2.5" "$(tr '\n' ' ' <"$logs/why")"
 fi
 
 if nvrtc=$(scripts/fetch-nvrtc.sh 2>"$logs/why"); then
     LD_LIBRARY_PATH=${nvrtc%/*}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} run "nvrtc" --test kernels
 else
-    echo "skipped: NVRTC: $(tr '\n' ' ' <"$logs/why")" | tee "$logs/nvrtc.skipped"
+    missing $? "NVRTC" "$(tr '\n' ' ' <"$logs/why")"
 fi
 wait "$running" || broken beside "what ran beside the others ended with status $?"
 cat "$logs/beside.screen"

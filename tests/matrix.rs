@@ -1,6 +1,6 @@
 //! The same work over every libfabric provider that this machine has: a job in one process, a job of several processes,
-//! and PEs with different numbers of NICs. What is not here says so. `make test` runs it with two versions of libfabric, the
-//! VM with soft-RoCE.
+//! and PEs with different numbers of NICs. What is not here says so. `make test` runs it with two versions of libfabric;
+//! the VM, which has soft-RoCE, takes the job with different numbers of NICs from here (`tests/vm/transport.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -33,11 +33,16 @@ fn read(pe: &Pe, offset: u64, len: u64) -> Vec<u8> {
     bytes
 }
 
-/// Jobs in which PE 1 is on PE 0's node and PE 2 is not, and one with different numbers of NICs.
+/// Jobs in which PE 1 is on PE 0's node and PE 2 is not: one with the default policy, and one with stripes over different numbers of
+/// NICs. Over soft-RoCE, which has an emulated machine, only the latter, with fewer: each takes a second to start there.
 fn jobs() -> Vec<Job> {
-    let job =
-        |provider: String, uneven| Job { pes: 3, pes_per_node: 2, nics: 2, uneven, ..Job::new(&provider) };
-    providers().into_iter().flat_map(|provider| [job(provider.clone(), false), job(provider, true)]).collect()
+    let job = |provider: &str| Job { pes: 3, pes_per_node: 2, nics: 2, ..Job::new(provider) };
+    let stripes = |provider: &str| Job { policy: PolicyKind::Stripe, uneven: true, ..job(provider) };
+    let of = |provider: &String| match provider.as_str() {
+        "verbs;ofi_rxm" => vec![Job { nics: 1, ..stripes(provider) }],
+        _ => vec![job(provider), stripes(provider)],
+    };
+    providers().iter().flat_map(of).collect()
 }
 
 const SIZES: [u64; 8] = [0, 1, 7, 1024, 1025, 4096, 131_072, 700_001];
@@ -197,39 +202,37 @@ fn a_fence_orders_puts_to_one_place() {
 /// Long puts go in pieces over several NICs, which nothing but the fence orders.
 #[test]
 fn a_fence_orders_pieces_on_all_nics() {
-    const LENGTHS: [u64; 4] = [1025, 20_000, 131_072, 700_001];
+    const LENGTHS: [u64; 3] = [1025, 131_072, 700_001];
     for job in jobs() {
-        for policy in [PolicyKind::Stripe, PolicyKind::PairSeq] {
-            Job { policy, heap_bytes: 8 << 20, ..job.clone() }.run(|pe| {
-                let (me, world) = (pe.rank(), pe.world());
-                let (dst, src) = ((me + 1) % world, (me + world - 1) % world);
-                let most = LENGTHS[LENGTHS.len() - 1];
-                let sources = [pe.allocate(most).unwrap(), pe.allocate(most).unwrap()];
-                let (target, short) = (pe.allocate(most).unwrap(), pe.allocate(64).unwrap());
-                let at = pe.allocate(8).unwrap();
-                for (source, seed) in sources.into_iter().zip([me, me + 100]) {
-                    pe.heap().write(source, &bytes(seed, most)).unwrap();
-                }
+        Job { heap_bytes: 8 << 20, ..job }.run(|pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            let (dst, src) = ((me + 1) % world, (me + world - 1) % world);
+            let most = LENGTHS[LENGTHS.len() - 1];
+            let sources = [pe.allocate(most).unwrap(), pe.allocate(most).unwrap()];
+            let (target, short) = (pe.allocate(most).unwrap(), pe.allocate(64).unwrap());
+            let at = pe.allocate(8).unwrap();
+            for (source, seed) in sources.into_iter().zip([me, me + 100]) {
+                pe.heap().write(source, &bytes(seed, most)).unwrap();
+            }
+            pe.barrier().unwrap();
+            for (round, len) in (1..).zip(LENGTHS.into_iter().cycle().take(2 * LENGTHS.len())) {
+                // Every other time the second is short: it goes in a frame, which would overtake pieces.
+                let second = if round % 2 == 0 { len } else { 64 };
+                pe.put(dst, sources[0], target, len).unwrap();
+                pe.put(dst, sources[0], short, 64).unwrap();
+                pe.fence().unwrap();
+                pe.put(dst, sources[1], target, second).unwrap();
+                pe.fence().unwrap();
+                pe.signal(dst, Signal { offset: at, op: SignalOp::Add, value: 1 }).unwrap();
+                pe.wait_until(at, Until::AtLeast(round)).unwrap();
+                let mut expected = bytes(src, len);
+                let second = usize::try_from(second).unwrap();
+                expected[..second].copy_from_slice(&bytes(src + 100, second as u64));
+                assert!(read(pe, target, len) == expected, "round {round}: {len} bytes, then {second}");
+                assert!(read(pe, short, 64) == bytes(src, 64), "round {round}: what else was put");
                 pe.barrier().unwrap();
-                for (round, len) in (1..).zip(LENGTHS.into_iter().cycle().take(3 * LENGTHS.len())) {
-                    // The second is another half of the time, and shorter: a frame, which would overtake pieces.
-                    let second = if round % 2 == 0 { len } else { 64 };
-                    pe.put(dst, sources[0], target, len).unwrap();
-                    pe.put(dst, sources[0], short, 64).unwrap();
-                    pe.fence().unwrap();
-                    pe.put(dst, sources[1], target, second).unwrap();
-                    pe.fence().unwrap();
-                    pe.signal(dst, Signal { offset: at, op: SignalOp::Add, value: 1 }).unwrap();
-                    pe.wait_until(at, Until::AtLeast(round)).unwrap();
-                    let mut expected = bytes(src, len);
-                    let second = usize::try_from(second).unwrap();
-                    expected[..second].copy_from_slice(&bytes(src + 100, second as u64));
-                    assert!(read(pe, target, len) == expected, "round {round}: {len} bytes, then {second}");
-                    assert!(read(pe, short, 64) == bytes(src, 64), "round {round}: what else was put");
-                    pe.barrier().unwrap();
-                }
-            });
-        }
+            }
+        });
     }
 }
 
@@ -237,43 +240,41 @@ fn a_fence_orders_pieces_on_all_nics() {
 #[test]
 fn puts_have_landed_when_a_wait_about_their_pe_ends() {
     for job in jobs() {
-        for policy in [PolicyKind::Stripe, PolicyKind::PairSeq] {
-            let heaps = Arc::new(Mutex::new(HashMap::<u32, Arc<Heap>>::new()));
-            Job { policy, ..job.clone() }.run(move |pe| {
-                let (me, world) = (pe.rank(), pe.world());
-                heaps.lock().unwrap().insert(me, Arc::clone(pe.heap()));
-                let most = SIZES[SIZES.len() - 1];
-                let source = pe.allocate(most).unwrap();
-                let targets: Vec<_> = (0..world).map(|_| pe.allocate(most).unwrap()).collect();
-                let target = targets[usize::try_from(me).unwrap()];
-                pe.barrier().unwrap();
-                for (round, size) in (0..).zip(SIZES.into_iter().cycle().take(2 * SIZES.len())) {
-                    for dst in (0..world).filter(|&dst| dst != me) {
-                        let there = Arc::clone(&heaps.lock().unwrap()[&dst]);
-                        let holds = |content: &[u8], what: &str| {
-                            let mut seen = vec![0; content.len()];
-                            there.read(target, &mut seen).unwrap();
-                            assert!(seen == content, "{what}: {size} bytes from PE {me} to PE {dst}");
-                        };
-                        // Others are written to as well, and not waited for.
-                        let other = (0..world).find(|&pe| pe != me && pe != dst).unwrap();
-                        let content = bytes(1000 * round + dst, size);
-                        pe.heap().write(source, &content).unwrap();
-                        pe.put(other, source, target, size).unwrap();
-                        pe.put(dst, source, target, size).unwrap();
-                        pe.quiet_with(dst).unwrap();
-                        holds(&content, "quiet_with");
-                        pe.quiet_with(other).unwrap();
+        let heaps = Arc::new(Mutex::new(HashMap::<u32, Arc<Heap>>::new()));
+        job.run(move |pe| {
+            let (me, world) = (pe.rank(), pe.world());
+            heaps.lock().unwrap().insert(me, Arc::clone(pe.heap()));
+            let most = SIZES[SIZES.len() - 1];
+            let source = pe.allocate(most).unwrap();
+            let targets: Vec<_> = (0..world).map(|_| pe.allocate(most).unwrap()).collect();
+            let target = targets[usize::try_from(me).unwrap()];
+            pe.barrier().unwrap();
+            for (round, size) in (0..).zip(SIZES.into_iter().cycle().take(2 * SIZES.len())) {
+                for dst in (0..world).filter(|&dst| dst != me) {
+                    let there = Arc::clone(&heaps.lock().unwrap()[&dst]);
+                    let holds = |content: &[u8], what: &str| {
+                        let mut seen = vec![0; content.len()];
+                        there.read(target, &mut seen).unwrap();
+                        assert!(seen == content, "{what}: {size} bytes from PE {me} to PE {dst}");
+                    };
+                    // Others are written to as well, and not waited for.
+                    let other = (0..world).find(|&pe| pe != me && pe != dst).unwrap();
+                    let content = bytes(1000 * round + dst, size);
+                    pe.heap().write(source, &content).unwrap();
+                    pe.put(other, source, target, size).unwrap();
+                    pe.put(dst, source, target, size).unwrap();
+                    pe.quiet_with(dst).unwrap();
+                    holds(&content, "quiet_with");
+                    pe.quiet_with(other).unwrap();
 
-                        let content = bytes(1000 * round + 500 + dst, size);
-                        pe.heap().write(source, &content).unwrap();
-                        pe.put_blocking(dst, source, target, size).unwrap();
-                        holds(&content, "put_blocking");
-                    }
+                    let content = bytes(1000 * round + 500 + dst, size);
+                    pe.heap().write(source, &content).unwrap();
+                    pe.put_blocking(dst, source, target, size).unwrap();
+                    holds(&content, "put_blocking");
                 }
-                pe.barrier().unwrap();
-            });
-        }
+            }
+            pe.barrier().unwrap();
+        });
     }
 }
 

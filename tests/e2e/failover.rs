@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use test_case::test_case;
 
 use crate::kill::records;
 use crate::support::{Outcome, Running, SECONDS, Shape, Site, in_a_run_of, lab_machine, processes_with};
@@ -31,24 +32,25 @@ fn of_nic(lines: &[Value], key: &str) -> Option<u64> {
     nic["counters"][key].as_u64()
 }
 
-#[test]
-fn a_nic_that_goes_down_and_up_again_costs_no_byte() {
+#[test_case("pair-seq")]
+#[test_case("stripe"; "each put goes over the failed one, too")]
+fn a_nic_that_goes_down_and_up_again_costs_no_byte(policy: &str) {
     let Some(_alone) = lab_machine() else { return };
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: entering the lab's namespaces needs root");
         return;
     }
-    let outcome = in_a_run_of([25, 100, 400], fail_over).code(0);
+    let outcome = in_a_run_of([12, 50, 400], |seconds| fail_over(policy, seconds)).code(0);
     let rows: Vec<_> = outcome.lines().into_iter().filter(|line| line["type"] == "row").collect();
     assert!(rows.len() == 1 && rows[0]["verified"] == true, "{rows:?}");
     assert!(outcome.stderr.contains("NIC nic1 of PE 1 failed during the run"), "{}", outcome.stderr);
 }
 
-/// Takes PE 1's nic1 down and up again within a run of so many seconds; `None` when that was over before.
-fn fail_over(seconds: u32) -> Option<Outcome> {
+/// Takes PE 1's nic1 down and up again within a run of a policy and of so many seconds; `None` when that was over before.
+fn fail_over(policy: &str, seconds: u32) -> Option<Outcome> {
     let site = Site::new();
     let words =
-        format!("alltoall -b 1M -e 1M -w 1 --duration {seconds}s --verify --policy pair-seq --format json");
+        format!("alltoall -b 1M -e 1M -w 1 --duration {seconds}s --verify --policy {policy} --format json");
     let mut bench = site.bench_in_lab(SHAPE, &words);
     bench.env("RAILTOP_NIC_TIMEOUT", "500ms");
     let mut lab = site.start(&mut bench);

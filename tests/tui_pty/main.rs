@@ -8,6 +8,7 @@ mod cargo;
 mod ending;
 #[path = "../support/exporters.rs"]
 mod exporters;
+mod failed_nic;
 #[path = "../support/fault.rs"]
 mod fault;
 mod fleet;

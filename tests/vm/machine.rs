@@ -146,6 +146,14 @@ impl Machine {
         said.out
     }
 
+    /// Takes a program of the host's there; returns its path in the guest.
+    pub fn program(&mut self, from: &Path) -> String {
+        let name = from.file_name().expect("a program has a name").to_string_lossy().into_owned();
+        strip(from, &self.file(&name));
+        self.ok(&format!("cp '/job/{name}' /tmp/"));
+        format!("/tmp/{name}")
+    }
+
     /// A file that the guest sees as `/job/NAME`.
     pub fn file(&self, name: &str) -> PathBuf {
         self.job.path().join(name)

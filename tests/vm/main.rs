@@ -6,6 +6,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a check that cannot go on has failed")]
 
+#[path = "../support/cargo.rs"]
+mod cargo;
 mod machine;
 mod report;
 
@@ -41,6 +43,8 @@ const CHECKS: &[Check] = &checks![
     inventory::devices_are_listed_as_the_kernel_has_them,
     traffic::bytes_and_packets_are_the_kernels,
     transport::puts_over_verbs_arrive_whole,
+    transport::an_all_to_all_over_verbs_takes_both_nics,
+    transport::operations_over_verbs_keep_their_promises,
     values::a_first_sight_gives_no_rate,
     values::what_was_set_is_what_is_logged,
     values::a_counter_of_32_bits_wraps_without_a_mark,
