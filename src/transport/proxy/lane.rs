@@ -34,6 +34,7 @@ pub(super) struct Outcome {
 }
 
 /// A NIC at work.
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and they change apart")]
 pub(super) struct Lane<N> {
     nic: N,
     outbox: Outbox,
@@ -51,6 +52,8 @@ pub(super) struct Lane<N> {
     moved_ms: u64,
     /// The queue did not get on when it was last tried: what is urgent must not wait in it.
     jammed: bool,
+    /// Nothing of the queue went when it was last tried, after what is urgent.
+    starved: bool,
     /// The NIC has failed as a whole and is not touched any more.
     broken: bool,
     block: Option<NicBlock>,
@@ -72,6 +75,7 @@ impl<N: Nic> Lane<N> {
             max_in_flight: limits.max_in_flight.max(1),
             moved_ms: 0,
             jammed: false,
+            starved: false,
             broken: false,
             block,
             dirty: true,
@@ -205,7 +209,21 @@ impl<N: Nic> Lane<N> {
         if self.broken {
             return;
         }
-        self.pump_urgent(now_ms, outcome);
+        // However much is urgent, what is not gets on: where nothing of it went the last time, it goes first.
+        let starved = std::mem::take(&mut self.starved);
+        if !starved {
+            self.pump_urgent(now_ms, outcome);
+        }
+        let went = self.pump_queue(now_ms, outcome);
+        self.starved = !starved && !went && self.waiting() > 0;
+        if starved {
+            self.pump_urgent(now_ms, outcome);
+        }
+    }
+
+    /// Hands over what is not urgent; whether any of it went.
+    fn pump_queue(&mut self, now_ms: u64, outcome: &mut Outcome) -> bool {
+        let mut went = false;
         // A NIC with very few operations has none to reserve.
         let reserved = if self.max_in_flight > 2 * RESERVED { RESERVED } else { 0 };
         let most = self.max_in_flight - reserved;
@@ -236,7 +254,9 @@ impl<N: Nic> Lane<N> {
             }
             self.outbox.drop_first();
             self.count(gone, failed);
+            went = true;
         }
+        went
     }
 
     /// Hands over what must not wait, each target for itself.

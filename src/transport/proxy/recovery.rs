@@ -30,6 +30,10 @@ use crate::transport::wire::Record;
 /// How often the ways are looked at, in parts of the time after which a NIC is suspected.
 const LOOKS: u64 = 8;
 
+/// Shortest time between two looks. What a look has asked may fail as well: if that were reason to look again at once, nothing
+/// but questions would go out by a NIC that takes few.
+const SOON_MS: u64 = 10;
+
 /// What a PE knows of failures.
 #[derive(Debug)]
 pub(super) struct Recovery {
@@ -37,6 +41,7 @@ pub(super) struct Recovery {
     patience_ms: u64,
     /// Whether NICs can be fenced at all.
     able: bool,
+    looked_ms: u64,
     next_look_ms: u64,
     watches: Vec<Watch>,
     own: Vec<OwnNic>,
@@ -52,6 +57,7 @@ impl Recovery {
         Self {
             patience_ms,
             able,
+            looked_ms: 0,
             next_look_ms: 0,
             watches: (0..pes).map(|_| Watch::default()).collect(),
             own: vec![OwnNic::default(); own],
@@ -64,6 +70,20 @@ impl Recovery {
     /// Whether any NIC has been fenced, here or at another PE.
     pub(super) fn has_acted(&self) -> bool {
         !self.known.is_empty() || self.own.iter().any(|own| own.incarnation > 0)
+    }
+
+    /// Time between two looks while there is no news.
+    fn pause_ms(&self) -> u64 {
+        match self.patience_ms {
+            0 => 1_000,
+            patience => (patience / LOOKS).max(1),
+        }
+    }
+
+    /// Something has failed: the ways are looked at soon.
+    fn look_soon(&mut self) {
+        let soon = self.looked_ms.saturating_add(self.pause_ms().min(SOON_MS));
+        self.next_look_ms = self.next_look_ms.min(soon);
     }
 
     fn known(&self, pe: u32, nic: u16) -> u32 {
@@ -92,11 +112,8 @@ impl<N: Nic> Proxy<N> {
         if now < self.recovery.next_look_ms || !self.recovery.able {
             return Ok(());
         }
-        let pause = match self.recovery.patience_ms {
-            0 => 1_000,
-            patience => (patience / LOOKS).max(1),
-        };
-        self.recovery.next_look_ms = now + pause;
+        self.recovery.looked_ms = now;
+        self.recovery.next_look_ms = now.saturating_add(self.recovery.pause_ms());
         for dst in 0..self.place.pes {
             self.look_after(dst)?;
         }

@@ -49,7 +49,7 @@ impl<N: Nic> Proxy<N> {
             watch.failed.sort_unstable();
             watch.failed.dedup();
         }
-        self.recovery.next_look_ms = 0;
+        self.recovery.look_soon();
         Ok(())
     }
 

@@ -75,7 +75,7 @@ impl<N: Nic> Proxy<N> {
         if !ways.contains(&way) {
             ways.push(way);
             if !forgiven {
-                self.recovery.next_look_ms = 0;
+                self.recovery.look_soon();
             }
         }
         Ok(())
@@ -201,7 +201,7 @@ impl<N: Nic> Proxy<N> {
     fn suspect(&mut self, pe: u32, way: Route, ours: bool, theirs: bool) -> Result<(), String> {
         let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
         if watch.fences.insert(way.remote) {
-            self.recovery.next_look_ms = 0;
+            self.recovery.look_soon();
         }
         if theirs || !ours {
             self.ways.close_peer(PeerNic { pe, nic: way.remote }, self.now_ms);

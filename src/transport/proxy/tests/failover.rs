@@ -1,6 +1,5 @@
 //! NICs that fail in mid-run and come back: nothing is lost, nothing counts twice, nothing old lands later.
 
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use test_case::test_case;
@@ -8,7 +7,7 @@ use test_case::test_case;
 use super::judge::{Judge, Landing};
 use super::mock::{Trouble, Weather};
 use super::program::{Plan, counter_word};
-use super::rng::{Rng, Seed};
+use super::rng::{Rng, Seed, seeds};
 use super::world::{Setup, Step, World};
 use crate::counters::{NicCounts, RxSource};
 use crate::transport::heap::RESERVED;
@@ -18,6 +17,9 @@ use crate::transport::select::PolicyKind;
 
 /// Turns a job in trouble may take; the longest seen takes a third.
 const MOST_TURNS: u64 = 400_000;
+
+/// Random programs of each kind, unless `RAILTOP_TEST_SEEDS` asks for others.
+const EVERY_DAY: u64 = 20;
 
 /// At most one NIC of each PE is in trouble at a time, so that there is always some way.
 struct Chaos {
@@ -72,13 +74,6 @@ impl Chaos {
             }
         }
     }
-}
-
-/// Which random programs: `RAILTOP_TEST_SEEDS` (`500`, or `92..93`), or few enough for every day.
-fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("RAILTOP_TEST_SEEDS") else { return 0..20 };
-    let (first, end) = text.split_once("..").unwrap_or(("0", &text));
-    first.parse().expect("a seed")..end.parse().expect("the seed after the last")
 }
 
 /// Worse weather would only make it longer: that is what other tests are for.
@@ -151,7 +146,7 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool, lone: bool) -> NicCounts {
 #[test_case(&[Trouble::Silence, Trouble::Errors], true, false; "NICs that cannot be opened again at once")]
 #[test_case(&[Trouble::Silence, Trouble::Errors], false, true; "one PE has a single NIC")]
 fn nothing_is_lost_and_nothing_counts_twice(kinds: &[Trouble], stubborn: bool, lone: bool) {
-    let seeds = seeds();
+    let seeds = seeds(EVERY_DAY);
     let few = seeds.clone().count() < 20;
     let sums: NicCounts = seeds.map(|seed| run(seed, kinds, stubborn, lone)).sum();
     assert_eq!(sums.down, 0, "every NIC is in use again");
@@ -204,7 +199,7 @@ fn a_receiver_s_dead_nic_does_not_stop_a_lone_sender() {
 #[test]
 fn a_nic_that_breaks_for_good_is_gone_round() {
     let mut resent = 0;
-    for seed in seeds() {
+    for seed in seeds(EVERY_DAY) {
         let _seed = Seed(seed);
         let mut rng = Rng::new(seed);
         let Plan { mut setup, steps, judge, counters } = Plan::any(&mut rng, 2);
@@ -241,7 +236,7 @@ fn a_nic_that_breaks_for_good_is_gone_round() {
         resent +=
             world.totals().iter().flat_map(|totals| &totals.nics).map(|nic| nic.resent_ops).sum::<u64>();
     }
-    assert!(resent > 20 || seeds().count() < 20, "{resent} sent again: a dull test");
+    assert!(resent > 20 || seeds(EVERY_DAY).count() < 20, "{resent} sent again: a dull test");
 }
 
 /// Two PEs with two NICs each, PE 0 of which puts to the other when told.
