@@ -418,7 +418,8 @@ fn nothing_is_taken_any_more_once_the_job_has_failed() {
     // PE 1 is on PE 0's node, and PE 2 is not.
     Job { pes: 3, pes_per_node: 2, nics: 1, ..Job::new(&provider) }.run_each(|mut pe| {
         let place = pe.allocate(8).unwrap();
-        pe.barrier().unwrap();
+        // Another PE may have ended the job before this one is through.
+        let _ = pe.barrier();
         pe.fault().raise("enough");
         let signal = Signal { offset: place, op: SignalOp::Add, value: 1 };
         for dst in 0..3 {
