@@ -273,21 +273,23 @@ impl FabricNic {
             self.take_receives_back();
         }
         for _ in 0..ATTEMPTS {
-            match self.receiver.close() {
-                code if code < 0 => return Err(self.error("closing what received before", code)),
-                _ => {}
-            }
+            // The address vector of before, where that did not close.
+            self.close_rest()?;
             // SAFETY: domain and queue live as long as this value.
             let opened = unsafe { self.receiver.open(&self.lib, &self.name, &self.info) };
             let name = opened.map_err(|error| self.refusal(WHAT.into(), error.to_string()))?;
-            if self.receiver.former.contains(&name) {
+            let is_former = self.receiver.former.contains(&name);
+            self.card.name = name;
+            if is_former {
+                // At once: others may still write to that address.
+                self.close_endpoint()?;
                 continue;
             }
-            self.card.name = name;
             self.post_receives()?;
             let NicCard { name, key, base, .. } = self.card.clone();
             return Ok(Door { name, key, base }.encode());
         }
+        self.close_rest()?;
         Err(self.refusal(WHAT.into(), "the system gives no address that it has not given before".into()))
     }
 
@@ -328,6 +330,14 @@ impl FabricNic {
         }
         self.receiver.retire(std::mem::take(&mut self.card.name));
         Ok(())
+    }
+
+    /// Closes what is left when the endpoint is closed.
+    fn close_rest(&mut self) -> Result<(), NicError> {
+        match self.receiver.close_av() {
+            code if code < 0 => Err(self.error("closing the receiving address vector", code)),
+            _ => Ok(()),
+        }
     }
 
     /// Providers report the receives of a closed endpoint as cancelled, or drop them without a word.

@@ -149,8 +149,9 @@ impl<N: Nic> Proxy<N> {
     /// Whether NICs have so much to do that a policy which looks at that had better choose later: what is chosen before
     /// anything has moved can only be spread evenly.
     fn are_lanes_laden(&self) -> bool {
-        let laden: u64 = self.lanes.iter().map(Lane::load).sum();
-        laden >= LADEN * self.lanes.len() as u64
+        let works = |lane: &&Lane<N>| !lane.is_broken();
+        let laden: u64 = self.lanes.iter().filter(works).map(Lane::load).sum();
+        laden >= LADEN * self.lanes.iter().filter(works).count() as u64
     }
 
     /// What is rare has a function of its own: this is in the way of every put.

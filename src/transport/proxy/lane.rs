@@ -393,9 +393,18 @@ impl<N: Nic> Lane<N> {
         now_ms: u64,
         failures: &mut Vec<Failed>,
     ) -> Result<(), NicError> {
-        let closed = self.hear(index, state, now_ms, failures, N::close_receiver);
+        self.hear(index, state, now_ms, failures, N::close_receiver)?;
         self.counts_mut().fences += 1;
-        closed
+        Ok(())
+    }
+
+    /// Gives up what is in flight by a NIC that has failed as a whole: nobody will hear of it.
+    pub(super) fn write_off(&mut self) {
+        self.counts.tx_done_ops += self.unfinished_pieces;
+        self.counts.tx_done_bytes += self.load;
+        self.counts.tx_errors += self.in_flight;
+        (self.unfinished_pieces, self.load, self.in_flight) = (0, 0, 0);
+        self.dirty = true;
     }
 
     /// Opens it again; `None` when that fails now, or for good since nobody would read what arrives. Returns the card of the

@@ -142,12 +142,21 @@ impl<N: Nic> Proxy<N> {
                 News::State { nonce, released, progress } => self.judge(pe, nonce, &released, &progress)?,
                 News::Fence { nic, incarnation } => {
                     let Some(own) = self.recovery.own.get_mut(usize::from(nic)) else { continue };
+                    let is_current = own.incarnation == incarnation;
                     if own.incarnation > incarnation {
                         own.untold.entry(pe).or_insert_with(|| self.state.released(pe));
                         self.announce_to(pe, nic);
-                    } else if own.incarnation == incarnation && self.may_fence(nic) {
+                    } else if is_current && self.may_fence(nic) {
                         self.fence(nic)?;
                         self.announce();
+                    } else if is_current && self.is_last_left(nic) {
+                        // Nothing could be sent to it again, for ever.
+                        let name =
+                            self.lanes.get_mut(usize::from(nic)).map(|lane| lane.nic().name().to_owned());
+                        let name = name.unwrap_or_default();
+                        return Err(format!(
+                            "NIC {name}: PE {pe} does not get through to it, and it is the last one that works here"
+                        ));
                     }
                 }
                 News::Card { nic, incarnation, released, card } => {

@@ -1,5 +1,5 @@
-//! How much of a put may be under way at once. Each piece takes an entry of the target's completion queue until the target reads
-//! it, and not every provider guards that queue against overrun. A put that would take more goes in parts.
+//! How much of a put may be under way at once. Each piece counts against the target's completion queue until it is acknowledged, and
+//! not every provider guards that queue against overrun. A put that would take more goes in parts.
 
 use super::{Done, Proxy};
 use crate::transport::nic::Nic;

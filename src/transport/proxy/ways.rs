@@ -1,6 +1,7 @@
 //! Which ways are open: a way leads from one of this PE's NICs to one of another PE's.
 //!
-//! A NIC that has failed is closed for all ways, here or at the peer, until a probe through it comes back.
+//! A NIC that has failed is closed for all ways, here or at the peer, until a probe through it comes back; one that has failed as a
+//! whole for good.
 
 use std::collections::HashMap;
 
@@ -199,6 +200,17 @@ impl Ways {
             self.closed += 1;
         }
         open
+    }
+
+    /// Whether a peer's NIC that is closed is somewhere to be probed at.
+    pub(super) fn may_probe(&mut self, nic: PeerNic, may: bool, now_ms: u64) {
+        if let Some(closed) = self.peers.get_mut(&nic) {
+            match (may, closed.next_probe_ms) {
+                (false, _) => closed.next_probe_ms = u64::MAX,
+                (true, u64::MAX) => *closed = Closed::since(now_ms),
+                (true, _) => {}
+            }
+        }
     }
 
     /// The probes that are due.

@@ -36,6 +36,12 @@ impl<N: Nic> Proxy<N> {
         }
         self.ways.give_up(nic);
         self.shut(nic)?;
+        // It may have been closed before, with all others: then what is here has not gone elsewhere yet.
+        (0..self.place.pes).for_each(|pe| self.state.owe_again(pe));
+        self.divert_from(nic)?;
+        if let Some(lane) = self.lanes.get_mut(usize::from(nic)) {
+            lane.write_off();
+        }
         self.fence(nic)?;
         // What it had under way is suspect everywhere.
         for pe in 0..self.place.pes {
@@ -87,6 +93,13 @@ impl<N: Nic> Proxy<N> {
         let others = || (0..).zip(&self.recovery.own).filter(|&(other, _)| other != nic).map(|(_, own)| own);
         let known_to = |pe| others().any(|own| !own.card_is_gone() && !own.untold.contains_key(&pe));
         self.ways.may_be_deaf() || (0..self.place.pes).filter(|&pe| pe != self.place.me).all(known_to)
+    }
+
+    /// Whether own NIC `nic` is the last one, will never be fenced for that, and nobody has said so yet.
+    pub(super) fn is_last_left(&self, nic: u16) -> bool {
+        self.lanes.len() > 1
+            && (0..).zip(&self.lanes).all(|(other, lane)| other == nic || lane.is_broken())
+            && !self.may_fence(nic)
     }
 
     /// Fences own NIC `nic` and has everybody told.
@@ -177,6 +190,7 @@ impl<N: Nic> Proxy<N> {
         if card.is_empty() {
             self.ways.close_peer(at, self.now_ms);
         }
+        self.ways.may_probe(at, !card.is_empty(), self.now_ms);
         // Acknowledgements that were under way to it are lost.
         self.state.owe_again(at.pe);
         let outbound = self.state.outbound(at.pe)?;

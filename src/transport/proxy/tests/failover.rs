@@ -14,6 +14,7 @@ use crate::transport::heap::RESERVED;
 use crate::transport::nic::PeerNic;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
+use crate::transport::wire::{Frame, Record};
 
 /// Turns a job in trouble may take; the longest seen takes a third.
 const MOST_TURNS: u64 = 400_000;
@@ -262,6 +263,49 @@ fn the_last_nic_that_breaks_is_named() {
     world.fabric.break_nic(PeerNic { pe: 0, nic: 0 }, "the other too");
     let error = world.turn_one(0, 10).unwrap_err();
     assert!(error.contains("mock0.0") && error.contains("the other too"), "{error}");
+}
+
+/// A NIC that is left alone can be fenced no more: who does not get through to it would ask for ever.
+#[test]
+fn the_last_nic_that_would_have_to_be_fenced_is_named() {
+    let (mut world, _) = two_by_two(30);
+    world.fabric.break_nic(PeerNic { pe: 1, nic: 1 }, "its queue has overrun");
+    world.turn_one(1, 10).unwrap();
+    let mut frame = Frame::new(0, 0);
+    assert!(frame.push(&Record::Fence { nic: 0, incarnation: 0 }));
+    world.fabric.forge_frame(PeerNic { pe: 1, nic: 0 }, frame.as_slice());
+    let error = world.turn_one(1, 100).unwrap_err();
+    assert!(error.contains("mock1.0") && error.contains("PE 0"), "{error}");
+}
+
+/// What a NIC has in flight when it breaks must not count as load for ever: a policy that looks at it would choose no more.
+#[test]
+fn a_policy_that_looks_at_loads_goes_on_without_a_broken_nic() {
+    const LEN: u64 = 4 << 20;
+    let heap = RESERVED + 2 * LEN;
+    let weather = Weather { reopens: true, max_piece: LEN, ..Weather::fair() };
+    let sources = vec![RxSource::CqeLen; 2];
+    let setup =
+        Setup { widths: vec![2; 2], weather, policy: PolicyKind::LeastLoaded, ring: 64, heap, sources };
+    let judge = Judge::new(2, heap, heap);
+    let mut world = World::new(&mut Rng::new(0), &setup, judge);
+    world.troubled = true;
+    let put = Put { dst: 1, local: RESERVED, remote: RESERVED + LEN, len: LEN, signal: None };
+    let puts = |count| (0..count).map(move |_| Step::Post(Command::Put(put)));
+    world.program(0, puts(4));
+    // The first put's, by pair-seq; a NIC's whole load.
+    let at = PeerNic { pe: 0, nic: 1 };
+    world.fabric.trouble(at, Some(Trouble::Silence));
+    world.turn_one(0, 1).unwrap();
+    assert!(world.callers[0].proxy.lanes[1].load() >= LEN);
+    world.fabric.break_nic(at, "its queue has overrun");
+    world.program(0, puts(4).chain([Step::Quiet]));
+    let mut turns = 0;
+    while !world.callers[0].is_done() {
+        world.turn().unwrap();
+        turns += 1;
+        assert!(turns < 20_000, "the sender hangs");
+    }
 }
 
 /// What is posted while both NICs are closed must not be left behind in the queue of one that takes nothing any more.
