@@ -20,10 +20,12 @@ mod inbound;
 pub mod log;
 mod lone;
 mod outbound;
+mod turns;
 
 pub use inbound::{Inbound, Release};
 pub(in crate::transport) use outbound::enter;
 pub use outbound::{Moved, Outbound};
+pub use turns::Origin;
 
 /// Groups a sender may have open towards one receiver.
 pub const WINDOW: u64 = 1024;

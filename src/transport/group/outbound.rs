@@ -1,6 +1,7 @@
 //! The sender's side of one pair.
 
 use super::log::{Log, Sent, What};
+use super::turns::{Origin, Turns};
 use super::{STREAM, Violation, WINDOW, WindowFull};
 use crate::transport::select::Route;
 use crate::transport::wire::{Close, Released};
@@ -17,6 +18,7 @@ pub struct Outbound {
     fence: u64,
     /// Behind the last group whose close asks for an acknowledgement.
     flushed: u64,
+    turns: Turns,
     log: Log,
 }
 
@@ -32,8 +34,16 @@ impl Outbound {
     /// Nothing sent yet, and never more than `most_pieces` (at least 1) pieces under way.
     #[must_use]
     pub fn new(most_pieces: u64) -> Self {
-        let log = Log::default();
-        Self { next: 0, low: 0, most_pieces: most_pieces.max(1), open: None, fence: 0, flushed: 0, log }
+        Self {
+            next: 0,
+            low: 0,
+            most_pieces: most_pieces.max(1),
+            open: None,
+            fence: 0,
+            flushed: 0,
+            turns: Turns::default(),
+            log: Log::default(),
+        }
     }
 
     /// Takes the next group number.
@@ -53,10 +63,22 @@ impl Outbound {
         self.most_pieces
     }
 
+    /// Whether a group of `pieces` goes now, or (for a plain put) so many more in the shared one: there is room, and nobody of another
+    /// origin has waited for too long. Who is refused tries again until it is taken.
+    #[must_use]
+    #[inline]
+    pub fn admits(&mut self, origin: Origin, plain: bool, pieces: u64) -> bool {
+        let fits = self.has_room_for(plain, pieces);
+        if fits && !self.turns.is_anyone_waiting() {
+            return true;
+        }
+        self.turns.take(origin, fits, pieces, self.most_pieces)
+    }
+
     /// Whether a group can be started now, or (for a plain put) the shared one be continued, and `pieces` more be under way.
     #[must_use]
     #[inline]
-    pub fn has_room_for(&self, plain: bool, pieces: u64) -> bool {
+    fn has_room_for(&self, plain: bool, pieces: u64) -> bool {
         self.low >= self.fence
             && self.log.pieces() as u64 + pieces <= self.most_pieces
             && (plain && self.open.is_some() || self.next - self.low < WINDOW)

@@ -295,7 +295,7 @@ fn the_window_stops_a_sender_and_acknowledgements_reopen_it() {
             out.acknowledged(low).unwrap();
         }
     }
-    assert!(out.has_room_for(false, 1), "acknowledgements come without a flush");
+    assert!(out.admits(Origin::Posted, false, 1), "acknowledgements come without a flush");
 }
 
 #[test]
@@ -343,11 +343,11 @@ fn the_ledger_reaches_the_receiver_with_the_close() {
 fn a_fence_stops_the_sender_until_everything_before_it_is_released() {
     let mut out = Outbound::new(u64::MAX);
     let seq = out.start().unwrap();
-    assert!(out.has_room_for(true, 1));
+    assert!(out.admits(Origin::Posted, true, 1));
     out.fence();
-    assert!(!out.has_room_for(true, 1) && !out.has_room_for(false, 1));
+    assert!(!out.admits(Origin::Posted, true, 1) && !out.admits(Origin::Posted, false, 1));
     out.acknowledged(seq + 1).unwrap();
-    assert!(out.has_room_for(true, 1) && out.has_room_for(false, 1));
+    assert!(out.admits(Origin::Posted, true, 1) && out.admits(Origin::Posted, false, 1));
 }
 
 /// What landed through a fenced NIC does not count any more, what came through others does.

@@ -8,7 +8,7 @@ use super::{Proxy, Totals};
 use crate::counters::RxSource;
 use crate::transport::answers::NOBODY;
 use crate::transport::atomic::Atomic;
-use crate::transport::group::Outbound;
+use crate::transport::group::{Origin, Outbound};
 use crate::transport::nic::Nic;
 use crate::transport::ring::Command;
 use crate::transport::select::{PolicyKind, Selector};
@@ -159,7 +159,9 @@ impl<N: Nic> Proxy<N> {
     fn carry_out(&mut self, command: &Command) -> Result<Done, String> {
         match *command {
             Command::Put(ref put) => return self.put(put),
-            Command::Signal { dst, signal } => return self.bare(dst, Action::Change(Atomic::from(signal))),
+            Command::Signal { dst, signal } => {
+                return self.bare(Origin::Posted, dst, Action::Change(Atomic::from(signal)));
+            }
             Command::Atomic { dst, atomic, tag } => return self.atomic(dst, atomic, tag),
             Command::Get { src, remote, local, len, tag } => {
                 return self.ask(src, Action::Get { remote, local, len, tag: tag.unwrap_or(NOBODY) }, true);
@@ -213,7 +215,7 @@ impl<N: Nic> Proxy<N> {
         if answered && !self.state.may_ask(dst) {
             return Ok(Done::NoRoom);
         }
-        let done = self.bare(dst, action)?;
+        let done = self.bare(Origin::Posted, dst, action)?;
         if answered && matches!(done, Done::Yes) {
             self.state.count_asked(dst);
         }

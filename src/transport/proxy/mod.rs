@@ -103,6 +103,8 @@ pub struct Proxy<N> {
     held: Held,
     /// What a part that has gone leaves of a put.
     rest: Option<Put>,
+    /// Passes over what other PEs have asked for.
+    passes: u64,
     selector: Selector,
     /// The same policy for signals, atomics and acknowledgements.
     control: Selector,
@@ -172,6 +174,7 @@ impl<N: Nic> Proxy<N> {
             took_posts: false,
             held: Held::default(),
             rest: None,
+            passes: 0,
             selector: Selector::new(policy, place),
             control: Selector::new(policy, place),
             place,

@@ -2,6 +2,7 @@
 //! not every provider guards that queue against overrun. A put that would take more goes in parts.
 
 use super::{Done, Proxy};
+use crate::transport::group::Origin;
 use crate::transport::nic::Nic;
 use crate::transport::ring::Put;
 use crate::transport::select::{Op, Plan};
@@ -57,11 +58,17 @@ impl<N: Nic> Proxy<N> {
     /// Sends the first `bytes` of a put, and sets aside what is left of it. Where something happens when all has landed
     /// (`then`), the last part waits until those before have.
     #[cold]
-    pub(super) fn begin_long(&mut self, put: &Put, bytes: u64, then: bool) -> Result<Done, String> {
+    pub(super) fn begin_long(
+        &mut self,
+        origin: Origin,
+        put: &Put,
+        bytes: u64,
+        then: bool,
+    ) -> Result<Done, String> {
         let dst = put.dst;
         let pieces = self.most_pieces_of(dst, bytes);
         let outbound = self.state.outbound(dst)?;
-        if !outbound.has_room_for(true, pieces.min(outbound.most_pieces())) {
+        if !outbound.admits(origin, true, pieces.min(outbound.most_pieces())) {
             self.make_room(dst)?;
             return Ok(Done::NoRoom);
         }

@@ -6,8 +6,8 @@ use super::room::Room;
 use super::state::{PROBE_BYTES, PROBE_SOURCE};
 use super::{Done, LONG_GROUP, Proxy};
 use crate::transport::atomic::Atomic;
-use crate::transport::group::enter;
 use crate::transport::group::log::{Small, Span, What};
+use crate::transport::group::{Origin, enter};
 use crate::transport::heap::HeapError;
 use crate::transport::nic::{Nic, PeerNic, Piece};
 use crate::transport::ring::Put;
@@ -46,11 +46,11 @@ impl<N: Nic> Proxy<N> {
         self.ways.open_way(dst, wanted)
     }
 
-    /// Starts a group of its own of so many pieces towards `dst`; `None` when there is no room for one.
+    /// Starts a group of its own of so many pieces towards `dst`; `None` when it has to wait.
     #[inline]
-    fn start(&mut self, dst: u32, pieces: u64) -> Result<Option<u64>, String> {
+    fn start(&mut self, origin: Origin, dst: u32, pieces: u64) -> Result<Option<u64>, String> {
         let outbound = self.state.outbound(dst)?;
-        if outbound.has_room_for(false, pieces)
+        if outbound.admits(origin, false, pieces)
             && let Ok(seq) = outbound.start()
         {
             return Ok(Some(seq));
@@ -76,12 +76,12 @@ impl<N: Nic> Proxy<N> {
     pub(super) fn put(&mut self, put: &Put) -> Result<Done, String> {
         match put.signal {
             Some(signal) if self.fits_frame(put) && put.len > 0 => {
-                let Some(seq) = self.start(put.dst, 1)? else { return Ok(Done::NoRoom) };
+                let Some(seq) = self.start(Origin::Posted, put.dst, 1)? else { return Ok(Done::NoRoom) };
                 let wanted = self.route(put.dst, put.len);
                 self.inline(put, wanted, seq, Tail::from(signal))?;
                 Ok(Done::Yes)
             }
-            Some(signal) => self.put_then(put, Action::Change(Atomic::from(signal))),
+            Some(signal) => self.put_then(Origin::Posted, put, Action::Change(Atomic::from(signal))),
             None => self.put_plain(put),
         }
     }
@@ -90,9 +90,9 @@ impl<N: Nic> Proxy<N> {
     fn put_plain(&mut self, put: &Put) -> Result<Done, String> {
         let pieces = match self.room_for(put)? {
             Room::Pieces(pieces) => pieces,
-            Room::ForPart(bytes) => return self.begin_long(put, bytes, false),
+            Room::ForPart(bytes) => return self.begin_long(Origin::Posted, put, bytes, false),
         };
-        if !self.state.outbound(put.dst)?.has_room_for(true, pieces) {
+        if !self.state.outbound(put.dst)?.admits(Origin::Posted, true, pieces) {
             self.make_room(put.dst)?;
             return Ok(Done::NoRoom);
         }
@@ -104,15 +104,15 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// A put that is a group of its own, and what happens when it has landed.
-    pub(super) fn put_then(&mut self, put: &Put, action: Action) -> Result<Done, String> {
+    pub(super) fn put_then(&mut self, origin: Origin, put: &Put, action: Action) -> Result<Done, String> {
         if put.len == 0 {
-            return self.bare(put.dst, action);
+            return self.bare(origin, put.dst, action);
         }
         let pieces = match self.room_for(put)? {
             Room::Pieces(pieces) => pieces,
-            Room::ForPart(bytes) => return self.begin_long(put, bytes, true),
+            Room::ForPart(bytes) => return self.begin_long(origin, put, bytes, true),
         };
-        let Some(seq) = self.start(put.dst, pieces)? else { return Ok(Done::NoRoom) };
+        let Some(seq) = self.start(origin, put.dst, pieces)? else { return Ok(Done::NoRoom) };
         let plan = self.plan(put.dst, put.len)?;
         if self.fits_frame(put) {
             self.inline(put, plan.first(), seq, Tail::from(action))?;
@@ -234,8 +234,8 @@ impl<N: Nic> Proxy<N> {
     }
 
     /// A group that is nothing but its action.
-    pub(super) fn bare(&mut self, dst: u32, action: Action) -> Result<Done, String> {
-        let Some(seq) = self.start(dst, 1)? else { return Ok(Done::NoRoom) };
+    pub(super) fn bare(&mut self, origin: Origin, dst: u32, action: Action) -> Result<Done, String> {
+        let Some(seq) = self.start(origin, dst, 1)? else { return Ok(Done::NoRoom) };
         let route = self.control_route(dst);
         self.close(dst, route, Close::new(seq, 0, Some(action)))?;
         Ok(Done::Yes)

@@ -20,6 +20,8 @@ pub(in super::super) struct Peer {
     pub(super) asked: u64,
     /// Things that it has asked for and not been sent.
     pub(super) requested: u64,
+    /// The last pass over what was asked in which something of its had to wait.
+    pub(in super::super) waited_in: u64,
     /// It is among those that are owed an acknowledgement.
     pub(super) owed: bool,
     /// By own NIC: pieces and frames that have arrived.
@@ -39,6 +41,7 @@ impl Peer {
             sent: vec![0; usize::from(width)],
             asked: 0,
             requested: 0,
+            waited_in: 0,
             owed: false,
             arrivals: vec![0; own],
             heard: [0; MAX_NICS],

@@ -12,6 +12,7 @@ mod pressure;
 mod program;
 mod rings;
 mod rng;
+mod turns;
 mod world;
 
 use std::sync::atomic::Ordering;
