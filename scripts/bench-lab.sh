@@ -53,7 +53,13 @@ for size in 1M 4M; do
 done
 
 # The same puts by UCX's own benchmark, in turn with ours; both end when all have landed.
-ucx_rate() { lab 2 1 4 benches/peers/ucx-in-lab.sh "$1" 64 | awk -F, '/^ *64,/ { print $6 * 1048576 / 1e9 }'; }
+# What it says besides is shown when it fails.
+ucx_rate() {
+    lab 2 1 4 benches/peers/ucx-in-lab.sh "$1" 64 2>"$work/ucx.said" | awk -F, '/^ *64,/ { print $6 * 1048576 / 1e9 }' || {
+        cat "$work/ucx.said" >&2
+        return 1
+    }
+}
 if command -v ucx_perftest >/dev/null; then
     version=$(ucx_info -v | sed -nE "s/.*[Vv]ersion:? ([0-9.]+).*/\1/p" | head -n 1)
     ucx_info -c | grep -q '^UCX_MAX_RMA_RAILS=' || version+=", which puts over one NIC"

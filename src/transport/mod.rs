@@ -13,6 +13,7 @@ pub mod fault;
 pub mod gpu;
 pub mod group;
 pub mod heap;
+pub mod incident;
 pub mod nic;
 mod on_node;
 pub mod pe;

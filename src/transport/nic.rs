@@ -41,6 +41,13 @@ pub struct NicError {
     pub why: String,
 }
 
+impl NicError {
+    /// Without the NIC's name.
+    pub(in crate::transport) fn saying(&self) -> String {
+        format!("{}: {}", self.what, self.why)
+    }
+}
+
 /// One piece of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece {

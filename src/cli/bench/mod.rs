@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use libfabric_sys::Libfabric;
@@ -121,6 +122,7 @@ impl Job<'_> {
         let started = OpenedGpu::start_pe(&config, self.initiator, self.heap_bytes);
         let (mut pe, gpu) = started.map_err(transport)?;
         let ended = end_on_signal(&pe)?;
+        let incidents = tell_of_incidents(&pe)?;
         let out = io::BufWriter::new(io::stdout().lock());
         let mut reporter: Box<dyn Reporter> = match self.format {
             TextOrJson::Text => Box::new(Text::new(out)),
@@ -131,6 +133,8 @@ impl Job<'_> {
         let outcome = work(&mut pe, gpu, reporter.as_mut())
             .inspect_err(|error| pe.abort(&error.to_string()))
             .and_then(|()| pe.finish().map_err(WorkloadError::Transport));
+        // The PE is gone, and with it what could happen to its NICs.
+        let _ = incidents.join();
         let Err(error) = outcome else {
             io::stdout().flush().map_err(output_error)?;
             return Ok(ExitCode::SUCCESS);
@@ -171,6 +175,17 @@ fn end_on_signal(pe: &Pe) -> anyhow::Result<Arc<AtomicI32>> {
         }
     })?;
     Ok(came)
+}
+
+/// Says on standard error what happens to the PE's NICs that the job survives. By a thread of its own: neither the proxy nor what is
+/// measured waits for who reads that. It ends when the PE does.
+fn tell_of_incidents(pe: &Pe) -> io::Result<JoinHandle<()>> {
+    let incidents = pe.incidents();
+    std::thread::Builder::new().name("incidents".into()).spawn(move || {
+        for incident in incidents.iter().flatten() {
+            exit::say(&format!("railtop: {incident}"));
+        }
+    })
 }
 
 /// Without libfabric or NICs there is nothing to measure with.

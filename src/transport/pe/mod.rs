@@ -10,6 +10,7 @@ mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use super::bootstrap::Session;
 use super::error::TransportError;
 use super::fault::Fault;
 use super::heap::{Allocator, Heap};
+use super::incident::Incident;
 use super::on_node::show_life;
 use super::proxy::{Drive, Progress, Shared, Totals};
 use super::ring::{Command, Producer, Put};
@@ -143,6 +145,13 @@ impl Pe {
     #[must_use]
     pub fn meter(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
+    }
+
+    /// What happens to this PE's NICs that the job survives: one that is gone round, say, and why. From the start on, until this
+    /// PE ends, for another thread to read; `None` when it has been taken.
+    #[must_use]
+    pub fn incidents(&self) -> Option<Receiver<Incident>> {
+        self.shared.incidents()
     }
 
     /// The heap of a PE to which the caller copies by itself. With a part of the heap that only NICs reach all goes over them to

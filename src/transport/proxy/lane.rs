@@ -92,6 +92,10 @@ impl<N: Nic> Lane<N> {
         std::mem::forget(self.nic);
     }
 
+    pub(super) fn name(&self) -> &str {
+        self.nic.name()
+    }
+
     pub(super) fn nic(&mut self) -> &mut N {
         &mut self.nic
     }

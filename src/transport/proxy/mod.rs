@@ -45,6 +45,7 @@ use ways::Ways;
 use super::fault::Fault;
 use super::gpu::{RingFigures, Rings};
 use super::heap::Heap;
+use super::incident::Teller;
 use super::nic::{Nic, PeerNic};
 use super::ring::{Consumer, Put};
 use super::select::{Place, PolicyKind, Selector};
@@ -111,6 +112,8 @@ pub struct Proxy<N> {
     place: Place,
     ways: Ways,
     recovery: Recovery,
+    /// Where what happens to NICs is told.
+    teller: Teller,
     wide_immediate: bool,
     /// Bytes of a piece at most, by whichever NIC: what waits for one may go by another.
     longest_piece: u64,
@@ -145,7 +148,8 @@ impl<N: Nic> Proxy<N> {
     pub fn new(parts: Parts<N>) -> (Self, Arc<Shared>) {
         let Parts { me, widths, nics, wide_immediate, heap, policy, commands, fault, mut page, .. } = parts;
         let host_end = heap.device().map_or(u64::MAX, |_| heap.len());
-        let shared = Arc::new(Shared::new(nics.len()));
+        let (teller, incidents) = Teller::new(me);
+        let shared = Arc::new(Shared::new(nics.len(), incidents));
         let own = nics.len();
         let place = Place {
             me,
@@ -180,6 +184,7 @@ impl<N: Nic> Proxy<N> {
             place,
             ways: Ways::new(me, &widths, own),
             recovery: Recovery::new(widths.len(), own, patience_ms, able),
+            teller,
             wide_immediate,
             longest_piece,
             inline_max: parts.inline_max.min(MAX_INLINE as u64),
@@ -284,6 +289,7 @@ impl<N: Nic> Proxy<N> {
     fn wind_up(&mut self) {
         self.state.notify();
         self.publish();
+        self.teller.end();
         let settled = self.shared.settled.load(Ordering::Acquire);
         self.lanes.drain(..).filter(|lane| !settled || lane.is_busy()).for_each(Lane::abandon);
         // The page goes when nobody writes it any more, or stays to say how it ended.

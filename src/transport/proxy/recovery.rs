@@ -23,6 +23,7 @@ use suspicion::Watch;
 use super::Proxy;
 use super::lane::Lane;
 use super::state::News;
+use crate::transport::incident::Happened;
 use crate::transport::nic::{Nic, PeerNic};
 use crate::transport::select::Route;
 use crate::transport::wire::Record;
@@ -106,6 +107,16 @@ impl<N: Nic> Proxy<N> {
         }
     }
 
+    fn nic_name(&self, nic: u16) -> String {
+        self.lanes.get(usize::from(nic)).map(|lane| lane.name().to_owned()).unwrap_or_default()
+    }
+
+    /// Tells who wants to hear it what happened to own NIC `nic`.
+    fn happened(&mut self, nic: u16, what: Happened) {
+        let name = self.nic_name(nic);
+        self.teller.tell(&name, what);
+    }
+
     /// What is to be done about ways, once in a while.
     pub(super) fn look_after_ways(&mut self) -> Result<(), String> {
         let now = self.now_ms;
@@ -147,15 +158,14 @@ impl<N: Nic> Proxy<N> {
                         own.untold.entry(pe).or_insert_with(|| self.state.released(pe));
                         self.announce_to(pe, nic);
                     } else if is_current && self.may_fence(nic) {
+                        self.happened(nic, Happened::Fenced { by: pe });
                         self.fence(nic)?;
                         self.announce();
                     } else if is_current && self.is_last_left(nic) {
                         // Nothing could be sent to it again, for ever.
-                        let name =
-                            self.lanes.get_mut(usize::from(nic)).map(|lane| lane.nic().name().to_owned());
-                        let name = name.unwrap_or_default();
                         return Err(format!(
-                            "NIC {name}: PE {pe} does not get through to it, and it is the last one that works here"
+                            "NIC {}: PE {pe} does not get through to it, and it is the last one that works here",
+                            self.nic_name(nic)
                         ));
                     }
                 }
@@ -177,6 +187,7 @@ impl<N: Nic> Proxy<N> {
                         .echo(pe, nonce, |nic| lanes.get(usize::from(nic)).is_some_and(Lane::is_usable));
                     if let Some(nic) = own {
                         self.mark(nic, false);
+                        self.happened(nic, Happened::Up);
                         self.divert_from_closed()?;
                     }
                 }

@@ -1,11 +1,13 @@
 //! What the proxy and its caller share: tickets, totals, and who sleeps.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::attendance::Attendance;
 use crate::counters::NicCounts;
 use crate::transport::answers::Answers;
+use crate::transport::incident::Incident;
 
 /// What the proxy shares with the caller.
 #[derive(Debug, Default)]
@@ -26,11 +28,23 @@ pub struct Shared {
     pub(super) answers: Arc<Answers>,
     /// PEs that the quiet under way waits for.
     pub(super) waited_for: Mutex<Vec<u32>>,
+    /// What happens to this PE's NICs, until somebody takes it.
+    incidents: Mutex<Option<Receiver<Incident>>>,
 }
 
 impl Shared {
-    pub(super) fn new(nics: usize) -> Self {
-        Self { live: (0..nics).map(|_| <[AtomicU64; 2]>::default()).collect(), ..Self::default() }
+    pub(super) fn new(nics: usize, incidents: Receiver<Incident>) -> Self {
+        Self {
+            live: (0..nics).map(|_| <[AtomicU64; 2]>::default()).collect(),
+            incidents: Mutex::new(Some(incidents)),
+            ..Self::default()
+        }
+    }
+
+    /// What happens to this PE's NICs from the start on, until the proxy ends; for the first who asks.
+    #[must_use]
+    pub fn incidents(&self) -> Option<Receiver<Incident>> {
+        self.incidents.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Last quiet ticket that is done.

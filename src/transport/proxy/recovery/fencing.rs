@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Proxy;
 use super::suspicion::DOUBT_MS;
+use crate::transport::incident::Happened;
 use crate::transport::nic::{Nic, NicError, PeerNic};
 use crate::transport::proxy::lane::Lane;
 use crate::transport::select::Route;
@@ -34,6 +35,7 @@ impl<N: Nic> Proxy<N> {
         if !self.recovery.able || self.lanes.iter().all(Lane::is_broken) {
             return Err(error.to_string());
         }
+        self.happened(nic, Happened::Gone(error.saying()));
         self.ways.give_up(nic);
         self.shut(nic)?;
         // It may have been closed before, with all others: then what is here has not gone elsewhere yet.
@@ -51,9 +53,7 @@ impl<N: Nic> Proxy<N> {
             }
             let width = self.state.width(pe);
             let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { continue };
-            watch.failed.extend((0..width).map(|remote| Route { local: nic, remote }));
-            watch.failed.sort_unstable();
-            watch.failed.dedup();
+            watch.failed.extend((0..width).map(|remote| (Route { local: nic, remote }, error.saying())));
         }
         self.recovery.look_soon();
         Ok(())
@@ -198,8 +198,8 @@ impl<N: Nic> Proxy<N> {
         let lost = outbound.lost(at.nic, released);
         if let Some(watch) = self.recovery.watches.get_mut(at.pe as usize) {
             watch.fences.remove(&at.nic);
-            watch.failed.retain(|way| way.remote != at.nic);
-            watch.doubted.retain(|way| way.remote != at.nic);
+            watch.failed.retain(|way, _| way.remote != at.nic);
+            watch.doubted.retain(|way, _| way.remote != at.nic);
             (watch.moved_ms, watch.nonce, watch.since_ms) = (self.now_ms, 0, None);
         }
         self.send_again(at.pe, lost)?;

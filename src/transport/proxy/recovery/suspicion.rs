@@ -1,9 +1,11 @@
 //! Finding out which NIC is at fault: what failed or was not released, and what the peer says has arrived.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use super::Proxy;
 use crate::transport::group::log::What;
+use crate::transport::incident::Happened;
 use crate::transport::nic::{Failed, Nic, PeerNic};
 use crate::transport::select::Route;
 use crate::transport::wire::{Progress, Record, Released};
@@ -35,10 +37,10 @@ pub(super) struct Watch {
     /// Low mark when it last moved, and when that was.
     low: u64,
     pub(super) moved_ms: u64,
-    /// Ways on which an operation has failed.
-    pub(super) failed: Vec<Route>,
+    /// Ways on which an operation has failed, with what the NIC said first.
+    pub(super) failed: BTreeMap<Route, String>,
     /// Ways on which something failed that may have been under way to an endpoint that is no more.
-    pub(super) doubted: Vec<Route>,
+    pub(super) doubted: BTreeMap<Route, String>,
     /// The question under way.
     pub(super) nonce: u64,
     attempts: u32,
@@ -60,6 +62,17 @@ impl Watch {
     }
 }
 
+/// A way that may be broken.
+struct Suspect {
+    way: Route,
+    /// Nothing comes by this PE's NIC.
+    ours: bool,
+    /// Nothing comes through the other's.
+    theirs: bool,
+    /// What a NIC has said.
+    said: Option<String>,
+}
+
 impl<N: Nic> Proxy<N> {
     /// An operation of own NIC `nic` has failed.
     pub(in super::super) fn operation_failed(&mut self, nic: u16, failed: Failed) -> Result<(), String> {
@@ -72,8 +85,8 @@ impl<N: Nic> Proxy<N> {
         let Some(watch) = self.recovery.watches.get_mut(to.pe as usize) else { return Ok(()) };
         let way = Route { local: nic, remote: to.nic };
         let ways = if forgiven { &mut watch.doubted } else { &mut watch.failed };
-        if !ways.contains(&way) {
-            ways.push(way);
+        if let Entry::Vacant(entry) = ways.entry(way) {
+            entry.insert(error.saying());
             if !forgiven {
                 self.recovery.look_soon();
             }
@@ -140,8 +153,8 @@ impl<N: Nic> Proxy<N> {
             return Ok(());
         };
         // What failed and has been released all the same needs nothing more.
-        watch.failed.retain(|way| waiting.contains_key(way));
-        watch.doubted.retain(|way| waiting.contains_key(way));
+        watch.failed.retain(|way, _| waiting.contains_key(way));
+        watch.doubted.retain(|way, _| waiting.contains_key(way));
         let first = watch.since_ms.is_none();
         let since = *watch.since_ms.get_or_insert(now);
         for seen in [&mut watch.through, &mut watch.by] {
@@ -167,13 +180,14 @@ impl<N: Nic> Proxy<N> {
             let theirs = is_still(&watch.through, way.remote);
             let overdue =
                 patience > 0 && now.saturating_sub(since.max(at_ms)) >= LONE_WAY.saturating_mul(patience);
-            let confirmed = watch.doubted.contains(&way)
+            let confirmed = watch.doubted.contains_key(&way)
                 && now.saturating_sub(since.max(at_ms)) >= patience.max(DOUBT_MS);
-            if ours || theirs || overdue || confirmed || watch.failed.contains(&way) {
-                suspects.push((way, ours, theirs));
+            let said = watch.failed.get(&way).or_else(|| watch.doubted.get(&way).filter(|_| confirmed));
+            if ours || theirs || overdue || said.is_some() {
+                suspects.push(Suspect { way, ours, theirs, said: said.cloned() });
             }
         }
-        suspects.into_iter().try_for_each(|(way, ours, theirs)| self.suspect(pe, way, ours, theirs))
+        suspects.into_iter().try_for_each(|suspect| self.suspect(pe, suspect))
     }
 
     /// By way: since when something has been posted to `pe` that is not released. What still waits in a queue here says
@@ -198,7 +212,8 @@ impl<N: Nic> Proxy<N> {
 
     /// Takes a way for broken: has the peer's NIC fenced, and closes what is at fault, here or there, until it proves to
     /// work. Where nothing says who is at fault both are closed.
-    fn suspect(&mut self, pe: u32, way: Route, ours: bool, theirs: bool) -> Result<(), String> {
+    fn suspect(&mut self, pe: u32, suspect: Suspect) -> Result<(), String> {
+        let Suspect { way, ours, theirs, said } = suspect;
         let Some(watch) = self.recovery.watches.get_mut(pe as usize) else { return Ok(()) };
         if watch.fences.insert(way.remote) {
             self.recovery.look_soon();
@@ -206,6 +221,18 @@ impl<N: Nic> Proxy<N> {
         if theirs || !ours {
             self.ways.close_peer(PeerNic { pe, nic: way.remote }, self.now_ms);
         }
-        if ours || !theirs { self.shut(way.local) } else { Ok(()) }
+        if theirs && !ours {
+            return Ok(());
+        }
+        if self.ways.is_open(way.local) {
+            let silence = || {
+                if ours {
+                    return format!("nothing that it sends reaches PE {pe}, which answers by another way");
+                }
+                format!("what it sent to PE {pe} NIC {} has not arrived", way.remote)
+            };
+            self.happened(way.local, Happened::Down(said.unwrap_or_else(silence)));
+        }
+        self.shut(way.local)
     }
 }

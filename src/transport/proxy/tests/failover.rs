@@ -8,10 +8,12 @@ use super::judge::{Judge, Landing};
 use super::mock::{Trouble, Weather};
 use super::program::{Plan, counter_word};
 use super::rng::{Rng, Seed, seeds};
-use super::world::{Setup, Step, World};
+use super::world::{Caller, Setup, Step, World};
 use crate::counters::{NicCounts, RxSource};
 use crate::transport::heap::RESERVED;
+use crate::transport::incident::Happened;
 use crate::transport::nic::PeerNic;
+use crate::transport::proxy::Totals;
 use crate::transport::ring::{Command, Put};
 use crate::transport::select::PolicyKind;
 use crate::transport::wire::{Frame, Record};
@@ -109,7 +111,7 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool, lone: bool) -> NicCounts {
         world.program(pe, steps);
     }
     let mut turns = 0;
-    while !world.callers.iter().all(super::world::Caller::is_done) {
+    while !world.callers.iter().all(Caller::is_done) {
         chaos.step(&world);
         world.turn().unwrap();
         turns += 1;
@@ -139,7 +141,29 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool, lone: bool) -> NicCounts {
         );
     }
     let totals = world.totals();
+    for (caller, totals) in world.callers.iter().zip(&totals) {
+        all_is_told(caller, totals);
+    }
     totals.iter().flat_map(|totals| &totals.nics).copied().sum()
+}
+
+/// What a PE has told of its NICs.
+fn told(caller: &Caller) -> Vec<Happened> {
+    caller.shared.incidents().unwrap().try_iter().map(|incident| incident.what).collect()
+}
+
+/// Each failure that a PE has counted was told, with a reason, and so was its end.
+fn all_is_told(caller: &Caller, totals: &Totals) {
+    let told = told(caller);
+    // Nobody has listened meanwhile, and not everything has room.
+    if told.len() >= 64 {
+        return;
+    }
+    let count = |is: fn(&Happened) -> bool| told.iter().filter(|what| is(what)).count() as u64;
+    let counted: NicCounts = totals.nics.iter().copied().sum();
+    let downs = count(|what| matches!(what, Happened::Down(why) if !why.is_empty()));
+    assert_eq!(downs, counted.failures, "{told:?}");
+    assert_eq!(count(|what| *what == Happened::Up), downs - counted.down, "{told:?}");
 }
 
 #[test_case(&[Trouble::Silence], false, false; "interfaces that go down")]
@@ -219,7 +243,7 @@ fn a_nic_that_breaks_for_good_is_gone_round() {
         }
         world.fabric.break_nic(PeerNic { pe: u32::try_from(pe).unwrap(), nic }, "its queue has overrun");
         let mut turns = 0;
-        while !world.callers.iter().all(super::world::Caller::is_done) {
+        while !world.callers.iter().all(Caller::is_done) {
             world.turn().unwrap();
             turns += 1;
             if turns >= MOST_TURNS {
@@ -234,6 +258,10 @@ fn a_nic_that_breaks_for_good_is_gone_round() {
         }
         world.turn_one(pe, 1).unwrap();
         assert!(!world.callers[pe].proxy.ways.is_open(nic), "it is in use");
+        let told = told(&world.callers[pe]);
+        let gone =
+            |what: &Happened| matches!(what, Happened::Gone(why) if why.contains("its queue has overrun"));
+        assert_eq!(told.iter().filter(|what| gone(what)).count(), 1, "{told:?}");
         resent +=
             world.totals().iter().flat_map(|totals| &totals.nics).map(|nic| nic.resent_ops).sum::<u64>();
     }
