@@ -105,7 +105,7 @@ row "    against pair-seq" "$(awk "BEGIN { print $least / $pairs }")" "x" ">= 1.
 # All-to-all: microseconds of a round of so many bytes per PE, by our transport, Open MPI's own and its UCX, one after another
 # so that whatever else the machine does meets all of them. Each: NODES PES NICS.
 megabytes=32
-chunk=256K
+chunk=$((256 << 10))
 alltoall() {
     lab "$1" "$2" "$3" "$railtop" bench alltoall -b ${megabytes}M -e ${megabytes}M --chunk "$chunk" -n 4 -w 1 --format json |
         field latency_us
@@ -123,32 +123,42 @@ ucx() {
     peer "$@" --mca pml ucx --mca opal_common_ucx_tls any --mca opal_common_ucx_devices any -x UCX_MAX_RNDV_RAILS=4
 }
 
-peers=()
+# The same by a bare loop of fi_writedata, without signals, acknowledgements and PEs of the same node.
+bare() { lab "$1" "$2" "$3" "$bench" all $((megabytes << 20)) "$chunk" 4; }
+
+peers=(${bench:+bare})
 if command -v mpirun >/dev/null && mpicc -O2 -o "$work/alltoall" benches/peers/alltoall.c 2>/dev/null; then
-    peers=(ob1 ucx)
+    peers+=(ob1 ucx)
 else
     echo "Open MPI is not here (openmpi-bin, libopenmpi-dev): no comparison with it"
 fi
 
+# of_limit NODES PES NICS MICROSECONDS: of what each PE sends, the part for PEs of other nodes passes its NICs; in %.
+of_limit() {
+    local world=$(($1 * $2))
+    awk "BEGIN { print ($megabytes * 1048576 * ($world - $2) / $world * 8 / ($3 * $rate)) / ($4 / 1e6) * 100 }"
+}
+
 # compare GOAL NODES PES NICS: NICs of each PE.
 compare() {
-    local goal=$1 nodes=$2 pes=$3 nics=$4 world=$(($2 * $3)) us theirs way round
+    local goal=$1 us theirs way round
     shift
     for ((round = 0; round < rounds; round++)); do
         for way in alltoall "${peers[@]}"; do
-            "$way" "$@" >>"$work/$way.us" || echo "$way on $nodes x $pes did not end" >&2
+            "$way" "$@" >>"$work/$way.us" || echo "$way on $1 x $2 did not end" >&2
         done
     done
     if ! us=$(median <"$work/alltoall.us"); then
-        echo "lab: all-to-all, $nodes nodes x $pes PEs x $nics NICs did not run"
+        echo "lab: all-to-all, $1 nodes x $2 PEs x $3 NICs did not run"
         return
     fi
-    # Of what each PE sends, the part for PEs of other nodes passes its NICs.
-    row "lab: all-to-all, $nodes nodes x $pes PEs x $nics NICs of $nic_rate" "$(awk "BEGIN {
-        print ($megabytes * 1048576 * ($world - $pes) / $world * 8 / ($nics * $rate)) / ($us / 1e6) * 100 }")" "%" "$goal"
+    row "lab: all-to-all, $1 nodes x $2 PEs x $3 NICs of $nic_rate" "$(of_limit "$@" "$us")" "%" "$goal"
     for way in "${peers[@]}"; do
         theirs=$(median <"$work/$way.us") || continue
-        row "    against MPI_Alltoall, Open MPI's $way" "$(awk "BEGIN { print $theirs / $us }")" "x" ">= 1.15"
+        case $way in
+            bare) row "    a bare loop of fi_writedata" "$(of_limit "$@" "$theirs")" "%" ;;
+            *) row "    against MPI_Alltoall, Open MPI's $way" "$(awk "BEGIN { print $theirs / $us }")" "x" ">= 1.15" ;;
+        esac
     done
     rm -f "$work"/*.us
 }

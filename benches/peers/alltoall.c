@@ -1,4 +1,4 @@
-/* MPI_Alltoall beside `railtop bench alltoall`: rounds one after another, without a barrier between them, while each of
+/* MPI_Alltoall beside `railtop bench alltoall`: rounds one after another, without a barrier between them; only the last of
  * railtop's also ends with a quiet. Prints microseconds a round, of the rank that took longest.
  *
  *   alltoall BYTES ROUNDS     BYTES: what a rank sends in all, itself included

@@ -1,4 +1,4 @@
-//! The least that a put with an immediate costs: one endpoint, a loop of `fi_writedata`, and a queue that is read.
+//! The least that puts with an immediate cost: one endpoint, a loop of `fi_writedata`, and a queue that is read.
 
 #![expect(unsafe_code, reason = "calls into a C library")]
 
@@ -30,15 +30,15 @@ use libfabric_sys::mr::fid_mr;
 use railtop::transport::heap::Heap;
 
 /// Operations in flight: as many as the transport has.
-const IN_FLIGHT: u64 = 256;
+const IN_FLIGHT: usize = 256;
 
 /// Times that the queue may be empty before the loop lets others run.
-const SPINS: u32 = 32;
+pub const SPINS: u32 = 32;
 
 /// Completions read at once.
 const BATCH: usize = 16;
 
-/// Where the peer's memory is.
+/// Where a peer's memory is.
 #[derive(Clone, Copy)]
 struct Remote {
     addr: fi_addr_t,
@@ -54,19 +54,22 @@ pub struct Bare {
     av: *mut fid_av,
     mr: *mut fid_mr,
     base: u64,
-    contexts: Vec<fi_context2>,
-    remote: Remote,
-    posted: u64,
-    done: u64,
-    landed: u64,
+    contexts: Box<[fi_context2]>,
+    /// Contexts of no operation in flight.
+    free: Vec<*mut c_void>,
+    remotes: Vec<Remote>,
+    /// What peers write with their puts, to be told apart.
+    own: u64,
+    /// By what the peers write: puts that have landed.
+    landed: Vec<u64>,
     /// Times in a row that there was nothing.
     empty: u32,
     _lib: Arc<Libfabric>,
 }
 
 impl Bare {
-    /// Opens an endpoint at `address`, with `bytes` of memory.
-    pub fn open(address: &str, provider: Option<&str>, bytes: u64) -> Self {
+    /// Opens an endpoint at `address`, with `bytes` of memory, of PE `own`.
+    pub fn open(address: &str, provider: Option<&str>, bytes: u64, own: u32) -> Self {
         let lib = Arc::new(Libfabric::load().unwrap());
         // The order in which the transport tries them.
         let providers = provider.map_or(vec!["tcp", "net", "tcp;ofi_rxm"], |name| vec![name]);
@@ -93,8 +96,8 @@ impl Bare {
             ok(fi_mr_reg(domain, start, size, access, 0, 1, 0, &raw mut mr, null_mut()), "fi_mr_reg");
             if (*(*info).domain_attr).mr_mode & FI_MR_VIRT_ADDR != 0 { heap.base() as u64 } else { 0 }
         };
-        let contexts = (0..IN_FLIGHT).map(|_| fi_context2::zeroed()).collect();
-        let remote = Remote { addr: 0, base: 0, key: 0 };
+        let mut contexts: Box<[_]> = (0..IN_FLIGHT).map(|_| fi_context2::zeroed()).collect();
+        let free = contexts.iter_mut().map(|context| (&raw mut *context).cast()).collect();
         Self {
             heap,
             ep,
@@ -103,16 +106,16 @@ impl Bare {
             mr,
             base,
             contexts,
-            remote,
-            posted: 0,
-            done: 0,
-            landed: 0,
+            free,
+            remotes: Vec::new(),
+            own: own.into(),
+            landed: Vec::new(),
             empty: 0,
             _lib: lib,
         }
     }
 
-    /// What the peer must know.
+    /// What a peer must know.
     pub fn card(&self) -> Vec<u8> {
         let (mut name, mut len) = (vec![0_u8; 256], 256);
         // SAFETY: live objects; the buffer is as long as said.
@@ -122,72 +125,94 @@ impl Bare {
         [&self.base.to_le_bytes()[..], &key.to_le_bytes()[..], &name[..len]].concat()
     }
 
-    /// Reaches the peer with this card.
-    pub fn connect(&mut self, card: &[u8]) {
-        let word = |at: usize| u64::from_le_bytes(card[at..at + 8].try_into().unwrap());
-        self.remote = Remote { addr: 0, base: word(0), key: word(8) };
-        let addr = &raw mut self.remote.addr;
-        // SAFETY: a live address vector; one address, as its provider writes it.
-        let inserted = unsafe { fi_av_insert(self.av, card[16..].as_ptr().cast(), 1, addr, 0, null_mut()) };
-        assert_eq!(inserted, 1);
+    /// Reaches the PEs with these cards, in the order of their ranks.
+    pub fn connect<'a>(&mut self, cards: impl IntoIterator<Item = &'a [u8]>) {
+        for card in cards {
+            let word = |at: usize| u64::from_le_bytes(card[at..at + 8].try_into().unwrap());
+            let mut remote = Remote { addr: 0, base: word(0), key: word(8) };
+            let (name, addr) = (card[16..].as_ptr().cast(), &raw mut remote.addr);
+            // SAFETY: a live address vector; one address, as its provider writes it.
+            assert_eq!(unsafe { fi_av_insert(self.av, name, 1, addr, 0, null_mut()) }, 1);
+            self.remotes.push(remote);
+            self.landed.push(0);
+        }
     }
 
-    /// Writes `bytes` to the peer, as soon as there is room.
-    pub fn put(&mut self, bytes: usize) {
-        while self.posted - self.done >= IN_FLIGHT {
-            self.poll();
+    /// Writes `bytes` to PE `to`, as soon as there is room.
+    pub fn put(&mut self, to: u32, bytes: usize) {
+        while !self.try_put(to, bytes) {
+            self.poll_or_yield();
         }
-        let slot = usize::try_from(self.posted % IN_FLIGHT).unwrap();
-        let Remote { addr, base, key } = self.remote;
-        loop {
-            let context = (&raw mut self.contexts[slot]).cast::<c_void>();
-            let source = self.heap.base().cast();
-            // SAFETY: source and context stay in place; completions come in order here, so the slot is free.
-            let code = unsafe {
-                fi_writedata(self.ep, source, bytes, fi_mr_desc(self.mr), 1, addr, base, key, context)
-            };
-            if code == 0 {
-                break;
-            }
-            assert_eq!(code, -(FI_EAGAIN as isize));
-            self.poll();
+    }
+
+    /// Writes `bytes` to PE `to` if there is room.
+    pub fn try_put(&mut self, to: u32, bytes: usize) -> bool {
+        let Some(context) = self.free.pop() else { return false };
+        let Remote { addr, base, key } = self.remotes[to as usize];
+        let source = self.heap.base().cast();
+        // SAFETY: the source stays in place, and so does the context, which nothing else in flight has.
+        let code = unsafe {
+            fi_writedata(self.ep, source, bytes, fi_mr_desc(self.mr), self.own, addr, base, key, context)
+        };
+        if code == 0 {
+            return true;
         }
-        self.posted += 1;
+        assert_eq!(code, -(FI_EAGAIN as isize));
+        self.free.push(context);
+        false
+    }
+
+    /// Whether everything put has left.
+    pub fn has_left(&self) -> bool {
+        self.free.len() == self.contexts.len()
+    }
+
+    /// Puts of PE `from` that have landed here.
+    pub fn landed(&self, from: u32) -> u64 {
+        self.landed[from as usize]
     }
 
     /// Waits until everything put has left.
     pub fn flush(&mut self) {
-        while self.done < self.posted {
-            self.poll();
+        while !self.has_left() {
+            self.poll_or_yield();
         }
     }
 
-    /// Waits until `count` puts in all have landed here.
-    pub fn await_landed(&mut self, count: u64) {
-        while self.landed < count {
-            self.poll();
+    /// Waits until `count` puts in all of PE `from` have landed here.
+    pub fn await_landed(&mut self, from: u32, count: u64) {
+        while self.landed(from) < count {
+            self.poll_or_yield();
         }
     }
 
-    fn poll(&mut self) {
+    /// As the proxy: two spinning loops that want for a core measure the scheduler.
+    fn poll_or_yield(&mut self) {
+        if self.poll() {
+            self.empty = 0;
+            return;
+        }
+        self.empty += 1;
+        if self.empty > SPINS {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Reads what has completed; whether anything has.
+    pub fn poll(&mut self) -> bool {
         let mut entries = [fi_cq_data_entry::zeroed(); BATCH];
         // SAFETY: a live queue of this format; room for as many entries as said.
         let got = unsafe { fi_cq_read(self.cq, entries.as_mut_ptr().cast(), BATCH) };
         if got == -(FI_EAGAIN as isize) {
-            // As the proxy: two spinning loops that want for a core measure the scheduler.
-            self.empty += 1;
-            if self.empty > SPINS {
-                std::thread::yield_now();
-            }
-            return;
+            return false;
         }
-        self.empty = 0;
         for entry in &entries[..usize::try_from(got).unwrap()] {
             match entry.flags & FI_REMOTE_WRITE {
-                0 => self.done += 1,
-                _ => self.landed += 1,
+                0 => self.free.push(entry.op_context),
+                _ => self.landed[usize::try_from(entry.data).unwrap()] += 1,
             }
         }
+        true
     }
 }
 

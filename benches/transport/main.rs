@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
 
+mod all;
 mod bare;
 mod gpu;
 mod lone;
@@ -115,6 +116,7 @@ fn main() {
     match args.first().map(String::as_str) {
         Some("count") => count(&args[1..]),
         Some("pair") => pair::run(&args),
+        Some("all") => all::run(&args),
         Some("null") => alone(),
         Some("loopback") => loopback::compare(),
         Some("gpu") if unpaced::run_there("gpu") => {}

@@ -109,7 +109,7 @@ struct Plain {
 
 impl Line for Plain {
     fn put(&mut self, bytes: u64) {
-        self.bare.put(usize::try_from(bytes).unwrap());
+        self.bare.put(1 - self.session.rank(), usize::try_from(bytes).unwrap());
     }
 
     fn flush(&mut self) {
@@ -117,7 +117,7 @@ impl Line for Plain {
     }
 
     fn await_landed(&mut self, count: u64) {
-        self.bare.await_landed(count);
+        self.bare.await_landed(1 - self.session.rank(), count);
     }
 
     fn gather(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -145,9 +145,9 @@ pub fn run(args: &[String]) {
         Way::Bare => {
             let session = config.rendezvous.as_ref().unwrap().join(&Fault::default()).unwrap();
             let address = config.nics[0].address.clone().unwrap();
-            let mut bare = Bare::open(&address, config.provider.as_deref(), args.bytes);
+            let mut bare = Bare::open(&address, config.provider.as_deref(), args.bytes, session.rank());
             let cards = session.allgather(&bare.card(), LIMIT).unwrap();
-            bare.connect(&cards[1 - session.rank() as usize]);
+            bare.connect(cards.iter().map(Vec::as_slice));
             let mut plain = Plain { bare, session };
             measure(&mut plain, &args);
         }
