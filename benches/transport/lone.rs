@@ -27,7 +27,7 @@ impl Nic for EchoNic {
     }
 
     fn limits(&self) -> Limits {
-        Limits { max_piece: 8 << 20, max_in_flight: 256 }
+        Limits { max_piece: 8 << 20, max_in_flight: 256, ahead: u64::MAX }
     }
 
     fn put(&mut self, _piece: &Piece) -> Result<Posted, NicError> {

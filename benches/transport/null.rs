@@ -76,7 +76,7 @@ impl Nic for NullNic {
     }
 
     fn limits(&self) -> Limits {
-        Limits { max_piece: 8 << 20, max_in_flight: 256 }
+        Limits { max_piece: 8 << 20, max_in_flight: 256, ahead: u64::MAX }
     }
 
     fn put(&mut self, piece: &Piece) -> Result<Posted, NicError> {

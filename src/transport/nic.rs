@@ -70,6 +70,9 @@ pub struct Limits {
     pub max_piece: u64,
     /// Operations that may be in flight at once.
     pub max_in_flight: u64,
+    /// Bytes of pieces in flight that are enough to keep it busy, however fast it is; more are handed over only as fast as it
+    /// has proved to be.
+    pub ahead: u64,
 }
 
 /// An operation that did not succeed.

@@ -1,13 +1,13 @@
 //! One NIC with the queue in front of it and its counters. A full NIC holds up its own queue only.
 
+mod ahead;
 mod events;
-mod gone;
 mod outbox;
 
+use ahead::Ahead;
 use events::Events;
-use gone::Gone;
+use outbox::Outbox;
 pub(super) use outbox::{Envelope, Out, Tally};
-use outbox::{First, Outbox};
 
 use super::state::{Received, State};
 use crate::counters::{NicBlock, NicCounts};
@@ -33,6 +33,20 @@ pub(super) struct Outcome {
     pub(super) unsaid: Vec<u32>,
 }
 
+/// The target for which the NIC was full first: when its turn comes again, all have been tried.
+#[derive(Default)]
+struct Refused {
+    by: Option<PeerNic>,
+}
+
+/// What came of handing something over.
+enum Step {
+    Went,
+    Refused,
+    /// There is nothing that may go now.
+    Nothing,
+}
+
 /// A NIC at work.
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own, and they change apart")]
 pub(super) struct Lane<N> {
@@ -48,6 +62,10 @@ pub(super) struct Lane<N> {
     /// Pieces pushed so far.
     pushed_pieces: u64,
     max_in_flight: u64,
+    /// How many bytes of pieces may be in flight.
+    ahead: Ahead,
+    /// Whether it is a frame's turn.
+    frames_turn: bool,
     /// When something was last completed, or posted to an idle NIC.
     moved_ms: u64,
     /// The queue did not get on when it was last tried: what is urgent must not wait in it.
@@ -73,6 +91,8 @@ impl<N: Nic> Lane<N> {
             unfinished_pieces: 0,
             pushed_pieces: 0,
             max_in_flight: limits.max_in_flight.max(1),
+            ahead: Ahead::new(limits.ahead.max(1)),
+            frames_turn: true,
             moved_ms: 0,
             jammed: false,
             starved: false,
@@ -225,42 +245,77 @@ impl<N: Nic> Lane<N> {
         }
     }
 
-    /// Hands over what is not urgent; whether any of it went.
+    /// Hands over what is not urgent, frames and pieces in turn; whether any of it went.
     fn pump_queue(&mut self, now_ms: u64, outcome: &mut Outcome) -> bool {
         let mut went = false;
         // A NIC with very few operations has none to reserve.
         let reserved = if self.max_in_flight > 2 * RESERVED { RESERVED } else { 0 };
         let most = self.max_in_flight - reserved;
-        let mut refused: Option<PeerNic> = None;
+        let mut frames = self.outbox.first_frame().map(|_| Refused::default());
+        let mut pieces = self.outbox.first_piece().map(|_| Refused::default());
         let mut refusals = 0;
         self.jammed = self.in_flight >= most;
-        while self.in_flight < most {
-            let Some(first) = self.outbox.first() else { break };
-            let to = first.to();
-            if refused == Some(to) {
-                break;
-            }
-            let (gone, result) = match first {
-                First::Piece(piece) => (Gone::Piece(piece.len), self.nic.put(piece)),
-                First::Frame(envelope) => (envelope.gone(), self.nic.send(to, envelope.frame.as_slice())),
+        while self.in_flight < most && refusals < OTHERS_TRIED {
+            let of_frames = frames.is_some() && (self.frames_turn || pieces.is_none());
+            self.frames_turn = !of_frames;
+            let refused = if of_frames { &mut frames } else { &mut pieces };
+            let Some(before) = refused else { break };
+            let step = if of_frames {
+                self.step_frame(before, now_ms, outcome)
+            } else {
+                self.step_piece(before, now_ms, outcome)
             };
-            let failed = result.is_err();
-            if !self.took(now_ms, to, gone.piece_bytes(), result, outcome) {
-                // The NIC may be full for this target only, for good if the target is out of reach: others go first.
-                refusals += 1;
-                self.jammed = true;
-                if refusals == OTHERS_TRIED || self.outbox.len() < 2 {
-                    break;
+            match step {
+                Step::Went => went = true,
+                Step::Refused => {
+                    self.jammed = true;
+                    refusals += 1;
                 }
-                refused.get_or_insert(to);
-                self.outbox.set_back();
-                continue;
+                Step::Nothing => *refused = None,
             }
-            self.outbox.drop_first();
-            self.count(gone, failed);
-            went = true;
         }
         went
+    }
+
+    /// Hands over the first frame.
+    fn step_frame(&mut self, refused: &mut Refused, now_ms: u64, outcome: &mut Outcome) -> Step {
+        let Some(envelope) = self.outbox.first_frame() else { return Step::Nothing };
+        let (to, tally, bytes) = (envelope.to, envelope.tally, envelope.bytes());
+        if refused.by == Some(to) {
+            return Step::Nothing;
+        }
+        let result = self.nic.send(to, envelope.frame.as_slice());
+        let took = self.took(now_ms, to, None, result, outcome);
+        self.outbox.next_frame(!took);
+        if took {
+            tally.count(bytes, &mut self.counts);
+            return Step::Went;
+        }
+        // The NIC may be full for this target only, for good if the target is out of reach: others go first.
+        refused.by.get_or_insert(to);
+        Step::Refused
+    }
+
+    /// Hands over the first piece, if the NIC has not enough of them.
+    fn step_piece(&mut self, refused: &mut Refused, now_ms: u64, outcome: &mut Outcome) -> Step {
+        let Some(piece) = self.outbox.first_piece() else { return Step::Nothing };
+        let (to, len) = (piece.to, piece.len);
+        if refused.by == Some(to) || !self.ahead.has_room(len, now_ms) {
+            return Step::Nothing;
+        }
+        let result = self.nic.put(piece);
+        let failed = result.is_err();
+        let took = self.took(now_ms, to, Some(len), result, outcome);
+        self.outbox.next_piece(!took);
+        if took {
+            if !failed {
+                self.ahead.posted(len, now_ms);
+            }
+            self.count_piece(len, failed);
+            return Step::Went;
+        }
+        refused.by.get_or_insert(to);
+        Step::Refused
     }
 
     /// Hands over what must not wait, each target for itself.
@@ -270,22 +325,15 @@ impl<N: Nic> Lane<N> {
                 break;
             }
             let Some(envelope) = self.outbox.first_urgent() else { break };
-            let (to, gone) = (envelope.to, envelope.gone());
+            let (to, tally, bytes) = (envelope.to, envelope.tally, envelope.bytes());
             let result = self.nic.send(to, envelope.frame.as_slice());
             let took = self.took(now_ms, to, None, result, outcome);
             self.outbox.next_urgent(!took);
             if took {
-                self.count(gone, false);
+                tally.count(bytes, &mut self.counts);
             }
         }
         self.outbox.bound_urgent(&mut outcome.unsaid);
-    }
-
-    fn count(&mut self, gone: Gone, failed: bool) {
-        match gone {
-            Gone::Piece(bytes) => self.count_piece(bytes, failed),
-            Gone::Frame { tally, bytes } => tally.count(bytes, &mut self.counts),
-        }
     }
 
     fn count_piece(&mut self, bytes: u64, failed: bool) {
@@ -377,12 +425,14 @@ impl<N: Nic> Lane<N> {
         self.unfinished_pieces = self.unfinished_pieces.saturating_sub(ops);
         self.load = self.load.saturating_sub(bytes);
         self.in_flight = self.in_flight.saturating_sub(ops + frames + failed.len() as u64);
+        self.ahead.done(bytes, now_ms);
         if ops + frames > 0 {
             self.moved_ms = now_ms;
         }
         for bytes in failed.iter().filter_map(|failed| failed.bytes) {
             self.counts.tx_done_ops += 1;
             self.counts.tx_done_bytes += bytes;
+            self.ahead.done(bytes, now_ms);
             self.finish(bytes);
         }
         self.counts.tx_errors += failed.len() as u64;
@@ -408,6 +458,7 @@ impl<N: Nic> Lane<N> {
         self.counts.tx_done_bytes += self.load;
         self.counts.tx_errors += self.in_flight;
         (self.unfinished_pieces, self.load, self.in_flight) = (0, 0, 0);
+        self.ahead.forget();
         self.dirty = true;
     }
 

@@ -1,9 +1,10 @@
-//! What waits for a NIC: pieces and frames in the order of posting, and what must not wait.
+//! What waits for a NIC: pieces in the order of posting, frames in theirs, and what must not wait.
 //!
 //! A frame stays in one place from its first record until it has been sent, and records find it there by where they go.
 
 use std::collections::VecDeque;
 
+use crate::counters::NicCounts;
 use crate::transport::nic::{PeerNic, Piece};
 use crate::transport::wire::{Frame, MAX_NICS, Record};
 
@@ -34,6 +35,16 @@ impl Tally {
         self.bytes += other.bytes;
         self.signals += other.signals;
     }
+
+    /// Counts a frame of `bytes` that has gone out. Its small puts were copied, so they count as done.
+    pub(super) fn count(self, bytes: u64, counts: &mut NicCounts) {
+        counts.tx_posted_ops += self.puts;
+        counts.tx_posted_bytes += self.bytes;
+        counts.tx_done_ops += self.puts;
+        counts.tx_done_bytes += self.bytes;
+        counts.signal_tx_ops += self.signals;
+        counts.control_tx_bytes += bytes.saturating_sub(self.bytes);
+    }
 }
 
 /// A frame on its way out.
@@ -42,8 +53,16 @@ pub(in super::super) struct Envelope {
     pub(in super::super) to: PeerNic,
     pub(in super::super) frame: Frame,
     pub(super) tally: Tally,
-    /// Number of its entry in the queue, counted since the start.
+    /// Its number in the queue, counted since the start.
     number: u32,
+}
+
+impl Envelope {
+    /// Bytes of the frame.
+    #[inline]
+    pub(super) fn bytes(&self) -> u64 {
+        self.frame.as_slice().len() as u64
+    }
 }
 
 /// Something to hand to a NIC.
@@ -53,43 +72,20 @@ pub(in super::super) enum Out {
     Frame(Envelope),
 }
 
-/// The same while it waits.
-#[derive(Debug, Clone, Copy)]
-enum Waiting {
-    Piece(Piece),
-    /// Where in the frames.
-    Frame(u32),
-}
-
-/// What is to go first.
-pub(super) enum First<'a> {
-    Piece(&'a Piece),
-    Frame(&'a Envelope),
-}
-
-impl First<'_> {
-    /// Where it goes.
-    #[inline]
-    pub(super) fn to(&self) -> PeerNic {
-        match self {
-            Self::Piece(piece) => piece.to,
-            Self::Frame(envelope) => envelope.to,
-        }
-    }
-}
-
 /// What waits for one NIC.
 pub(super) struct Outbox {
     me: u16,
     /// Number of the NIC.
     nic: u16,
-    queue: VecDeque<Waiting>,
+    pieces: VecDeque<Piece>,
+    /// Frames that are not urgent.
+    queue: VecDeque<u32>,
     /// Acknowledgements and news: they go before everything else.
     urgent: VecDeque<u32>,
     /// All frames, those that wait and those to be used again.
     frames: Vec<Envelope>,
     free: Vec<u32>,
-    /// Number of the queue's first entry, counted since the start.
+    /// Number of the first frame in the queue, counted since the start.
     first: u32,
     /// By peer's NIC: the frame in the queue that records for it join, or [`NONE`].
     open: Vec<u32>,
@@ -101,6 +97,7 @@ impl Outbox {
         Self {
             me,
             nic,
+            pieces: VecDeque::new(),
             queue: VecDeque::new(),
             urgent: VecDeque::new(),
             frames: Vec::new(),
@@ -112,18 +109,18 @@ impl Outbox {
 
     /// What waits besides what is urgent.
     pub(super) fn len(&self) -> usize {
-        self.queue.len()
+        self.pieces.len() + self.queue.len()
     }
 
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.urgent.is_empty()
+        self.pieces.is_empty() && self.queue.is_empty() && self.urgent.is_empty()
     }
 
-    /// Puts a piece at the end.
+    /// Puts a piece at the end of the pieces.
     #[inline]
     pub(super) fn push(&mut self, piece: Piece) {
-        self.queue.push_back(Waiting::Piece(piece));
+        self.pieces.push_back(piece);
     }
 
     /// The frame to `to` that a record of `bytes` fits into: the one that waits, or a new one at the end of the queue. What
@@ -199,40 +196,45 @@ impl Outbox {
                 *open = id;
             }
         }
-        self.queue.push_back(Waiting::Frame(id));
+        self.queue.push_back(id);
     }
 
-    /// What is to go first, nothing urgent.
+    /// The piece that is to go first.
     #[inline]
-    pub(super) fn first(&self) -> Option<First<'_>> {
-        Some(match self.queue.front()? {
-            Waiting::Piece(piece) => First::Piece(piece),
-            &Waiting::Frame(id) => First::Frame(self.envelope(id)?),
-        })
+    pub(super) fn first_piece(&self) -> Option<&Piece> {
+        self.pieces.front()
     }
 
-    /// It has gone.
+    /// It has gone, or (`again`) is to wait behind the others.
     #[inline]
-    pub(super) fn drop_first(&mut self) {
-        if let Some(Waiting::Frame(id)) = self.pop() {
-            self.recycle(id);
+    pub(super) fn next_piece(&mut self, again: bool) {
+        let piece = self.pieces.pop_front();
+        if again {
+            self.pieces.extend(piece);
         }
     }
 
+    /// The frame that is to go first, nothing urgent.
     #[inline]
-    fn pop(&mut self) -> Option<Waiting> {
-        let out = self.queue.pop_front()?;
-        self.first = self.first.wrapping_add(1);
-        Some(out)
+    pub(super) fn first_frame(&self) -> Option<&Envelope> {
+        self.envelope(*self.queue.front()?)
     }
 
-    /// Puts what is first behind all others.
-    pub(super) fn set_back(&mut self) {
+    /// It has gone, or (`again`) is to wait behind the others.
+    #[inline]
+    pub(super) fn next_frame(&mut self, again: bool) {
         match self.pop() {
-            Some(Waiting::Frame(id)) => self.append(id),
-            Some(out @ Waiting::Piece(_)) => self.queue.push_back(out),
+            Some(id) if again => self.append(id),
+            Some(id) => self.recycle(id),
             None => {}
         }
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<u32> {
+        let id = self.queue.pop_front()?;
+        self.first = self.first.wrapping_add(1);
+        Some(id)
     }
 
     /// How many urgent frames wait.
@@ -276,20 +278,16 @@ impl Outbox {
 
     /// Drops what waits for a peer's NIC, and returns the pieces among it.
     pub(super) fn purge(&mut self, to: PeerNic) -> Vec<Piece> {
-        let mut pieces = Vec::new();
-        for out in std::mem::take(&mut self.queue) {
-            match out {
-                Waiting::Piece(piece) if piece.to == to => pieces.push(piece),
-                Waiting::Frame(id) if self.is_to(id, to) => self.recycle(id),
-                Waiting::Frame(id) => self.append(id),
-                Waiting::Piece(_) => self.queue.push_back(out),
-            }
+        let (dropped, kept) = std::mem::take(&mut self.pieces).into_iter().partition(|piece| piece.to == to);
+        self.pieces = kept;
+        for id in std::mem::take(&mut self.queue) {
+            if self.is_to(id, to) { self.recycle(id) } else { self.append(id) }
         }
         for _ in 0..self.urgent.len() {
             let again = self.first_urgent().is_some_and(|envelope| envelope.to != to);
             self.next_urgent(again);
         }
-        pieces
+        dropped.into()
     }
 
     fn is_to(&self, id: u32, to: PeerNic) -> bool {
@@ -298,14 +296,11 @@ impl Outbox {
 
     /// Takes everything that waits and is not urgent.
     pub(super) fn take(&mut self) -> Vec<Out> {
-        std::iter::from_fn(|| {
-            let out = self.pop()?;
-            Some(match out {
-                Waiting::Piece(piece) => Out::Piece(piece),
-                Waiting::Frame(id) => Out::Frame(self.take_frame(id)?),
-            })
-        })
-        .collect()
+        let mut taken: Vec<_> = self.pieces.drain(..).map(Out::Piece).collect();
+        while let Some(id) = self.pop() {
+            taken.extend(self.take_frame(id).map(Out::Frame));
+        }
+        taken
     }
 
     /// Takes a frame out, and leaves an empty one in its place.
@@ -325,16 +320,13 @@ impl Outbox {
         if let Some(slot) = self.frames.get_mut(id as usize) {
             *slot = envelope;
         }
-        self.queue.push_back(Waiting::Frame(id));
+        self.queue.push_back(id);
     }
 
     /// Pieces and frames that wait for a peer's NIC.
     pub(super) fn queued(&self, at: PeerNic) -> (usize, usize) {
-        self.queue.iter().fold((0, 0), |(pieces, frames), out| match *out {
-            Waiting::Piece(piece) if piece.to == at => (pieces + 1, frames),
-            Waiting::Frame(id) if self.is_to(id, at) => (pieces, frames + 1),
-            _ => (pieces, frames),
-        })
+        let pieces = self.pieces.iter().filter(|piece| piece.to == at).count();
+        (pieces, self.queue.iter().filter(|&&id| self.is_to(id, at)).count())
     }
 }
 

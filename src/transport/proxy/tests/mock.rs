@@ -26,6 +26,8 @@ pub(super) struct Weather {
     pub(super) room: u64,
     /// How many frames are injected.
     pub(super) inject_percent: u64,
+    /// Bytes of pieces in flight that are enough.
+    pub(super) ahead: u64,
     /// Longest piece.
     pub(super) max_piece: u64,
     /// Of a put that travels in a frame.
@@ -51,6 +53,7 @@ impl Weather {
             rx_depth: 1024,
             room: u64::MAX,
             inject_percent: 50,
+            ahead: 256,
             max_piece: 32,
             inline_max: 16,
             says_len: true,
@@ -70,6 +73,7 @@ impl Weather {
             rx_depth: 1 << rng.below(8),
             room: [1, 4, 32, u64::MAX][rng.index(4)],
             inject_percent: [0, 50, 100][rng.index(3)],
+            ahead: [1, 100, 1000, u64::MAX][rng.index(4)],
             max_piece: rng.between(1, 100),
             inline_max: [0, 16, 100, 1024][rng.index(4)],
             says_len: rng.chance(50),
@@ -422,8 +426,8 @@ impl Nic for MockNic {
     }
 
     fn limits(&self) -> Limits {
-        let Weather { max_piece, promised_depth, .. } = self.fabric.air().weather;
-        Limits { max_piece, max_in_flight: promised_depth }
+        let Weather { max_piece, promised_depth, ahead, .. } = self.fabric.air().weather;
+        Limits { max_piece, max_in_flight: promised_depth, ahead }
     }
 
     fn room_at(&self, _to: PeerNic) -> u64 {

@@ -69,6 +69,34 @@ fn all_to_all(seed: u64, setup: &Setup, rounds: u64) {
     }
 }
 
+/// A NIC gets of long puts what keeps it busy, and what is short overtakes the rest of them.
+#[test]
+fn a_signal_does_not_wait_behind_another_pes_long_puts() {
+    for seed in 0..20 {
+        let _seed = Seed(seed);
+        let mut rng = Rng::new(seed);
+        let setup =
+            Setup { ring: 1024, ..setup(&[1; 3], Weather { ahead: 1, max_piece: 16, ..Weather::fair() }) };
+        let content = vec![0x5a; usize::try_from(LANDING.len).unwrap()];
+        let mut judge = Judge::new(3, LANDING.offset, HEAP);
+        judge.expect_bytes(1, LANDING, &content);
+        let mut world = World::new(&mut rng, &setup, judge);
+        let signal = Signal { offset: COUNTER, op: SignalOp::Add, value: 1 };
+        let puts = (0..200).map(|_| put(1, false));
+        let steps = std::iter::once(Step::Fill(SOURCE, content.clone())).chain(puts);
+        world.program(0, steps.chain([Step::Post(Command::Signal { dst: 2, signal }), Step::Quiet]));
+        let mut turns = 0;
+        while counter(&world, 2) == 0 {
+            world.turn().unwrap();
+            turns += 1;
+            assert!(turns < 10_000, "the signal never came");
+        }
+        let waiting = world.callers[0].proxy.lanes[0].waiting();
+        assert!(waiting > 300, "only {waiting} of 400 pieces still waited");
+        world.run(1_000_000);
+    }
+}
+
 #[test]
 fn all_to_all_ends_with_queues_of_one() {
     for seed in 0..10 {
