@@ -151,6 +151,12 @@ impl<N: Nic> Lane<N> {
         self.outbox.len()
     }
 
+    /// Bytes of pieces in flight, as [`Ahead`] counts them.
+    #[cfg(test)]
+    pub(super) fn ahead(&self) -> u64 {
+        self.ahead.in_flight()
+    }
+
     /// Bytes of pieces that wait or are in flight.
     pub(super) fn load(&self) -> u64 {
         self.load

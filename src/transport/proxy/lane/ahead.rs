@@ -81,6 +81,12 @@ impl Ahead {
         }
     }
 
+    /// Bytes in flight.
+    #[cfg(test)]
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     /// What was in flight is given up.
     pub(super) fn forget(&mut self) {
         (self.in_flight, self.stuck) = (0, 0);

@@ -143,6 +143,9 @@ fn run(seed: u64, kinds: &[Trouble], stubborn: bool, lone: bool) -> NicCounts {
     let totals = world.totals();
     for (caller, totals) in world.callers.iter().zip(&totals) {
         all_is_told(caller, totals);
+        for lane in &caller.proxy.lanes {
+            assert_eq!((lane.load(), lane.ahead()), (0, 0), "bytes that nobody sends any more");
+        }
     }
     totals.iter().flat_map(|totals| &totals.nics).copied().sum()
 }
